@@ -1,0 +1,3 @@
+//! HTTP/1.1 in layers: `proto` (bytes in, events out), `client`, `server`.
+
+pub mod proto;

@@ -1,0 +1,4 @@
+#![forbid(unsafe_code)]
+//! glassloop: an event loop you can see through.
+
+pub mod http;

@@ -1,0 +1,2 @@
+//! The `glassloop` command.
+fn main() {}
