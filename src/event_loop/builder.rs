@@ -1,0 +1,167 @@
+//! How a loop is made.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::core::{Core, ReadyQueue, Root, Shared};
+use super::notify::Notifier;
+use super::pool::{DEFAULT_ROOM, ThreadPool};
+use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
+use super::task::Header;
+use super::wheel::Wheel;
+use super::{Budget, EventLoop};
+use crate::observe::{Observer, Stage, TaskId};
+use crate::sync::HoldId;
+
+/// Readiness events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Sets up an [`EventLoop`].
+///
+/// ```
+/// use std::time::Duration;
+/// use glassloop::EventLoop;
+///
+/// let event_loop = EventLoop::builder()
+///     .virtual_time()                           // tests that wait an hour in no time
+///     .shuffle(7)                               // tasks in another order at every seed
+///     .pool_threads(2)
+///     .budget(10, Duration::from_micros(100))
+///     .build()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Builder {
+    observer: Option<Box<dyn Observer>>,
+    virtual_time: bool,
+    seed: u64,
+    pool_threads: usize,
+    pool_room: usize,
+    budget_polls: u32,
+    budget_time: Duration,
+    give_up: Arc<AtomicBool>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            observer: None,
+            virtual_time: false,
+            seed: 0,
+            pool_threads: 4,
+            pool_room: DEFAULT_ROOM,
+            // tokio's number for the first; the second keeps sockets from waiting behind long polls.
+            budget_polls: 61,
+            budget_time: Duration::from_micros(200),
+            give_up: Arc::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Tells this observer everything.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Builder {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// A clock that jumps to the next deadline when there is nothing else to wait for. For tests.
+    pub fn virtual_time(mut self) -> Builder {
+        self.virtual_time = true;
+        self
+    }
+
+    /// Takes ready tasks in an order that this seed decides, to find code that leans on first-in first-out. 0: not.
+    pub fn shuffle(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// The most threads of the default pool: 4 unless set, at least 1.
+    pub fn pool_threads(mut self, threads: usize) -> Builder {
+        self.pool_threads = threads;
+        self
+    }
+
+    /// Jobs that may be queued or running on the default pool at once: 256 unless set.
+    pub fn pool_room(mut self, jobs: usize) -> Builder {
+        self.pool_room = jobs;
+        self
+    }
+
+    /// How many polls, and for how long, before the reactor is looked at again: 61 and 200 µs unless set.
+    pub fn budget(mut self, polls: u32, time: Duration) -> Builder {
+        self.budget_polls = polls.max(1);
+        self.budget_time = time;
+        self
+    }
+
+    /// A flag that somebody sets, a signal handler for example, when the shutdown shall no longer wait for jobs.
+    pub fn give_up_flag(mut self, flag: Arc<AtomicBool>) -> Builder {
+        self.give_up = flag;
+        self
+    }
+
+    /// Makes the loop.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left for the reactor.
+    pub fn build(self) -> io::Result<EventLoop> {
+        let poll = mio::Poll::new()?;
+        let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
+        let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
+        let header = Header::new(TaskId::ROOT, shared.clone());
+        let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real() });
+        let stage = self.observer.map(|observer| {
+            let clock = clock.clone();
+            Stage::new(observer, Box::new(move || clock.elapsed()))
+        });
+        let core = Core {
+            root: Root {
+                woken: Cell::new(true),
+                waker: Waker::from(header.clone()),
+                header,
+                hold: HoldId::open(),
+                waiting_for: Cell::new(""),
+                polls: Cell::new(0),
+                queued_at: Cell::new(Duration::ZERO),
+                wakes: RefCell::default(),
+            },
+            reactor: Reactor::new(poll.registry().try_clone()?),
+            shared,
+            tasks: RefCell::default(),
+            ready: RefCell::new(ReadyQueue::new(self.seed)),
+            wheel: RefCell::new(Wheel::new()),
+            background_timers: Cell::new(0),
+            clock,
+            io_budget: IoBudget::new(),
+            jobs: RefCell::default(),
+            default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
+            stage: Cell::new(stage),
+            next_wake: Cell::new(0),
+            closing: Cell::new(false),
+        };
+        Ok(EventLoop {
+            core: Rc::new(core),
+            poll,
+            events: mio::Events::with_capacity(EVENTS),
+            heard: Vec::new(),
+            is_notified: false,
+            budget: Budget { polls: self.budget_polls, time: self.budget_time, spent: 0, looked_at: Duration::ZERO },
+            turn: 0,
+            stopped: None,
+            give_up: self.give_up,
+        })
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("observed", &self.observer.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,74 @@
+//! The loop's clock: the real one, or one that tests can run ahead of.
+//!
+//! Virtual time stands still while tasks run. When the loop has nothing to do but wait for a timer, it does not wait:
+//! the clock jumps to the deadline. While a job runs or a task waits for a socket, something outside is at work, which
+//! virtual time cannot hurry, and the clock goes at real speed. The idea is trio's `MockClock(autojump_threshold=0)`.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Tells the time since the loop was built.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    base: Instant,
+    /// The virtual time since `base`; `None` on the real clock.
+    virtual_elapsed: Option<Cell<Duration>>,
+}
+
+impl Clock {
+    pub(crate) fn real() -> Clock {
+        Clock { base: Instant::now(), virtual_elapsed: None }
+    }
+
+    pub(crate) fn virtual_time() -> Clock {
+        Clock { base: Instant::now(), virtual_elapsed: Some(Cell::new(Duration::ZERO)) }
+    }
+
+    /// The time since the loop was built.
+    pub(crate) fn elapsed(&self) -> Duration {
+        match &self.virtual_elapsed {
+            None => self.base.elapsed(),
+            Some(elapsed) => elapsed.get(),
+        }
+    }
+
+    /// The same as a point in time.
+    pub(crate) fn now(&self) -> Instant {
+        self.base + self.elapsed()
+    }
+
+    /// A point in time as time since the loop was built.
+    pub(crate) fn since_base(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.base)
+    }
+
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.virtual_elapsed.is_some()
+    }
+
+    /// Virtual time goes on by as much as the loop really slept, or jumps; the real clock needs no telling.
+    pub(crate) fn advance(&self, by: Duration) {
+        if let Some(elapsed) = &self.virtual_elapsed {
+            elapsed.set(elapsed.get() + by);
+        }
+    }
+}
+
+/// The wheel's unit.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// The first tick at or after a moment: a timer is never early (I9).
+pub(crate) fn tick_at_or_after(elapsed: Duration) -> u64 {
+    let ticks = elapsed.as_nanos().div_ceil(TICK.as_nanos());
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// The last tick that has begun.
+pub(crate) fn tick_at(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment at which a tick begins.
+pub(crate) fn moment_of(tick: u64) -> Duration {
+    Duration::from_millis(tick)
+}

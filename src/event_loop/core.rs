@@ -1,0 +1,352 @@
+//! What the parts of one loop share: the tables, and how a task becomes ready.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::clock::{Clock, tick_at_or_after};
+use super::notify::{Notifier, OsWaker};
+use super::pool::{Jobs, ThreadPool};
+use super::reactor::{IoBudget, Reactor};
+use super::task::{Header, NewTask, Slot, Tasks};
+use super::wheel::{self, Wheel};
+use crate::observe::{
+    Cause, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task, listening,
+    set_current_task, tell, waiting_for,
+};
+use crate::sync::{HoldId, Polled, WakerSlot};
+
+/// The half of a loop that other threads may touch. Wakers keep it alive.
+pub(crate) struct Shared {
+    pub(crate) notifier: Notifier<Remote, mio::Waker>,
+}
+
+/// What other threads have to say to the loop.
+pub(crate) enum Remote {
+    Wake {
+        task: TaskId,
+        cause: Cause,
+    },
+    /// A worker has taken a job; said only if somebody observes.
+    JobStarted {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+    },
+    JobEnded {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+        panicked: bool,
+    },
+}
+
+impl OsWaker for mio::Waker {
+    fn wake(&self) {
+        // It fails only where the descriptor is gone, and with it the loop. Nothing may be said here (I2).
+        let _gone = mio::Waker::wake(self);
+    }
+}
+
+/// A timer's place in the wheel.
+pub(crate) struct Timer {
+    pub(crate) waker: WakerSlot,
+    /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
+    pub(crate) background: bool,
+}
+
+/// The root future's part: it has no slot, for it lives on the caller's stack.
+pub(crate) struct Root {
+    pub(crate) woken: Cell<bool>,
+    pub(crate) waker: Waker,
+    pub(crate) header: Arc<Header>,
+    pub(crate) hold: HoldId,
+    pub(crate) waiting_for: Cell<&'static str>,
+    pub(crate) polls: Cell<u64>,
+    pub(crate) queued_at: Cell<Duration>,
+    pub(crate) wakes: RefCell<Vec<WakeId>>,
+}
+
+/// One loop, as its own thread sees it.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) root: Root,
+    pub(crate) tasks: RefCell<Tasks>,
+    pub(crate) ready: RefCell<ReadyQueue>,
+    pub(crate) reactor: Reactor,
+    pub(crate) wheel: RefCell<Wheel<Timer>>,
+    pub(crate) background_timers: Cell<usize>,
+    pub(crate) clock: Rc<Clock>,
+    pub(crate) io_budget: IoBudget,
+    pub(crate) jobs: RefCell<Jobs>,
+    pub(crate) default_pool: ThreadPool,
+    /// The observer, while the loop is not running.
+    pub(crate) stage: Cell<Option<Stage>>,
+    pub(crate) next_wake: Cell<u64>,
+    /// Tasks are refused: the loop is shutting down (I14).
+    pub(crate) closing: Cell<bool>,
+}
+
+impl Core {
+    // -- Becoming ready ------------------------------------------------------------------------------------------
+
+    /// Wakes a task of this loop from the loop's thread: a flag and a push.
+    pub(crate) fn wake_local(&self, id: TaskId, cause: Cause) {
+        let effect = if id.is_root() {
+            if self.root.woken.replace(true) { Effect::Coalesced } else { Effect::Queued }
+        } else {
+            self.schedule(id)
+        };
+        if listening() {
+            self.tell_wake(id, cause, effect);
+        }
+    }
+
+    /// Puts a task on the ready queue, once (I3).
+    fn schedule(&self, id: TaskId) -> Effect {
+        let tasks = self.tasks.borrow();
+        match tasks.get(id) {
+            None => Effect::Stale,
+            Some(slot) if slot.scheduled.replace(true) => Effect::Coalesced,
+            Some(_) => {
+                self.ready.borrow_mut().push(id);
+                Effect::Queued
+            }
+        }
+    }
+
+    /// Keeps what the coming poll's event will say, and tells of the wake.
+    #[cold]
+    fn tell_wake(&self, id: TaskId, cause: Cause, effect: Effect) {
+        let wake = WakeId(self.next_wake.get());
+        self.next_wake.set(wake.0 + 1);
+        let now = self.clock.elapsed();
+        if id.is_root() {
+            if effect == Effect::Queued {
+                self.root.queued_at.set(now);
+            }
+            self.root.wakes.borrow_mut().push(wake);
+        } else if let Some(slot) = self.tasks.borrow_mut().get_mut(id) {
+            if effect == Effect::Queued {
+                slot.queued_at = now;
+            }
+            slot.wakes.push(wake);
+        }
+        tell!(Kind::Wake { wake, task: id, cause, effect });
+    }
+
+    /// Adds a task and makes it ready. `Err` gives it back if the loop is shutting down.
+    pub(crate) fn spawn(&self, new: NewTask, future_type: &'static str) -> Result<TaskId, NewTask> {
+        if self.closing.get() {
+            return Err(new);
+        }
+        let (name, location) = (new.name.clone(), new.location);
+        let id = self.tasks.borrow_mut().insert(new, &self.shared);
+        tell!(Kind::Spawn { task: id, parent: current_task(), name: name.as_str(), future: future_type, location });
+        self.wake_local(id, Cause::Spawn);
+        Ok(id)
+    }
+
+    /// Marks a task as aborted and lets the loop drop it (I13).
+    pub(crate) fn abort(&self, id: TaskId) {
+        let marked = self.tasks.borrow().get(id).is_some_and(|slot| !slot.aborted.replace(true));
+        if marked {
+            self.schedule(id);
+        }
+    }
+
+    // -- Being polled --------------------------------------------------------------------------------------------
+
+    /// Polls a task that was on the ready queue, or drops it if it was aborted. Whether there was one to poll.
+    pub(crate) fn run_task(&self, id: TaskId) -> bool {
+        let (mut future, waker, polled, aborted) = {
+            let mut tasks = self.tasks.borrow_mut();
+            // A task that has ended leaves entries behind that mean nothing (I3).
+            let Some(slot) = tasks.get_mut(id) else { return false };
+            slot.scheduled.set(false);
+            let (Some(future), Some(waker)) = (slot.future.take(), slot.waker.take()) else { return false };
+            let polled = Polled::new(&waker, slot.hold);
+            slot.polls += 1;
+            (future, waker, polled, slot.aborted.get())
+        };
+        let outer_task = set_current_task(Some(id));
+        if aborted {
+            self.remove_task(id, future, waker, None);
+            set_current_task(outer_task);
+            return true;
+        }
+        if listening() {
+            self.tell_poll_begin(id);
+        }
+        self.io_budget.refill();
+        let outer_polled = Polled::set(Some(polled));
+        let outcome = future.as_mut().poll(&mut Context::from_waker(&waker));
+        Polled::set(outer_polled);
+        match outcome {
+            Poll::Pending => {
+                let mut tasks = self.tasks.borrow_mut();
+                // Only the loop removes tasks, and never the one it polls.
+                if let Some(slot) = tasks.get_mut(id) {
+                    slot.future = Some(future);
+                    slot.waker = Some(waker);
+                    slot.waiting_for = waiting_for();
+                    if listening() {
+                        let (waiting_for, wakers) = (slot.waiting_for, slot.wakers_alive());
+                        drop(tasks);
+                        tell!(Kind::PollEnd { task: id, ready: false, waiting_for, wakers });
+                    }
+                }
+            }
+            Poll::Ready(outcome) => {
+                tell!(Kind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
+                self.remove_task(id, future, waker, Some(outcome));
+            }
+        }
+        set_current_task(outer_task);
+        true
+    }
+
+    /// Ends a task: its future is dropped here, on the loop's thread, with nothing borrowed (I1, I4).
+    pub(crate) fn remove_task(
+        &self,
+        id: TaskId,
+        future: std::pin::Pin<Box<dyn super::task::Run>>,
+        waker: Waker,
+        outcome: Option<TaskOutcome>,
+    ) {
+        let slot: Option<Slot> = self.tasks.borrow_mut().remove(id);
+        let name = slot.as_ref().map(|slot| slot.name.clone());
+        if outcome.is_none() {
+            tell!(Kind::Drop { task: id });
+        }
+        // What a future drops may panic: that is this task's affair alone (I12).
+        if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+            let name = name.as_ref().map_or("", |name| name.as_str());
+            log::error!("the task `{name}` panicked while it was dropped");
+        }
+        drop((slot, waker));
+        tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
+    }
+
+    #[cold]
+    fn tell_poll_begin(&self, id: TaskId) {
+        let now = self.clock.elapsed();
+        let taken = self
+            .tasks
+            .borrow_mut()
+            .get_mut(id)
+            .map(|slot| (slot.polls - 1, slot.queued_at, std::mem::take(&mut slot.wakes)));
+        if let Some((number, queued_at, mut wakes)) = taken {
+            tell!(Kind::PollBegin { task: id, number, delay: now.saturating_sub(queued_at), wakes: &wakes });
+            wakes.clear();
+            // The buffer goes back, unless new wakes came in from the observer.
+            if let Some(slot) = self.tasks.borrow_mut().get_mut(id)
+                && slot.wakes.is_empty()
+            {
+                slot.wakes = wakes;
+            }
+        }
+    }
+
+    // -- Timers --------------------------------------------------------------------------------------------------
+
+    /// Arms a timer for the task that `waker` belongs to.
+    pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
+        let mut slot = WakerSlot::new();
+        let _none = slot.register(waker);
+        let timer = Timer { waker: slot, background };
+        let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
+        if background {
+            self.background_timers.set(self.background_timers.get() + 1);
+        }
+        tell!(Kind::TimerSet { timer: observed(id), task: current_task(), deadline });
+        id
+    }
+
+    /// Cancels a timer. `false` if it has fired.
+    pub(crate) fn cancel_timer(&self, id: wheel::TimerId) -> bool {
+        let cancelled = self.wheel.borrow_mut().cancel(id);
+        let Some(timer) = cancelled else { return false };
+        self.forget_background(&timer);
+        tell!(Kind::TimerDel { timer: observed(id) });
+        true
+    }
+
+    pub(crate) fn forget_background(&self, timer: &Timer) {
+        if timer.background {
+            self.background_timers.set(self.background_timers.get() - 1);
+        }
+    }
+
+    // -- Counting ------------------------------------------------------------------------------------------------
+
+    pub(crate) fn counts(&self) -> LoopCounts {
+        LoopCounts {
+            ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
+            tasks: self.tasks.borrow().len(),
+            timers: self.wheel.borrow().len(),
+            sources: self.reactor.len(),
+            jobs: self.jobs.borrow().len(),
+        }
+    }
+
+    pub(crate) fn is_work_ready(&self) -> bool {
+        self.root.woken.get() || !self.ready.borrow().is_empty()
+    }
+}
+
+/// The wheel's id in the words of the observer.
+pub(crate) fn observed(id: wheel::TimerId) -> TimerId {
+    TimerId { index: id.index, generation: id.generation }
+}
+
+/// The tasks that are ready, first-in first-out, or shuffled by a seed to find code that leans on the order.
+#[derive(Default)]
+pub(crate) struct ReadyQueue {
+    queue: VecDeque<TaskId>,
+    seed: u64,
+    /// The state of the generator; 0 is no shuffling.
+    shuffle: u64,
+}
+
+impl ReadyQueue {
+    pub(crate) fn new(seed: u64) -> ReadyQueue {
+        ReadyQueue { queue: VecDeque::new(), seed, shuffle: seed }
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn push(&mut self, id: TaskId) {
+        self.queue.push_back(id);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<TaskId> {
+        if self.shuffle != 0 && !self.queue.is_empty() {
+            // xorshift64: Marsaglia, "Xorshift RNGs", 2003.
+            self.shuffle ^= self.shuffle << 13;
+            self.shuffle ^= self.shuffle >> 7;
+            self.shuffle ^= self.shuffle << 17;
+            let pick = (self.shuffle % self.queue.len() as u64) as usize;
+            self.queue.swap(0, pick);
+        }
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+    }
+}

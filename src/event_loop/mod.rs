@@ -1,0 +1,481 @@
+//! The event loop: one thread, one queue of tasks that are ready, one call that waits for everything else.
+//!
+//! [`EventLoop::turn`] is the whole of it, on one screen. Read in this order:
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `mod.rs` | a turn, and `block_on` round it |
+//! | `task.rs` | a task, its waker, and what a waker may own |
+//! | `core.rs` | the tables; how a task becomes ready and is polled |
+//! | `notify.rs` | how other threads reach the loop |
+//! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
+//! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
+//! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
+//! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
+//! | `verdict.rs` | when nothing can ever happen again |
+//! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
+//!
+//! The invariants that the comments name (`I3`) are listed in DESIGN.md.
+
+mod atomics;
+mod builder;
+mod clock;
+mod core;
+mod current;
+mod executor;
+mod job_state;
+mod join_set;
+mod notify;
+mod pool;
+mod reactor;
+mod shutdown;
+mod sleep;
+mod source;
+mod spawn;
+mod task;
+mod verdict;
+pub mod wheel;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use self::core::{Core, Remote, observed};
+use crate::observe::{
+    Cause, CauseGuard, JobOutcome, Kind, TaskId, WaitReason, report_at, set_current_task, set_turn, tell, waiting_for,
+};
+use crate::sync::Polled;
+
+pub use builder::Builder;
+pub use executor::{Job, JobError, JobHandle, run_in_executor};
+pub use join_set::{JoinNext, JoinSet};
+pub use pool::ThreadPool;
+pub use reactor::{Direction, Initially};
+pub use shutdown::ShutdownReport;
+pub use sleep::{Sleep, now, sleep, sleep_until};
+pub use source::{Described, Source};
+pub use spawn::{JoinError, JoinHandle, spawn, spawn_named};
+pub use verdict::{Deadlock, StuckTask};
+
+/// An event loop: it polls the tasks that are ready and, when none is, sleeps until one is.
+///
+/// ```
+/// use std::time::Duration;
+/// use glassloop::{EventLoop, sleep, spawn};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let answer = event_loop.block_on(async {
+///     let other = spawn(async { sleep(Duration::from_millis(2)).await; 40 });
+///     sleep(Duration::from_millis(1)).await;
+///     2 + other.await.expect("it does not panic")
+/// })?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EventLoop {
+    core: Rc<Core>,
+    poll: mio::Poll,
+    events: mio::Events,
+    /// Where the notifier's list is emptied into; kept for its room.
+    heard: Vec<Remote>,
+    /// Whether a swap has answered that there is something to hear.
+    is_notified: bool,
+    /// How much may be polled between two looks at the reactor.
+    budget: Budget,
+    turn: u64,
+    /// Why the loop cannot go on.
+    stopped: Option<LoopError>,
+    /// Set from outside to make the shutdown give up waiting.
+    give_up: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// How much may be polled since the last look at the reactor: both are limits.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    polls: u32,
+    time: Duration,
+    /// Polls since the last look.
+    spent: u32,
+    /// When that was, since the loop was built.
+    looked_at: Duration,
+}
+
+/// Polls between two readings of the clock.
+const POLLS_PER_CLOCK: u32 = 16;
+
+impl EventLoop {
+    /// A loop with everything as usual.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left for the reactor.
+    pub fn new() -> io::Result<EventLoop> {
+        EventLoop::builder().build()
+    }
+
+    /// A loop that is watched, tested or tuned.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs the loop until `future` is done. Tasks that it spawned and did not wait for stay, and go on at the next call.
+    ///
+    /// # Errors
+    /// [`LoopError::Deadlock`] if nothing can ever wake anything again (I16); [`LoopError::Reactor`] if the system
+    /// refuses to wait.
+    ///
+    /// # Panics
+    /// If a loop runs on this thread already.
+    pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, LoopError> {
+        let mut future = pin!(future);
+        let _entered = current::enter(&self.core);
+        let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
+        tell!(Kind::RunBegin { pool_threads, seed });
+        self.wake_root();
+        loop {
+            if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
+                tell!(Kind::RunEnd { reason: "finished" });
+                return Ok(output);
+            }
+            if let Some(error) = self.stopped.take() {
+                tell!(Kind::RunEnd { reason: error.in_one_word() });
+                return Err(error);
+            }
+        }
+    }
+
+    /// One turn of the loop: everything that is ready, then one wait for what is not. [`block_on`](Self::block_on) is
+    /// this, over and over.
+    ///
+    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When the loop cannot go
+    /// on, a turn does nothing, and [`take_error`](Self::take_error) says why.
+    ///
+    /// # Panics
+    /// If a loop runs on this thread already.
+    pub fn turn<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        let _entered = current::enter(&self.core);
+        self.turn_entered(root)
+    }
+
+    fn turn_entered<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        self.begin_turn();
+        self.hear_other_threads(); // 1
+        if self.core.root.woken.replace(false)
+            && let Poll::Ready(output) = self.poll_root(root)
+        // 2
+        {
+            return Poll::Ready(output);
+        }
+        self.run_ready_tasks(); // 3
+        let wait = self.choose_wait(); // 4
+        self.park(wait); // 5
+        self.dispatch_readiness(); // 6
+        self.fire_timers(); // 7
+        self.end_turn(); // 8
+        Poll::Pending
+    }
+
+    /// Lets the next turn poll the root future.
+    pub fn wake_root(&mut self) {
+        self.core.root.woken.set(true);
+    }
+
+    /// Why the loop cannot go on, if it cannot.
+    pub fn take_error(&mut self) -> Option<LoopError> {
+        self.stopped.take()
+    }
+
+    /// Turns so far.
+    pub fn turns(&self) -> u64 {
+        self.turn
+    }
+
+    fn begin_turn(&mut self) {
+        self.turn += 1;
+        if crate::observe::listening() {
+            set_turn(self.turn);
+            tell!(Kind::TurnBegin(self.core.counts()));
+        }
+    }
+
+    /// Takes what other threads have said: wakes, and jobs that have ended. Skipped unless a swap said there is
+    /// something (I8).
+    fn hear_other_threads(&mut self) {
+        if !std::mem::take(&mut self.is_notified) {
+            return;
+        }
+        self.core.shared.notifier.drain(&mut self.heard);
+        for said in self.heard.drain(..) {
+            self.core.hear(said);
+        }
+    }
+
+    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        let core = &*self.core;
+        core.tell_root_poll_begin();
+        core.io_budget.refill();
+        self.budget.spent += 1;
+        let outer_task = set_current_task(Some(TaskId::ROOT));
+        let outer_polled = Polled::set(Some(Polled::new(&core.root.waker, core.root.hold)));
+        let _undo = Undo(|| {
+            Polled::set(outer_polled);
+            set_current_task(outer_task);
+        });
+        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
+        core.root.waiting_for.set(waiting_for());
+        core.tell_root_poll_end(polled.is_ready());
+        polled
+    }
+
+    /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
+    fn run_ready_tasks(&mut self) {
+        while !self.is_budget_spent() {
+            let next = self.core.ready.borrow_mut().pop();
+            let Some(id) = next else { return };
+            if self.core.run_task(id) {
+                self.budget.spent += 1;
+            }
+        }
+    }
+
+    /// Whether it is time to look at the reactor again, however much is ready.
+    fn is_budget_spent(&self) -> bool {
+        let budget = &self.budget;
+        budget.spent >= budget.polls
+            || (budget.spent > 0
+                && budget.spent.is_multiple_of(POLLS_PER_CLOCK)
+                && self.core.clock.elapsed().saturating_sub(budget.looked_at) >= budget.time)
+    }
+
+    /// How long to wait, and why.
+    fn choose_wait(&mut self) -> Wait {
+        if self.core.is_work_ready() {
+            return Wait::Not;
+        }
+        if self.core.is_deadlocked() {
+            return Wait::Never;
+        }
+        let wheel = self.core.wheel.borrow();
+        // The wheel answers at once with a tick at which it has something to do, be it only to sort timers anew on the
+        // way to their deadline. Virtual time may take its time, and jumps to the deadline itself.
+        let next = if self.core.clock.is_virtual() { wheel.next_deadline() } else { wheel.next_expiry() };
+        match next {
+            Some(tick) => Wait::Until(clock::moment_of(tick)),
+            None => Wait::Forever,
+        }
+    }
+
+    /// Waits in the reactor for readiness, another thread, or the next timer.
+    fn park(&mut self, wait: Wait) {
+        self.events.clear();
+        let (timeout, why) = match wait {
+            // Ready work goes first, but the reactor gets its look when the budget is spent.
+            Wait::Not if self.core.reactor.len() == 0 || !self.is_budget_spent() => return self.skip_park(),
+            Wait::Not => (Some(Duration::ZERO), WaitReason::Ready),
+            Wait::Until(deadline) => (Some(self.core.sleep_until(deadline)), WaitReason::Timer),
+            Wait::Forever => (None, WaitReason::Forever),
+            Wait::Never => {
+                self.stopped = Some(LoopError::Deadlock(self.core.verdict()));
+                return self.skip_park();
+            }
+        };
+        // I8: from here on, another thread that notifies writes to the operating system's waker.
+        let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
+        tell!(Kind::WaitBegin { timeout, why });
+        let before = self.core.clock.is_virtual().then(std::time::Instant::now);
+        let result = self.poll.poll(&mut self.events, timeout);
+        self.is_notified |= self.core.shared.notifier.stop_polling();
+        if let Some(before) = before {
+            self.core.clock.advance(before.elapsed());
+        }
+        self.budget.spent = 0;
+        self.budget.looked_at = self.core.clock.elapsed();
+        match result {
+            Ok(()) => {}
+            // I10: no events; the next turn works the timeout out anew.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.stopped = Some(LoopError::Reactor(error)),
+        }
+        tell!(Kind::WaitEnd { events: self.events.iter().count(), woken: self.is_notified });
+    }
+
+    /// A park that needs no system call still listens to the notifier.
+    fn skip_park(&mut self) {
+        self.is_notified |= self.core.shared.notifier.stop_polling();
+        if self.core.reactor.len() == 0 {
+            self.budget.spent = 0;
+            self.budget.looked_at = self.core.clock.elapsed();
+        }
+    }
+
+    fn dispatch_readiness(&mut self) {
+        for event in &self.events {
+            if event.token() != reactor::WAKER_TOKEN {
+                self.core.reactor.dispatch(event);
+            }
+        }
+    }
+
+    /// Wakes whoever waits for a timer that is due.
+    fn fire_timers(&mut self) {
+        if self.core.wheel.borrow().is_empty() {
+            return;
+        }
+        let now = self.core.clock.elapsed();
+        self.core.wheel.borrow_mut().advance(clock::tick_at(now));
+        loop {
+            let due = self.core.wheel.borrow_mut().pop_expired();
+            let Some((id, tick, mut timer)) = due else { return };
+            let late = now.saturating_sub(clock::moment_of(tick));
+            tell!(Kind::TimerFire { timer: observed(id), late });
+            self.core.forget_background(&timer);
+            let _cause = CauseGuard::set(Cause::Timer(observed(id)));
+            if let Some(waker) = timer.waker.take() {
+                waker.wake(); // I4: the wheel is not borrowed
+            }
+        }
+    }
+
+    fn end_turn(&mut self) {
+        if crate::observe::listening() {
+            tell!(Kind::TurnEnd(self.core.counts()));
+        }
+    }
+}
+
+/// How the loop is to wait.
+enum Wait {
+    /// There is work.
+    Not,
+    /// Until a timer is due, on the scale of the loop's clock.
+    Until(Duration),
+    /// Until something happens.
+    Forever,
+    /// Nothing can happen: it would be for ever.
+    Never,
+}
+
+impl Core {
+    /// One thing that another thread has said.
+    fn hear(&self, said: Remote) {
+        match said {
+            Remote::Wake { task, cause } => {
+                self.clear_remote_pending(task);
+                self.wake_local(task, cause);
+            }
+            Remote::JobStarted { job, worker, at } => {
+                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
+                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
+                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+            }
+            Remote::JobEnded { job, worker, at, panicked } => {
+                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                }
+                let entry = self.jobs.borrow_mut().remove(job);
+                if let Some(mut entry) = entry {
+                    let _cause = CauseGuard::set(Cause::Job(job));
+                    if let Some(waker) = entry.waker.take() {
+                        waker.wake();
+                    }
+                    // Its place in the pool's queue goes to the next: still caused by this job.
+                    drop(entry);
+                }
+            }
+        }
+    }
+
+    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
+    fn clear_remote_pending(&self, task: TaskId) {
+        if task.is_root() {
+            self.root.header.clear_remote_pending();
+        } else if let Some(slot) = self.tasks.borrow().get(task) {
+            slot.header.clear_remote_pending();
+        }
+    }
+
+    /// How long the loop may sleep for a timer. Virtual time jumps there instead, if only timers are left to wait for.
+    fn sleep_until(&self, deadline: Duration) -> Duration {
+        let left = deadline.saturating_sub(self.clock.elapsed());
+        let is_outside_at_work = self.reactor.is_armed() || self.jobs.borrow().len() > 0;
+        if self.clock.is_virtual() && !is_outside_at_work {
+            self.clock.advance(left);
+            return Duration::ZERO;
+        }
+        left
+    }
+
+    fn tell_root_poll_begin(&self) {
+        if crate::observe::listening() {
+            let delay = self.clock.elapsed().saturating_sub(self.root.queued_at.get());
+            let number = self.root.polls.replace(self.root.polls.get() + 1);
+            let wakes = self.root.wakes.take();
+            tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
+        }
+    }
+
+    fn tell_root_poll_end(&self, ready: bool) {
+        tell!(Kind::PollEnd {
+            task: TaskId::ROOT,
+            ready,
+            waiting_for: self.root.waiting_for.get(),
+            wakers: self.root.wakers_alive(),
+        });
+    }
+}
+
+/// Undoes something when it is dropped, also when a poll of the root panics.
+struct Undo<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Undo<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Why the loop cannot go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// Nothing can ever wake anything again.
+    Deadlock(Deadlock),
+    /// The system refused to wait for events.
+    Reactor(io::Error),
+}
+
+impl LoopError {
+    fn in_one_word(&self) -> &'static str {
+        match self {
+            LoopError::Deadlock(_) => "deadlock",
+            LoopError::Reactor(_) => "failed",
+        }
+    }
+}
+
+impl fmt::Display for LoopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoopError::Deadlock(deadlock) => deadlock.fmt(f),
+            LoopError::Reactor(_) => f.write_str("waiting for events failed"),
+        }
+    }
+}
+
+impl std::error::Error for LoopError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoopError::Deadlock(_) => None,
+            LoopError::Reactor(error) => Some(error),
+        }
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("turns", &self.turn).field("counts", &self.core.counts()).finish()
+    }
+}

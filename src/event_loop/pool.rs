@@ -1,0 +1,259 @@
+//! A pool of threads for what must not be done on the loop's thread: file input and output, DNS look-ups, long
+//! computations.
+//!
+//! Why there is one at all: a regular file is always "ready" to epoll, and reading it may still take as long as the
+//! disk takes. So the only way not to wait for a disk is to let another thread wait.
+//!
+//! Jobs reach the workers through a crossbeam channel that has no bound of its own: the loop must never block on it
+//! (I7). The bound is a semaphore on the loop's side, whose permits are awaited before a job is queued. What a worker
+//! has to say comes back through the notifier, like any wake from another thread.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use super::job_state::JobState;
+use crate::observe::JobId;
+use crate::sync::{Permit, Semaphore, WakerSlot};
+
+/// Something for a worker to run. It never unwinds.
+pub(crate) trait Work: Send {
+    fn run(self: Box<Self>, worker: u32);
+}
+
+/// Worker threads, started as they are needed. A handle: clones share the threads.
+///
+/// The default pool has four and is what [`run_in_executor`](super::run_in_executor) uses for `None`. A pool of one's
+/// own keeps one kind of work from holding up another: the DNS look-ups have theirs, so that four stuck ones cannot
+/// hold up the files.
+///
+/// Jobs that were queued are run to their end even if the pool's last handle is dropped, and the loop that queued them
+/// waits for them when it shuts down (I14).
+///
+/// ```
+/// use glassloop::{EventLoop, ThreadPool, run_in_executor};
+///
+/// let pool = ThreadPool::new("primes", 2);
+/// let mut event_loop = EventLoop::new()?;
+/// let sum = event_loop.block_on(async { run_in_executor(Some(&pool), || (1..=1000u32).sum::<u32>()).await })??;
+/// assert_eq!(sum, 500_500);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ThreadPool {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    most: usize,
+    started: Cell<usize>,
+    /// Workers that wait for a job; they count themselves.
+    idle: Arc<AtomicUsize>,
+    /// `None` once the pool is closed.
+    queue: RefCell<Option<Sender<Box<dyn Work>>>>,
+    /// What the workers take jobs from; kept to start more of them.
+    jobs: Receiver<Box<dyn Work>>,
+    /// Places in the queue.
+    room: Semaphore,
+    /// Never used to send: it is closed when the last worker has ended.
+    alive: RefCell<Option<Sender<()>>>,
+    ended: Receiver<()>,
+}
+
+/// Jobs that may be queued or running at once, unless set otherwise.
+pub(crate) const DEFAULT_ROOM: usize = 256;
+
+impl ThreadPool {
+    /// A pool of at most this many threads (at least one), with room for 256 jobs.
+    pub fn new(name: &str, threads: usize) -> ThreadPool {
+        ThreadPool::with_room(name, threads, DEFAULT_ROOM)
+    }
+
+    /// The same with room for so many jobs, queued and running; more of them wait on the loop's side.
+    pub fn with_room(name: &str, threads: usize, room: usize) -> ThreadPool {
+        let (queue, jobs) = unbounded();
+        let (alive, ended) = unbounded();
+        ThreadPool {
+            inner: Rc::new(Inner {
+                name: name.to_owned(),
+                most: threads.max(1),
+                started: Cell::new(0),
+                idle: Arc::default(),
+                queue: RefCell::new(Some(queue)),
+                jobs,
+                room: Semaphore::new(room.max(1)),
+                alive: RefCell::new(Some(alive)),
+                ended,
+            }),
+        }
+    }
+
+    /// The pool's name; its threads are called `name-1`, `name-2`, ….
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The most threads it will have.
+    pub fn threads(&self) -> usize {
+        self.inner.most
+    }
+
+    /// Threads that have been started.
+    pub fn threads_started(&self) -> usize {
+        self.inner.started.get()
+    }
+
+    /// Places in the queue, to be awaited before [`submit`](Self::submit).
+    pub(crate) fn room(&self) -> &Semaphore {
+        &self.inner.room
+    }
+
+    /// Queues a job for which there is room.
+    ///
+    /// # Errors
+    /// If there is no thread to run it and none can be started, or if the pool is closed.
+    pub(crate) fn submit(&self, work: Box<dyn Work>) -> io::Result<()> {
+        let inner = &*self.inner;
+        let nobody_idle = inner.idle.load(Ordering::Acquire) <= inner.jobs.len();
+        if nobody_idle && inner.started.get() < inner.most {
+            match self.start_worker() {
+                Ok(()) => inner.started.set(inner.started.get() + 1),
+                // I12: a smaller pool will do, as long as there is one.
+                Err(error) if inner.started.get() > 0 => {
+                    log::warn!("the pool `{}` stays at {} threads: {error}", inner.name, inner.started.get());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match &*inner.queue.borrow() {
+            // The channel has no bound, and `jobs` keeps its other end open.
+            Some(queue) => queue.send(work).map_err(|_| closed()),
+            None => Err(closed()),
+        }
+    }
+
+    fn start_worker(&self) -> io::Result<()> {
+        let inner = &*self.inner;
+        let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
+        let (jobs, idle, number) = (inner.jobs.clone(), inner.idle.clone(), inner.started.get() as u32 + 1);
+        thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
+            let _alive = alive;
+            loop {
+                idle.fetch_add(1, Ordering::AcqRel);
+                let work = jobs.recv();
+                idle.fetch_sub(1, Ordering::AcqRel);
+                match work {
+                    Ok(work) => work.run(number),
+                    Err(_closed_and_empty) => return,
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Takes no more jobs. The workers run what is queued and end.
+    pub(crate) fn close(&self) {
+        let closed = (self.inner.queue.take(), self.inner.alive.take());
+        drop(closed);
+    }
+
+    /// Waits until all workers have ended, at most so long. Whether they have.
+    pub(crate) fn wait_ended(&self, at_most: Duration) -> bool {
+        self.inner.ended.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::other("the pool is closed")
+}
+
+impl std::fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ThreadPool")
+            .field("name", &self.inner.name)
+            .field("threads", &self.inner.most)
+            .field("started", &self.inner.started.get())
+            .finish()
+    }
+}
+
+/// The loop's table of jobs that are queued or running, on whatever pool.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    slots: slab::Slab<JobEntry>,
+    /// How many there have been.
+    submitted: u32,
+}
+
+/// What the loop knows of a job until it ends.
+pub(crate) struct JobEntry {
+    pub(crate) label: &'static str,
+    pub(crate) mandatory: bool,
+    pub(crate) state: Arc<JobState>,
+    pub(crate) queued_at: Instant,
+    /// The job's place in the queue.
+    pub(crate) _room: Permit,
+    /// Whoever awaits the result.
+    pub(crate) waker: WakerSlot,
+    generation: u32,
+}
+
+/// What a new job comes with.
+pub(crate) struct NewJob {
+    pub(crate) label: &'static str,
+    pub(crate) mandatory: bool,
+    pub(crate) state: Arc<JobState>,
+    pub(crate) room: Permit,
+}
+
+impl Jobs {
+    pub(crate) fn insert(&mut self, new: NewJob) -> JobId {
+        self.submitted = self.submitted.checked_add(1).unwrap_or(1);
+        let index = self.slots.insert(JobEntry {
+            label: new.label,
+            mandatory: new.mandatory,
+            state: new.state,
+            queued_at: Instant::now(),
+            _room: new.room,
+            waker: WakerSlot::new(),
+            generation: self.submitted,
+        });
+        JobId { index: index as u32, generation: self.submitted }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut JobEntry> {
+        self.slots.get_mut(id.index as usize).filter(|entry| entry.generation == id.generation)
+    }
+
+    /// Takes a job out. What comes back is to be dropped when the table is not borrowed.
+    pub(crate) fn remove(&mut self, id: JobId) -> Option<JobEntry> {
+        self.get_mut(id)?;
+        Some(self.slots.remove(id.index as usize))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &JobEntry> {
+        self.slots.iter().map(|(_, entry)| entry)
+    }
+
+    /// Cancels the abandonable ones that no worker has begun, and takes them out.
+    pub(crate) fn remove_cancelled(&mut self) -> Vec<(JobId, JobEntry)> {
+        let cancelled: Vec<JobId> = self
+            .slots
+            .iter()
+            .filter(|(_, entry)| !entry.mandatory && entry.state.cancel())
+            .map(|(index, entry)| JobId { index: index as u32, generation: entry.generation })
+            .collect();
+        cancelled.into_iter().filter_map(|id| self.remove(id).map(|entry| (id, entry))).collect()
+    }
+}

@@ -1,0 +1,301 @@
+//! The reactor: which sources are registered, what they are ready for, and who waits for them.
+//!
+//! A source is registered once, for reading and writing, edge-triggered: the kernel tells of changes only. What it
+//! told is kept here as bits, until an operation finds them untrue:
+//!
+//! | bit | set by | cleared by |
+//! | --- | --- | --- |
+//! | `READABLE` | an event | a read that would block, or came short (I5) |
+//! | `WRITABLE` | an event | a write that would block, or came short (I5) |
+//! | `READ_CLOSED`, `WRITE_CLOSED` | an event | nothing: they stay for good (I5) |
+//! | `ERROR` | an event | an operation that would block: it has shown that there is none |
+//!
+//! A token is `generation << 32 | index`. The kernel may still deliver an event for a source that has just gone, when
+//! its index is another's: the generation tells (mio warns of this, and every reactor has had the bug once).
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+
+use mio::event::Event;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+
+use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, tell};
+use crate::sync::WakerSlot;
+
+const READABLE: u8 = 1;
+const WRITABLE: u8 = 2;
+const READ_CLOSED: u8 = 4;
+const WRITE_CLOSED: u8 = 8;
+const ERROR: u8 = 16;
+
+/// The token of the operating system's waker, which is no source.
+pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the source: reading, accepting.
+    Read,
+    /// To the source: writing, connecting.
+    Write,
+}
+
+/// What a source is taken to be ready for before the kernel has said anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initially {
+    /// Everything: try first, wait when it would block. An accepted socket can be written to at once, and often read.
+    Ready,
+    /// Nothing: a connecting socket.
+    Waiting,
+}
+
+/// The loop's table of sources.
+pub(crate) struct Reactor {
+    registry: Registry,
+    slots: RefCell<Slab<Rc<SourceSlot>>>,
+    /// How many sources there have been: the next one's generation.
+    registered: Cell<u32>,
+    /// Directions in which a task waits, on sources that are not in the background (I16).
+    armed: Cell<usize>,
+}
+
+/// One source's place.
+pub(crate) struct SourceSlot {
+    pub(crate) id: SourceId,
+    readiness: Cell<u8>,
+    reader: Waiter,
+    writer: Waiter,
+    /// Whether waiting for it counts as something that can still happen.
+    background: Cell<bool>,
+}
+
+/// Whoever waits in one direction.
+#[derive(Default)]
+struct Waiter {
+    /// Stays in place between waits, so that steady input and output moves no reference counts.
+    waker: Cell<WakerSlot>,
+    /// Whether it is waited for now.
+    armed: Cell<bool>,
+}
+
+impl Reactor {
+    pub(crate) fn new(registry: Registry) -> Reactor {
+        Reactor { registry, slots: RefCell::default(), registered: Cell::new(0), armed: Cell::new(0) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.borrow().len()
+    }
+
+    /// Whether a task waits for a source, other than in the background.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.get() > 0
+    }
+
+    /// Registers a source, once and for both directions.
+    pub(crate) fn add(&self, io: &mut impl mio::event::Source, initially: Initially) -> io::Result<Rc<SourceSlot>> {
+        let mut slots = self.slots.borrow_mut();
+        let entry = slots.vacant_entry();
+        let generation = self.registered.get().checked_add(1).unwrap_or(1);
+        let id = SourceId { index: entry.key() as u32, generation };
+        self.registry.register(io, token_of(id), Interest::READABLE | Interest::WRITABLE)?;
+        self.registered.set(generation);
+        let slot = Rc::new(SourceSlot {
+            id,
+            readiness: Cell::new(match initially {
+                Initially::Ready => READABLE | WRITABLE,
+                Initially::Waiting => 0,
+            }),
+            reader: Waiter::default(),
+            writer: Waiter::default(),
+            background: Cell::new(false),
+        });
+        entry.insert(slot.clone());
+        Ok(slot)
+    }
+
+    /// Tells of a source that has been added, with what is known of it.
+    pub(crate) fn tell_added(slot: &SourceSlot, what: &'static str, descriptor: Option<i32>, peer: Option<SocketAddr>) {
+        tell!(Kind::SourceAdd { source: slot.id, task: current_task(), what, descriptor, peer });
+    }
+
+    /// Forgets a source whose descriptor is about to be closed, which takes it out of the kernel's set.
+    pub(crate) fn remove(&self, slot: &SourceSlot) {
+        self.disarm(slot, &slot.reader);
+        self.disarm(slot, &slot.writer);
+        let removed = {
+            let mut slots = self.slots.borrow_mut();
+            let is_ours = slots.get(slot.id.index as usize).is_some_and(|kept| kept.id == slot.id);
+            is_ours.then(|| slots.remove(slot.id.index as usize))
+        };
+        if removed.is_some() {
+            tell!(Kind::SourceDel { source: slot.id });
+        }
+    }
+
+    /// Takes a source out of the kernel's set, for one whose descriptor lives on.
+    pub(crate) fn deregister(&self, io: &mut impl mio::event::Source) -> io::Result<()> {
+        self.registry.deregister(io)
+    }
+
+    /// Forgets all sources (I14).
+    pub(crate) fn clear(&self) {
+        let all = std::mem::take(&mut *self.slots.borrow_mut());
+        for (_, slot) in &all {
+            let wakers = (slot.reader.waker.take(), slot.writer.waker.take());
+            drop(wakers);
+        }
+        self.armed.set(0);
+    }
+
+    /// Notes what an event says and wakes who waits for it.
+    pub(crate) fn dispatch(&self, event: &Event) {
+        let id = SourceId::from_u64(event.token().0 as u64);
+        let slot = self.slots.borrow().get(id.index as usize).filter(|slot| slot.id == id).cloned();
+        tell!(Kind::Readiness {
+            source: id,
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            read_closed: event.is_read_closed(),
+            write_closed: event.is_write_closed(),
+            error: event.is_error(),
+            stale: slot.is_none(),
+        });
+        let Some(slot) = slot else { return };
+        let bits = [
+            (event.is_readable(), READABLE),
+            (event.is_writable(), WRITABLE),
+            (event.is_read_closed(), READ_CLOSED),
+            (event.is_write_closed(), WRITE_CLOSED),
+            (event.is_error(), ERROR),
+        ];
+        let news = bits.iter().filter(|(is_set, _)| *is_set).fold(0, |sum, (_, bit)| sum | bit);
+        slot.readiness.set(slot.readiness.get() | news);
+        let _cause = CauseGuard::set(Cause::Source(id));
+        for direction in [Direction::Read, Direction::Write] {
+            if slot.is_ready(direction) {
+                self.wake(&slot, slot.waiter(direction));
+            }
+        }
+    }
+
+    /// Lets `waker` be woken when the source is next ready in this direction. One task at a time can wait so.
+    pub(crate) fn arm(&self, slot: &SourceSlot, direction: Direction, waker: &Waker) {
+        let waiter = slot.waiter(direction);
+        let mut kept = waiter.waker.take();
+        let replaced = kept.register(waker);
+        waiter.waker.set(kept);
+        if !waiter.armed.replace(true) && !slot.background.get() {
+            self.armed.set(self.armed.get() + 1);
+        }
+        drop(replaced);
+    }
+
+    fn disarm(&self, slot: &SourceSlot, waiter: &Waiter) -> bool {
+        let was_armed = waiter.armed.replace(false);
+        if was_armed && !slot.background.get() {
+            self.armed.set(self.armed.get() - 1);
+        }
+        was_armed
+    }
+
+    fn wake(&self, slot: &SourceSlot, waiter: &Waiter) {
+        if self.disarm(slot, waiter) {
+            // Out of its cell while it is used, and back again unless another has taken its place (I4).
+            let waker = waiter.waker.take();
+            waker.wake_by_ref();
+            let newer = waiter.waker.take();
+            waiter.waker.set(if newer.is_set() { newer } else { waker });
+        }
+    }
+
+    /// Whether waiting for this source counts for the deadlock verdict and for virtual time.
+    pub(crate) fn set_background(&self, slot: &SourceSlot, background: bool) {
+        if slot.background.replace(background) != background {
+            let armed = usize::from(slot.reader.armed.get()) + usize::from(slot.writer.armed.get());
+            self.armed.set(if background { self.armed.get() - armed } else { self.armed.get() + armed });
+        }
+    }
+}
+
+impl SourceSlot {
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
+        // "Closed" and "error" count as ready: the operation will say what is the matter.
+        let mask = match direction {
+            Direction::Read => READABLE | READ_CLOSED | ERROR,
+            Direction::Write => WRITABLE | WRITE_CLOSED | ERROR,
+        };
+        self.readiness.get() & mask != 0
+    }
+
+    /// After an operation that would have blocked, or came short (I5).
+    pub(crate) fn clear_readiness(&self, direction: Direction) {
+        let bit = match direction {
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
+        };
+        self.readiness.set(self.readiness.get() & !(bit | ERROR));
+    }
+
+    /// The other side has ended its stream, or the connection is broken.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        self.readiness.get() & (READ_CLOSED | ERROR) != 0
+    }
+
+    fn waiter(&self, direction: Direction) -> &Waiter {
+        match direction {
+            Direction::Read => &self.reader,
+            Direction::Write => &self.writer,
+        }
+    }
+}
+
+fn token_of(id: SourceId) -> Token {
+    // 64 bits are there wherever the crate's tables could be that large.
+    Token(id.as_u64() as usize)
+}
+
+/// How much input and output one poll of one task may still do (I11).
+pub(crate) struct IoBudget {
+    operations: Cell<u32>,
+    bytes: Cell<usize>,
+}
+
+impl IoBudget {
+    /// Operations a poll.
+    const OPERATIONS: u32 = 32;
+    /// Bytes a poll.
+    const BYTES: usize = 256 * 1024;
+
+    pub(crate) fn new() -> IoBudget {
+        IoBudget { operations: Cell::new(Self::OPERATIONS), bytes: Cell::new(Self::BYTES) }
+    }
+
+    /// A new poll begins.
+    #[inline]
+    pub(crate) fn refill(&self) {
+        self.operations.set(Self::OPERATIONS);
+        self.bytes.set(Self::BYTES);
+    }
+
+    /// Pays for one operation. `false`: the budget is spent, the task must yield.
+    pub(crate) fn take_operation(&self) -> bool {
+        match self.operations.get() {
+            0 => false,
+            _ if self.bytes.get() == 0 => false,
+            left => {
+                self.operations.set(left - 1);
+                true
+            }
+        }
+    }
+
+    /// Pays for bytes that have been moved.
+    pub(crate) fn take_bytes(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes));
+    }
+}

@@ -1,0 +1,125 @@
+//! The end of a loop, in an order in which nothing that was queued is lost (I14):
+//!
+//! 1. refuse new tasks;
+//! 2. drop all tasks, on the loop's thread, with the loop still current, since what they drop may wake;
+//! 3. forget timers and sources;
+//! 4. close the pools, so that their threads end when the queue is empty;
+//! 5. cancel the abandonable jobs that have not started;
+//! 6. wait for the mandatory ones, for as long as they take, and a moment for the others;
+//! 7. say what was left.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{EventLoop, current};
+use crate::observe::{JobOutcome, Kind, tell};
+
+/// What the shutdown could not wait for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Mandatory jobs that were given up because somebody asked for it: what they write may be lost.
+    pub lost: Vec<&'static str>,
+    /// Abandonable jobs that were still running: their threads end with the process.
+    pub left_running: Vec<&'static str>,
+}
+
+/// How long running jobs that nobody needs are waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often the wait looks whether it should give up.
+const GLANCE: Duration = Duration::from_millis(50);
+
+impl EventLoop {
+    /// Ends the loop and says what was left. Dropping the loop does the same and logs it.
+    pub fn shutdown(mut self) -> ShutdownReport {
+        self.end()
+    }
+
+    fn end(&mut self) -> ShutdownReport {
+        if self.core.closing.replace(true) {
+            return ShutdownReport::default();
+        }
+        let entered = current::enter(&self.core);
+        self.drop_tasks();
+        self.drop_timers();
+        self.core.reactor.clear();
+        let report = self.end_jobs();
+        self.core.shared.notifier.close();
+        drop(entered);
+        report
+    }
+
+    fn drop_tasks(&mut self) {
+        loop {
+            let next = self.core.tasks.borrow().first();
+            let Some(id) = next else { break };
+            self.core.abort(id);
+            self.core.run_task(id);
+        }
+        self.core.ready.borrow_mut().clear();
+    }
+
+    fn drop_timers(&mut self) {
+        let timers = self.core.wheel.borrow_mut().drain();
+        self.core.background_timers.set(0);
+        drop(timers);
+    }
+
+    fn end_jobs(&mut self) -> ShutdownReport {
+        self.core.default_pool.close();
+        self.cancel_abandonable();
+        let started = Instant::now();
+        loop {
+            self.is_notified = true;
+            self.hear_other_threads();
+            let report = self.jobs_left();
+            let is_nothing_left = report == ShutdownReport::default();
+            if is_nothing_left {
+                // Their threads are on their way out: a moment, so that none outlives the loop.
+                self.core.default_pool.wait_ended(PATIENCE);
+            }
+            let is_patience_over = report.lost.is_empty() && started.elapsed() >= PATIENCE;
+            if is_nothing_left || is_patience_over || self.give_up.load(Ordering::Acquire) {
+                return report;
+            }
+            self.wait_for_news();
+        }
+    }
+
+    /// Takes back what nobody needs and no worker has begun.
+    fn cancel_abandonable(&mut self) {
+        let cancelled = self.core.jobs.borrow_mut().remove_cancelled();
+        for (job, entry) in cancelled {
+            tell!(Kind::JobEnd { job, outcome: JobOutcome::Cancelled });
+            drop(entry);
+        }
+    }
+
+    fn jobs_left(&self) -> ShutdownReport {
+        let jobs = self.core.jobs.borrow();
+        let labels = |mandatory| jobs.iter().filter(|job| job.mandatory == mandatory).map(|job| job.label).collect();
+        ShutdownReport { lost: labels(true), left_running: labels(false) }
+    }
+
+    /// Sleeps until a job has ended, or for a glance.
+    fn wait_for_news(&mut self) {
+        let timeout = if self.core.shared.notifier.start_polling() { GLANCE } else { Duration::ZERO };
+        let waited = self.poll.poll(&mut self.events, Some(timeout));
+        self.core.shared.notifier.stop_polling();
+        if let Err(error) = waited
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            std::thread::sleep(GLANCE); // the reactor is broken: the list is still read
+        }
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        // A loop may be dropped inside another one's task; then that one stays current, and this one cannot be.
+        let report = self.end();
+        if !report.lost.is_empty() {
+            log::error!("the loop ended without these jobs: {}", report.lost.join(", "));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! `spawn` and what it gives back.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use super::core::Core;
+use super::current;
+use super::executor::panic_text;
+use super::join_set::Arrivals;
+use super::task::{Name, NewTask, Running, Sink};
+use crate::observe::{TaskId, TaskOutcome, note_waiting};
+use crate::sync::WakerSlot;
+
+/// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
+///
+/// The task is named after the future's type; [`spawn_named`] gives it a name. Dropping the [`JoinHandle`] lets the
+/// task run on by itself.
+///
+/// ```
+/// use glassloop::{EventLoop, spawn};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let sum = event_loop.block_on(async {
+///     let task = spawn(async { 1 + 1 });
+///     task.await
+/// })??;
+/// assert_eq!(sum, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+/// If no loop runs on this thread.
+#[track_caller]
+pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
+    let name = Name::Type(std::any::type_name::<F>());
+    spawn_on(&current::core(), future, name, Location::caller(), None)
+}
+
+/// The same with a name, for those who watch and for error messages.
+///
+/// # Panics
+/// If no loop runs on this thread.
+#[track_caller]
+pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
+    spawn_on(&current::core(), future, Name::Given(name.into()), Location::caller(), None)
+}
+
+pub(super) fn spawn_on<F: Future + 'static>(
+    core: &Rc<Core>,
+    future: F,
+    name: Name,
+    location: &'static Location<'static>,
+    arrivals: Option<(Rc<Arrivals>, usize)>,
+) -> JoinHandle<F::Output> {
+    let join =
+        Rc::new(Join { result: Cell::new(None), is_finished: Cell::new(false), waker: RefCell::default(), arrivals });
+    let sink = JoinSink { join: join.clone(), name: name.clone() };
+    let new = NewTask { future: Box::pin(Running { future, sink }), name, location };
+    // A loop that shuts down gives the task back, and dropping it says to the handle that it was aborted.
+    let id = core.spawn(new, std::any::type_name::<F>()).ok();
+    JoinHandle { join, id, core: Rc::downgrade(core) }
+}
+
+/// What the task and its handle share.
+struct Join<T> {
+    result: Cell<Option<Result<T, JoinError>>>,
+    is_finished: Cell<bool>,
+    waker: RefCell<WakerSlot>,
+    /// If it belongs to a `JoinSet`: where to say that it is done, and as whom.
+    arrivals: Option<(Rc<Arrivals>, usize)>,
+}
+
+impl<T> Join<T> {
+    fn finish(&self, result: Result<T, JoinError>) {
+        self.result.set(Some(result));
+        self.is_finished.set(true);
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake(); // I4
+        }
+        if let Some((arrivals, key)) = &self.arrivals {
+            arrivals.arrive(*key);
+        }
+    }
+}
+
+/// The task's end of it.
+struct JoinSink<T> {
+    join: Rc<Join<T>>,
+    name: Name,
+}
+
+impl<T> Sink<T> for JoinSink<T> {
+    fn finish(&mut self, result: std::thread::Result<T>) -> TaskOutcome {
+        match result {
+            Ok(output) => {
+                self.join.finish(Ok(output));
+                TaskOutcome::Finished
+            }
+            Err(payload) => {
+                let error = JoinError::Panicked { task: self.name.to_string(), payload };
+                // I12: if the handle is gone, nobody will ever look at it.
+                if Rc::strong_count(&self.join) == 1 {
+                    log::error!("{error}");
+                }
+                self.join.finish(Err(error));
+                TaskOutcome::Panicked
+            }
+        }
+    }
+}
+
+impl<T> Drop for JoinSink<T> {
+    fn drop(&mut self) {
+        if !self.join.is_finished.get() {
+            self.join.finish(Err(JoinError::Aborted));
+        }
+    }
+}
+
+/// A task's result, awaited; or the task let go, or ended before its time.
+pub struct JoinHandle<T> {
+    join: Rc<Join<T>>,
+    /// `None` if the loop refused it.
+    id: Option<TaskId>,
+    core: Weak<Core>,
+}
+
+impl<T> JoinHandle<T> {
+    /// Ends the task: its future is dropped when its turn comes, not here (I13). What it has begun elsewhere, a job on
+    /// a pool for example, is not undone.
+    pub fn abort(&self) {
+        if let (Some(core), Some(id)) = (self.core.upgrade(), self.id) {
+            core.abort(id);
+        }
+    }
+
+    /// Whether it has ended, one way or another.
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished.get()
+    }
+
+    /// The task's id. `None` if the loop was shutting down and refused it.
+    pub fn id(&self) -> Option<TaskId> {
+        self.id
+    }
+
+    /// The result, if it is there and has not been taken.
+    pub(super) fn try_take(&self) -> Option<Result<T, JoinError>> {
+        self.join.result.take()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(result) = self.join.result.take() {
+            return Poll::Ready(result);
+        }
+        assert!(!self.is_finished(), "`JoinHandle` polled after it was ready");
+        let _replaced = self.join.waker.borrow_mut().register(cx.waker());
+        note_waiting("a task");
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let unheard = self.join.waker.borrow_mut().take();
+        drop(unheard);
+        // I12: a panic that nobody looked at.
+        if let Some(Err(error @ JoinError::Panicked { .. })) = self.join.result.take() {
+            log::error!("{error}");
+        }
+    }
+}
+
+/// Why a task has no result.
+pub enum JoinError {
+    /// It panicked.
+    Panicked {
+        /// The task's name.
+        task: String,
+        /// What it panicked with, for [`std::panic::resume_unwind`].
+        payload: Box<dyn Any + Send>,
+    },
+    /// It was aborted, or the loop shut down.
+    Aborted,
+}
+
+impl JoinError {
+    /// Whether it panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, JoinError::Panicked { .. })
+    }
+
+    /// Whether it was aborted.
+    pub fn is_aborted(&self) -> bool {
+        matches!(self, JoinError::Aborted)
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked { task, payload } => {
+                write!(f, "the task `{task}` panicked: {}", panic_text(&**payload))
+            }
+            JoinError::Aborted => f.write_str("the task was aborted"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id).field("finished", &self.is_finished()).finish()
+    }
+}

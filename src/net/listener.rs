@@ -1,0 +1,115 @@
+//! Accepting TCP connections.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::TcpStream;
+use super::stream::descriptor;
+use crate::event_loop::{Described, Initially, Source};
+use crate::observe::Operation;
+
+/// A listening TCP socket.
+///
+/// ```
+/// use glassloop::{EventLoop, net::TcpListener};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// event_loop.block_on(async {
+///     let mut listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"))?;
+///     let _client = std::net::TcpStream::connect(listener.local_addr()?)?;
+///     let (_stream, peer) = listener.accept().await?;
+///     assert!(peer.ip().is_loopback());
+///     std::io::Result::Ok(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TcpListener {
+    source: Source<mio::net::TcpListener>,
+}
+
+impl TcpListener {
+    /// Listens at an address; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// If the address is taken, or may not be used.
+    ///
+    /// # Panics
+    /// If no loop runs on this thread.
+    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::register(mio::net::TcpListener::bind(address)?)
+    }
+
+    /// Takes a listener that is bound already.
+    ///
+    /// # Errors
+    /// If it cannot be made non-blocking or registered.
+    ///
+    /// # Panics
+    /// If no loop runs on this thread.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
+        TcpListener::register(mio::net::TcpListener::from_std(listener))
+    }
+
+    fn register(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
+        let described = Described { what: "listener", descriptor: descriptor(&listener), peer: None };
+        // Connections may be waiting already.
+        Ok(TcpListener { source: Source::owning(listener, Initially::Ready, described)? })
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// That of `accept`. After `EMFILE` and its like, wait a moment before the next call: the connection is still
+    /// there, and asking again at once would spin (I11).
+    pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let mut accepted = None;
+        match self.source.poll_io(cx, Operation::Accept, 0, |listener| {
+            accepted = Some(listener.accept()?);
+            Ok(1)
+        }) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(_)) => {
+                let (stream, peer) = accepted.expect("the call that succeeded left a connection");
+                Poll::Ready(TcpStream::register(stream, Initially::Ready).map(|stream| (stream, peer)))
+            }
+        }
+    }
+
+    /// The next connection, as a future.
+    pub fn accept(&mut self) -> Accept<'_> {
+        Accept { listener: self }
+    }
+
+    /// The address, with the port that the system chose.
+    ///
+    /// # Errors
+    /// If the system does not know it.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.io().local_addr()
+    }
+
+    /// Whether waiting for connections counts as something that may still happen (it does, unless set otherwise).
+    pub fn set_background(&self, background: bool) {
+        self.source.set_background(background);
+    }
+}
+
+/// The future of [`TcpListener::accept`].
+#[derive(Debug)]
+pub struct Accept<'a> {
+    listener: &'a mut TcpListener,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.listener.poll_accept(cx)
+    }
+}

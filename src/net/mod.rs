@@ -1,0 +1,11 @@
+//! TCP on the loop: streams, listeners, connecting, and the addresses behind names.
+
+mod connect;
+mod dns;
+mod listener;
+mod stream;
+
+pub use connect::{Connect, ConnectError};
+pub use dns::{Lookup, ResolveError, Resolver};
+pub use listener::{Accept, TcpListener};
+pub use stream::TcpStream;

@@ -1,0 +1,56 @@
+//! What the loop tells whoever watches: the vocabulary, and nothing else.
+//!
+//! * [`Event`] and [`Kind`]: every fact worth knowing about a run, one event a fact;
+//! * [`Cause`]: why a task was woken, down to the socket, the timer, the job or the task;
+//! * [`Observer`]: the one method that receives events;
+//! * [`Stateful`]: the setter through which every hand-written future changes its state.
+//!
+//! The room depends on nothing. The rooms above call [`tell!`](crate::observe::tell) at the places where
+//! something happens; with nobody watching, that is one branch on a thread-local flag. The design follows
+//! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api):
+//! the watcher is called synchronously, from the places themselves, and a watcher that panics is removed.
+//!
+//! ```
+//! use std::{cell::RefCell, rc::Rc};
+//! use glassloop::{EventLoop, observe::{Event, Kind, Observer}};
+//!
+//! struct Polls(Rc<RefCell<u32>>);
+//! impl Observer for Polls {
+//!     fn event(&mut self, event: &Event<'_>) {
+//!         if matches!(event.kind, Kind::PollBegin { .. }) {
+//!             *self.0.borrow_mut() += 1;
+//!         }
+//!     }
+//! }
+//! let polls = Rc::new(RefCell::new(0));
+//! let mut event_loop = EventLoop::builder().observer(Polls(polls.clone())).build()?;
+//! event_loop.block_on(glassloop::futures::yield_now())?;
+//! assert_eq!(*polls.borrow(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cause;
+mod event;
+mod ids;
+mod stage;
+mod state;
+
+pub use cause::{Cause, Effect};
+pub(crate) use cause::{CauseGuard, current_cause};
+pub use event::{Event, HttpStep, IoOutcome, JobOutcome, Kind, LoopCounts, Operation, TaskOutcome, WaitReason};
+pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
+pub(crate) use stage::{
+    Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_current_task, set_turn, take_stage,
+    tell, waiting_for,
+};
+pub use state::{State, Stateful};
+
+/// Receives every event of a run, in order, on the loop's thread.
+///
+/// The event is borrowed: what must outlive the call is copied. An observer may wake tasks and may read
+/// its own shared state, but what it does is not itself observed. One that panics is removed, and the
+/// panic is logged; the run goes on.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event<'_>);
+}

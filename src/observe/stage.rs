@@ -1,0 +1,124 @@
+//! Who is watching, and what is happening at this moment on this thread.
+//!
+//! All of it is thread-local, so that a semaphore or a future can report without being handed the loop. The loop
+//! puts its [`Stage`] here while it runs and takes it back when it returns.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::{Event, Kind, Observer, TaskId};
+
+/// Tells the observer, if there is one. The event is built only then: with nobody watching, this is one branch.
+macro_rules! tell {
+    ($kind:expr) => {
+        if $crate::observe::listening() {
+            $crate::observe::report($kind);
+        }
+    };
+}
+pub(crate) use tell;
+
+thread_local! {
+    /// Whether a stage with an observer is on this thread.
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    /// The observer and what it needs. Empty while the observer runs, so that it is never entered twice.
+    static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
+    /// The task being polled.
+    static TASK: Cell<Option<TaskId>> = const { Cell::new(None) };
+    /// What the future that returned `Pending` last was waiting for.
+    static WAITING_FOR: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// One loop's observer, with the numbers that go into every event.
+pub(crate) struct Stage {
+    observer: Box<dyn Observer>,
+    /// Reads the loop's clock, as time since the loop was built.
+    elapsed: Box<dyn Fn() -> Duration>,
+    /// The number of the next event.
+    seq: u64,
+    /// The number of the turn.
+    turn: u64,
+}
+
+impl Stage {
+    pub(crate) fn new(observer: Box<dyn Observer>, elapsed: Box<dyn Fn() -> Duration>) -> Stage {
+        Stage { observer, elapsed, seq: 0, turn: 0 }
+    }
+
+    /// Hands one event to the observer. `false` if it panicked.
+    fn deliver(&mut self, at: Option<(Duration, u32)>, kind: Kind<'_>) -> bool {
+        let (time, thread) = at.unwrap_or_else(|| ((self.elapsed)(), 0));
+        let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
+        self.seq += 1;
+        catch_unwind(AssertUnwindSafe(|| self.observer.event(&event))).is_ok()
+    }
+}
+
+/// Puts a loop's stage on this thread.
+pub(crate) fn put_stage(stage: Option<Stage>) {
+    LISTENING.set(stage.is_some());
+    STAGE.replace(stage);
+}
+
+/// Takes it back.
+pub(crate) fn take_stage() -> Option<Stage> {
+    LISTENING.set(false);
+    STAGE.take()
+}
+
+/// Whether anybody is watching.
+#[inline]
+pub(crate) fn listening() -> bool {
+    LISTENING.get()
+}
+
+/// Numbers the turn.
+pub(crate) fn set_turn(turn: u64) {
+    STAGE.with_borrow_mut(|stage| {
+        if let Some(stage) = stage {
+            stage.turn = turn;
+        }
+    });
+}
+
+/// Reports an event of the loop's thread, now.
+pub(crate) fn report(kind: Kind<'_>) {
+    report_at(None, kind);
+}
+
+/// Reports an event that happened at another time on another thread.
+pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
+    // Taken out and put back: nothing is borrowed while the observer runs (I4).
+    let Some(mut stage) = STAGE.take() else { return };
+    if stage.deliver(at, kind) {
+        STAGE.replace(Some(stage));
+    } else {
+        LISTENING.set(false);
+        log::error!("the observer panicked and was removed; the run goes on unobserved");
+    }
+}
+
+/// The task being polled, if any.
+#[inline]
+pub(crate) fn current_task() -> Option<TaskId> {
+    TASK.get()
+}
+
+/// Says which task is being polled; returns what was said before.
+#[inline]
+pub(crate) fn set_current_task(task: Option<TaskId>) -> Option<TaskId> {
+    TASK.replace(task)
+}
+
+/// A future that is about to return `Pending` says what it waits for, for the deadlock verdict and the observer.
+#[inline]
+pub(crate) fn note_waiting(what: &'static str) {
+    WAITING_FOR.set(what);
+}
+
+/// What was said last; forgets it.
+#[inline]
+pub(crate) fn waiting_for() -> &'static str {
+    WAITING_FOR.replace("")
+}

@@ -1,0 +1,116 @@
+//! The setter through which a hand-written future changes its state.
+
+use std::cell::Cell;
+
+use super::{FutureId, Kind, current_task, note_waiting, tell};
+
+/// A state of a hand-written future.
+pub trait State {
+    /// The future's name, in one word: `Exchange`.
+    const OF: &'static str;
+
+    /// The state's name: `ReadHead`.
+    fn name(&self) -> &'static str;
+}
+
+thread_local! {
+    /// The number of the next future.
+    static NEXT: Cell<u64> = const { Cell::new(1) };
+    /// The hand-written future that is being polled.
+    static INNERMOST: Cell<Option<FutureId>> = const { Cell::new(None) };
+}
+
+/// Holds the state of a hand-written future and reports each change.
+///
+/// ```
+/// use glassloop::observe::{State, Stateful};
+///
+/// enum Light { Red, Green }
+/// impl State for Light {
+///     const OF: &'static str = "Light";
+///     fn name(&self) -> &'static str {
+///         match self { Light::Red => "Red", Light::Green => "Green" }
+///     }
+/// }
+///
+/// let mut light = Stateful::new(Light::Red);
+/// light.go(Light::Green);
+/// assert_eq!(light.name(), "Green");
+/// ```
+#[derive(Debug)]
+pub struct Stateful<S> {
+    state: S,
+    id: FutureId,
+    /// The future that polled this one when it first changed.
+    parent: Option<FutureId>,
+}
+
+impl<S: State> Stateful<S> {
+    /// A future in its first state.
+    pub fn new(state: S) -> Stateful<S> {
+        let id = NEXT.get();
+        NEXT.set(id + 1);
+        Stateful { state, id: FutureId(id), parent: INNERMOST.get() }
+    }
+
+    /// The future's number.
+    pub fn id(&self) -> FutureId {
+        self.id
+    }
+
+    /// Goes to another state.
+    pub fn go(&mut self, next: S) {
+        let left = self.replace(next);
+        drop(left);
+    }
+
+    /// Goes to another state and gives back the one that was left, with what is inside it.
+    pub fn replace(&mut self, next: S) -> S {
+        tell!(Kind::State {
+            task: current_task(),
+            future: self.id,
+            of: S::OF,
+            parent: self.parent,
+            from: self.state.name(),
+            to: next.name(),
+        });
+        std::mem::replace(&mut self.state, next)
+    }
+
+    /// The state, to look at.
+    pub fn get(&self) -> &S {
+        &self.state
+    }
+
+    /// The state, to change what is inside it. Another variant is gone to with [`go`](Self::go).
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.state
+    }
+
+    /// The state's name.
+    pub fn name(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// Says, when the future is about to return `Pending`, that its task waits in this state.
+    pub fn note_waiting(&self) {
+        note_waiting(self.state.name());
+    }
+
+    /// Marks this future as the one being polled until the guard is dropped, so that those it polls know their parent.
+    pub fn enter(&self) -> Entered {
+        Entered { outer: INNERMOST.replace(Some(self.id)) }
+    }
+}
+
+/// While it lives, the future that made it is the one being polled.
+#[derive(Debug)]
+pub struct Entered {
+    outer: Option<FutureId>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        INNERMOST.set(self.outer);
+    }
+}

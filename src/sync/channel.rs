@@ -1,0 +1,238 @@
+//! A queue of values from many tasks to one.
+//!
+//! The bound is a semaphore: a value goes in with a permit and the permit comes out with it. So senders that wait for
+//! room are served in their order, and one that gives up holds up nobody.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::{Acquire, Permit, Semaphore, WakerSlot, oneshot::Closed};
+use crate::observe::note_waiting;
+
+/// A channel in which at most `capacity` values wait; sending waits for room.
+///
+/// ```
+/// use glassloop::{EventLoop, spawn, sync::channel};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let sum = event_loop.block_on(async {
+///     let (sender, mut receiver) = channel(2);
+///     spawn(async move {
+///         for n in 1..=10u32 {
+///             if sender.send(n).await.is_err() { return }
+///         }
+///     });
+///     let mut sum = 0;
+///     while let Some(n) = receiver.recv().await { sum += n }
+///     sum
+/// })?;
+/// assert_eq!(sum, 55);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    pair(Some(Semaphore::new(capacity.max(1))))
+}
+
+/// A channel without a bound: [`Sender::push`] never waits.
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    pair(None)
+}
+
+fn pair<T>(room: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
+    let shared = Rc::new(Shared {
+        queue: RefCell::default(),
+        senders: Cell::new(1),
+        receiver_gone: Cell::new(false),
+        waker: RefCell::default(),
+        room,
+    });
+    (Sender { shared: shared.clone() }, Receiver { shared })
+}
+
+struct Shared<T> {
+    /// The values, each with the permit for its place.
+    queue: RefCell<VecDeque<(T, Option<Permit>)>>,
+    senders: Cell<usize>,
+    receiver_gone: Cell<bool>,
+    /// The receiver's.
+    waker: RefCell<WakerSlot>,
+    /// Free places; `None` if there is no bound.
+    room: Option<Semaphore>,
+}
+
+impl<T> Shared<T> {
+    fn put(&self, value: T, permit: Option<Permit>) -> Result<(), T> {
+        if self.receiver_gone.get() {
+            return Err(value);
+        }
+        self.queue.borrow_mut().push_back((value, permit));
+        self.wake_receiver();
+        Ok(())
+    }
+
+    fn wake_receiver(&self) {
+        let waker = self.waker.borrow_mut().take(); // I4
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The end that sends. Clones send to the same receiver.
+pub struct Sender<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends a value once there is room.
+    ///
+    /// # Errors
+    /// The future gives the value back if the receiver is gone.
+    pub fn send(&self, value: T) -> Send<'_, T> {
+        Send { sender: self, value: Some(value), room: self.shared.room.as_ref().map(Semaphore::acquire) }
+    }
+
+    /// Sends a value at once.
+    ///
+    /// # Errors
+    /// Gives the value back if there is no room or the receiver is gone.
+    pub fn push(&self, value: T) -> Result<(), T> {
+        let permit = match &self.shared.room {
+            None => None,
+            Some(room) => match room.try_acquire() {
+                None => return Err(value),
+                permit => permit,
+            },
+        };
+        self.shared.put(value, permit)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.senders.set(self.shared.senders.get() + 1);
+        Sender { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.senders.set(self.shared.senders.get() - 1);
+        if self.shared.senders.get() == 0 {
+            self.shared.wake_receiver();
+        }
+    }
+}
+
+/// The future of [`Sender::send`].
+pub struct Send<'a, T> {
+    sender: &'a Sender<T>,
+    /// Until it is sent.
+    value: Option<T>,
+    /// The wait for a place; `None` without a bound.
+    room: Option<Acquire>,
+}
+
+// The value is moved, never pinned.
+impl<T> Unpin for Send<'_, T> {}
+
+impl<T> Future for Send<'_, T> {
+    type Output = Result<(), T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let permit = match &mut self.room {
+            None => None,
+            Some(acquire) => match Pin::new(acquire).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(permit) => Some(permit),
+            },
+        };
+        let value = self.value.take().expect("`Send` polled after it was ready");
+        Poll::Ready(self.sender.shared.put(value, permit))
+    }
+}
+
+/// The end that receives.
+pub struct Receiver<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// The next value; `None` when all senders are gone and the queue is empty.
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: self }
+    }
+
+    /// The next value, if one is there.
+    ///
+    /// # Errors
+    /// [`Closed`] when all senders are gone and the queue is empty.
+    pub fn try_recv(&mut self) -> Result<Option<T>, Closed> {
+        let first = self.shared.queue.borrow_mut().pop_front();
+        match first {
+            // Dropping the permit may wake a sender: nothing is borrowed (I4).
+            Some((value, _permit)) => Ok(Some(value)),
+            None if self.shared.senders.get() == 0 => Err(Closed),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.receiver_gone.set(true);
+        let _unused = self.shared.waker.borrow_mut().take();
+        let unread = std::mem::take(&mut *self.shared.queue.borrow_mut());
+        drop(unread); // gives the places back: senders that wait learn that nobody receives
+    }
+}
+
+/// The future of [`Receiver::recv`].
+pub struct Recv<'a, T> {
+    receiver: &'a mut Receiver<T>,
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match self.receiver.try_recv() {
+            Ok(Some(value)) => Poll::Ready(Some(value)),
+            Err(Closed) => Poll::Ready(None),
+            Ok(None) => {
+                let _replaced = self.receiver.shared.waker.borrow_mut().register(cx.waker());
+                note_waiting("a message");
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("queued", &self.shared.queue.borrow().len()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("queued", &self.shared.queue.borrow().len()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Send<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Recv<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}

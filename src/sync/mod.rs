@@ -1,0 +1,21 @@
+//! Ways for tasks of one loop to wait for each other: wakers only, no loop.
+//!
+//! * [`oneshot`]: one value, once;
+//! * [`channel`]: a queue of values, bounded or not;
+//! * [`Semaphore`]: at most so many at once, first come first served;
+//! * [`WakerSlot`]: where all of them, and every leaf future above, keep the waker of whoever waits.
+//!
+//! They are for one thread, so there is an `Rc` and a `Cell` where a threaded library has an `Arc` and a lock. What
+//! crosses threads is a job's result ([`run_in_executor`](crate::event_loop::run_in_executor)) or a waker.
+
+pub mod channel;
+mod hold;
+pub mod oneshot;
+mod semaphore;
+mod waker_slot;
+
+pub use channel::channel;
+pub(crate) use hold::{HoldId, Polled, any_foreign_sub_waker};
+pub use oneshot::oneshot;
+pub use semaphore::{Acquire, Permit, Semaphore};
+pub use waker_slot::WakerSlot;

@@ -1,0 +1,131 @@
+//! One value, sent once, from one task to another.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::WakerSlot;
+use crate::observe::note_waiting;
+
+/// A pair of ends. The receiver is a future.
+///
+/// ```
+/// use glassloop::{EventLoop, spawn, sync::oneshot};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let answer = event_loop.block_on(async {
+///     let (sender, receiver) = oneshot();
+///     spawn(async move { sender.send(42) });
+///     receiver.await
+/// })?;
+/// assert_eq!(answer, Ok(42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
+    let shared = Rc::new(Shared { value: Cell::new(None), ended: Cell::new(false), waker: RefCell::default() });
+    (Sender { shared: shared.clone() }, Receiver { shared })
+}
+
+struct Shared<T> {
+    value: Cell<Option<T>>,
+    /// One of the two ends is gone.
+    ended: Cell<bool>,
+    /// The receiver's.
+    waker: RefCell<WakerSlot>,
+}
+
+/// The end that sends. Dropping it unsent tells the receiver so.
+pub struct Sender<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends the value and wakes the receiver.
+    ///
+    /// # Errors
+    /// Gives the value back if the receiver is gone.
+    pub fn send(self, value: T) -> Result<(), T> {
+        if self.shared.ended.get() {
+            return Err(value);
+        }
+        self.shared.value.set(Some(value));
+        Ok(()) // dropping `self` wakes
+    }
+
+    /// Whether the receiver is gone, so that there is no need to work out the value.
+    pub fn is_closed(&self) -> bool {
+        self.shared.ended.get()
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.ended.set(true);
+        let waker = self.shared.waker.borrow_mut().take(); // I4
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The end that receives: a future of the value.
+pub struct Receiver<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// The value, if it is there.
+    pub fn try_recv(&mut self) -> Option<T> {
+        self.shared.value.take()
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, Closed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(value) = self.shared.value.take() {
+            return Poll::Ready(Ok(value));
+        }
+        if self.shared.ended.get() {
+            return Poll::Ready(Err(Closed));
+        }
+        let _replaced = self.shared.waker.borrow_mut().register(cx.waker());
+        note_waiting("a oneshot");
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.ended.set(true);
+        let _unused = self.shared.waker.borrow_mut().take();
+    }
+}
+
+/// The sender was dropped without having sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sender was dropped before it sent anything")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("closed", &self.is_closed()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("ended", &self.shared.ended.get()).finish()
+    }
+}

@@ -1,0 +1,274 @@
+//! At most so many at once, first come first served (I15).
+//!
+//! Fairness costs nothing here: a permit that is given back goes straight to whoever has waited longest. It is
+//! never put back for all to grab, so nobody can be overtaken, and nobody is woken in vain.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::WakerSlot;
+use crate::observe::{Kind, SemaphoreId, current_task, note_waiting, tell};
+
+thread_local! {
+    static NEXT: Cell<u64> = const { Cell::new(1) };
+}
+
+/// A number of permits, of which each holder takes one or more and gives them back when it is done.
+///
+/// A `Semaphore` is a handle: clones share the permits.
+///
+/// ```
+/// use glassloop::{EventLoop, futures::join_all, sync::Semaphore};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// event_loop.block_on(async {
+///     let at_once = Semaphore::new(2);
+///     join_all((0..10).map(|_| async {
+///         let _permit = at_once.acquire().await;
+///         // never more than two of the ten are here
+///     })).await;
+///     assert_eq!(at_once.available(), 2);
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    id: SemaphoreId,
+    free: Cell<usize>,
+    /// In the order in which they came. One that gave up stays in its place as [`Stand::GaveUp`] until it is first.
+    waiting: RefCell<VecDeque<Rc<Waiter>>>,
+}
+
+struct Waiter {
+    /// How many permits it wants.
+    wanted: usize,
+    stand: Cell<Stand>,
+    waker: RefCell<WakerSlot>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Waits,
+    /// The permits are its own; it has not been polled since.
+    Granted,
+    GaveUp,
+}
+
+impl Semaphore {
+    /// A semaphore with this many permits.
+    pub fn new(permits: usize) -> Semaphore {
+        let id = NEXT.get();
+        NEXT.set(id + 1);
+        Semaphore {
+            shared: Rc::new(Shared { id: SemaphoreId(id), free: Cell::new(permits), waiting: RefCell::default() }),
+        }
+    }
+
+    /// Its number in events.
+    pub fn id(&self) -> SemaphoreId {
+        self.shared.id
+    }
+
+    /// Permits that are free now.
+    pub fn available(&self) -> usize {
+        self.shared.free.get()
+    }
+
+    /// One permit, as soon as everyone who came before has theirs.
+    pub fn acquire(&self) -> Acquire {
+        self.acquire_many(1)
+    }
+
+    /// Several permits at once. Who wants more than there ever are waits for ever.
+    pub fn acquire_many(&self, permits: usize) -> Acquire {
+        Acquire { shared: self.shared.clone(), state: AcquireState::New { wanted: permits } }
+    }
+
+    /// Permits, if they are free and nobody waits.
+    pub fn try_acquire_many(&self, permits: usize) -> Option<Permit> {
+        self.shared.take_at_once(permits).then(|| Permit { shared: self.shared.clone(), permits })
+    }
+
+    /// One permit, if it is free and nobody waits.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        self.try_acquire_many(1)
+    }
+
+    /// Puts more permits in.
+    pub fn add_permits(&self, permits: usize) {
+        self.shared.give(permits);
+    }
+}
+
+impl Shared {
+    /// Takes permits if nobody came first.
+    fn take_at_once(&self, wanted: usize) -> bool {
+        let nobody_waits = self.waiting.borrow().iter().all(|waiter| waiter.stand.get() != Stand::Waits);
+        if !nobody_waits || self.free.get() < wanted {
+            return false;
+        }
+        self.free.set(self.free.get() - wanted);
+        tell!(Kind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
+        true
+    }
+
+    fn give(&self, permits: usize) {
+        self.free.set(self.free.get() + permits);
+        tell!(Kind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
+        self.serve();
+    }
+
+    /// Hands free permits to those who wait, as far as they go.
+    fn serve(&self) {
+        loop {
+            let waker = {
+                let mut waiting = self.waiting.borrow_mut();
+                let Some(first) = waiting.front() else { return };
+                match first.stand.get() {
+                    Stand::Waits if first.wanted > self.free.get() => return,
+                    Stand::Waits => {
+                        self.free.set(self.free.get() - first.wanted);
+                        first.stand.set(Stand::Granted);
+                    }
+                    Stand::Granted | Stand::GaveUp => {}
+                }
+                let first = waiting.pop_front();
+                first.and_then(|waiter| waiter.waker.borrow_mut().take())
+            };
+            if let Some(waker) = waker {
+                waker.wake(); // I4: nothing is borrowed
+            }
+        }
+    }
+}
+
+/// The future of a [`Permit`].
+pub struct Acquire {
+    shared: Rc<Shared>,
+    state: AcquireState,
+}
+
+enum AcquireState {
+    New { wanted: usize },
+    Waiting(Rc<Waiter>),
+    Done,
+}
+
+impl Future for Acquire {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        match &self.state {
+            AcquireState::New { wanted } => {
+                let wanted = *wanted;
+                if self.shared.take_at_once(wanted) {
+                    self.state = AcquireState::Done;
+                    return Poll::Ready(Permit { shared: self.shared.clone(), permits: wanted });
+                }
+                let mut slot = WakerSlot::new();
+                let _none = slot.register(cx.waker());
+                let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), waker: RefCell::new(slot) });
+                self.shared.waiting.borrow_mut().push_back(waiter.clone());
+                tell!(Kind::SemaphoreWait {
+                    semaphore: self.shared.id,
+                    task: current_task(),
+                    free: self.shared.free.get(),
+                });
+                self.state = AcquireState::Waiting(waiter);
+                note_waiting("a permit");
+                Poll::Pending
+            }
+            AcquireState::Waiting(waiter) => {
+                if waiter.stand.get() == Stand::Waits {
+                    let _replaced = waiter.waker.borrow_mut().register(cx.waker());
+                    note_waiting("a permit");
+                    return Poll::Pending;
+                }
+                let permits = waiter.wanted;
+                self.state = AcquireState::Done;
+                tell!(Kind::SemaphoreTake {
+                    semaphore: self.shared.id,
+                    task: current_task(),
+                    free: self.shared.free.get(),
+                });
+                Poll::Ready(Permit { shared: self.shared.clone(), permits })
+            }
+            AcquireState::Done => panic!("`Acquire` polled after it was ready"),
+        }
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        if let AcquireState::Waiting(waiter) = &self.state {
+            let _unused = waiter.waker.borrow_mut().take();
+            match waiter.stand.replace(Stand::GaveUp) {
+                // It had been handed permits that it never saw: they go to the next (I15).
+                Stand::Granted => self.shared.give(waiter.wanted),
+                // It may have stood in the way of those behind who want less.
+                Stand::Waits => self.shared.serve(),
+                Stand::GaveUp => {}
+            }
+        }
+    }
+}
+
+/// The right to be one of those at work. Dropping it gives it back.
+pub struct Permit {
+    shared: Rc<Shared>,
+    permits: usize,
+}
+
+impl Permit {
+    /// How many permits it stands for.
+    pub fn permits(&self) -> usize {
+        self.permits
+    }
+
+    /// Makes one permit of two of the same semaphore.
+    ///
+    /// # Panics
+    /// If they are of different semaphores.
+    pub fn merge(&mut self, mut other: Permit) {
+        assert!(Rc::ptr_eq(&self.shared, &other.shared), "permits of two semaphores cannot be merged");
+        self.permits += std::mem::take(&mut other.permits);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.permits > 0 {
+            self.shared.give(self.permits);
+        }
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("free", &self.shared.free.get())
+            .field("waiting", &self.shared.waiting.borrow().len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").field("of", &self.shared.id).finish()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("of", &self.shared.id).field("permits", &self.permits).finish()
+    }
+}

@@ -1,0 +1,96 @@
+//! The one place where a leaf future leaves the waker of the task that waits for it.
+
+use std::fmt;
+use std::task::Waker;
+
+use super::hold::{HoldId, Polled};
+
+/// Keeps at most one waker, counted for the deadlock verdict while it is here.
+///
+/// A leaf future that the loop's own primitives do not cover should keep its waker in one of these, not in a bare
+/// `Option<Waker>`: then a task that waits for it is known to wait for something on this thread.
+///
+/// Waking may run anything, so nothing that lies in a `RefCell` should be woken in place: [`take`](Self::take) it,
+/// end the borrow, then wake (I4).
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use glassloop::sync::WakerSlot;
+///
+/// let mut slot = WakerSlot::new();
+/// slot.register(Waker::noop());      // in `poll`, before `Pending`
+/// assert!(slot.is_set());
+/// if let Some(waker) = slot.take() { // when the time has come
+///     waker.wake();
+/// }
+/// ```
+#[derive(Default)]
+pub struct WakerSlot {
+    waker: Option<Waker>,
+    /// Where this clone is counted. `None` if the waker was not the one being polled with.
+    hold: Option<HoldId>,
+}
+
+impl WakerSlot {
+    /// An empty slot.
+    pub const fn new() -> WakerSlot {
+        WakerSlot { waker: None, hold: None }
+    }
+
+    /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
+    ///
+    /// Returns the waker that had to make way. Dropping one may run anything too, so it is the caller who drops it,
+    /// when nothing is borrowed.
+    #[inline]
+    pub fn register(&mut self, waker: &Waker) -> Option<Waker> {
+        // `will_wake` may say no for equal wakers, at the price of one clone.
+        if self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            return None;
+        }
+        let replaced = self.take();
+        self.hold = Polled::hold_of(waker);
+        if let Some(hold) = self.hold {
+            hold.add();
+        }
+        self.waker = Some(waker.clone());
+        replaced
+    }
+
+    /// Takes the waker out.
+    #[inline]
+    pub fn take(&mut self) -> Option<Waker> {
+        self.count_out();
+        self.waker.take()
+    }
+
+    /// Whether a waker is here.
+    pub fn is_set(&self) -> bool {
+        self.waker.is_some()
+    }
+
+    /// Wakes in place and keeps the waker. Only for slots that nobody can reach while they are being woken.
+    #[inline]
+    pub(crate) fn wake_by_ref(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn count_out(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.subtract();
+        }
+    }
+}
+
+impl Drop for WakerSlot {
+    fn drop(&mut self) {
+        self.count_out();
+    }
+}
+
+impl fmt::Debug for WakerSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WakerSlot").field("is_set", &self.is_set()).finish()
+    }
+}
