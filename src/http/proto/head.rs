@@ -1,0 +1,134 @@
+//! Reading a head in whatever pieces it comes: a start line, then a field section.
+//!
+//! A head that is wholly inside one input is never copied into a buffer; only while its end is missing does
+//! [`HeadReader`] keep the bytes that are there. So between two messages nothing is held, and one read buffer can serve
+//! every connection of a loop.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::error::{Fault, ProtocolErrorKind};
+use super::fields::{FieldScanner, Section, cut};
+
+/// The first line of a message, scanned byte by byte like the fields that follow it.
+pub(super) trait StartLine {
+    /// Looks at `input`, which continues what was given before: `Some` of how many bytes belong to the line if it ends
+    /// in there.
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault>;
+}
+
+/// The start line of a trailer section, which has none.
+#[derive(Debug)]
+pub(super) struct NoStartLine;
+
+impl StartLine for NoStartLine {
+    fn scan(&mut self, _input: &[u8]) -> Result<Option<usize>, Fault> {
+        Ok(Some(0))
+    }
+}
+
+/// Collects one head.
+#[derive(Debug)]
+pub(super) struct HeadReader<L> {
+    line: L,
+    /// The length of the start line, once it is complete.
+    line_length: Option<usize>,
+    fields: FieldScanner,
+    /// How many bytes this head may still have.
+    budget: usize,
+    /// What has come of a head whose end has not.
+    partial: Vec<u8>,
+}
+
+/// A complete head: its bytes in one piece, and where the fields begin in them.
+pub(super) struct RawHead {
+    bytes: Bytes,
+    fields_start: usize,
+    folded: bool,
+}
+
+impl<L: StartLine> HeadReader<L> {
+    /// A reader that waits for the first byte of a head, of which `spent` bytes of the limit are gone already.
+    pub(super) fn new(line: L, section: Section, spent: usize) -> HeadReader<L> {
+        let budget = section.max_bytes().saturating_sub(spent);
+        HeadReader {
+            line,
+            line_length: None,
+            fields: FieldScanner::new(section),
+            budget,
+            partial: Vec::new(),
+        }
+    }
+
+    /// The start line, as far as it has come.
+    pub(super) fn line(&self) -> &L {
+        &self.line
+    }
+
+    /// How many field lines have begun.
+    pub(super) fn fields(&self) -> usize {
+        self.fields.fields()
+    }
+
+    /// How much of the limit is gone, with what was gone before this head.
+    pub(super) fn spent(&self) -> usize {
+        self.fields.section().max_bytes() - self.budget
+    }
+
+    /// Takes in `input`: `Some` of how many of its bytes belong to the head if that is now complete, or `None` if all of
+    /// them do and more must come.
+    pub(super) fn read(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        let allowed = &input[..input.len().min(self.budget)];
+        let end = self.scan(allowed)?;
+        self.budget -= end.unwrap_or(allowed.len());
+        if end.is_none() {
+            if self.budget == 0 {
+                return Err(Fault::new(self.fields.section().too_large(), allowed.len()));
+            }
+            self.partial.extend_from_slice(allowed);
+        }
+        Ok(end)
+    }
+
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        let mut line_bytes = 0;
+        if self.line_length.is_none() {
+            let Some(end) = self.line.scan(input)? else {
+                return Ok(None);
+            };
+            self.line_length = Some(self.partial.len() + end);
+            line_bytes = end;
+        }
+        match self.fields.scan(&input[line_bytes..]) {
+            Ok(end) => Ok(end.map(|field_bytes| line_bytes + field_bytes)),
+            Err(fault) => Err(fault.shifted_by(line_bytes)),
+        }
+    }
+
+    /// The complete head, `last` being the part of it that came with the last input.
+    pub(super) fn finish(&mut self, last: &[u8]) -> RawHead {
+        let bytes = if self.partial.is_empty() {
+            Bytes::copy_from_slice(last)
+        } else {
+            self.partial.extend_from_slice(last);
+            Bytes::from(std::mem::take(&mut self.partial))
+        };
+        RawHead {
+            bytes,
+            fields_start: self.line_length.unwrap_or_default(),
+            folded: self.fields.folded(),
+        }
+    }
+}
+
+impl RawHead {
+    /// The bytes of the start line and of the fields.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The fields, taken apart.
+    pub(super) fn cut_fields(&self) -> Result<HeaderMap, ProtocolErrorKind> {
+        cut(self.bytes.slice(self.fields_start..), self.folded)
+    }
+}

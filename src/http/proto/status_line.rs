@@ -1,0 +1,137 @@
+//! The first line of a response: `HTTP/1.1 200 OK` (RFC 9112 §4).
+//!
+//! ```text
+//!  Version(0…7) ──▶ SpaceBeforeCode ──▶ Code(0…2) ──▶ BehindCode ── SP ──▶ Reason ── CR ──▶ LineFeed ──▶ complete
+//! ```
+
+use std::ops::Range;
+
+use http::Version;
+
+use super::error::{Fault, ProtocolErrorKind};
+use super::grammar::{is_text, leading};
+use super::head::StartLine;
+
+/// What the next byte is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// `HTTP/1.1`, of which so many bytes have come.
+    Version(u8),
+    /// The single space in front of the status code.
+    SpaceBeforeCode,
+    /// The three digits, of which so many have come.
+    Code(u8),
+    /// The space in front of the reason phrase. Servers that leave out an empty phrase leave out this space as well.
+    BehindCode,
+    /// The reason phrase.
+    Reason,
+    /// The LF that ends the line.
+    LineFeed,
+}
+
+/// Scans a status line and keeps what it says.
+#[derive(Debug)]
+pub(super) struct StatusLine {
+    state: State,
+    version: Version,
+    code: u16,
+    /// Where the reason phrase stands in the head.
+    reason: Range<usize>,
+    /// Bytes of the line seen in earlier calls.
+    seen: usize,
+    /// Whether one more interim response would be one too many.
+    interim_is_too_many: bool,
+}
+
+impl StatusLine {
+    /// Waits for the first byte. `interim_is_too_many` makes a further 1xx an error, as soon as its code is read.
+    pub(super) fn new(interim_is_too_many: bool) -> StatusLine {
+        StatusLine {
+            state: State::Version(0),
+            version: Version::HTTP_11,
+            code: 0,
+            reason: 0..0,
+            seen: 0,
+            interim_is_too_many,
+        }
+    }
+
+    /// The protocol version of the sender.
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The status code: 100 to 999.
+    pub(super) fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// Where the reason phrase stands in the head.
+    pub(super) fn reason(&self) -> Range<usize> {
+        self.reason.clone()
+    }
+
+    /// One digit more of the status code, which begins with 1 to 9.
+    fn push_digit(&mut self, place: u8, byte: u8) -> Result<State, ProtocolErrorKind> {
+        if place == 0 && byte == b'0' {
+            return Err(ProtocolErrorKind::BadStatus);
+        }
+        self.code = self.code * 10 + u16::from(byte - b'0');
+        if place < 2 {
+            return Ok(State::Code(place + 1));
+        }
+        match self.code {
+            101 => Err(ProtocolErrorKind::UnexpectedUpgrade),
+            100..=199 if self.interim_is_too_many => Err(ProtocolErrorKind::TooManyInterim),
+            _ => Ok(State::BehindCode),
+        }
+    }
+}
+
+impl StartLine for StatusLine {
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        let mut at = 0;
+        loop {
+            if self.state == State::Reason {
+                at += leading(&input[at..], is_text);
+            }
+            let Some(&byte) = input.get(at) else {
+                self.seen += at;
+                return Ok(None);
+            };
+            self.state = match (self.state, byte) {
+                (State::Version(place @ 0..7), byte) if byte == b"HTTP/1."[usize::from(place)] => {
+                    State::Version(place + 1)
+                }
+                (State::Version(7), b'0') => {
+                    self.version = Version::HTTP_10;
+                    State::SpaceBeforeCode
+                }
+                (State::Version(7), b'1') => State::SpaceBeforeCode,
+                (State::SpaceBeforeCode, b' ') => State::Code(0),
+                (State::Code(place), b'0'..=b'9') => self
+                    .push_digit(place, byte)
+                    .map_err(|kind| Fault::new(kind, at))?,
+                (State::BehindCode, b' ') => {
+                    self.reason.start = self.seen + at + 1;
+                    State::Reason
+                }
+                (State::BehindCode, b'\r') => State::LineFeed,
+                (State::Reason, b'\r') => {
+                    self.reason.end = self.seen + at;
+                    State::LineFeed
+                }
+                (State::BehindCode | State::LineFeed, b'\n') => return Ok(Some(at + 1)),
+                (State::Reason, b'\n') => {
+                    self.reason.end = self.seen + at;
+                    return Ok(Some(at + 1));
+                }
+                (State::Version(_), _) => {
+                    return Err(Fault::new(ProtocolErrorKind::BadVersion, at));
+                }
+                _ => return Err(Fault::new(ProtocolErrorKind::BadStatusLine, at)),
+            };
+            at += 1;
+        }
+    }
+}
