@@ -63,6 +63,11 @@ impl WakerSlot {
         self.waker.take()
     }
 
+    /// A clone of the waker, which is not counted.
+    pub(crate) fn cloned(&self) -> Option<Waker> {
+        self.waker.clone()
+    }
+
     /// Whether a waker is here.
     pub fn is_set(&self) -> bool {
         self.waker.is_some()

@@ -97,10 +97,7 @@ pub struct RequestDecoder {
 #[derive(Debug)]
 enum State {
     /// The first byte of a request. Empty lines in front of it are skipped (RFC 9112 §2.2) and charged to its head.
-    BetweenRequests {
-        skipped: usize,
-        line_feed_is_due: bool,
-    },
+    BetweenRequests { skipped: usize, line_feed_is_due: bool },
     /// The end of a head.
     Head(HeadReader<RequestLine>),
     /// The end of the body.
@@ -112,18 +109,12 @@ enum State {
 }
 
 /// Where a connection starts, and where each request that keeps it alive leads back to.
-const BETWEEN_REQUESTS: State = State::BetweenRequests {
-    skipped: 0,
-    line_feed_is_due: false,
-};
+const BETWEEN_REQUESTS: State = State::BetweenRequests { skipped: 0, line_feed_is_due: false };
 
 impl RequestDecoder {
     /// A decoder for a connection on which nothing has been said.
     pub fn new() -> RequestDecoder {
-        RequestDecoder {
-            state: BETWEEN_REQUESTS,
-            position: 0,
-        }
+        RequestDecoder { state: BETWEEN_REQUESTS, position: 0 }
     }
 
     /// Whether no request is under way, so that the connection may be closed without taking an answer from anybody.
@@ -142,10 +133,7 @@ impl RequestDecoder {
     ///
     /// [`ProtocolError`] as soon as the bytes can no longer become a request; the same one at every later call. Answer it
     /// with its [status](ProtocolError::status), and close.
-    pub fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
+    pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
         if let State::Failed(error) = &self.state {
             return Err(*error);
         }
@@ -154,16 +142,9 @@ impl RequestDecoder {
         Ok(step)
     }
 
-    fn advance<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<RequestEvent<'input>>, Fault> {
+    fn advance<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, Fault> {
         let mut at = 0;
-        while let State::BetweenRequests {
-            skipped,
-            line_feed_is_due,
-        } = &mut self.state
-        {
+        while let State::BetweenRequests { skipped, line_feed_is_due } = &mut self.state {
             let Some(&byte) = input.get(at) else {
                 return Ok(Step::new(at, RequestEvent::NeedMore));
             };
@@ -178,11 +159,7 @@ impl RequestDecoder {
                 }
                 b'\r' => *line_feed_is_due = true,
                 _ => {
-                    self.state = State::Head(HeadReader::new(
-                        RequestLine::new(),
-                        Section::Request,
-                        *skipped,
-                    ));
+                    self.state = State::Head(HeadReader::new(RequestLine::new(), Section::Request, *skipped));
                     break;
                 }
             }
@@ -194,21 +171,14 @@ impl RequestDecoder {
             .map_err(|fault| fault.shifted_by(at))
     }
 
-    fn advance_in_request<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<RequestEvent<'input>>, Fault> {
+    fn advance_in_request<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, Fault> {
         match &mut self.state {
             State::Head(head) => {
                 let Some(end) = head.read(input)? else {
                     return Ok(Step::new(input.len(), RequestEvent::NeedMore));
                 };
-                let head =
-                    complete_head(head, &input[..end]).map_err(|fault| fault.shifted_by(end))?;
-                self.state = State::Body {
-                    body: BodyDecoder::new(head.framing),
-                    keep_alive: head.keep_alive,
-                };
+                let head = complete_head(head, &input[..end]).map_err(|fault| fault.shifted_by(end))?;
+                self.state = State::Body { body: BodyDecoder::new(head.framing), keep_alive: head.keep_alive };
                 Ok(Step::new(end, RequestEvent::Head(head)))
             }
             State::Body { body, keep_alive } => {
@@ -219,11 +189,7 @@ impl RequestDecoder {
                     BodyEvent::Trailers(fields) => RequestEvent::Trailers(fields),
                     BodyEvent::End => {
                         let keep_alive = *keep_alive;
-                        self.state = if keep_alive {
-                            BETWEEN_REQUESTS
-                        } else {
-                            State::Closing
-                        };
+                        self.state = if keep_alive { BETWEEN_REQUESTS } else { State::Closing };
                         RequestEvent::End { keep_alive }
                     }
                 };
@@ -272,10 +238,7 @@ impl Default for RequestDecoder {
 fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<RequestHead, Fault> {
     let raw = head.finish(last);
     let version = head.line().version();
-    let method = head
-        .line()
-        .method()
-        .ok_or(ProtocolErrorKind::UnknownMethod)?;
+    let method = head.line().method().ok_or(ProtocolErrorKind::UnknownMethod)?;
     let target = raw.bytes().slice(head.line().target());
     let uri = Uri::from_maybe_shared(target).map_err(|_| ProtocolErrorKind::BadTarget)?;
     if !has_proper_form(&uri) {
@@ -294,12 +257,7 @@ fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<Requ
     *request.uri_mut() = uri;
     *request.version_mut() = version;
     *request.headers_mut() = fields;
-    Ok(RequestHead {
-        request,
-        framing,
-        keep_alive,
-        expect_continue: expects && has_body,
-    })
+    Ok(RequestHead { request, framing, keep_alive, expect_continue: expects && has_body })
 }
 
 /// Whether a target is in origin or asterisk form, or in absolute form with a scheme and an authority that a server can
@@ -308,8 +266,7 @@ fn has_proper_form(target: &Uri) -> bool {
     match (target.scheme(), target.authority()) {
         (None, None) => true,
         (Some(scheme), Some(authority)) => {
-            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
-                && is_host_and_port(authority.as_str().as_bytes())
+            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS) && is_host_and_port(authority.as_str().as_bytes())
         }
         _ => false,
     }
@@ -329,11 +286,7 @@ fn has_proper_host(version: Version, fields: &HeaderMap) -> bool {
 /// Whether the client expects `100 Continue`. An HTTP/1.0 client cannot (RFC 9110 §10.1.1).
 fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, ProtocolErrorKind> {
     let mut expects = false;
-    for member in fields
-        .get_all(EXPECT)
-        .iter()
-        .flat_map(|line| list_members(line.as_bytes()))
-    {
+    for member in fields.get_all(EXPECT).iter().flat_map(|line| list_members(line.as_bytes())) {
         if !member.eq_ignore_ascii_case(b"100-continue") {
             return Err(ProtocolErrorKind::BadExpect);
         }

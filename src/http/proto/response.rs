@@ -124,12 +124,7 @@ impl ResponseDecoder {
     /// A decoder for the answer to a request with this method.
     pub fn new(method: &Method) -> ResponseDecoder {
         let head = HeadReader::new(StatusLine::new(false), Section::Response, 0);
-        ResponseDecoder {
-            method: method.clone(),
-            state: State::Head(head),
-            interim_responses: 0,
-            position: 0,
-        }
+        ResponseDecoder { method: method.clone(), state: State::Head(head), interim_responses: 0, position: 0 }
     }
 
     /// How many bytes have been consumed: 0 until the server has said anything.
@@ -142,10 +137,7 @@ impl ResponseDecoder {
     /// # Errors
     ///
     /// [`ProtocolError`] as soon as the bytes can no longer become a response; the same one at every later call.
-    pub fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
+    pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
         if let State::Failed(error) = &self.state {
             return Err(*error);
         }
@@ -154,10 +146,7 @@ impl ResponseDecoder {
         Ok(step)
     }
 
-    fn advance<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<ResponseEvent<'input>>, Fault> {
+    fn advance<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, Fault> {
         match &mut self.state {
             State::Head(head) => {
                 let Some(end) = head.read(input)? else {
@@ -172,12 +161,9 @@ impl ResponseDecoder {
                     self.state = State::Head(HeadReader::new(line, Section::Response, spent));
                     return Ok(Step::new(end, ResponseEvent::Interim(status)));
                 }
-                let (head, persistent) = final_head(&self.method, status, head, &input[..end])
-                    .map_err(|kind| Fault::new(kind, end))?;
-                self.state = State::Body {
-                    body: BodyDecoder::new(head.framing),
-                    persistent,
-                };
+                let (head, persistent) =
+                    final_head(&self.method, status, head, &input[..end]).map_err(|kind| Fault::new(kind, end))?;
+                self.state = State::Body { body: BodyDecoder::new(head.framing), persistent };
                 Ok(Step::new(end, ResponseEvent::Head(head)))
             }
             State::Body { body, persistent } => {
@@ -196,12 +182,7 @@ impl ResponseDecoder {
             }
             State::Done { reusable } => {
                 *reusable &= input.is_empty();
-                Ok(Step::new(
-                    0,
-                    ResponseEvent::End {
-                        reusable: *reusable,
-                    },
-                ))
+                Ok(Step::new(0, ResponseEvent::End { reusable: *reusable }))
             }
             State::Failed(_) => Ok(Step::new(0, ResponseEvent::NeedMore)),
         }
@@ -252,12 +233,5 @@ fn final_head(
     *response.version_mut() = version;
     *response.headers_mut() = fields;
     let reason = raw.bytes().slice(head.line().reason());
-    Ok((
-        ResponseHead {
-            response,
-            reason,
-            framing,
-        },
-        persistent,
-    ))
+    Ok((ResponseHead { response, reason, framing }, persistent))
 }
