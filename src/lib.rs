@@ -2,3 +2,6 @@
 //! glassloop: an event loop you can see through.
 
 pub mod http;
+
+#[cfg(feature = "cli")]
+pub mod flags;
