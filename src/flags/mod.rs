@@ -9,6 +9,8 @@
 //! | --- | --- | --- |
 //! | [`codes`] | the countries, their codes, and which codes a command line asks for | no |
 //! | [`metadata`] | what is said about a flag beside its picture, and its file name | no |
+//! | [`drawing`] | the pictures themselves, for a server that was given no real ones | no |
 
 pub mod codes;
+pub mod drawing;
 pub mod metadata;
