@@ -1,7 +1,13 @@
 #![forbid(unsafe_code)]
 //! glassloop: an event loop you can see through.
 
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod download;
 pub mod event_loop;
+#[cfg(feature = "cli")]
+pub mod flags;
 pub mod futures;
 pub mod http;
 pub mod net;
