@@ -98,6 +98,12 @@ impl<S: mio::event::Source> Source<S> {
         Poll::Pending
     }
 
+    /// Forgets the readiness in a direction, after an operation outside [`poll_io`](Self::poll_io) has found that there
+    /// is none left (I5).
+    pub fn clear_ready(&self, direction: Direction) {
+        self.slot.clear_readiness(direction);
+    }
+
     /// Does one operation as soon as the source is ready for it.
     ///
     /// `call` makes the system call once and answers with the number of bytes moved; `wanted` is how many there was

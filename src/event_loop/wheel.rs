@@ -1,22 +1,19 @@
 //! The timer wheel: which timers are armed, and which of them are due.
 //!
-//! It is a data structure and nothing else. It has no clock: time is a number of *ticks* of one
-//! millisecond that somebody else counts and hands to [`Wheel::advance`]. It has no wakers: a timer
-//! carries a value of any type.
+//! It is a data structure and nothing else: it has no clock, for [`Wheel::advance`] is told the time
+//! in *ticks* of one millisecond, and no wakers, for a timer carries a value of any type.
 //!
 //! # Why a wheel
 //!
-//! A server arms a timer for nearly everything it waits for, and cancels nearly all of them,
-//! because the answer came in time. So the two things to make cheap are *arm* and *cancel*; firing
-//! is the exception. A binary heap needs O(log n) steps to arm, and to cancel either a search or
-//! tombstones that stay until their time comes. A wheel does both in a constant number of steps,
-//! however many timers there are: it never sorts the timers, it files them.
+//! A server arms a timer for nearly everything it waits for, and cancels nearly all of them because
+//! the answer came in time. So *arm* and *cancel* are what to make cheap; firing is the exception. A
+//! binary heap takes O(log n) steps to arm, and to cancel a search, or a tombstone that stays until
+//! its time comes. A wheel takes a constant number of steps: it does not sort timers, it files them.
 //!
-//! The simplest wheel is an array of lists, one for each tick to come. To look two years ahead it
-//! would need 69 billion lists. The *hierarchical* wheel (Varghese and Lauck, "Hashed and
-//! Hierarchical Timing Wheels", SOSP 1987) files by the millisecond what is near and more and more
-//! coarsely what is far, like an appointment book with a page for each hour of today, each day of
-//! this month, and each month of this year:
+//! The simplest wheel has a list for each tick to come, and would need 69 billion of them to look
+//! two years ahead. The *hierarchical* wheel (Varghese and Lauck, "Hashed and Hierarchical Timing
+//! Wheels", SOSP 1987) files what is near by the millisecond and what is far ever more coarsely,
+//! like a diary with a page for each hour of today, each day of this month, each month of this year:
 //!
 //! | level | one slot covers | the 64 slots cover |
 //! | ----- | --------------- | ------------------ |
@@ -42,15 +39,14 @@
 //! ```
 //!
 //! When now reaches `0:7:00`, slot 7 of level 1 is emptied and its timers are filed again: `0:7:05`
-//! goes to level 0, slot 5. That is called a *cascade*, and it can happen to one timer at most once
-//! a level. Two lists stand outside the levels: *due*, the timers whose deadline is not later than
-//! now, and *far*, those that differ from now above the highest digit (they are filed again when
-//! the top level is used up).
+//! goes to level 0, slot 5. That is a *cascade*, and it happens to a timer at most once a level. Two
+//! lists stand outside the levels: *due* has the timers whose deadline is not later than now, *far*
+//! those that differ from now above the highest digit, to be filed again when the top level is over.
 //!
 //! Four things follow, and the rest of this file lives on them:
 //!
-//! * A timer's list is a function of now and its deadline ([`list_for`]). It need not be stored,
-//!   and cancelling unlinks the timer from a list that it can compute.
+//! * A timer's list is a function of now and its deadline, so it need not be stored: cancelling
+//!   unlinks the timer from a list that is computed.
 //! * A slot of a level that holds a timer always lies ahead of now's own digit, so the lowest
 //!   occupied slot of a level is its earliest. One 64-bit word a level says which slots are
 //!   occupied; a gap is skipped by counting zero bits.
@@ -67,12 +63,10 @@ const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 /// Levels: digits of a tick number that the wheel tells apart.
 const LEVELS: usize = 6;
-/// How many low bits of a tick number the levels cover together: the *span* of the wheel, 2^36 ms
-/// or 2.2 years.
+/// How many low bits of a tick number the levels cover: the wheel's *span*, 2³⁶ ms or 2.2 years.
 const SPAN_BITS: u32 = DIGIT_BITS * LEVELS as u32;
 
-/// The list of timers beyond the span. Slot s of level l is list `l * SLOTS + s`; this one comes
-/// after them.
+/// The list of timers beyond the span. It follows the slots: slot s of level l is `l * SLOTS + s`.
 const FAR: usize = LEVELS * SLOTS;
 /// The list of timers that are due and wait for [`Wheel::pop_expired`].
 const DUE: usize = FAR + 1;
@@ -82,15 +76,12 @@ const NIL: u32 = u32::MAX;
 
 /// Names one timer of one [`Wheel`].
 ///
-/// The generation tells a timer from earlier ones that used the same entry, so an id that is kept
-/// for too long finds nothing instead of somebody else's timer (until the same entry has been used
-/// 2³² times).
+/// An id that is kept for too long finds nothing, and not the next timer that uses the same entry:
+/// the generation tells them apart (until one entry has been used 2³² times).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId {
-    /// The entry.
-    pub index: u32,
-    /// A number that no other timer of the wheel has had.
-    pub generation: u32,
+    index: u32,
+    generation: u32,
 }
 
 impl TimerId {
@@ -119,7 +110,10 @@ struct List {
 }
 
 impl List {
-    const EMPTY: List = List { first: NIL, last: NIL };
+    const EMPTY: List = List {
+        first: NIL,
+        last: NIL,
+    };
 
     fn is_empty(self) -> bool {
         self.first == NIL
@@ -128,8 +122,8 @@ impl List {
 
 /// A hierarchical timer wheel of six levels; see the [module](self) for how it works.
 ///
-/// Arming, cancelling and re-arming take constant time. The wheel takes memory from the allocator
-/// only when more timers are armed than ever before.
+/// Arming, cancelling and re-arming take constant time, and allocate only when more timers are armed
+/// than ever before.
 ///
 /// ```
 /// use glassloop::event_loop::wheel::Wheel;
@@ -143,13 +137,11 @@ impl List {
 /// assert_eq!(wheel.next_deadline(), Some(100));
 ///
 /// wheel.advance(750);
-/// assert_eq!(wheel.pop_expired().map(|(_, tick, what)| (tick, what)), Some((100, "a tenth of a second")));
-/// assert_eq!(wheel.pop_expired().map(|(_, tick, what)| (tick, what)), Some((500, "half a second")));
-/// assert!(wheel.pop_expired().is_none());
+/// let fired = std::iter::from_fn(|| wheel.pop_expired()).map(|(_, _, what)| what);
+/// assert_eq!(fired.collect::<Vec<_>>(), ["a tenth of a second", "half a second"]);
 /// ```
 pub struct Wheel<T> {
-    /// The current tick. It changes in `advance` only, which files again whatever the change puts
-    /// elsewhere.
+    /// The current tick. Only `advance` changes it, and files again what then belongs elsewhere.
     now: u64,
     /// Every timer, at an index that does not change while it is armed.
     entries: Vec<Entry<T>>,
@@ -224,7 +216,8 @@ impl<T> Wheel<T> {
     /// The value of a timer that has been neither popped nor cancelled, to change it.
     pub fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {
         let entry = self.entries.get_mut(id.index as usize)?;
-        entry.value.as_mut().filter(|_| entry.generation == id.generation)
+        let is_same = entry.generation == id.generation;
+        entry.value.as_mut().filter(|_| is_same)
     }
 
     /// The tick for which a timer was armed, if it has been neither popped nor cancelled.
@@ -235,12 +228,16 @@ impl<T> Wheel<T> {
     /// The tick at which [`advance`](Self::advance) has something to do: how long the loop may
     /// sleep. Constant time.
     ///
-    /// It is never later than the earliest deadline. It is that deadline when the two lie in the
-    /// same block of 64 ticks, and otherwise may be a cascade on the way there: whoever sleeps
-    /// until this tick, advances and asks again reaches any timer of the wheel's span after at most
-    /// six sleeps. `Some(now)` when a timer is due.
+    /// It is never later than the earliest deadline: it is that deadline when now lies in the same
+    /// block of 64 ticks, and else a cascade on the way there. Whoever sleeps until this tick,
+    /// advances and asks again reaches any timer of the span after at most six sleeps. `Some(now)`
+    /// when a timer is due.
     pub fn next_expiry(&self) -> Option<u64> {
-        if self.lists[DUE].is_empty() { self.next_stop().map(|(tick, _)| tick) } else { Some(self.now) }
+        if self.lists[DUE].is_empty() {
+            self.next_stop().map(|(tick, _)| tick)
+        } else {
+            Some(self.now)
+        }
     }
 
     /// The deadline of the timer that [`pop_expired`](Self::pop_expired) will hand out next, now or
@@ -266,7 +263,8 @@ impl<T> Wheel<T> {
         while let Some((tick, list)) = self.next_stop()
             && tick <= now_tick
         {
-            // Spans without a timer are skipped. Once in 2.2 years, every far timer may be looked at.
+            debug_assert!(tick > self.now, "a timer was left behind at tick {tick}");
+            // Spans without a timer are skipped. That looks at all far timers, once in 2.2 years.
             self.now = if list == FAR {
                 let first = self.deadlines_in(FAR).fold(now_tick, u64::min);
                 first >> SPAN_BITS << SPAN_BITS
@@ -327,7 +325,9 @@ impl<T> Wheel<T> {
     pub fn drain(&mut self) -> Vec<T> {
         self.lists = [List::EMPTY; DUE + 1];
         self.occupied = [0; LEVELS + 1];
-        (0..self.entries.len() as u32).filter_map(|index| self.release(index)).collect()
+        (0..self.entries.len() as u32)
+            .filter_map(|index| self.release(index))
+            .collect()
     }
 
     fn entry(&self, id: TimerId) -> Option<&Entry<T>> {
@@ -415,8 +415,17 @@ impl<T> Wheel<T> {
             self.free = self.entries[index as usize].next;
             return index;
         }
-        assert!(self.entries.len() < NIL as usize, "arming a timer: no index is left to name it");
-        self.entries.push(Entry { generation: 0, previous: NIL, next: NIL, deadline_tick: 0, value: None });
+        assert!(
+            self.entries.len() < NIL as usize,
+            "arming a timer: no index is left to name it"
+        );
+        self.entries.push(Entry {
+            generation: 0,
+            previous: NIL,
+            next: NIL,
+            deadline_tick: 0,
+            value: None,
+        });
         (self.entries.len() - 1) as u32
     }
 
@@ -472,7 +481,9 @@ mod tests {
 
     /// The values that are due, in the order in which they are handed out.
     fn pop_all<T>(wheel: &mut Wheel<T>) -> Vec<T> {
-        std::iter::from_fn(|| wheel.pop_expired()).map(|(_, _, value)| value).collect()
+        std::iter::from_fn(|| wheel.pop_expired())
+            .map(|(_, _, value)| value)
+            .collect()
     }
 
     #[test]
@@ -489,13 +500,32 @@ mod tests {
 
     #[test]
     fn i09_a_timer_fires_at_its_tick_and_not_before() {
-        for deadline in [1, 63, 64, 65, 4_095, 4_096, 262_145, SPAN - 1, SPAN, SPAN + 1, 5 * SPAN + 77, u64::MAX] {
+        for deadline in [
+            1,
+            63,
+            64,
+            65,
+            4_095,
+            4_096,
+            262_145,
+            SPAN - 1,
+            SPAN,
+            SPAN + 1,
+            5 * SPAN + 77,
+            u64::MAX,
+        ] {
             let mut wheel = Wheel::new();
             wheel.insert(deadline, ());
             wheel.advance(deadline - 1);
-            assert!(wheel.pop_expired().is_none(), "the timer for {deadline} fired early");
+            assert!(
+                wheel.pop_expired().is_none(),
+                "the timer for {deadline} fired early"
+            );
             wheel.advance(deadline);
-            assert!(wheel.pop_expired().is_some(), "the timer for {deadline} did not fire");
+            assert!(
+                wheel.pop_expired().is_some(),
+                "the timer for {deadline} did not fire"
+            );
         }
     }
 
@@ -518,7 +548,11 @@ mod tests {
         wheel.insert(5_000, "armed when it was due");
         assert_eq!(
             pop_all(&mut wheel),
-            ["armed when the deadline was at level 2", "armed when it was at level 0", "armed when it was due"]
+            [
+                "armed when the deadline was at level 2",
+                "armed when it was at level 0",
+                "armed when it was due"
+            ]
         );
     }
 
@@ -557,7 +591,10 @@ mod tests {
         assert!(!wheel.rearm(stale, 5));
         assert!(wheel.get(stale).is_none() && wheel.get_mut(stale).is_none());
         assert_eq!(wheel.deadline(stale), None);
-        assert_eq!((wheel.get(fresh), wheel.deadline(fresh)), (Some(&"second"), Some(20)));
+        assert_eq!(
+            (wheel.get(fresh), wheel.deadline(fresh)),
+            (Some(&"second"), Some(20))
+        );
         assert_ne!(stale.as_u64(), fresh.as_u64());
     }
 
@@ -581,11 +618,12 @@ mod tests {
         wheel.insert(SPAN - 1, ());
         let mut sleeps = 0;
         while wheel.pop_expired().is_none() {
+            assert!(sleeps < LEVELS, "still asleep at tick {}", wheel.now());
             let tick = wheel.next_expiry().expect("a timer is armed");
             wheel.advance(tick);
             sleeps += 1;
         }
-        assert_eq!((wheel.now(), sleeps), (SPAN - 1, LEVELS));
+        assert_eq!(wheel.now(), SPAN - 1);
     }
 
     #[test]

@@ -9,8 +9,10 @@
 //! | --- | --- | --- |
 //! | [`codes`] | the countries, their codes, and which codes a command line asks for | no |
 //! | [`metadata`] | what is said about a flag beside its picture, and its file name | no |
+//! | [`downloader`] | the chapter's downloader, in coroutines | yes |
 //! | [`drawing`] | the pictures themselves, for a server that was given no real ones | no |
 
 pub mod codes;
+pub mod downloader;
 pub mod drawing;
 pub mod metadata;
