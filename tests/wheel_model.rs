@@ -1,6 +1,6 @@
 //! The timer wheel against a model that is too simple to be wrong: a sorted map.
 
-#[path = "../src/event_loop/wheel.rs"]
+#[path = "../src/event_loop/wheel/mod.rs"]
 pub mod wheel;
 
 use std::collections::BTreeMap;
@@ -101,14 +101,7 @@ impl Model {
     fn arm(&mut self, id: TimerId, deadline: u64, number: u64) -> (u64, u64) {
         self.armings += 1;
         let key = (deadline.max(self.now), self.armings);
-        self.timers.insert(
-            key,
-            Timer {
-                id,
-                deadline,
-                number,
-            },
-        );
+        self.timers.insert(key, Timer { id, deadline, number });
         key
     }
 
@@ -118,9 +111,7 @@ impl Model {
                 *armed = None;
             }
         }
-        self.timers
-            .remove(&key)
-            .expect("the key is that of an armed timer")
+        self.timers.remove(&key).expect("the key is that of an armed timer")
     }
 
     fn tick(&self, tick: &Tick) -> u64 {
@@ -128,18 +119,13 @@ impl Model {
             Tick::Past(ticks) => self.now.saturating_sub(ticks),
             Tick::Ahead(ticks) => self.now.saturating_add(ticks),
             Tick::Border { shift, offset } => {
-                let border = (self.now >> shift)
-                    .saturating_add(1)
-                    .saturating_mul(1 << shift);
+                let border = (self.now >> shift).saturating_add(1).saturating_mul(1 << shift);
                 border.saturating_add_signed(offset)
             }
             Tick::SameAs(_) if self.timers.is_empty() => self.now,
             Tick::SameAs(index) => {
                 let position = index.index(self.timers.len());
-                self.timers
-                    .values()
-                    .nth(position)
-                    .map_or(self.now, |timer| timer.deadline)
+                self.timers.values().nth(position).map_or(self.now, |timer| timer.deadline)
             }
             Tick::Last => u64::MAX,
         }
@@ -152,10 +138,7 @@ fn pop_and_compare(wheel: &mut Wheel<u64>, model: &mut Model) -> bool {
         Some((&key, _)) if key.0 <= model.now => Some(model.disarm(key)),
         _ => None,
     };
-    assert_eq!(
-        wheel.pop_expired(),
-        expected.map(|timer| (timer.id, timer.deadline, timer.number))
-    );
+    assert_eq!(wheel.pop_expired(), expected.map(|timer| (timer.id, timer.deadline, timer.number)));
     expected.is_some()
 }
 
@@ -165,10 +148,7 @@ fn apply(wheel: &mut Wheel<u64>, model: &mut Model, step: &Step) {
             let deadline = model.tick(tick);
             let number = model.ids.len() as u64;
             let id = wheel.insert(deadline, number);
-            assert!(
-                model.ids.iter().all(|&(earlier, _)| earlier != id),
-                "an id was handed out twice"
-            );
+            assert!(model.ids.iter().all(|&(earlier, _)| earlier != id), "an id was handed out twice");
             let key = model.arm(id, deadline, number);
             model.ids.push((id, Some(key)));
         }
@@ -223,26 +203,15 @@ fn compare(wheel: &mut Wheel<u64>, model: &Model) {
     assert_eq!(wheel.is_empty(), model.timers.is_empty());
 
     let first = model.timers.first_key_value();
-    assert_eq!(
-        wheel.next_deadline(),
-        first.map(|(_, timer)| timer.deadline)
-    );
+    assert_eq!(wheel.next_deadline(), first.map(|(_, timer)| timer.deadline));
     match (wheel.next_expiry(), first) {
         (None, None) => {}
         (Some(expiry), Some((&(due, _), _))) if due == model.now || due / 64 == model.now / 64 => {
-            assert_eq!(
-                expiry,
-                due.max(model.now),
-                "in the lowest level the expiry is exact"
-            );
+            assert_eq!(expiry, due.max(model.now), "in the lowest level the expiry is exact");
         }
         (Some(expiry), Some((&(due, _), _))) if due < model.now => assert_eq!(expiry, model.now),
         (Some(expiry), Some((&(due, _), _))) => {
-            assert!(
-                model.now < expiry && expiry <= due,
-                "{} < {expiry} <= {due}",
-                model.now
-            );
+            assert!(model.now < expiry && expiry <= due, "{} < {expiry} <= {due}", model.now);
         }
         (expiry, first) => {
             panic!("the next expiry is {expiry:?}, but the model's first timer {first:?}")
@@ -258,15 +227,8 @@ fn compare(wheel: &mut Wheel<u64>, model: &Model) {
     }
 
     let by_number = |&(_, _, number): &(TimerId, u64, u64)| number;
-    let mut listed: Vec<_> = wheel
-        .iter()
-        .map(|(id, deadline, &number)| (id, deadline, number))
-        .collect();
-    let mut expected: Vec<_> = model
-        .timers
-        .values()
-        .map(|timer| (timer.id, timer.deadline, timer.number))
-        .collect();
+    let mut listed: Vec<_> = wheel.iter().map(|(id, deadline, &number)| (id, deadline, number)).collect();
+    let mut expected: Vec<_> = model.timers.values().map(|timer| (timer.id, timer.deadline, timer.number)).collect();
     listed.sort_unstable_by_key(by_number);
     expected.sort_unstable_by_key(by_number);
     assert_eq!(listed, expected);

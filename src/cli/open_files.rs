@@ -15,7 +15,10 @@ pub(super) fn allow(connections: usize) {
     }
     limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
     if limit.current < Some(wanted) {
-        log::warn!("at most {} files may be open (`ulimit -Hn`), and this run may want {wanted}", limit.current.unwrap_or(0));
+        log::warn!(
+            "at most {} files may be open (`ulimit -Hn`), and this run may want {wanted}",
+            limit.current.unwrap_or(0)
+        );
     }
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         log::warn!("raising the limit on open files: {error}");

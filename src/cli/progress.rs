@@ -34,7 +34,8 @@ impl Progress {
             return Progress::Plain { what, total, done: 0, said_at: Instant::now() };
         }
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{percent:>3}%|{wide_bar}| {pos}/{len} [{elapsed_precise}, {per_sec}]");
+        let style =
+            ProgressStyle::with_template("{percent:>3}%|{wide_bar}| {pos}/{len} [{elapsed_precise}, {per_sec}]");
         // The template is a constant; should it be wrong, the plain style will do.
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.tick();

@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 /// The twenty most populous countries, the largest first: what is asked for when nothing is.
 pub const POPULAR: [&str; 20] = [
-    "CN", "IN", "US", "ID", "BR", "PK", "NG", "BD", "RU", "JP", "MX", "PH", "VN", "ET", "EG", "DE",
-    "IR", "TR", "CD", "FR",
+    "CN", "IN", "US", "ID", "BR", "PK", "NG", "BD", "RU", "JP", "MX", "PH", "VN", "ET", "EG", "DE", "IR", "TR", "CD",
+    "FR",
 ];
 
 /// Two letters, `AA` to `ZZ`, that may or may not stand for a country.
@@ -63,19 +63,14 @@ impl CountryCode {
     /// # Ok::<(), glassloop::flags::codes::CodeError>(())
     /// ```
     pub fn country(self) -> Option<&'static Country> {
-        COUNTRIES
-            .binary_search_by_key(&self, |country| country.code)
-            .ok()
-            .map(|index| &COUNTRIES[index])
+        COUNTRIES.binary_search_by_key(&self, |country| country.code).ok().map(|index| &COUNTRIES[index])
     }
 
     /// The 26 codes that begin with `letter`, in either case; none if it is not a letter from A
     /// to Z.
     fn block(letter: u8) -> impl Iterator<Item = Self> {
         let first = letter.to_ascii_uppercase();
-        (b'A'..=b'Z')
-            .filter(move |_| first.is_ascii_uppercase())
-            .map(move |second| Self([first, second]))
+        (b'A'..=b'Z').filter(move |_| first.is_ascii_uppercase()).map(move |second| Self([first, second]))
     }
 }
 
@@ -98,14 +93,9 @@ impl FromStr for CountryCode {
     fn from_str(text: &str) -> Result<Self, CodeError> {
         match text.as_bytes() {
             [first, second] if first.is_ascii_alphabetic() && second.is_ascii_alphabetic() => {
-                Ok(Self([
-                    first.to_ascii_uppercase(),
-                    second.to_ascii_uppercase(),
-                ]))
+                Ok(Self([first.to_ascii_uppercase(), second.to_ascii_uppercase()]))
             }
-            _ => Err(CodeError {
-                argument: text.to_owned(),
-            }),
+            _ => Err(CodeError { argument: text.to_owned() }),
         }
     }
 }
@@ -127,10 +117,7 @@ impl fmt::Display for CodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Escaped, because it may hold anything and goes to a terminal.
         let argument = self.argument.escape_debug();
-        write!(
-            formatter,
-            "`{argument}` is not a country code: give two letters (BR) or one letter for a block (B)"
-        )
+        write!(formatter, "`{argument}` is not a country code: give two letters (BR) or one letter for a block (B)")
     }
 }
 
@@ -175,12 +162,7 @@ pub struct Country {
 /// assert_eq!(block.iter().map(|code| code.as_str()).collect::<Vec<_>>(), ["BA", "BB", "BC"]);
 /// # Ok::<(), glassloop::flags::codes::CodeError>(())
 /// ```
-pub fn select(
-    codes: &[String],
-    all: bool,
-    every: bool,
-    limit: Option<usize>,
-) -> Result<Vec<CountryCode>, CodeError> {
+pub fn select(codes: &[String], all: bool, every: bool, limit: Option<usize>) -> Result<Vec<CountryCode>, CodeError> {
     let mut asked = Vec::new();
     if every {
         asked.extend((b'A'..=b'Z').flat_map(CountryCode::block));
@@ -211,12 +193,7 @@ const fn country(
     top_level_domain: &'static str,
     gec_code: &'static str,
 ) -> Country {
-    Country {
-        code: CountryCode::written(code),
-        name,
-        top_level_domain,
-        gec_code,
-    }
+    Country { code: CountryCode::written(code), name, top_level_domain, gec_code }
 }
 
 /// Every country that has a flag, sorted by code. The names are those of the CIA World Factbook
@@ -457,17 +434,8 @@ mod tests {
 
     #[test]
     fn the_popular_codes_are_twenty_countries() {
-        let countries: BTreeSet<_> = POPULAR
-            .iter()
-            .filter_map(|code| code.parse().ok())
-            .collect();
-        assert_eq!(
-            countries
-                .iter()
-                .filter(|code: &&CountryCode| code.country().is_some())
-                .count(),
-            20
-        );
+        let countries: BTreeSet<_> = POPULAR.iter().filter_map(|code| code.parse().ok()).collect();
+        assert_eq!(countries.iter().filter(|code: &&CountryCode| code.country().is_some()).count(), 20);
     }
 
     #[test]
@@ -480,10 +448,7 @@ mod tests {
     #[test]
     fn what_is_not_two_letters_is_refused() {
         for text in ["", "B", "BRA", "B1", " B", "é", "BR ", "☃"] {
-            assert!(
-                text.parse::<CountryCode>().is_err(),
-                "{text:?} was taken for a code"
-            );
+            assert!(text.parse::<CountryCode>().is_err(), "{text:?} was taken for a code");
         }
     }
 
@@ -498,9 +463,7 @@ mod tests {
 
     #[test]
     fn the_error_shows_control_characters_harmlessly() {
-        let error = "\u{1b}[2J"
-            .parse::<CountryCode>()
-            .expect_err("an escape sequence");
+        let error = "\u{1b}[2J".parse::<CountryCode>().expect_err("an escape sequence");
         assert!(error.to_string().starts_with(r"`\u{1b}[2J`"));
     }
 
@@ -519,44 +482,29 @@ mod tests {
     #[test]
     fn all_selects_the_countries() {
         let all = selected(&[], true, false, None);
-        assert_eq!(
-            (all.len(), all[0].as_str(), all[193].as_str()),
-            (194, "AD", "ZW")
-        );
+        assert_eq!((all.len(), all[0].as_str(), all[193].as_str()), (194, "AD", "ZW"));
     }
 
     #[test]
     fn every_selects_all_codes() {
         let every = selected(&[], false, true, None);
-        assert_eq!(
-            (every.len(), every[0].as_str(), every[675].as_str()),
-            (676, "AA", "ZZ")
-        );
+        assert_eq!((every.len(), every[0].as_str(), every[675].as_str()), (676, "AA", "ZZ"));
     }
 
     #[test]
     fn a_letter_selects_its_block() {
         let block = selected(&["b"], false, false, None);
-        assert_eq!(
-            (block.len(), block[0].as_str(), block[25].as_str()),
-            (26, "BA", "BZ")
-        );
+        assert_eq!((block.len(), block[0].as_str(), block[25].as_str()), (26, "BA", "BZ"));
     }
 
     #[test]
     fn codes_keep_the_order_in_which_they_were_given() {
-        assert_eq!(
-            selected(&["us", "BR", "FR"], false, false, None),
-            ["US", "BR", "FR"]
-        );
+        assert_eq!(selected(&["us", "BR", "FR"], false, false, None), ["US", "BR", "FR"]);
     }
 
     #[test]
     fn a_code_given_twice_is_selected_once() {
-        assert_eq!(
-            selected(&["BR", "US", "br"], false, false, None),
-            ["BR", "US"]
-        );
+        assert_eq!(selected(&["BR", "US", "br"], false, false, None), ["BR", "US"]);
     }
 
     #[test]

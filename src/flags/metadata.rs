@@ -63,13 +63,7 @@ pub fn file_name(country_name: &str, code: CountryCode) -> String {
     let kept = country_name
         .trim()
         .chars()
-        .map(|character| {
-            if character.is_whitespace() {
-                '_'
-            } else {
-                character
-            }
-        })
+        .map(|character| if character.is_whitespace() { '_' } else { character })
         .filter(|&character| character.is_alphanumeric() || "-_,'.()".contains(character));
     let mut name = String::new();
     for character in kept.skip_while(|character| !character.is_alphanumeric()) {
@@ -92,8 +86,7 @@ mod tests {
     #[test]
     fn metadata_is_json_that_reads_back_as_the_country() {
         for country in &COUNTRIES {
-            let json: serde_json::Value =
-                serde_json::from_str(&metadata_json(country)).expect("this is JSON");
+            let json: serde_json::Value = serde_json::from_str(&metadata_json(country)).expect("this is JSON");
             assert_eq!(
                 json,
                 serde_json::json!({
@@ -120,12 +113,9 @@ mod tests {
     #[test]
     #[ignore = "set GLASSLOOP_REAL_FLAGS to a folder of cc/metadata.json to compare with real ones"]
     fn metadata_equals_that_of_real_flags() {
-        let folder =
-            std::env::var_os("GLASSLOOP_REAL_FLAGS").expect("GLASSLOOP_REAL_FLAGS names no folder");
+        let folder = std::env::var_os("GLASSLOOP_REAL_FLAGS").expect("GLASSLOOP_REAL_FLAGS names no folder");
         for country in &COUNTRIES {
-            let path = std::path::Path::new(&folder)
-                .join(country.code.lower())
-                .join("metadata.json");
+            let path = std::path::Path::new(&folder).join(country.code.lower()).join("metadata.json");
             let real = std::fs::read_to_string(&path).expect("the folder holds this file");
             assert_eq!(metadata_json(country), real);
         }
@@ -141,20 +131,9 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_folder() {
-        for name in [
-            "../Brazil",
-            "/Brazil",
-            r"..\Brazil",
-            "C:Brazil",
-            "Bra\0zil",
-            ".Brazil",
-            "-Brazil",
-        ] {
+        for name in ["../Brazil", "/Brazil", r"..\Brazil", "C:Brazil", "Bra\0zil", ".Brazil", "-Brazil"] {
             let saved = file_name(name, CountryCode::written("BR"));
-            assert!(
-                matches!(saved.as_str(), "Brazil-BR.gif" | "CBrazil-BR.gif"),
-                "{name:?} gave {saved:?}"
-            );
+            assert!(matches!(saved.as_str(), "Brazil-BR.gif" | "CBrazil-BR.gif"), "{name:?} gave {saved:?}");
         }
     }
 

@@ -29,18 +29,12 @@ mod tests {
     fn the_sine_is_near_the_real_one() {
         for degrees in -360..=720 {
             let real = f64::from(degrees).to_radians().sin() * f64::from(ONE);
-            assert!(
-                (f64::from(sine(degrees)) - real).abs() <= 0.002 * f64::from(ONE),
-                "{degrees}°"
-            );
+            assert!((f64::from(sine(degrees)) - real).abs() <= 0.002 * f64::from(ONE), "{degrees}°");
         }
     }
 
     #[test]
     fn the_cosine_is_the_sine_a_quarter_turn_ahead() {
-        assert_eq!(
-            (cosine(0), cosine(90), cosine(180), cosine(270)),
-            (ONE, 0, -ONE, 0)
-        );
+        assert_eq!((cosine(0), cosine(90), cosine(180), cosine(270)), (ONE, 0, -ONE, 0));
     }
 }

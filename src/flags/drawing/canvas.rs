@@ -87,12 +87,7 @@ pub(super) struct Frame {
 impl Frame {
     /// Its corners, in the order in which a line around it meets them.
     pub(super) fn corners(self) -> [Point; 4] {
-        let Self {
-            left,
-            top,
-            right,
-            bottom,
-        } = self;
+        let Self { left, top, right, bottom } = self;
         [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| Point::new(x, y))
     }
 }
@@ -108,11 +103,7 @@ pub(super) struct Canvas {
 impl Canvas {
     pub(super) fn new(width: u16, height: u16) -> Self {
         let pixels = vec![Colour::White; usize::from(width) * usize::from(height)];
-        Self {
-            width,
-            height,
-            pixels,
-        }
+        Self { width, height, pixels }
     }
 
     pub(super) fn width(&self) -> u16 {
@@ -130,12 +121,7 @@ impl Canvas {
 
     /// The whole canvas.
     pub(super) fn frame(&self) -> Frame {
-        Frame {
-            left: 0,
-            top: 0,
-            right: i32::from(self.width) * SUBPIXELS,
-            bottom: i32::from(self.height) * SUBPIXELS,
-        }
+        Frame { left: 0, top: 0, right: i32::from(self.width) * SUBPIXELS, bottom: i32::from(self.height) * SUBPIXELS }
     }
 
     /// Fills a polygon, whose last corner is joined to its first. Where it overlaps itself it
@@ -160,10 +146,7 @@ impl Canvas {
 
     /// Fills a disc; all lengths in subpixels.
     pub(super) fn fill_disc(&mut self, frame: Frame, at: Point, radius: i32, colour: Colour) {
-        for row in rows_between(
-            (at.y - radius).max(frame.top),
-            (at.y + radius).min(frame.bottom),
-        ) {
+        for row in rows_between((at.y - radius).max(frame.top), (at.y + radius).min(frame.bottom)) {
             if let Some(half) = half_chord(at, radius, row) {
                 self.fill_row(frame, row, at.x - half, at.x + half, colour);
             }
@@ -179,10 +162,7 @@ impl Canvas {
         (bite_at, bite_radius): (Point, i32),
         colour: Colour,
     ) {
-        for row in rows_between(
-            (at.y - radius).max(frame.top),
-            (at.y + radius).min(frame.bottom),
-        ) {
+        for row in rows_between((at.y - radius).max(frame.top), (at.y + radius).min(frame.bottom)) {
             let Some(half) = half_chord(at, radius, row) else {
                 continue;
             };
@@ -237,10 +217,7 @@ mod tests {
     /// The picture as text, `#` where it is black.
     fn text(canvas: &Canvas) -> Vec<String> {
         let character = |&colour: &Colour| if colour == Colour::Black { '#' } else { '.' };
-        canvas
-            .rows()
-            .map(|row| row.iter().map(character).collect())
-            .collect()
+        canvas.rows().map(|row| row.iter().map(character).collect()).collect()
     }
 
     fn point(x: i32, y: i32) -> Point {
@@ -258,17 +235,7 @@ mod tests {
     #[test]
     fn a_polygon_may_be_hollow_in_a_row() {
         let mut canvas = Canvas::new(5, 3);
-        let corners = [
-            (0, 0),
-            (1, 0),
-            (1, 2),
-            (4, 2),
-            (4, 0),
-            (5, 0),
-            (5, 3),
-            (0, 3),
-        ]
-        .map(|(x, y)| point(x, y));
+        let corners = [(0, 0), (1, 0), (1, 2), (4, 2), (4, 0), (5, 0), (5, 3), (0, 3)].map(|(x, y)| point(x, y));
         canvas.fill_polygon(canvas.frame(), &corners, Colour::Black);
         assert_eq!(text(&canvas), ["#...#", "#...#", "#####"]);
     }
@@ -277,16 +244,8 @@ mod tests {
     fn triangles_that_share_an_edge_fill_the_square() {
         let mut canvas = Canvas::new(7, 7);
         let frame = canvas.frame();
-        canvas.fill_polygon(
-            frame,
-            &[point(0, 0), point(7, 0), point(0, 7)],
-            Colour::Black,
-        );
-        canvas.fill_polygon(
-            frame,
-            &[point(7, 7), point(7, 0), point(0, 7)],
-            Colour::Black,
-        );
+        canvas.fill_polygon(frame, &[point(0, 0), point(7, 0), point(0, 7)], Colour::Black);
+        canvas.fill_polygon(frame, &[point(7, 7), point(7, 0), point(0, 7)], Colour::Black);
         assert_eq!(text(&canvas), ["#######"; 7]);
     }
 
@@ -294,10 +253,7 @@ mod tests {
     fn a_disc_is_round() {
         let mut canvas = Canvas::new(6, 6);
         canvas.fill_disc(canvas.frame(), point(3, 3), 3 * SUBPIXELS, Colour::Black);
-        assert_eq!(
-            text(&canvas),
-            [".####.", "######", "######", "######", "######", ".####."]
-        );
+        assert_eq!(text(&canvas), [".####.", "######", "######", "######", "######", ".####."]);
     }
 
     #[test]
@@ -305,26 +261,14 @@ mod tests {
         let mut canvas = Canvas::new(6, 6);
         let frame = canvas.frame();
         let radius = 3 * SUBPIXELS;
-        canvas.fill_crescent(
-            frame,
-            (point(3, 3), radius),
-            (point(5, 3), radius),
-            Colour::Black,
-        );
-        assert_eq!(
-            text(&canvas),
-            [".##...", "##....", "##....", "##....", "##....", ".##..."]
-        );
+        canvas.fill_crescent(frame, (point(3, 3), radius), (point(5, 3), radius), Colour::Black);
+        assert_eq!(text(&canvas), [".##...", "##....", "##....", "##....", "##....", ".##..."]);
     }
 
     #[test]
     fn nothing_is_painted_outside_the_frame() {
         let mut canvas = Canvas::new(4, 4);
-        let frame = Frame {
-            right: 2 * SUBPIXELS,
-            bottom: 2 * SUBPIXELS,
-            ..canvas.frame()
-        };
+        let frame = Frame { right: 2 * SUBPIXELS, bottom: 2 * SUBPIXELS, ..canvas.frame() };
         canvas.fill_disc(frame, point(2, 2), 9 * SUBPIXELS, Colour::Black);
         assert_eq!(text(&canvas), ["##..", "##..", "....", "...."]);
     }

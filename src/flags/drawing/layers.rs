@@ -83,9 +83,7 @@ impl Brush<'_> {
             }),
             Layer::Rectangle(from, to, colour) => self.rectangle(from, to, colour),
             Layer::Polygon(corners, colour) => self.polygon(corners, colour),
-            Layer::Triangle(reach, colour) => {
-                self.polygon(&[(0, 0), (reach, 50), (0, 100)], colour)
-            }
+            Layer::Triangle(reach, colour) => self.polygon(&[(0, 0), (reach, 50), (0, 100)], colour),
             Layer::Line(from, to, thickness, colour) => self.line(from, to, thickness, colour),
             Layer::Cross((across, down), thickness, colour) => {
                 self.line((across, 0), (across, 100), thickness, colour);
@@ -108,8 +106,7 @@ impl Brush<'_> {
             Layer::Crescent(at, radius, opening, colour) => {
                 let (at, radius) = (self.point(at), self.size(radius));
                 let bite = (turned(at, radius / 4, opening), radius * 4 / 5);
-                self.canvas
-                    .fill_crescent(self.frame, (at, radius), bite, colour);
+                self.canvas.fill_crescent(self.frame, (at, radius), bite, colour);
             }
             Layer::Star(points, at, radius, colour) => {
                 self.star(points, self.point(at), self.size(radius), colour);
@@ -130,9 +127,7 @@ impl Brush<'_> {
                     }
                 }
             }
-            Layer::Shield(at, height, colour) => {
-                self.shield(self.point(at), self.size(height), colour)
-            }
+            Layer::Shield(at, height, colour) => self.shield(self.point(at), self.size(height), colour),
             Layer::Saw(teeth, from, to, colour) => self.saw(teeth, from, to, colour),
             Layer::Inside(from, to, layers) => paint(self.canvas, self.between(from, to), layers),
         }
@@ -167,8 +162,7 @@ impl Brush<'_> {
         // From the middle of the line to its edge, at a right angle.
         let x = -down * thickness / (2 * length);
         let y = across * thickness / (2 * length);
-        let corners = [(from, 1), (to, 1), (to, -1), (from, -1)]
-            .map(|(end, side)| end.moved(side * x, side * y));
+        let corners = [(from, 1), (to, 1), (to, -1), (from, -1)].map(|(end, side)| end.moved(side * x, side * y));
         self.canvas.fill_polygon(self.frame, &corners, colour);
     }
 
@@ -191,16 +185,12 @@ impl Brush<'_> {
         const RIGHT_SIDE: [(i32, i32); 5] = [(6, -8), (6, 0), (5, 4), (3, 6), (0, 8)];
         let left_side = RIGHT_SIDE.map(|(x, y)| (-x, y));
         let outline = RIGHT_SIDE.iter().chain(left_side.iter().rev());
-        let corners: Vec<Point> = outline
-            .map(|(x, y)| at.moved(x * height / 16, y * height / 16))
-            .collect();
+        let corners: Vec<Point> = outline.map(|(x, y)| at.moved(x * height / 16, y * height / 16)).collect();
         self.canvas.fill_polygon(self.frame, &corners, colour);
     }
 
     fn saw(&mut self, teeth: i32, from: i32, to: i32, colour: Colour) {
-        let Frame {
-            left, top, bottom, ..
-        } = self.frame;
+        let Frame { left, top, bottom, .. } = self.frame;
         let mut corners = vec![Point::new(left, bottom), Point::new(left, top)];
         for corner in 0..=2 * teeth {
             let reach = if corner % 2 == 0 { from } else { to };
@@ -212,26 +202,17 @@ impl Brush<'_> {
 
     /// Fills a rectangle that is given in subpixels.
     fn fill(&mut self, part: Frame, colour: Colour) {
-        self.canvas
-            .fill_polygon(self.frame, &part.corners(), colour);
+        self.canvas.fill_polygon(self.frame, &part.corners(), colour);
     }
 
     /// The frame between two corners of this one.
     fn between(&self, from: At, to: At) -> Frame {
         let (from, to) = (self.point(from), self.point(to));
-        Frame {
-            left: from.x,
-            top: from.y,
-            right: to.x,
-            bottom: to.y,
-        }
+        Frame { left: from.x, top: from.y, right: to.x, bottom: to.y }
     }
 
     fn point(&self, (across, down): At) -> Point {
-        Point::new(
-            self.share_of_width((across, 100)),
-            self.share_of_height((down, 100)),
-        )
+        Point::new(self.share_of_width((across, 100)), self.share_of_height((down, 100)))
     }
 
     fn share_of_width(&self, (part, whole): Share) -> i32 {
@@ -253,8 +234,5 @@ type Share = (i32, i32);
 
 /// The place at a distance from `at`, at an angle in degrees (0 the fly, 90 up).
 fn turned(at: Point, distance: i32, degrees: i32) -> Point {
-    at.moved(
-        distance * cosine(degrees) / ONE,
-        -distance * sine(degrees) / ONE,
-    )
+    at.moved(distance * cosine(degrees) / ONE, -distance * sine(degrees) / ONE)
 }

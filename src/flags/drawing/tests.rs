@@ -6,11 +6,8 @@ use super::super::codes::{COUNTRIES, POPULAR};
 use super::*;
 
 /// Every flag once, as drawing them all takes a while without optimisation.
-static DRAWN: LazyLock<Vec<(CountryCode, Vec<u8>)>> = LazyLock::new(|| {
-    designs::all()
-        .map(|design| (design.code, drawn(design.code)))
-        .collect()
-});
+static DRAWN: LazyLock<Vec<(CountryCode, Vec<u8>)>> =
+    LazyLock::new(|| designs::all().map(|design| (design.code, drawn(design.code))).collect());
 
 fn drawn(code: CountryCode) -> Vec<u8> {
     draw(code).expect("the country has a flag")
@@ -28,10 +25,7 @@ fn opened(file: &[u8]) -> gif::Decoder<&[u8]> {
 fn primary_at(code: &str, across: usize, down: usize) -> &'static str {
     let file = drawn(CountryCode::written(code));
     let mut decoder = opened(&file);
-    let frame = decoder
-        .read_next_frame()
-        .expect("the file is intact")
-        .expect("it has a picture");
+    let frame = decoder.read_next_frame().expect("the file is intact").expect("it has a picture");
     let (width, height) = (usize::from(frame.width), usize::from(frame.height));
     let pixel = (height * down / 100 * width + width * across / 100) * 4;
     let light = [0, 1, 2].map(|part| frame.buffer[pixel + part] > 140);
@@ -45,11 +39,7 @@ fn primary_at(code: &str, across: usize, down: usize) -> &'static str {
 
 #[test]
 fn every_country_has_a_design_in_the_order_of_the_codes() {
-    assert!(
-        designs::all()
-            .map(|design| design.code)
-            .eq(COUNTRIES.iter().map(|country| country.code))
-    );
+    assert!(designs::all().map(|design| design.code).eq(COUNTRIES.iter().map(|country| country.code)));
 }
 
 #[test]
@@ -61,52 +51,29 @@ fn a_code_that_is_no_country_has_no_flag() {
 fn every_flag_is_a_whole_picture_of_its_size() {
     for (design, (code, file)) in designs::all().zip(DRAWN.iter()) {
         let mut decoder = opened(file);
-        let frame = decoder
-            .read_next_frame()
-            .expect("the file is intact")
-            .expect("it has a picture");
-        assert_eq!(
-            (frame.width, frame.height),
-            (design.width, design.height),
-            "{code}"
-        );
+        let frame = decoder.read_next_frame().expect("the file is intact").expect("it has a picture");
+        assert_eq!((frame.width, frame.height), (design.width, design.height), "{code}");
     }
 }
 
 #[test]
 fn stripes_lie_in_their_order_from_the_mast() {
-    assert_eq!(
-        [20, 50, 80].map(|across| primary_at("FR", across, 50)),
-        ["blue", "white", "red"]
-    );
+    assert_eq!([20, 50, 80].map(|across| primary_at("FR", across, 50)), ["blue", "white", "red"]);
 }
 
 #[test]
 fn stripes_lie_in_their_order_from_the_top() {
-    assert_eq!(
-        [20, 50, 80].map(|down| primary_at("RU", 50, down)),
-        ["white", "blue", "red"]
-    );
+    assert_eq!([20, 50, 80].map(|down| primary_at("RU", 50, down)), ["white", "blue", "red"]);
 }
 
 #[test]
 fn a_disc_lies_on_its_field() {
-    assert_eq!(
-        (primary_at("JP", 50, 50), primary_at("JP", 10, 50)),
-        ("red", "white")
-    );
+    assert_eq!((primary_at("JP", 50, 50), primary_at("JP", 10, 50)), ("red", "white"));
 }
 
 #[test]
 fn a_canton_lies_beside_the_mast() {
-    assert_eq!(
-        (
-            primary_at("TO", 5, 5),
-            primary_at("TO", 20, 25),
-            primary_at("TO", 50, 5)
-        ),
-        ("white", "red", "red")
-    );
+    assert_eq!((primary_at("TO", 5, 5), primary_at("TO", 20, 25), primary_at("TO", 50, 5)), ("white", "red", "red"));
 }
 
 #[test]
@@ -114,11 +81,7 @@ fn every_flag_is_one_picture_and_no_more() {
     for (code, file) in DRAWN.iter() {
         let mut decoder = opened(file);
         let mut pictures = 0;
-        while decoder
-            .next_frame_info()
-            .expect("the file is intact")
-            .is_some()
-        {
+        while decoder.next_frame_info().expect("the file is intact").is_some() {
             pictures += 1;
         }
         assert_eq!(pictures, 1, "{code}");
@@ -136,11 +99,7 @@ fn every_flag_ends_with_the_trailer_of_a_gif() {
 fn every_flag_weighs_between_1_and_36_kilobytes() {
     for (code, file) in DRAWN.iter() {
         // So chosen that it holds for a kilobyte of 1000 as for one of 1024 bytes.
-        assert!(
-            (1024..=36_000).contains(&file.len()),
-            "{code} weighs {} bytes",
-            file.len()
-        );
+        assert!((1024..=36_000).contains(&file.len()), "{code} weighs {} bytes", file.len());
     }
 }
 
@@ -150,10 +109,7 @@ fn the_popular_flags_weigh_13_kilobytes_on_average() {
     let drawn = DRAWN.iter().filter(|(code, _)| popular(code));
     let bytes: usize = drawn.map(|(_, file)| file.len()).sum();
     let average = bytes / POPULAR.len();
-    assert!(
-        (12_800..=13_500).contains(&average),
-        "they weigh {average} bytes"
-    );
+    assert!((12_800..=13_500).contains(&average), "they weigh {average} bytes");
 }
 
 #[test]

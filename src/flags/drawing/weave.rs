@@ -28,11 +28,7 @@ impl Cloth {
             let degrees = column * 360 / FOLD_WIDTH;
             (sine(degrees as i32) + ONE) as u32 * 4
         });
-        Self {
-            coarseness: u32::from(coarseness),
-            fold,
-            threads: Threads::new(code),
-        }
+        Self { coarseness: u32::from(coarseness), fold, threads: Threads::new(code) }
     }
 
     /// In how many shades a colour appears on this cloth.
@@ -68,15 +64,10 @@ struct Threads {
 
 impl Threads {
     fn new(code: CountryCode) -> Self {
-        let seed = code
-            .as_str()
-            .bytes()
-            .fold(0, |seed, letter| seed << 8 | u32::from(letter));
+        let seed = code.as_str().bytes().fold(0, |seed, letter| seed << 8 | u32::from(letter));
         // Spread over all bits by an odd constant (the golden ratio's); never zero, where
         // xorshift would stay.
-        Self {
-            state: seed.wrapping_mul(0x9E37_79B9),
-        }
+        Self { state: seed.wrapping_mul(0x9E37_79B9) }
     }
 
     /// From 0 to 2^15 − 1, each as likely as another.
@@ -96,9 +87,7 @@ mod tests {
     fn woven(code: &'static str, coarseness: u16) -> Vec<u8> {
         let mut cloth = Cloth::new(CountryCode::written(code), coarseness);
         let places = (0..100).flat_map(|row| (0..200).map(move |column| (column, row)));
-        places
-            .map(|(column, row)| cloth.shade(column, row))
-            .collect()
+        places.map(|(column, row)| cloth.shade(column, row)).collect()
     }
 
     #[test]
@@ -110,9 +99,7 @@ mod tests {
     fn coarse_cloth_shows_all_its_shades_and_no_other() {
         let cloth = Cloth::new(CountryCode::written("FR"), 3500);
         let woven = woven("FR", 3500);
-        let shown: Vec<u8> = (0..=u8::MAX)
-            .filter(|shade| woven.contains(shade))
-            .collect();
+        let shown: Vec<u8> = (0..=u8::MAX).filter(|shade| woven.contains(shade)).collect();
         assert_eq!(shown, (0..cloth.shades()).collect::<Vec<_>>());
     }
 

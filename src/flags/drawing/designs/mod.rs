@@ -35,27 +35,10 @@ pub(super) fn of(code: CountryCode) -> Option<&'static Design> {
 }
 
 /// One row of a table.
-const fn flag(
-    code: &'static str,
-    width: u16,
-    height: u16,
-    coarseness: u16,
-    layers: &'static [Layer],
-) -> Design {
-    Design {
-        code: CountryCode::written(code),
-        width,
-        height,
-        coarseness,
-        layers,
-    }
+const fn flag(code: &'static str, width: u16, height: u16, coarseness: u16, layers: &'static [Layer]) -> Design {
+    Design { code: CountryCode::written(code), width, height, coarseness, layers }
 }
 
 /// The Union Jack, alone on one flag and in the corner of several.
-static UNION_JACK: [Layer; 5] = [
-    Field(Navy),
-    Saltire(20, White),
-    Saltire(7, Red),
-    Cross((50, 50), 33, White),
-    Cross((50, 50), 20, Red),
-];
+static UNION_JACK: [Layer; 5] =
+    [Field(Navy), Saltire(20, White), Saltire(7, Red), Cross((50, 50), 33, White), Cross((50, 50), 20, Red)];
