@@ -283,12 +283,14 @@ impl Core {
     // -- Counting ------------------------------------------------------------------------------------------------
 
     pub(crate) fn counts(&self) -> LoopCounts {
+        let jobs = self.jobs.borrow();
         LoopCounts {
             ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
             tasks: self.tasks.borrow().len(),
             timers: self.wheel.borrow().len(),
             sources: self.reactor.len(),
-            jobs: self.jobs.borrow().len(),
+            jobs_queued: jobs.len() - jobs.running(),
+            jobs_running: jobs.running(),
         }
     }
 

@@ -136,9 +136,11 @@ impl EventLoop {
         let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
         tell!(Kind::RunBegin { pool_threads, seed });
+        let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
+                std::mem::forget(unwinding);
                 tell!(Kind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
@@ -146,6 +148,7 @@ impl EventLoop {
                 // Whoever watched has woken somebody: there is life in it.
                 Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
                 Some(error) => {
+                    std::mem::forget(unwinding);
                     tell!(Kind::RunEnd { reason: error.in_one_word() });
                     return Err(error);
                 }
@@ -176,6 +179,7 @@ impl EventLoop {
             && let Poll::Ready(output) = self.poll_root(root)
         // 2
         {
+            self.core.tell_turn_end();
             return Poll::Ready(output);
         }
         self.run_ready_tasks(); // 3
@@ -183,7 +187,7 @@ impl EventLoop {
         self.park(wait); // 5
         self.dispatch_readiness(); // 6
         self.fire_timers(); // 7
-        self.end_turn(); // 8
+        self.core.tell_turn_end(); // 8
         Poll::Pending
     }
 
@@ -231,7 +235,12 @@ impl EventLoop {
         self.budget.spent += 1;
         let _task = CurrentTask::set(TaskId::ROOT);
         let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
+        let unwinding = OnUnwind(|| {
+            core.tell_root_poll_end(false);
+            core.tell_turn_end();
+        });
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
+        std::mem::forget(unwinding);
         core.root.waiting_for.set(waiting_for());
         core.tell_root_poll_end(polled.is_ready());
         polled
@@ -350,12 +359,6 @@ impl EventLoop {
             }
         }
     }
-
-    fn end_turn(&mut self) {
-        if crate::observe::listening() {
-            tell!(Kind::TurnEnd(self.core.counts()));
-        }
-    }
 }
 
 /// How the loop is to wait.
@@ -371,6 +374,12 @@ enum Wait {
 }
 
 impl Core {
+    fn tell_turn_end(&self) {
+        if crate::observe::listening() {
+            tell!(Kind::TurnEnd(self.counts()));
+        }
+    }
+
     /// One thing that another thread has said.
     fn hear(&self, said: Remote) {
         match said {
@@ -379,9 +388,10 @@ impl Core {
                 self.wake_local(task, Cause::Outside);
             }
             Remote::JobStarted { job, worker, at } => {
-                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
-                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
-                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
@@ -437,6 +447,15 @@ impl Core {
             waiting_for: self.root.waiting_for.get(),
             wakers: self.root.wakers_alive(),
         });
+    }
+}
+
+/// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
+struct OnUnwind<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
