@@ -54,6 +54,8 @@ impl OsWaker for mio::Waker {
 /// A timer's place in the wheel.
 pub(crate) struct Timer {
     pub(crate) waker: WakerSlot,
+    /// When it is due, to the nanosecond: the wheel knows only the tick.
+    pub(crate) deadline: Duration,
     /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
     pub(crate) background: bool,
 }
@@ -256,7 +258,7 @@ impl Core {
     pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
         let mut slot = WakerSlot::new();
         let _none = slot.register(waker);
-        let timer = Timer { waker: slot, background };
+        let timer = Timer { waker: slot, deadline, background };
         let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
         if background {
             self.background_timers.set(self.background_timers.get() + 1);

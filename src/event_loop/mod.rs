@@ -349,8 +349,8 @@ impl EventLoop {
         self.core.wheel.borrow_mut().advance(clock::tick_at(now));
         loop {
             let due = self.core.wheel.borrow_mut().pop_expired();
-            let Some((id, tick, mut timer)) = due else { return };
-            let late = now.saturating_sub(clock::moment_of(tick));
+            let Some((id, _tick, mut timer)) = due else { return };
+            let late = now.saturating_sub(timer.deadline);
             tell!(Kind::TimerFire { timer: observed(id), late });
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));

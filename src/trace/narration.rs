@@ -152,7 +152,10 @@ impl Narrator {
             // Timers far off are sorted anew on the way to them.
             (_, Some(timeout), Some((timer, deadline))) if self.world.now + timeout < deadline => {
                 let due = due_in(deadline, self.world.now);
-                format!("the loop sleeps for {} at most: nothing is ready, and timer {timer} is {due}.", duration(timeout))
+                format!(
+                    "the loop sleeps for {} at most: nothing is ready, and timer {timer} is {due}.",
+                    duration(timeout)
+                )
             }
             (_, Some(timeout), Some((timer, _))) => {
                 format!("the loop sleeps: nothing is ready, and timer {timer} is due in {}.", duration(timeout))
@@ -176,7 +179,9 @@ impl Narrator {
             (None, true, _) => "the loop goes on: another thread has called.".to_owned(),
             (None, false, Some(0)) => "the loop goes on: there is no news.".to_owned(),
             (None, false, Some(_)) => "the loop goes on: the time is up.".to_owned(),
-            (None, false, None) => "the loop goes on, and nobody has called: a signal interrupted its sleep.".to_owned(),
+            (None, false, None) => {
+                "the loop goes on, and nobody has called: a signal interrupted its sleep.".to_owned()
+            }
         }
     }
 
@@ -263,7 +268,12 @@ impl Narrator {
             Some(task) => format!("{} {}", self.world.task(task), waits_for(&finding.state)),
             None => "the loop".to_owned(),
         };
-        format!("{}: {about}. What shows it: {}. What to do: {}.", spaced(&finding.what), finding.evidence, finding.advice)
+        format!(
+            "{}: {about}. What shows it: {}. What to do: {}.",
+            spaced(&finding.what),
+            finding.evidence,
+            finding.advice
+        )
     }
 }
 
