@@ -3,6 +3,10 @@
 #[path = "support/cases.rs"]
 mod cases;
 #[path = "support/codec.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the fuzz package shares this file, and there they are public"
+)]
 mod codec;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use http::Method;
 
 /// One event, in a form that can be compared. Neighbouring pieces of a body are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
+pub enum Record {
     /// An interim response with this status.
     Interim(u16),
     /// A head: the status (0 for a request), and everything in it written out.
@@ -24,13 +24,13 @@ pub(crate) enum Record {
 
 /// Everything that came out of one exchange or one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Transcript {
+pub struct Transcript {
     /// The events in order.
-    pub(crate) records: Vec<Record>,
+    pub records: Vec<Record>,
     /// How it ended, if not with all input used or the exchange done.
-    pub(crate) error: Option<ProtocolError>,
+    pub error: Option<ProtocolError>,
     /// Whether the error came at the end of the input, and not before.
-    pub(crate) failed_at_eof: bool,
+    pub failed_at_eof: bool,
 }
 
 impl Transcript {
@@ -51,7 +51,7 @@ impl Transcript {
     }
 
     /// All body bytes.
-    pub(crate) fn body(&self) -> Vec<u8> {
+    pub fn body(&self) -> Vec<u8> {
         let bodies = self.records.iter().filter_map(|record| match record {
             Record::Data(bytes) => Some(bytes.as_slice()),
             _ => None,
@@ -60,7 +60,7 @@ impl Transcript {
     }
 
     /// The status of the final head.
-    pub(crate) fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         self.records.iter().find_map(|record| match record {
             Record::Head(status, _) => Some(*status),
             _ => None,
@@ -68,7 +68,7 @@ impl Transcript {
     }
 
     /// For each complete message, whether the connection may be used again behind it.
-    pub(crate) fn ends(&self) -> Vec<bool> {
+    pub fn ends(&self) -> Vec<bool> {
         let ends = self.records.iter().filter_map(|record| match record {
             Record::End(again) => Some(*again),
             _ => None,
@@ -91,7 +91,7 @@ fn request_head(head: &RequestHead) -> Record {
 }
 
 /// Plays the answer to one request, `pieces` being what each read brought.
-pub(crate) fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Transcript {
+pub fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Transcript {
     let mut decoder = ResponseDecoder::new(method);
     let mut transcript = Transcript::new();
     let total: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -153,7 +153,7 @@ pub(crate) fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool
 }
 
 /// Plays the requests of one connection, `pieces` being what each read brought.
-pub(crate) fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
+pub fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
     let mut decoder = RequestDecoder::new();
     let mut transcript = Transcript::new();
     let mut used = 0;
@@ -206,7 +206,7 @@ pub(crate) fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
 }
 
 /// Cuts `bytes` into pieces of the given lengths, taken again and again; a length of 0 counts as 1.
-pub(crate) fn cut<'bytes>(bytes: &'bytes [u8], lengths: &[usize]) -> Vec<&'bytes [u8]> {
+pub fn cut<'bytes>(bytes: &'bytes [u8], lengths: &[usize]) -> Vec<&'bytes [u8]> {
     let mut pieces = Vec::new();
     let mut rest = bytes;
     for length in lengths.iter().cycle() {
