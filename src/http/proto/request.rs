@@ -406,4 +406,25 @@ mod tests {
             "/x?y"
         );
     }
+
+    #[test]
+    fn empty_lines_in_front_of_a_request_are_charged_to_its_head() {
+        let mut decoder = RequestDecoder::new();
+        let endless = "\r\n".repeat(MAX_HEAD_BYTES);
+        let error = decoder.decode(endless.as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.kind, error.position),
+            (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64)
+        );
+
+        let mut decoder = RequestDecoder::new();
+        decoder
+            .decode(&endless.as_bytes()[..MAX_HEAD_BYTES - 10])
+            .unwrap();
+        let error = decoder.decode(b"GET / HTTP/1.1\r\n").unwrap_err();
+        assert_eq!(
+            (error.kind, error.position),
+            (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64)
+        );
+    }
 }

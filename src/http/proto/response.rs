@@ -288,16 +288,7 @@ mod tests {
             ),
         ] {
             let mut decoder = ResponseDecoder::new(&Method::GET);
-            let error = input.bytes().find_map(|byte| {
-                let head_is_over = matches!(
-                    decoder.decode(&[byte]),
-                    Ok(Step {
-                        event: ResponseEvent::Head(_),
-                        ..
-                    })
-                );
-                (!head_is_over).then(|| decoder.decode(b"").err()).flatten()
-            });
+            let error = input.bytes().find_map(|byte| decoder.decode(&[byte]).err());
             let error = error.unwrap_or_else(|| panic!("{input:?} was taken"));
             assert_eq!(
                 (error.kind, error.position),
@@ -358,6 +349,20 @@ mod tests {
         assert!(matches!(
             decoder.decode(b"").unwrap().event,
             ResponseEvent::End { reusable: false }
+        ));
+    }
+
+    #[test]
+    fn a_body_that_is_complete_is_not_cut_short_by_the_close_behind_it() {
+        let mut decoder = ResponseDecoder::new(&Method::GET);
+        decoder
+            .decode(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
+        let step = decoder.decode(b"0\r\nA: 1\r\n\r\n").unwrap();
+        assert!(matches!(step.event, ResponseEvent::Trailers(_)));
+        assert!(matches!(
+            decoder.on_eof(),
+            Ok(ResponseEvent::End { reusable: false })
         ));
     }
 }
