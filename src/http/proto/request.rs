@@ -23,9 +23,9 @@ use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use super::body::BodyDecoder;
 use super::error::{Fault, ProtocolError, ProtocolErrorKind};
-use super::fields::Section;
+use super::fields::{Section, members};
 use super::framing::{self, BodyFraming};
-use super::grammar::{is_host_and_port, list_members};
+use super::grammar::is_host_and_port;
 use super::head::HeadReader;
 use super::limits::MAX_HEAD_BYTES;
 use super::request_line::RequestLine;
@@ -324,11 +324,7 @@ fn has_proper_host(version: Version, fields: &HeaderMap) -> bool {
 /// Whether the client expects `100 Continue`. An HTTP/1.0 client cannot (RFC 9110 §10.1.1).
 fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, ProtocolErrorKind> {
     let mut expects = false;
-    for member in fields
-        .get_all(EXPECT)
-        .iter()
-        .flat_map(|line| list_members(line.as_bytes()))
-    {
+    for member in members(fields, EXPECT) {
         if !member.eq_ignore_ascii_case(b"100-continue") {
             return Err(ProtocolErrorKind::BadExpect);
         }
