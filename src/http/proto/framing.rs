@@ -80,8 +80,7 @@ pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFr
 
 /// Whether the connection stays open behind this message (RFC 9112 §9.3). `close` on any line beats everything else.
 fn is_persistent(version: Version, fields: &HeaderMap) -> bool {
-    let has_option =
-        |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
+    let has_option = |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
     !has_option(b"close") && (version == Version::HTTP_11 || has_option(b"keep-alive"))
 }
 

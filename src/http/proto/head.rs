@@ -155,12 +155,6 @@ mod tests {
         assert_eq!(head.spent(), Section::Response.max_bytes());
 
         let mut head = HeadReader::new(NoStartLine, Section::Response, spent + 1);
-        assert_eq!(
-            head.read(SECTION),
-            Err(Fault::new(
-                ProtocolErrorKind::HeadTooLarge,
-                SECTION.len() - 1
-            ))
-        );
+        assert_eq!(head.read(SECTION), Err(Fault::new(ProtocolErrorKind::HeadTooLarge, SECTION.len() - 1)));
     }
 }
