@@ -38,8 +38,8 @@ pub(super) struct FlagsArguments {
     #[arg(short, long, conflicts_with = "codes")]
     every: bool,
     /// Only the first N codes
-    #[arg(short, long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    limit: Option<u16>,
     /// Concurrent requests, at most 1000
     #[arg(short, long, alias = "max_req", value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -116,7 +116,7 @@ fn parse_base_url(text: &str) -> Result<String, String> {
 
 /// Runs the command.
 pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
-    let codes = match select(&arguments.codes, arguments.all, arguments.every, arguments.limit) {
+    let codes = match select(&arguments.codes, arguments.all, arguments.every, arguments.limit.map(usize::from)) {
         Ok(codes) => codes,
         Err(error) => return fail(EXIT_USAGE, error),
     };
