@@ -16,3 +16,4 @@ pub mod codes;
 pub mod downloader;
 pub mod drawing;
 pub mod metadata;
+pub mod site;

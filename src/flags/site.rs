@@ -1,0 +1,7 @@
+//! stub
+pub struct EmbeddedServer;
+impl EmbeddedServer {
+    pub fn base_url(&self) -> String {
+        unimplemented!()
+    }
+}
