@@ -7,9 +7,13 @@ use http::Method;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let [kind, lengths @ .., ] = input else { return };
-    let Some((lengths, bytes)) = lengths.split_at_checked(4) else { return };
-    let lengths: Vec<usize> = lengths.iter().map(|&length| usize::from(length % 64)).collect();
+    let Some((&[kind, ref lengths @ ..], bytes)) = input.split_first_chunk::<5>() else {
+        return;
+    };
+    let lengths: Vec<usize> = lengths
+        .iter()
+        .map(|&length| usize::from(length % 64))
+        .collect();
     let close_after = kind & 1 != 0;
     let method = match kind >> 1 & 3 {
         0 | 1 => Method::GET,
@@ -22,6 +26,12 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let whole = play_response(&method, &[bytes], close_after);
-    assert_eq!(whole, play_response(&method, &cut(bytes, &lengths), close_after));
-    assert_eq!(whole, play_response(&method, &cut(bytes, &[1]), close_after));
+    assert_eq!(
+        whole,
+        play_response(&method, &cut(bytes, &lengths), close_after)
+    );
+    assert_eq!(
+        whole,
+        play_response(&method, &cut(bytes, &[1]), close_after)
+    );
 });
