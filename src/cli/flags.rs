@@ -1,5 +1,6 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
-use crate::flags::site::EmbeddedServer;
+use crate::flags::site::{EmbeddedServer, Kind};
 use crate::http::client::Client;
 use crate::sync::{Event, oneshot};
 
@@ -178,9 +179,18 @@ impl Site {
         if arguments.external {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
-        let embedded = start_embedded(arguments)?;
+        let embedded = EmbeddedServer::start(match arguments.server {
+            Server::Delay => Kind::Delay,
+            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
+            Server::Local | Server::Remote => Kind::Local,
+        })?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
+}
+
+/// Another one at each run: the standard library seeds its hash maps from the system's randomness.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// The first lines, in the chapter's words.
@@ -289,8 +299,4 @@ impl Report {
 
 fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
-}
-
-fn start_embedded(_a: &FlagsArguments) -> std::io::Result<EmbeddedServer> {
-    unimplemented!()
 }
