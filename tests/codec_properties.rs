@@ -1,17 +1,12 @@
 //! What holds for every input, not only for those that somebody thought of.
 
 #[path = "support/codec.rs"]
-#[expect(
-    unreachable_pub,
-    reason = "the fuzz package shares this file, and there they are public"
-)]
+#[expect(unreachable_pub, reason = "the fuzz package shares this file, and there they are public")]
 mod codec;
 
 use codec::{Record, cut, play_requests, play_response};
 use glassloop::http::proto::limits::{MAX_HEAD_BYTES, MAX_TRAILER_BYTES};
-use glassloop::http::proto::{
-    encode_chunk, encode_last_chunk, encode_request_head, encode_response_head,
-};
+use glassloop::http::proto::{encode_chunk, encode_last_chunk, encode_request_head, encode_response_head};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::prelude::*;
 
@@ -54,18 +49,16 @@ const FRAGMENTS: &[&str] = &[
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     let fragments = prop::collection::vec(prop::sample::select(FRAGMENTS), 0..14);
     let replacements = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
-    (fragments, prop::bool::weighted(0.3), replacements).prop_map(
-        |(fragments, replace, replacements)| {
-            let mut bytes = fragments.concat().into_bytes();
-            if replace && !bytes.is_empty() {
-                for (index, byte) in replacements {
-                    let place = index.index(bytes.len());
-                    bytes[place] = byte;
-                }
+    (fragments, prop::bool::weighted(0.3), replacements).prop_map(|(fragments, replace, replacements)| {
+        let mut bytes = fragments.concat().into_bytes();
+        if replace && !bytes.is_empty() {
+            for (index, byte) in replacements {
+                let place = index.index(bytes.len());
+                bytes[place] = byte;
             }
-            bytes
-        },
-    )
+        }
+        bytes
+    })
 }
 
 fn inputs() -> impl Strategy<Value = Vec<u8>> {
@@ -77,12 +70,7 @@ fn lengths() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn methods() -> impl Strategy<Value = Method> {
-    prop::sample::select(vec![
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::CONNECT,
-    ])
+    prop::sample::select(vec![Method::GET, Method::HEAD, Method::POST, Method::CONNECT])
 }
 
 fn fields() -> impl Strategy<Value = HeaderMap> {

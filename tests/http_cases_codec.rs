@@ -3,10 +3,7 @@
 #[path = "support/cases.rs"]
 mod cases;
 #[path = "support/codec.rs"]
-#[expect(
-    unreachable_pub,
-    reason = "the fuzz package shares this file, and there they are public"
-)]
+#[expect(unreachable_pub, reason = "the fuzz package shares this file, and there they are public")]
 mod codec;
 
 use std::collections::BTreeMap;
@@ -42,16 +39,11 @@ fn run(json: &str, at_least: usize) {
             let transcript = play(case, cutting, number as u64);
             match compare(case, &transcript) {
                 Ok(()) => *passed.entry((&case.level, cutting)).or_default() += 1,
-                Err(difference) => {
-                    mismatches.push(format!("{} ({cutting}): {difference}", case.id))
-                }
+                Err(difference) => mismatches.push(format!("{} ({cutting}): {difference}", case.id)),
             }
         }
     }
-    println!(
-        "{:8} {:>8} {:>14} {:>14} {:>14}",
-        "level", "cases", CUTTINGS[0], CUTTINGS[1], CUTTINGS[2]
-    );
+    println!("{:8} {:>8} {:>14} {:>14} {:>14}", "level", "cases", CUTTINGS[0], CUTTINGS[1], CUTTINGS[2]);
     for level in ["must", "should", "choice"] {
         let count = cases.iter().filter(|case| case.level == level).count();
         let column = |cutting| passed.get(&(level, cutting)).copied().unwrap_or_default();
@@ -62,12 +54,7 @@ fn run(json: &str, at_least: usize) {
             column(CUTTINGS[2])
         );
     }
-    assert!(
-        mismatches.is_empty(),
-        "{} mismatches:\n{}",
-        mismatches.len(),
-        mismatches.join("\n")
-    );
+    assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
 }
 
 fn play(case: &Case, cutting: &str, seed: u64) -> Transcript {
@@ -99,11 +86,7 @@ fn random_lengths(seed: u64) -> Vec<usize> {
 
 fn compare(case: &Case, transcript: &Transcript) -> Result<(), String> {
     let check = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(format!("{what}; got {transcript:?}"))
-        }
+        if holds { Ok(()) } else { Err(format!("{what}; got {transcript:?}")) }
     };
     match &case.expected {
         Expected::Error { class, .. } if class == JUDGED_BY_THE_FILE_HANDLER => {
@@ -114,46 +97,23 @@ fn compare(case: &Case, transcript: &Transcript) -> Result<(), String> {
             let Some(error) = transcript.error else {
                 return check(false, "no error");
             };
-            check(
-                format!("{:?}", error.kind) == *class,
-                &format!("expected {class}"),
-            )?;
+            check(format!("{:?}", error.kind) == *class, &format!("expected {class}"))?;
             let answer = error.status().map_or(0, |status| status.as_u16());
             check(answer == *status, &format!("expected the answer {status}"))?;
-            check(
-                case.close_after || !transcript.failed_at_eof,
-                "waited for the end of input",
-            )
+            check(case.close_after || !transcript.failed_at_eof, "waited for the end of input")
         }
-        Expected::Ok {
-            status,
-            body,
-            reuse,
-            requests,
-        } => {
-            let usual_end = transcript.error.is_none_or(|error| {
-                !case.client && transcript.failed_at_eof && error.status().is_none()
-            });
+        Expected::Ok { status, body, reuse, requests } => {
+            let usual_end = transcript
+                .error
+                .is_none_or(|error| !case.client && transcript.failed_at_eof && error.status().is_none());
             check(usual_end, "refused")?;
-            check(
-                transcript.body() == *body,
-                &format!("expected the body {body:?}"),
-            )?;
+            check(transcript.body() == *body, &format!("expected the body {body:?}"))?;
             if case.client {
-                check(
-                    transcript.status() == Some(*status),
-                    &format!("expected status {status}"),
-                )?;
-                check(
-                    transcript.ends() == [reuse.expect("reuse is said")],
-                    &format!("expected reuse {reuse:?}"),
-                )
+                check(transcript.status() == Some(*status), &format!("expected status {status}"))?;
+                check(transcript.ends() == [reuse.expect("reuse is said")], &format!("expected reuse {reuse:?}"))
             } else {
                 let seen = transcript.ends().len() as u64;
-                check(
-                    Some(seen) == *requests,
-                    &format!("expected {requests:?} requests"),
-                )
+                check(Some(seen) == *requests, &format!("expected {requests:?} requests"))
             }
         }
     }

@@ -150,7 +150,7 @@ impl Builder {
             core: Rc::new(core),
             poll,
             events: mio::Events::with_capacity(EVENTS),
-            heard: Vec::new(),
+            heard: Default::default(),
             is_notified: false,
             budget: Budget { polls: self.budget_polls, time: self.budget_time, spent: 0, looked_at: Duration::ZERO },
             turn: 0,

@@ -36,6 +36,7 @@ mod task;
 mod verdict;
 pub mod wheel;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -44,9 +45,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use self::core::{Core, Remote, observed};
+use self::core::{Core, Remote, call_waker, observed};
 use crate::observe::{
-    Cause, CauseGuard, JobOutcome, Kind, TaskId, WaitReason, report_at, set_current_task, set_turn, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, JobOutcome, Kind, TaskId, WaitReason, report_at, set_turn, tell, waiting_for,
 };
 use crate::sync::Polled;
 
@@ -81,7 +82,7 @@ pub struct EventLoop {
     poll: mio::Poll,
     events: mio::Events,
     /// Where the notifier's list is emptied into; kept for its room.
-    heard: Vec<Remote>,
+    heard: VecDeque<Remote>,
     /// Whether a swap has answered that there is something to hear.
     is_notified: bool,
     /// How much may be polled between two looks at the reactor.
@@ -130,8 +131,9 @@ impl EventLoop {
     /// # Panics
     /// If a loop runs on this thread already.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, LoopError> {
-        let mut future = pin!(future);
         let _entered = current::enter(&self.core);
+        // Dropped while the loop is still current, also when it is stuck or panics: what it drops may wake.
+        let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
         tell!(Kind::RunBegin { pool_threads, seed });
         self.wake_root();
@@ -140,9 +142,14 @@ impl EventLoop {
                 tell!(Kind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
-            if let Some(error) = self.stopped.take() {
-                tell!(Kind::RunEnd { reason: error.in_one_word() });
-                return Err(error);
+            match self.stopped.take() {
+                // Whoever watched has woken somebody: there is life in it.
+                Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
+                Some(error) => {
+                    tell!(Kind::RunEnd { reason: error.in_one_word() });
+                    return Err(error);
+                }
+                None => {}
             }
         }
     }
@@ -150,8 +157,9 @@ impl EventLoop {
     /// One turn of the loop: everything that is ready, then one wait for what is not. [`block_on`](Self::block_on) is
     /// this, over and over.
     ///
-    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When the loop cannot go
-    /// on, a turn does nothing, and [`take_error`](Self::take_error) says why.
+    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When nothing can ever
+    /// happen inside the loop, a turn does not sleep, and [`take_error`](Self::take_error) says why; whoever calls `turn`
+    /// may still make something happen between two of them.
     ///
     /// # Panics
     /// If a loop runs on this thread already.
@@ -161,6 +169,7 @@ impl EventLoop {
     }
 
     fn turn_entered<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        self.stopped = None;
         self.begin_turn();
         self.hear_other_threads(); // 1
         if self.core.root.woken.replace(false)
@@ -183,7 +192,7 @@ impl EventLoop {
         self.core.root.woken.set(true);
     }
 
-    /// Why the loop cannot go on, if it cannot.
+    /// Why the loop could not go on after the last turn, if it could not.
     pub fn take_error(&mut self) -> Option<LoopError> {
         self.stopped.take()
     }
@@ -204,13 +213,15 @@ impl EventLoop {
     /// Takes what other threads have said: wakes, and jobs that have ended. Skipped unless a swap said there is
     /// something (I8).
     fn hear_other_threads(&mut self) {
-        if !std::mem::take(&mut self.is_notified) {
+        if !self.is_notified {
             return;
         }
         self.core.shared.notifier.drain(&mut self.heard);
-        for said in self.heard.drain(..) {
+        while let Some(said) = self.heard.pop_front() {
             self.core.hear(said);
         }
+        // Only now: had something panicked, the next turn would hear the rest.
+        self.is_notified = false;
     }
 
     fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
@@ -218,12 +229,8 @@ impl EventLoop {
         core.tell_root_poll_begin();
         core.io_budget.refill();
         self.budget.spent += 1;
-        let outer_task = set_current_task(Some(TaskId::ROOT));
-        let outer_polled = Polled::set(Some(Polled::new(&core.root.waker, core.root.hold)));
-        let _undo = Undo(|| {
-            Polled::set(outer_polled);
-            set_current_task(outer_task);
-        });
+        let _task = CurrentTask::set(TaskId::ROOT);
+        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
         core.root.waiting_for.set(waiting_for());
         core.tell_root_poll_end(polled.is_ready());
@@ -285,6 +292,8 @@ impl EventLoop {
         // I8: from here on, another thread that notifies writes to the operating system's waker.
         let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
         tell!(Kind::WaitBegin { timeout, why });
+        // Whoever watches may have woken a task just now, from this thread and so without a word to the notifier.
+        let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
         let before = self.core.clock.is_virtual().then(std::time::Instant::now);
         let result = self.poll.poll(&mut self.events, timeout);
         self.is_notified |= self.core.shared.notifier.stop_polling();
@@ -299,7 +308,10 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.stopped = Some(LoopError::Reactor(error)),
         }
-        tell!(Kind::WaitEnd { events: self.events.iter().count(), woken: self.is_notified });
+        tell!(Kind::WaitEnd {
+            events: self.events.iter().filter(|event| event.token() != reactor::WAKER_TOKEN).count(),
+            woken: self.is_notified,
+        });
     }
 
     /// A park that needs no system call still listens to the notifier.
@@ -334,7 +346,7 @@ impl EventLoop {
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
-                waker.wake(); // I4: the wheel is not borrowed
+                call_waker(|| waker.wake()); // I4: the wheel is not borrowed
             }
         }
     }
@@ -362,9 +374,9 @@ impl Core {
     /// One thing that another thread has said.
     fn hear(&self, said: Remote) {
         match said {
-            Remote::Wake { task, cause } => {
+            Remote::Wake { task } => {
                 self.clear_remote_pending(task);
-                self.wake_local(task, cause);
+                self.wake_local(task, Cause::Outside);
             }
             Remote::JobStarted { job, worker, at } => {
                 let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
@@ -380,7 +392,7 @@ impl Core {
                 if let Some(mut entry) = entry {
                     let _cause = CauseGuard::set(Cause::Job(job));
                     if let Some(waker) = entry.waker.take() {
-                        waker.wake();
+                        call_waker(|| waker.wake());
                     }
                     // Its place in the pool's queue goes to the next: still caused by this job.
                     drop(entry);
@@ -425,15 +437,6 @@ impl Core {
             waiting_for: self.root.waiting_for.get(),
             wakers: self.root.wakers_alive(),
         });
-    }
-}
-
-/// Undoes something when it is dropped, also when a poll of the root panics.
-struct Undo<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for Undo<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

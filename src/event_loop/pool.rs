@@ -10,9 +10,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use super::job_state::JobState;
 use crate::observe::JobId;
 use crate::sync::{Permit, Semaphore, WakerSlot};
 
-/// Something for a worker to run. It never unwinds.
+/// Something for a worker to run.
 pub(crate) trait Work: Send {
     fn run(self: Box<Self>, worker: u32);
 }
@@ -54,14 +54,13 @@ struct Inner {
     name: String,
     most: usize,
     started: Cell<usize>,
-    /// Workers that wait for a job; they count themselves.
-    idle: Arc<AtomicUsize>,
     /// `None` once the pool is closed.
     queue: RefCell<Option<Sender<Box<dyn Work>>>>,
     /// What the workers take jobs from; kept to start more of them.
     jobs: Receiver<Box<dyn Work>>,
-    /// Places in the queue.
+    /// Places in the queue, and how many there are in all.
     room: Semaphore,
+    places: usize,
     /// Never used to send: it is closed when the last worker has ended.
     alive: RefCell<Option<Sender<()>>>,
     ended: Receiver<()>,
@@ -85,10 +84,10 @@ impl ThreadPool {
                 name: name.to_owned(),
                 most: threads.max(1),
                 started: Cell::new(0),
-                idle: Arc::default(),
                 queue: RefCell::new(Some(queue)),
                 jobs,
                 room: Semaphore::new(room.max(1)),
+                places: room.max(1),
                 alive: RefCell::new(Some(alive)),
                 ended,
             }),
@@ -121,8 +120,10 @@ impl ThreadPool {
     /// If there is no thread to run it and none can be started, or if the pool is closed.
     pub(crate) fn submit(&self, work: Box<dyn Work>) -> io::Result<()> {
         let inner = &*self.inner;
-        let nobody_idle = inner.idle.load(Ordering::Acquire) <= inner.jobs.len();
-        if nobody_idle && inner.started.get() < inner.most {
+        // Every job holds a place until the loop has heard of its end. So while there are more places taken than threads
+        // started, somebody may be waiting for a thread; a count kept by the threads themselves could be out of date.
+        let at_work = inner.places.saturating_sub(inner.room.available());
+        if at_work > inner.started.get() && inner.started.get() < inner.most {
             match self.start_worker() {
                 Ok(()) => inner.started.set(inner.started.get() + 1),
                 // I12: a smaller pool will do, as long as there is one.
@@ -142,16 +143,14 @@ impl ThreadPool {
     fn start_worker(&self) -> io::Result<()> {
         let inner = &*self.inner;
         let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
-        let (jobs, idle, number) = (inner.jobs.clone(), inner.idle.clone(), inner.started.get() as u32 + 1);
+        let (jobs, number) = (inner.jobs.clone(), inner.started.get() as u32 + 1);
         thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
             let _alive = alive;
-            loop {
-                idle.fetch_add(1, Ordering::AcqRel);
-                let work = jobs.recv();
-                idle.fetch_sub(1, Ordering::AcqRel);
-                match work {
-                    Ok(work) => work.run(number),
-                    Err(_closed_and_empty) => return,
+            // Until the queue is closed and empty.
+            while let Ok(work) = jobs.recv() {
+                // I12: a job's own panics it catches itself; what it captured may still panic when it is dropped.
+                if catch_unwind(AssertUnwindSafe(|| work.run(number))).is_err() {
+                    log::error!("what a job left behind panicked when it was dropped");
                 }
             }
         })?;

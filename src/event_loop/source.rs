@@ -56,6 +56,11 @@ impl<S: mio::event::Source> Source<S> {
         Ok(source)
     }
 
+    /// Others may have descriptors of the same thing: closing this one does not make the kernel forget it.
+    pub(crate) fn deregister_on_drop(&mut self) {
+        self.closes_itself = false;
+    }
+
     /// The source itself, for calls that do not depend on readiness.
     pub fn io(&self) -> &S {
         &self.io
@@ -96,6 +101,12 @@ impl<S: mio::event::Source> Source<S> {
             Direction::Write => "room to write",
         });
         Poll::Pending
+    }
+
+    /// Forgets the readiness in a direction, after an operation outside [`poll_io`](Self::poll_io) has found that there
+    /// is none left (I5).
+    pub fn clear_ready(&self, direction: Direction) {
+        self.slot.clear_readiness(direction);
     }
 
     /// Does one operation as soon as the source is ready for it.

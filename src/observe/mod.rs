@@ -40,8 +40,8 @@ pub(crate) use cause::{CauseGuard, current_cause};
 pub use event::{Event, HttpStep, IoOutcome, JobOutcome, Kind, LoopCounts, Operation, TaskOutcome, WaitReason};
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub(crate) use stage::{
-    Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_current_task, set_turn, take_stage,
-    tell, waiting_for,
+    CurrentTask, Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_turn, tell,
+    waiting_for,
 };
 pub use state::{State, Stateful};
 

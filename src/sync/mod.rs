@@ -2,6 +2,7 @@
 //!
 //! * [`oneshot`]: one value, once;
 //! * [`channel`]: a queue of values, bounded or not;
+//! * [`Event`]: something that happens once, for all who wait;
 //! * [`Semaphore`]: at most so many at once, first come first served;
 //! * [`WakerSlot`]: where all of them, and every leaf future above, keep the waker of whoever waits.
 //!
@@ -9,13 +10,15 @@
 //! crosses threads is a job's result ([`run_in_executor`](crate::event_loop::run_in_executor)) or a waker.
 
 pub mod channel;
+mod event;
 mod hold;
 pub mod oneshot;
 mod semaphore;
 mod waker_slot;
 
 pub use channel::channel;
-pub(crate) use hold::{HoldId, Polled, any_foreign_sub_waker};
+pub use event::{Event, Wait};
+pub(crate) use hold::{Hold, HoldId, Polled, any_foreign_sub_waker};
 pub use oneshot::oneshot;
 pub use semaphore::{Acquire, Permit, Semaphore};
 pub use waker_slot::WakerSlot;

@@ -55,16 +55,8 @@ pub(crate) fn read(json: &str) -> Vec<Case> {
 }
 
 fn case(row: &Value) -> Case {
-    let text = |key: &str| {
-        row[key]
-            .as_str()
-            .unwrap_or_else(|| panic!("{key} is text in {row}"))
-            .to_owned()
-    };
-    let status = row["status"]
-        .as_u64()
-        .and_then(|status| u16::try_from(status).ok())
-        .expect("a status");
+    let text = |key: &str| row[key].as_str().unwrap_or_else(|| panic!("{key} is text in {row}")).to_owned();
+    let status = row["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
     let expected = match text("expect").as_str() {
         "ok" => Expected::Ok {
             status,
@@ -72,18 +64,13 @@ fn case(row: &Value) -> Case {
             reuse: row["reuse"].as_bool(),
             requests: row["requests"].as_u64(),
         },
-        _ => Expected::Error {
-            class: text("error"),
-            status,
-        },
+        _ => Expected::Error { class: text("error"), status },
     };
     Case {
         id: text("id"),
         client: text("who") == "client",
         bytes: base64(&text("bytes_b64")),
-        close_after: row["close_after"]
-            .as_bool()
-            .expect("close_after is true or false"),
+        close_after: row["close_after"].as_bool().expect("close_after is true or false"),
         method: text("method"),
         expected,
         level: text("level"),

@@ -2,8 +2,7 @@
 //! says. Tests and fuzz targets share it; what they compare are these records.
 
 use glassloop::http::proto::{
-    ProtocolError, RequestDecoder, RequestEvent, RequestHead, ResponseDecoder, ResponseEvent,
-    ResponseHead,
+    ProtocolError, RequestDecoder, RequestEvent, RequestHead, ResponseDecoder, ResponseEvent, ResponseHead,
 };
 use http::Method;
 
@@ -35,11 +34,7 @@ pub struct Transcript {
 
 impl Transcript {
     fn new() -> Transcript {
-        Transcript {
-            records: Vec::new(),
-            error: None,
-            failed_at_eof: false,
-        }
+        Transcript { records: Vec::new(), error: None, failed_at_eof: false }
     }
 
     fn push_data(&mut self, bytes: &[u8]) {
@@ -83,10 +78,7 @@ fn response_head(head: &ResponseHead) -> Record {
 }
 
 fn request_head(head: &RequestHead) -> Record {
-    let text = format!(
-        "{:?} {:?} {} {}",
-        head.request, head.framing, head.keep_alive, head.expect_continue
-    );
+    let text = format!("{:?} {:?} {} {}", head.request, head.framing, head.keep_alive, head.expect_continue);
     Record::Head(0, text)
 }
 
@@ -102,11 +94,7 @@ pub fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Tr
             let step = match decoder.decode(rest) {
                 Ok(step) => step,
                 Err(error) => {
-                    assert_eq!(
-                        decoder.decode(rest).unwrap_err(),
-                        error,
-                        "an error is for good"
-                    );
+                    assert_eq!(decoder.decode(rest).unwrap_err(), error, "an error is for good");
                     assert_eq!(decoder.on_eof().unwrap_err(), error, "an error is for good");
                     transcript.error = Some(error);
                     return transcript;
@@ -121,19 +109,13 @@ pub fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Tr
                     assert!(rest.is_empty(), "NeedMore leaves nothing over");
                     break;
                 }
-                ResponseEvent::Interim(status) => {
-                    transcript.records.push(Record::Interim(status.as_u16()))
-                }
+                ResponseEvent::Interim(status) => transcript.records.push(Record::Interim(status.as_u16())),
                 ResponseEvent::Head(head) => transcript.records.push(response_head(&head)),
                 ResponseEvent::Data(bytes) => transcript.push_data(bytes),
-                ResponseEvent::Trailers(fields) => transcript
-                    .records
-                    .push(Record::Trailers(format!("{fields:?}"))),
+                ResponseEvent::Trailers(fields) => transcript.records.push(Record::Trailers(format!("{fields:?}"))),
                 ResponseEvent::End { reusable } => {
                     assert!(!reusable || rest.is_empty(), "left-over bytes forbid reuse");
-                    transcript
-                        .records
-                        .push(Record::End(reusable && used == total));
+                    transcript.records.push(Record::End(reusable && used == total));
                     return transcript;
                 }
             }
@@ -163,11 +145,7 @@ pub fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
             let step = match decoder.decode(rest) {
                 Ok(step) => step,
                 Err(error) => {
-                    assert_eq!(
-                        decoder.decode(rest).unwrap_err(),
-                        error,
-                        "an error is for good"
-                    );
+                    assert_eq!(decoder.decode(rest).unwrap_err(), error, "an error is for good");
                     assert_eq!(decoder.on_eof().unwrap_err(), error, "an error is for good");
                     transcript.error = Some(error);
                     return transcript;
@@ -184,12 +162,8 @@ pub fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
                 }
                 RequestEvent::Head(head) => transcript.records.push(request_head(&head)),
                 RequestEvent::Data(bytes) => transcript.push_data(bytes),
-                RequestEvent::Trailers(fields) => transcript
-                    .records
-                    .push(Record::Trailers(format!("{fields:?}"))),
-                RequestEvent::End { keep_alive } => {
-                    transcript.records.push(Record::End(keep_alive))
-                }
+                RequestEvent::Trailers(fields) => transcript.records.push(Record::Trailers(format!("{fields:?}"))),
+                RequestEvent::End { keep_alive } => transcript.records.push(Record::End(keep_alive)),
             }
         }
     }

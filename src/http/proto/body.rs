@@ -28,16 +28,11 @@ impl BodyDecoder {
     }
 
     /// Takes in the front of `input`, up to the next event.
-    pub(super) fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<BodyEvent<'input>>, Fault> {
+    pub(super) fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<BodyEvent<'input>>, Fault> {
         match self {
             BodyDecoder::Length(0) => Ok(Step::new(0, BodyEvent::End)),
             BodyDecoder::Length(missing) => {
-                let taken = usize::try_from(*missing)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len());
+                let taken = usize::try_from(*missing).unwrap_or(usize::MAX).min(input.len());
                 *missing -= taken as u64;
                 Ok(content(&input[..taken]))
             }
@@ -51,19 +46,13 @@ impl BodyDecoder {
         match self {
             BodyDecoder::Length(0) | BodyDecoder::UntilClose => Ok(()),
             BodyDecoder::Chunked(chunked) if chunked.is_complete() => Ok(()),
-            BodyDecoder::Length(_) | BodyDecoder::Chunked(_) => {
-                Err(ProtocolErrorKind::TruncatedBody)
-            }
+            BodyDecoder::Length(_) | BodyDecoder::Chunked(_) => Err(ProtocolErrorKind::TruncatedBody),
         }
     }
 }
 
 /// The step for bytes that are content all through.
 fn content(bytes: &[u8]) -> Step<BodyEvent<'_>> {
-    let event = if bytes.is_empty() {
-        BodyEvent::NeedMore
-    } else {
-        BodyEvent::Data(bytes)
-    };
+    let event = if bytes.is_empty() { BodyEvent::NeedMore } else { BodyEvent::Data(bytes) };
     Step::new(bytes.len(), event)
 }

@@ -75,18 +75,13 @@ impl ChunkedDecoder {
     }
 
     /// Takes in the front of `input`, up to the next event.
-    pub(super) fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<BodyEvent<'input>>, Fault> {
+    pub(super) fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<BodyEvent<'input>>, Fault> {
         let mut at = 0;
         loop {
             match self.state {
                 State::Content(missing) => {
                     let rest = &input[at..];
-                    let taken = usize::try_from(missing)
-                        .unwrap_or(usize::MAX)
-                        .min(rest.len());
+                    let taken = usize::try_from(missing).unwrap_or(usize::MAX).min(rest.len());
                     if taken == 0 {
                         return Ok(Step::new(at, BodyEvent::NeedMore));
                     }
@@ -112,12 +107,8 @@ impl ChunkedDecoder {
     /// One byte of framing.
     fn advance(&mut self, byte: u8) -> Result<State, ProtocolErrorKind> {
         match (self.state, byte) {
-            (State::Size(digits), byte) if byte.is_ascii_hexdigit() => {
-                self.push_digit(digits, byte)
-            }
-            (State::Size(1..) | State::Padding | State::Extension, b'\r') => {
-                Ok(State::SizeLineFeed)
-            }
+            (State::Size(digits), byte) if byte.is_ascii_hexdigit() => self.push_digit(digits, byte),
+            (State::Size(1..) | State::Padding | State::Extension, b'\r') => Ok(State::SizeLineFeed),
             (State::Size(1..) | State::Padding, b' ' | b'\t') => self.spend(State::Padding),
             (State::Size(1..) | State::Padding, b';') => self.spend(State::Extension),
             (State::Extension, byte) if is_text(byte) => self.spend(State::Extension),
@@ -139,13 +130,8 @@ impl ChunkedDecoder {
             b'0'..=b'9' => byte - b'0',
             _ => (byte | 0x20) - b'a' + 10,
         };
-        let size = self
-            .size
-            .checked_mul(16)
-            .and_then(|size| size.checked_add(u64::from(digit)));
-        self.size = size
-            .filter(|&size| size <= MAX_LENGTH)
-            .ok_or(ProtocolErrorKind::BadChunk)?;
+        let size = self.size.checked_mul(16).and_then(|size| size.checked_add(u64::from(digit)));
+        self.size = size.filter(|&size| size <= MAX_LENGTH).ok_or(ProtocolErrorKind::BadChunk)?;
         if digits == MAX_SIZE_DIGITS {
             return Err(ProtocolErrorKind::BadChunk);
         }
@@ -154,25 +140,14 @@ impl ChunkedDecoder {
 
     /// Goes to `state` by way of one byte that counts against the extensions.
     fn spend(&mut self, state: State) -> Result<State, ProtocolErrorKind> {
-        self.extension_budget = self
-            .extension_budget
-            .checked_sub(1)
-            .ok_or(ProtocolErrorKind::ChunkExtTooLarge)?;
+        self.extension_budget = self.extension_budget.checked_sub(1).ok_or(ProtocolErrorKind::ChunkExtTooLarge)?;
         Ok(state)
     }
 
     /// Takes in the trailer section, which begins or goes on at `at`.
-    fn read_trailers<'input>(
-        &mut self,
-        input: &'input [u8],
-        at: usize,
-    ) -> Result<Step<BodyEvent<'input>>, Fault> {
+    fn read_trailers<'input>(&mut self, input: &'input [u8], at: usize) -> Result<Step<BodyEvent<'input>>, Fault> {
         let rest = &input[at..];
-        let Some(length) = self
-            .trailers
-            .read(rest)
-            .map_err(|fault| fault.shifted_by(at))?
-        else {
+        let Some(length) = self.trailers.read(rest).map_err(|fault| fault.shifted_by(at))? else {
             return Ok(Step::new(input.len(), BodyEvent::NeedMore));
         };
         let end = at + length;

@@ -26,15 +26,9 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            EncodeError::BadHost => {
-                "cannot write a request: its host is not a host with an optional port"
-            }
-            EncodeError::BadVersion => {
-                "cannot write a response: its version is neither HTTP/1.0 nor HTTP/1.1"
-            }
-            EncodeError::BadReason => {
-                "cannot write a response: its reason phrase holds a control character"
-            }
+            EncodeError::BadHost => "cannot write a request: its host is not a host with an optional port",
+            EncodeError::BadVersion => "cannot write a response: its version is neither HTTP/1.0 nor HTTP/1.1",
+            EncodeError::BadReason => "cannot write a response: its reason phrase holds a control character",
         })
     }
 }
@@ -107,17 +101,13 @@ pub fn encode_target(out: &mut Vec<u8>, path_and_query: &str) {
     let mut rest = path_and_query.as_bytes();
     while let [byte, behind @ ..] = rest {
         rest = behind;
-        let begins_an_encoding = *byte == b'%'
-            && matches!(behind, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+        let begins_an_encoding =
+            *byte == b'%' && matches!(behind, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
         if is_path_or_query(*byte) || begins_an_encoding {
             out.push(*byte);
         } else {
             const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            out.extend_from_slice(&[
-                b'%',
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]);
+            out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
     }
 }
@@ -218,10 +208,7 @@ mod tests {
         fields.insert(HOST, HeaderValue::from_static("evil.test"));
         let mut out = Vec::new();
         encode_request_head(&mut out, &Method::OPTIONS, "*", "[::1]:80", &fields).unwrap();
-        assert_eq!(
-            out,
-            b"OPTIONS * HTTP/1.1\r\nhost: [::1]:80\r\nx-a: 1\r\n\r\n"
-        );
+        assert_eq!(out, b"OPTIONS * HTTP/1.1\r\nhost: [::1]:80\r\nx-a: 1\r\n\r\n");
     }
 
     #[test]
@@ -232,30 +219,18 @@ mod tests {
             let refused = encode_request_head(&mut out, &Method::GET, "/", host, &fields);
             assert_eq!(refused, Err(EncodeError::BadHost), "{host:?}");
         }
-        let refused = encode_response_head(
-            &mut out,
-            Version::HTTP_11,
-            StatusCode::OK,
-            Some("a\nb"),
-            &fields,
-        );
+        let refused = encode_response_head(&mut out, Version::HTTP_11, StatusCode::OK, Some("a\nb"), &fields);
         assert_eq!(refused, Err(EncodeError::BadReason));
-        let refused =
-            encode_response_head(&mut out, Version::HTTP_2, StatusCode::OK, None, &fields);
+        let refused = encode_response_head(&mut out, Version::HTTP_2, StatusCode::OK, None, &fields);
         assert_eq!(refused, Err(EncodeError::BadVersion));
         assert!(out.is_empty());
     }
 
     #[test]
     fn a_target_always_begins_with_a_slash() {
-        for (given, written) in [
-            ("", "/"),
-            ("?q", "/?q"),
-            ("//x", "//x"),
-            ("*", "/*"),
-            ("/%2", "/%252"),
-            ("/%zz", "/%25zz"),
-        ] {
+        for (given, written) in
+            [("", "/"), ("?q", "/?q"), ("//x", "//x"), ("*", "/*"), ("/%2", "/%252"), ("/%zz", "/%25zz")]
+        {
             let mut out = Vec::new();
             encode_target(&mut out, given);
             assert_eq!(out, written.as_bytes());

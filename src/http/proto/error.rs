@@ -117,9 +117,7 @@ impl ProtocolErrorKind {
             UnknownMethod => Some(StatusCode::NOT_IMPLEMENTED),
             UriTooLong => Some(StatusCode::URI_TOO_LONG),
             BadExpect => Some(StatusCode::EXPECTATION_FAILED),
-            TooManyHeaders | HeadTooLarge | TrailersTooLarge => {
-                Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-            }
+            TooManyHeaders | HeadTooLarge | TrailersTooLarge => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             _ => Some(StatusCode::BAD_REQUEST),
         }
     }
@@ -175,45 +173,28 @@ pub(super) struct Fault {
 impl Fault {
     /// A fault at `offset` of the present input.
     pub(super) fn new(kind: ProtocolErrorKind, offset: usize) -> Fault {
-        Fault {
-            kind,
-            offset,
-            answer: None,
-        }
+        Fault { kind, offset, answer: None }
     }
 
     /// The same fault, to be answered with `status`.
     pub(super) fn answered_with(self, status: StatusCode) -> Fault {
-        Fault {
-            answer: Some(status),
-            ..self
-        }
+        Fault { answer: Some(status), ..self }
     }
 
     /// The same fault, found in a slice that begins `bytes` behind the start of the input.
     pub(super) fn shifted_by(self, bytes: usize) -> Fault {
-        Fault {
-            offset: self.offset + bytes,
-            ..self
-        }
+        Fault { offset: self.offset + bytes, ..self }
     }
 
     /// The error that a client reports, `position` bytes having been consumed before this input.
     pub(super) fn in_response(self, position: u64) -> ProtocolError {
-        ProtocolError {
-            kind: self.kind,
-            position: position + self.offset as u64,
-            status: None,
-        }
+        ProtocolError { kind: self.kind, position: position + self.offset as u64, status: None }
     }
 
     /// The error that a server reports and answers.
     pub(super) fn in_request(self, position: u64) -> ProtocolError {
         let status = self.answer.or_else(|| self.kind.usual_answer());
-        ProtocolError {
-            status,
-            ..self.in_response(position)
-        }
+        ProtocolError { status, ..self.in_response(position) }
     }
 }
 

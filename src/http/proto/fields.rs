@@ -87,12 +87,7 @@ pub(super) struct FieldScanner {
 impl FieldScanner {
     /// A scanner that waits for the first byte of a section.
     pub(super) fn new(section: Section) -> FieldScanner {
-        FieldScanner {
-            section,
-            state: State::LineStart,
-            fields: 0,
-            folded: false,
-        }
+        FieldScanner { section, state: State::LineStart, fields: 0, folded: false }
     }
 
     /// Whose fields these are.
@@ -155,9 +150,7 @@ impl FieldScanner {
             (Section::Trailers, ..) => ProtocolErrorKind::BadTrailer,
             (_, State::LineStart | State::Value, b'\n') => ProtocolErrorKind::BareLf,
             (_, State::LineStart, b' ' | b'\t') if self.fields > 0 => ProtocolErrorKind::ObsFold,
-            (_, State::LineStart | State::Name | State::EndLineFeed, _) => {
-                ProtocolErrorKind::BadHeaderName
-            }
+            (_, State::LineStart | State::Name | State::EndLineFeed, _) => ProtocolErrorKind::BadHeaderName,
             (_, State::Value | State::ValueLineFeed, _) => ProtocolErrorKind::BadHeaderValue,
         }
     }
@@ -175,8 +168,7 @@ pub(super) fn cut(section: Bytes, folded: bool) -> Result<HeaderMap, ProtocolErr
     };
     let mut fields = HeaderMap::with_capacity(lines.len());
     for line in lines {
-        let name = HeaderName::from_bytes(line.name.as_bytes())
-            .map_err(|_| ProtocolErrorKind::BadHeaderName)?;
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| ProtocolErrorKind::BadHeaderName)?;
         let value = HeaderValue::from_maybe_shared(section.slice_ref(line.value))
             .map_err(|_| ProtocolErrorKind::BadHeaderValue)?;
         fields.append(name, value);
@@ -227,8 +219,7 @@ mod tests {
 
     #[test]
     fn a_fold_with_all_its_white_space_becomes_one_space() {
-        let section =
-            Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
+        let section = Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(&section), Ok(Some(section.len())));
         let fields = cut(section, scanner.folded()).unwrap();

@@ -53,23 +53,16 @@ pub(super) fn of_response(
             None => Ok((BodyFraming::UntilClose, false)),
         },
         // A 1.0 sender knows no transfer codings, so something between has mixed up the framing (RFC 9112 §6.1).
-        TransferCoding::Chunked if version == Version::HTTP_10 => {
-            Err(ProtocolErrorKind::BadTransferEncoding)
-        }
+        TransferCoding::Chunked if version == Version::HTTP_10 => Err(ProtocolErrorKind::BadTransferEncoding),
         // With a Content-Length beside it chunked wins, but somebody on the way may have thought otherwise (§6.3).
         TransferCoding::Chunked => Ok((BodyFraming::Chunked, persistent && length.is_none())),
-        TransferCoding::Malformed | TransferCoding::Unknown => {
-            Err(ProtocolErrorKind::BadTransferEncoding)
-        }
+        TransferCoding::Malformed | TransferCoding::Unknown => Err(ProtocolErrorKind::BadTransferEncoding),
     }
 }
 
 /// What a request's head says of its body, and whether the connection persists behind it. Stricter than for a response
 /// in every way that RFC 9112 §6.3 allows.
-pub(super) fn of_request(
-    version: Version,
-    fields: &HeaderMap,
-) -> Result<(BodyFraming, bool), Fault> {
+pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFraming, bool), Fault> {
     let has_length = fields.contains_key(CONTENT_LENGTH);
     let framing = match transfer_coding(fields) {
         TransferCoding::Absent if has_length => BodyFraming::Length(single_content_length(fields)?),
@@ -87,8 +80,7 @@ pub(super) fn of_request(
 
 /// Whether the connection stays open behind this message (RFC 9112 §9.3). `close` on any line beats everything else.
 fn is_persistent(version: Version, fields: &HeaderMap) -> bool {
-    let has_option =
-        |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
+    let has_option = |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
     !has_option(b"close") && (version == Version::HTTP_11 || has_option(b"keep-alive"))
 }
 
@@ -107,10 +99,7 @@ fn agreed_content_length(fields: &HeaderMap) -> Result<Option<u64>, ProtocolErro
 
 /// The length in the only `Content-Length` line, which has only one number.
 fn single_content_length(fields: &HeaderMap) -> Result<u64, ProtocolErrorKind> {
-    let mut lines = fields
-        .get_all(CONTENT_LENGTH)
-        .iter()
-        .map(HeaderValue::as_bytes);
+    let mut lines = fields.get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
     match (lines.next(), lines.next()) {
         (Some(line), None) => decimal(line).ok_or(ProtocolErrorKind::BadContentLength),
         _ => Err(ProtocolErrorKind::BadContentLength),
@@ -136,8 +125,7 @@ fn transfer_coding(fields: &HeaderMap) -> TransferCoding {
         let name = &member[..leading(member, is_token)];
         let parameters = &member[name.len()..];
         let is_chunked = name.eq_ignore_ascii_case(b"chunked");
-        let is_well_formed =
-            !name.is_empty() && matches!(parameters, [] | [b';' | b' ' | b'\t', ..]);
+        let is_well_formed = !name.is_empty() && matches!(parameters, [] | [b';' | b' ' | b'\t', ..]);
         if chunked || !is_well_formed || (is_chunked && !parameters.is_empty()) {
             return TransferCoding::Malformed;
         }
@@ -166,10 +154,7 @@ mod tests {
     #[test]
     fn chunked_counts_only_alone() {
         let coding = |values: &[&'static str]| {
-            let lines: Vec<_> = values
-                .iter()
-                .map(|value| ("transfer-encoding", *value))
-                .collect();
+            let lines: Vec<_> = values.iter().map(|value| ("transfer-encoding", *value)).collect();
             transfer_coding(&fields(&lines))
         };
         assert_eq!(coding(&[]), TransferCoding::Absent);
@@ -178,17 +163,9 @@ mod tests {
         assert_eq!(coding(&["gzip;level=9, chunked"]), TransferCoding::Unknown);
         assert_eq!(coding(&["gzip", "chunked"]), TransferCoding::Unknown);
         assert_eq!(coding(&["xchunked"]), TransferCoding::Unknown);
-        for bad in [
-            "",
-            ",",
-            "chunked,",
-            ",chunked",
-            "chunked, gzip",
-            "chunked chunked",
-            "chunked;foo",
-            "\"chunked\"",
-            "gzip=",
-        ] {
+        for bad in
+            ["", ",", "chunked,", ",chunked", "chunked, gzip", "chunked chunked", "chunked;foo", "\"chunked\"", "gzip="]
+        {
             assert_eq!(coding(&[bad]), TransferCoding::Malformed, "{bad:?}");
         }
         assert_eq!(coding(&["chunked", "chunked"]), TransferCoding::Malformed);
@@ -214,9 +191,6 @@ mod tests {
         let fields = fields(&[("content-length", "5")]);
         let of = |status| of_response(&Method::CONNECT, status, Version::HTTP_11, &fields);
         assert_eq!(of(StatusCode::OK), Ok((BodyFraming::None, false)));
-        assert_eq!(
-            of(StatusCode::FORBIDDEN),
-            Ok((BodyFraming::Length(5), true))
-        );
+        assert_eq!(of(StatusCode::FORBIDDEN), Ok((BodyFraming::Length(5), true)));
     }
 }

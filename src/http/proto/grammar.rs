@@ -32,26 +32,10 @@ const fn classes() -> [u8; 256] {
 
 const fn class_of(byte: u8) -> u8 {
     let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let sub_delimiter = matches!(
-        byte,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-    );
+    let sub_delimiter = matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
     let token_mark = matches!(
         byte,
-        b'!' | b'#'
-            | b'$'
-            | b'%'
-            | b'&'
-            | b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'.'
-            | b'^'
-            | b'_'
-            | b'`'
-            | b'|'
-            | b'~'
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
     );
     let mut class = 0;
     if byte.is_ascii_alphanumeric() || token_mark {
@@ -99,10 +83,7 @@ pub(super) fn is_path_or_query(byte: u8) -> bool {
 /// How many bytes at the front of `input` are of a class.
 #[inline]
 pub(super) fn leading(input: &[u8], class: impl Fn(u8) -> bool) -> usize {
-    input
-        .iter()
-        .position(|&byte| !class(byte))
-        .unwrap_or(input.len())
+    input.iter().position(|&byte| !class(byte)).unwrap_or(input.len())
 }
 
 /// The members of a comma-separated list, without the white space around them (RFC 9110 §5.6.1). Empty members are
@@ -126,10 +107,7 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     }
     digits.iter().try_fold(0_u64, |number, &digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number
-            .checked_mul(10)?
-            .checked_add(digit)
-            .filter(|&number| number <= MAX_LENGTH)
+        number.checked_mul(10)?.checked_add(digit).filter(|&number| number <= MAX_LENGTH)
     })
 }
 
@@ -137,13 +115,8 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 pub(super) fn is_host_and_port(value: &[u8]) -> bool {
     let (host_is_good, rest) = match value {
         [b'[', address @ ..] => {
-            let length = leading(address, |byte| {
-                byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
-            });
-            (
-                length > 0 && address.get(length) == Some(&b']'),
-                address.get(length + 1..).unwrap_or_default(),
-            )
+            let length = leading(address, |byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+            (length > 0 && address.get(length) == Some(&b']'), address.get(length + 1..).unwrap_or_default())
         }
         _ => {
             let length = leading(value, |byte| CLASSES[byte as usize] & HOST != 0);
@@ -167,40 +140,21 @@ mod tests {
         assert_eq!(decimal(b"0"), Some(0));
         assert_eq!(decimal(b"00042"), Some(42));
         assert_eq!(decimal(b"9223372036854775807"), Some(i64::MAX as u64));
-        for bad in [
-            "",
-            "+5",
-            "-5",
-            " 5",
-            "5 ",
-            "5.0",
-            "0x5",
-            "5_0",
-            "9223372036854775808",
-            "18446744073709551621",
-        ] {
+        for bad in ["", "+5", "-5", " 5", "5 ", "5.0", "0x5", "5_0", "9223372036854775808", "18446744073709551621"] {
             assert_eq!(decimal(bad.as_bytes()), None, "{bad:?}");
         }
     }
 
     #[test]
     fn a_host_has_no_path_no_user_and_no_comma() {
-        for good in [
-            "a.test",
-            "a.test:80",
-            "a.test:",
-            "127.0.0.1:8080",
-            "[::1]",
-            "[::1]:8080",
-            "[::ffff:1.2.3.4]",
-            "a_b",
-        ] {
+        for good in
+            ["a.test", "a.test:80", "a.test:", "127.0.0.1:8080", "[::1]", "[::1]:8080", "[::ffff:1.2.3.4]", "a_b"]
+        {
             assert!(is_host_and_port(good.as_bytes()), "{good:?}");
         }
-        for bad in [
-            "", ":80", "a b", "a/b", "u@a", "a,b", "a:b", "a:65536", "a:80:80", "[::1", "[]",
-            "[::1]x", "[g]", "a?b",
-        ] {
+        for bad in
+            ["", ":80", "a b", "a/b", "u@a", "a,b", "a:b", "a:65536", "a:80:80", "[::1", "[]", "[::1]x", "[g]", "a?b"]
+        {
             assert!(!is_host_and_port(bad.as_bytes()), "{bad:?}");
         }
     }

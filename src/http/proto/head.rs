@@ -51,13 +51,7 @@ impl<L: StartLine> HeadReader<L> {
     /// A reader that waits for the first byte of a head, of which `spent` bytes of the limit are gone already.
     pub(super) fn new(line: L, section: Section, spent: usize) -> HeadReader<L> {
         let budget = section.max_bytes().saturating_sub(spent);
-        HeadReader {
-            line,
-            line_length: None,
-            fields: FieldScanner::new(section),
-            budget,
-            partial: Vec::new(),
-        }
+        HeadReader { line, line_length: None, fields: FieldScanner::new(section), budget, partial: Vec::new() }
     }
 
     /// The start line, as far as it has come.
@@ -113,11 +107,7 @@ impl<L: StartLine> HeadReader<L> {
             self.partial.extend_from_slice(last);
             Bytes::from(std::mem::take(&mut self.partial))
         };
-        RawHead {
-            bytes,
-            fields_start: self.line_length.unwrap_or_default(),
-            folded: self.fields.folded(),
-        }
+        RawHead { bytes, fields_start: self.line_length.unwrap_or_default(), folded: self.fields.folded() }
     }
 }
 
@@ -165,12 +155,6 @@ mod tests {
         assert_eq!(head.spent(), Section::Response.max_bytes());
 
         let mut head = HeadReader::new(NoStartLine, Section::Response, spent + 1);
-        assert_eq!(
-            head.read(SECTION),
-            Err(Fault::new(
-                ProtocolErrorKind::HeadTooLarge,
-                SECTION.len() - 1
-            ))
-        );
+        assert_eq!(head.read(SECTION), Err(Fault::new(ProtocolErrorKind::HeadTooLarge, SECTION.len() - 1)));
     }
 }

@@ -52,8 +52,7 @@ mod status_line;
 mod step;
 
 pub use encode::{
-    EncodeError, encode_chunk, encode_last_chunk, encode_request_head, encode_response_head,
-    encode_target,
+    EncodeError, encode_chunk, encode_last_chunk, encode_request_head, encode_response_head, encode_target,
 };
 pub use error::{ProtocolError, ProtocolErrorKind};
 pub use framing::BodyFraming;

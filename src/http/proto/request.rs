@@ -122,9 +122,7 @@ impl EmptyLines {
     fn skip(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         for (at, &byte) in input.iter().enumerate() {
             let fault = match (byte, self.line_feed_is_due) {
-                (b'\r' | b'\n', _) if self.length == MAX_HEAD_BYTES => {
-                    ProtocolErrorKind::HeadTooLarge
-                }
+                (b'\r' | b'\n', _) if self.length == MAX_HEAD_BYTES => ProtocolErrorKind::HeadTooLarge,
                 (b'\r', false) | (b'\n', true) => {
                     self.line_feed_is_due = !self.line_feed_is_due;
                     self.length += 1;
@@ -143,11 +141,7 @@ impl EmptyLines {
 impl RequestDecoder {
     /// A decoder for a connection on which nothing has been said.
     pub fn new() -> RequestDecoder {
-        RequestDecoder {
-            state: State::BetweenRequests(EmptyLines::default()),
-            position: 0,
-            failure: None,
-        }
+        RequestDecoder { state: State::BetweenRequests(EmptyLines::default()), position: 0, failure: None }
     }
 
     /// Whether no request is under way, so that the connection may be closed without taking an answer from anybody.
@@ -166,10 +160,7 @@ impl RequestDecoder {
     ///
     /// [`ProtocolError`] as soon as the bytes can no longer become a request; the same one at every later call. Answer it
     /// with its [status](ProtocolError::status), and close.
-    pub fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
+    pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -178,33 +169,23 @@ impl RequestDecoder {
         Ok(step)
     }
 
-    fn advance<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<RequestEvent<'input>>, Fault> {
+    fn advance<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, Fault> {
         match &mut self.state {
             State::BetweenRequests(empty_lines) => {
                 let Some(start) = empty_lines.skip(input)? else {
                     return Ok(Step::new(input.len(), RequestEvent::NeedMore));
                 };
-                let head =
-                    HeadReader::new(RequestLine::new(), Section::Request, empty_lines.length);
+                let head = HeadReader::new(RequestLine::new(), Section::Request, empty_lines.length);
                 self.state = State::Head(head);
-                let step = self
-                    .advance(&input[start..])
-                    .map_err(|fault| fault.shifted_by(start))?;
+                let step = self.advance(&input[start..]).map_err(|fault| fault.shifted_by(start))?;
                 Ok(Step::new(start + step.consumed, step.event))
             }
             State::Head(head) => {
                 let Some(end) = head.read(input)? else {
                     return Ok(Step::new(input.len(), RequestEvent::NeedMore));
                 };
-                let head =
-                    complete_head(head, &input[..end]).map_err(|fault| fault.shifted_by(end))?;
-                self.state = State::Body {
-                    body: BodyDecoder::new(head.framing),
-                    keep_alive: head.keep_alive,
-                };
+                let head = complete_head(head, &input[..end]).map_err(|fault| fault.shifted_by(end))?;
+                self.state = State::Body { body: BodyDecoder::new(head.framing), keep_alive: head.keep_alive };
                 Ok(Step::new(end, RequestEvent::Head(head)))
             }
             State::Body { body, keep_alive } => {
@@ -267,10 +248,7 @@ impl Default for RequestDecoder {
 fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<RequestHead, Fault> {
     let raw = head.finish(last);
     let version = head.line().version();
-    let method = head
-        .line()
-        .method()
-        .ok_or(ProtocolErrorKind::UnknownMethod)?;
+    let method = head.line().method().ok_or(ProtocolErrorKind::UnknownMethod)?;
     let target = raw.bytes().slice(head.line().target());
     let uri = Uri::from_maybe_shared(target).map_err(|_| ProtocolErrorKind::BadTarget)?;
     if !has_proper_form(&uri) {
@@ -289,12 +267,7 @@ fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<Requ
     *request.uri_mut() = uri;
     *request.version_mut() = version;
     *request.headers_mut() = fields;
-    Ok(RequestHead {
-        request,
-        framing,
-        keep_alive,
-        expect_continue: expects && has_body,
-    })
+    Ok(RequestHead { request, framing, keep_alive, expect_continue: expects && has_body })
 }
 
 /// Whether a target is in origin or asterisk form, or in absolute form with a scheme and an authority that a server can
@@ -303,8 +276,7 @@ fn has_proper_form(target: &Uri) -> bool {
     match (target.scheme(), target.authority()) {
         (None, None) => true,
         (Some(scheme), Some(authority)) => {
-            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
-                && is_host_and_port(authority.as_str().as_bytes())
+            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS) && is_host_and_port(authority.as_str().as_bytes())
         }
         _ => false,
     }
@@ -339,11 +311,7 @@ mod tests {
 
     /// Decodes a head that is wholly in `input`.
     fn head_of(input: &str) -> RequestHead {
-        match RequestDecoder::new()
-            .decode(input.as_bytes())
-            .unwrap()
-            .event
-        {
+        match RequestDecoder::new().decode(input.as_bytes()).unwrap().event {
             RequestEvent::Head(head) => head,
             event => panic!("{event:?}"),
         }
@@ -352,17 +320,9 @@ mod tests {
     #[test]
     fn a_client_may_close_its_half_behind_a_complete_request() {
         let mut decoder = RequestDecoder::new();
-        decoder
-            .decode(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
-        assert!(matches!(
-            decoder.on_eof(),
-            Ok(RequestEvent::End { keep_alive: false })
-        ));
-        assert_eq!(
-            decoder.on_eof().unwrap_err().kind,
-            ProtocolErrorKind::IdleClose
-        );
+        decoder.decode(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(matches!(decoder.on_eof(), Ok(RequestEvent::End { keep_alive: false })));
+        assert_eq!(decoder.on_eof().unwrap_err().kind, ProtocolErrorKind::IdleClose);
     }
 
     #[test]
@@ -393,14 +353,8 @@ mod tests {
     #[test]
     fn the_authority_of_an_absolute_target_is_in_the_uri() {
         let head = head_of("GET http://b.test:81/x?y HTTP/1.1\r\nHost: a.test\r\n\r\n");
-        assert_eq!(
-            head.request.uri().authority().unwrap().as_str(),
-            "b.test:81"
-        );
-        assert_eq!(
-            head.request.uri().path_and_query().unwrap().as_str(),
-            "/x?y"
-        );
+        assert_eq!(head.request.uri().authority().unwrap().as_str(), "b.test:81");
+        assert_eq!(head.request.uri().path_and_query().unwrap().as_str(), "/x?y");
     }
 
     #[test]
@@ -408,19 +362,11 @@ mod tests {
         let mut decoder = RequestDecoder::new();
         let endless = "\r\n".repeat(MAX_HEAD_BYTES);
         let error = decoder.decode(endless.as_bytes()).unwrap_err();
-        assert_eq!(
-            (error.kind, error.position),
-            (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64)
-        );
+        assert_eq!((error.kind, error.position), (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64));
 
         let mut decoder = RequestDecoder::new();
-        decoder
-            .decode(&endless.as_bytes()[..MAX_HEAD_BYTES - 10])
-            .unwrap();
+        decoder.decode(&endless.as_bytes()[..MAX_HEAD_BYTES - 10]).unwrap();
         let error = decoder.decode(b"GET / HTTP/1.1\r\n").unwrap_err();
-        assert_eq!(
-            (error.kind, error.position),
-            (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64)
-        );
+        assert_eq!((error.kind, error.position), (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64));
     }
 }

@@ -87,9 +87,7 @@ impl RequestLine {
     /// The method, if it is one of those that are implemented. Methods are case-sensitive (RFC 9110 §9.1).
     pub(super) fn method(&self) -> Option<Method> {
         let (bytes, length) = &self.method;
-        METHODS
-            .into_iter()
-            .find(|method| method.as_str().as_bytes() == &bytes[..*length])
+        METHODS.into_iter().find(|method| method.as_str().as_bytes() == &bytes[..*length])
     }
 
     /// What can be said of method and target once the line is complete. The version comes first, because it has been
@@ -114,9 +112,7 @@ impl RequestLine {
             (State::Target, b'#') => Fault::new(BadTarget, offset),
             (State::Target, byte) if is_target(byte) => Fault::new(UriTooLong, offset),
             // A third word that begins like no version at all means that the target had a space in it.
-            (State::Version(place @ 0..5), byte)
-                if !byte.eq_ignore_ascii_case(&b"HTTP/"[usize::from(place)]) =>
-            {
+            (State::Version(place @ 0..5), byte) if !byte.eq_ignore_ascii_case(&b"HTTP/"[usize::from(place)]) => {
                 Fault::new(BadRequestLine, offset)
             }
             (State::Version(5 | 7), b'0'..=b'9') => {
@@ -169,10 +165,7 @@ impl StartLine for RequestLine {
                 (State::Version(7), b'1') => State::CarriageReturn,
                 (State::CarriageReturn, b'\r') => State::LineFeed,
                 (State::LineFeed, b'\n') => {
-                    return self
-                        .judge()
-                        .map(|()| Some(at + 1))
-                        .map_err(|kind| Fault::new(kind, at + 1));
+                    return self.judge().map(|()| Some(at + 1)).map_err(|kind| Fault::new(kind, at + 1));
                 }
                 (_, byte) => return Err(self.fault_at(byte, at)),
             };

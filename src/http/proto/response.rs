@@ -143,10 +143,7 @@ impl ResponseDecoder {
     /// # Errors
     ///
     /// [`ProtocolError`] as soon as the bytes can no longer become a response; the same one at every later call.
-    pub fn decode<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
+    pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -155,10 +152,7 @@ impl ResponseDecoder {
         Ok(step)
     }
 
-    fn advance<'input>(
-        &mut self,
-        input: &'input [u8],
-    ) -> Result<Step<ResponseEvent<'input>>, Fault> {
+    fn advance<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, Fault> {
         match &mut self.state {
             State::Head(head) => {
                 let Some(end) = head.read(input)? else {
@@ -173,12 +167,9 @@ impl ResponseDecoder {
                     self.state = State::Head(HeadReader::new(line, Section::Response, spent));
                     return Ok(Step::new(end, ResponseEvent::Interim(status)));
                 }
-                let (head, persistent) = final_head(&self.method, status, head, &input[..end])
-                    .map_err(|kind| Fault::new(kind, end))?;
-                self.state = State::Body {
-                    body: BodyDecoder::new(head.framing),
-                    persistent,
-                };
+                let (head, persistent) =
+                    final_head(&self.method, status, head, &input[..end]).map_err(|kind| Fault::new(kind, end))?;
+                self.state = State::Body { body: BodyDecoder::new(head.framing), persistent };
                 Ok(Step::new(end, ResponseEvent::Head(head)))
             }
             State::Body { body, persistent } => {
@@ -197,12 +188,7 @@ impl ResponseDecoder {
             }
             State::Done { reusable } => {
                 *reusable &= input.is_empty();
-                Ok(Step::new(
-                    0,
-                    ResponseEvent::End {
-                        reusable: *reusable,
-                    },
-                ))
+                Ok(Step::new(0, ResponseEvent::End { reusable: *reusable }))
             }
         }
     }
@@ -254,14 +240,7 @@ fn final_head(
     *response.version_mut() = version;
     *response.headers_mut() = fields;
     let reason = raw.bytes().slice(head.line().reason());
-    Ok((
-        ResponseHead {
-            response,
-            reason,
-            framing,
-        },
-        persistent,
-    ))
+    Ok((ResponseHead { response, reason, framing }, persistent))
 }
 
 #[cfg(test)]
@@ -278,23 +257,13 @@ mod tests {
             ("HTTP/1.1 200 a\0", BadStatusLine),
             ("HTTP/1.1 200 OK\r\nA ", BadHeaderName),
             ("HTTP/1.1 200 OK\r\nA: b\x7f", BadHeaderValue),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\n",
-                BadChunk,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n:",
-                BadTrailer,
-            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\n", BadChunk),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n:", BadTrailer),
         ] {
             let mut decoder = ResponseDecoder::new(&Method::GET);
             let error = input.bytes().find_map(|byte| decoder.decode(&[byte]).err());
             let error = error.unwrap_or_else(|| panic!("{input:?} was taken"));
-            assert_eq!(
-                (error.kind, error.position),
-                (kind, input.len() as u64 - 1),
-                "{input:?}"
-            );
+            assert_eq!((error.kind, error.position), (kind, input.len() as u64 - 1), "{input:?}");
             assert_eq!(error.status(), None, "a client answers nothing");
         }
     }
@@ -302,19 +271,14 @@ mod tests {
     #[test]
     fn the_reason_phrase_is_kept_as_it_came() {
         for (line, reason) in [
-            (
-                &b"HTTP/1.1 200 All \xe9 well \r\n"[..],
-                &b"All \xe9 well "[..],
-            ),
+            (&b"HTTP/1.1 200 All \xe9 well \r\n"[..], &b"All \xe9 well "[..]),
             (b"HTTP/1.1 200 lf\n", b"lf"),
             (b"HTTP/1.1 200 \r\n", b""),
             (b"HTTP/1.1 200\r\n", b""),
         ] {
             let mut decoder = ResponseDecoder::new(&Method::HEAD);
             decoder.decode(line).unwrap();
-            let ResponseEvent::Head(head) = decoder.decode(b"\r\n").unwrap().event else {
-                panic!("{line:?}")
-            };
+            let ResponseEvent::Head(head) = decoder.decode(b"\r\n").unwrap().event else { panic!("{line:?}") };
             assert_eq!(head.reason, reason);
         }
     }
@@ -323,15 +287,10 @@ mod tests {
     fn a_body_that_only_the_close_can_end_says_so() {
         let mut decoder = ResponseDecoder::new(&Method::GET);
         let step = decoder.decode(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        let ResponseEvent::Head(head) = step.event else {
-            panic!("a whole head")
-        };
+        let ResponseEvent::Head(head) = step.event else { panic!("a whole head") };
         assert_eq!(head.framing, BodyFraming::UntilClose);
         assert!(!head.framing.length_known());
-        assert!(matches!(
-            decoder.on_eof(),
-            Ok(ResponseEvent::End { reusable: false })
-        ));
+        assert!(matches!(decoder.on_eof(), Ok(ResponseEvent::End { reusable: false })));
     }
 
     #[test]
@@ -339,30 +298,19 @@ mod tests {
         let mut decoder = ResponseDecoder::new(&Method::GET);
         let head = decoder.decode(b"HTTP/1.1 204 \r\n\r\n").unwrap();
         assert!(matches!(head.event, ResponseEvent::Head(_)));
-        assert!(matches!(
-            decoder.decode(b"").unwrap().event,
-            ResponseEvent::End { reusable: true }
-        ));
+        assert!(matches!(decoder.decode(b"").unwrap().event, ResponseEvent::End { reusable: true }));
         let late = decoder.decode(b"x").unwrap();
         assert_eq!(late.consumed, 0);
         assert!(matches!(late.event, ResponseEvent::End { reusable: false }));
-        assert!(matches!(
-            decoder.decode(b"").unwrap().event,
-            ResponseEvent::End { reusable: false }
-        ));
+        assert!(matches!(decoder.decode(b"").unwrap().event, ResponseEvent::End { reusable: false }));
     }
 
     #[test]
     fn a_body_that_is_complete_is_not_cut_short_by_the_close_behind_it() {
         let mut decoder = ResponseDecoder::new(&Method::GET);
-        decoder
-            .decode(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            .unwrap();
+        decoder.decode(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         let step = decoder.decode(b"0\r\nA: 1\r\n\r\n").unwrap();
         assert!(matches!(step.event, ResponseEvent::Trailers(_)));
-        assert!(matches!(
-            decoder.on_eof(),
-            Ok(ResponseEvent::End { reusable: false })
-        ));
+        assert!(matches!(decoder.on_eof(), Ok(ResponseEvent::End { reusable: false })));
     }
 }

@@ -109,9 +109,9 @@ impl StartLine for StatusLine {
                 }
                 (State::Version(7), b'1') => State::SpaceBeforeCode,
                 (State::SpaceBeforeCode, b' ') => State::Code(0),
-                (State::Code(place), b'0'..=b'9') => self
-                    .push_digit(place, byte)
-                    .map_err(|kind| Fault::new(kind, at))?,
+                (State::Code(place), b'0'..=b'9') => {
+                    self.push_digit(place, byte).map_err(|kind| Fault::new(kind, at))?
+                }
                 (State::BehindCode, b' ') => {
                     self.reason.start = self.seen + at + 1;
                     State::Reason

@@ -1,0 +1,85 @@
+//! See the loop: two tasks and a timer, every turn told in plain words.
+//!
+//!     cargo run --release --example hello_turns
+//!
+//! One task sends a message after a short sleep, the other waits for it. Watch how the loop polls whatever is ready,
+//! then sleeps exactly until the timer, and how each poll is there because of one wake with one cause.
+//!
+//! To try next: let `hello` sleep twice; spawn a third task that yields ten times and see how many turns that takes
+//! (fewer than ten: why?); forget to send the message and read what the loop says.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use glassloop::observe::{Cause, Effect, Event, Kind, Observer, TaskId, WaitReason};
+use glassloop::sync::oneshot;
+use glassloop::{EventLoop, sleep, spawn_named};
+
+/// Tells every event in a sentence.
+#[derive(Default)]
+struct Narrator {
+    names: HashMap<TaskId, String>,
+}
+
+impl Narrator {
+    fn name(&self, task: TaskId) -> &str {
+        self.names.get(&task).map_or("the root future", String::as_str)
+    }
+
+    fn cause(&self, cause: Cause) -> String {
+        match cause {
+            Cause::Timer(timer) => format!("because {timer} has fired"),
+            Cause::Task(task) => format!("by {}", self.name(task)),
+            Cause::Source(source) => format!("because {source} is ready"),
+            Cause::Job(job) => format!("because {job} is done"),
+            Cause::Myself => "by itself".to_owned(),
+            Cause::Spawn => "since it is new".to_owned(),
+            Cause::Outside => "from outside the loop".to_owned(),
+        }
+    }
+}
+
+impl Observer for Narrator {
+    fn event(&mut self, event: &Event<'_>) {
+        let sentence = match event.kind {
+            Kind::TurnBegin(counts) => {
+                println!("\nTurn {}: {} ready, {} timers set.", event.turn, counts.ready, counts.timers);
+                return;
+            }
+            Kind::Spawn { task, name, .. } => {
+                self.names.insert(task, format!("`{name}`"));
+                format!("A task called `{name}` begins its life.")
+            }
+            Kind::PollBegin { task, number, .. } => format!("{} is polled (poll {}).", self.name(task), number + 1),
+            Kind::PollEnd { task, ready: true, .. } => format!("{} is done.", self.name(task)),
+            Kind::PollEnd { task, waiting_for, .. } => format!("{} waits for {waiting_for}.", self.name(task)),
+            Kind::TimerSet { timer, deadline, .. } => format!("{timer} is set for {} ms.", deadline.as_millis()),
+            Kind::TimerFire { timer, .. } => format!("{timer} fires."),
+            Kind::Wake { task, cause, effect: Effect::Queued, .. } => {
+                format!("{} is woken {}.", self.name(task), self.cause(cause))
+            }
+            Kind::WaitBegin { timeout: Some(timeout), why: WaitReason::Timer } => {
+                format!("Nothing is ready: the loop sleeps for at most {} ms.", timeout.as_millis())
+            }
+            Kind::WaitEnd { .. } => "The loop is awake.".to_owned(),
+            _ => return,
+        };
+        println!("  {:7.3} ms  {sentence}", event.time.as_secs_f64() * 1000.0);
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut event_loop = EventLoop::builder().observer(Narrator::default()).build()?;
+    let greeting = event_loop.block_on(async {
+        let (sender, receiver) = oneshot();
+        let hello = spawn_named("hello", async {
+            sleep(Duration::from_millis(20)).await;
+            sender.send("hello, turns")
+        });
+        let listener = spawn_named("listener", receiver);
+        hello.await?.expect("the listener listens");
+        listener.await?.map_err(Box::<dyn std::error::Error>::from)
+    })??;
+    println!("\nThe message was: {greeting}.");
+    Ok(())
+}

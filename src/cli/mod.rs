@@ -1,0 +1,49 @@
+//! The command line: what is typed, what is printed, and the exit codes.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `flags.rs` | `glassloop flags` |
+//! | `serve.rs` | `glassloop serve` |
+//! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
+//! | `progress.rs` | a bar on a terminal, a line a second elsewhere |
+//! | `open_files.rs` | the limit on open files |
+
+mod flags;
+mod open_files;
+mod progress;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An event loop you can see through, and a downloader built on it.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = "Start with: glassloop flags")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Flags(flags::FlagsArguments),
+}
+
+/// Usage errors: bad arguments, or what they name is not there.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
+    match arguments.command {
+        Command::Flags(arguments) => flags::run(&arguments),
+    }
+}
+
+/// Ends the command with one line on stderr.
+fn fail(exit: u8, message: impl std::fmt::Display) -> ExitCode {
+    eprintln!("glassloop: {message}");
+    ExitCode::from(exit)
+}

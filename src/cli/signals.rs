@@ -1,0 +1,98 @@
+//! Ctrl-C and SIGTERM, delivered into the loop as readiness like any other.
+//!
+//! The first asks the run to end well. Should the loop be stuck, nothing in it would hear the second: so that one is
+//! armed by the first to end the process from inside the signal handler.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::event_loop::{Described, Direction, Initially, Source};
+
+/// What ends a run early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Interruption {
+    /// What the process then says to its parent: 128 and the signal's number, as shells do.
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Interruption::Interrupt => 130,
+            Interruption::Terminate => 143,
+        }
+    }
+}
+
+/// What the signal handlers set, for the whole process.
+#[derive(Clone, Debug)]
+pub(super) struct SecondSignal {
+    /// The next signal ends the process at once.
+    ends_at_once: Arc<AtomicBool>,
+    /// A signal has come: for a shutdown, to give up waiting.
+    has_come: Arc<AtomicBool>,
+}
+
+impl SecondSignal {
+    /// Installs the handlers.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(super) fn install() -> io::Result<SecondSignal> {
+        let second = SecondSignal { ends_at_once: Arc::default(), has_come: Arc::default() };
+        for (signal, exit) in [(SIGINT, Interruption::Interrupt), (SIGTERM, Interruption::Terminate)] {
+            // In this order: the first signal finds the flag clear, and sets it for the second.
+            let code = i32::from(exit.exit_code());
+            signal_hook::flag::register_conditional_shutdown(signal, code, second.ends_at_once.clone())?;
+            signal_hook::flag::register(signal, second.ends_at_once.clone())?;
+            signal_hook::flag::register(signal, second.has_come.clone())?;
+        }
+        Ok(second)
+    }
+
+    /// The flag for [`Builder::give_up_flag`](crate::event_loop::Builder::give_up_flag).
+    pub(super) fn give_up_flag(&self) -> Arc<AtomicBool> {
+        self.has_come.clone()
+    }
+
+    /// The loop's own work is over: from here on the next signal gives up what is still being written, by name, and the
+    /// one after that ends the process.
+    pub(super) fn now_shutting_down(&self) {
+        self.has_come.store(false, Ordering::Release);
+        self.ends_at_once.store(false, Ordering::Release);
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM. A background source: it keeps nothing alive.
+///
+/// # Errors
+/// If the signals cannot be registered with the loop.
+pub(super) async fn interruption() -> io::Result<Interruption> {
+    let described = Described { what: "signals", descriptor: None, peer: None };
+    let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
+    signals.set_background(true);
+    poll_fn(|cx| {
+        loop {
+            match signals.io_mut().pending().next() {
+                Some(SIGINT) => return Poll::Ready(Ok(Interruption::Interrupt)),
+                Some(_) => return Poll::Ready(Ok(Interruption::Terminate)),
+                None => {}
+            }
+            // `pending` has read all there was, so what the reactor remembers is out of date.
+            signals.clear_ready(Direction::Read);
+            if signals.poll_ready(cx, Direction::Read).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,91 @@
+//! Results in the order in which they come.
+//!
+//! The name and the use are those of `asyncio.as_completed`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::children::Children;
+
+/// Runs all the futures at once, in this task, and gives each result, with the number of its future, as soon as it is
+/// there.
+///
+/// ```
+/// use std::time::Duration;
+/// use glassloop::{EventLoop, futures::as_completed, sleep};
+///
+/// let mut event_loop = EventLoop::builder().virtual_time().build()?;
+/// let order = event_loop.block_on(async {
+///     let mut results = as_completed([3, 1, 2].map(|seconds| async move {
+///         sleep(Duration::from_secs(seconds)).await;
+///         seconds
+///     }));
+///     let mut order = vec![];
+///     while let Some((number, seconds)) = results.next().await {
+///         order.push((number, seconds));
+///     }
+///     order
+/// })?;
+/// assert_eq!(order, [(1, 1), (2, 2), (0, 3)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn as_completed<F: Future>(futures: impl IntoIterator<Item = F>) -> AsCompleted<F> {
+    AsCompleted { children: Children::new(futures) }
+}
+
+/// The futures of [`as_completed`] that are still at work.
+pub struct AsCompleted<F> {
+    children: Children<F>,
+}
+
+impl<F: Future> AsCompleted<F> {
+    /// The next result; `None` when there are no more.
+    // The name of the thing it does, which is not an `Iterator`'s.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Next<'_, F> {
+        Next { children: &mut self.children }
+    }
+
+    /// Futures that are not done.
+    pub fn left(&self) -> usize {
+        self.children.left()
+    }
+
+    /// Whether the future of this number is done.
+    ///
+    /// # Panics
+    /// If there is no such future.
+    pub fn is_done(&self, number: usize) -> bool {
+        self.children.is_done(number)
+    }
+}
+
+/// The future of [`AsCompleted::next`].
+pub struct Next<'a, F> {
+    children: &'a mut Children<F>,
+}
+
+impl<F: Future> Future for Next<'_, F> {
+    type Output = Option<(usize, F::Output)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.children.left() == 0 {
+            return Poll::Ready(None);
+        }
+        self.children.poll_next(cx).map(Some)
+    }
+}
+
+impl<F: Future> fmt::Debug for AsCompleted<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsCompleted").field("left", &self.left()).finish()
+    }
+}
+
+impl<F: Future> fmt::Debug for Next<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").field("left", &self.children.left()).finish()
+    }
+}

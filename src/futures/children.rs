@@ -1,0 +1,155 @@
+//! Several futures inside one task, each polled only when it was itself woken.
+//!
+//! Each child is polled with a waker of its own, which notes the child's number and wakes the task. Without that, every
+//! wake of the task would mean a poll of every child: ten thousand of them would cost a hundred million polls.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::sync::{Hold, HoldId, Polled};
+
+/// Futures of one type, and which of them have been woken.
+pub(super) struct Children<F> {
+    children: Vec<Child<F>>,
+    group: Arc<Group>,
+    /// Children that are not done.
+    left: usize,
+    /// Counts the clone of the task's waker that lies in the group.
+    hold: Hold,
+    /// The numbers of woken children, taken from the group, the first to be woken first.
+    woken: VecDeque<usize>,
+}
+
+struct Child<F> {
+    /// `None` when it is done.
+    future: Option<Pin<Box<F>>>,
+    shared: Arc<ChildWaker>,
+    waker: Waker,
+    /// Where the clones of its waker are counted.
+    hold: HoldId,
+}
+
+/// How many clones of a child's waker lie in [`Child`] itself.
+const OWN_CLONES: usize = 2;
+
+/// What the children's wakers share. They may be called from any thread.
+struct Group {
+    woken: Mutex<Vec<usize>>,
+    /// The task's waker. Taken back when the children are dropped: what it is counted by goes then, too (I16).
+    task: Mutex<Option<Waker>>,
+}
+
+/// What one child's waker owns.
+struct ChildWaker {
+    number: usize,
+    is_woken: AtomicBool,
+    group: Arc<Group>,
+}
+
+impl Wake for ChildWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        lock(&self.group.woken).push(self.number);
+        let task = lock(&self.group.task).clone();
+        if let Some(task) = task {
+            task.wake(); // I4: nothing is locked
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<F: Future> Children<F> {
+    /// The children, all to be polled.
+    pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Children<F> {
+        let group = Arc::new(Group { woken: Mutex::default(), task: Mutex::default() });
+        let children: Vec<Child<F>> =
+            futures.into_iter().enumerate().map(|(number, future)| Child::new(number, future, &group)).collect();
+        let left = children.len();
+        *lock(&group.woken) = (0..left).collect();
+        Children { children, group, left, hold: Hold::none(), woken: VecDeque::new() }
+    }
+
+    /// How many are not done.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.children.len()
+    }
+
+    pub(super) fn is_done(&self, number: usize) -> bool {
+        self.children[number].future.is_none()
+    }
+
+    /// Polls the children that have been woken, one after the other, until one is done or all have been polled.
+    ///
+    /// One that wakes itself meanwhile has woken the task, too, and is polled at the task's next turn: a child that
+    /// yields lets the other tasks pass (I11).
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
+        // First the waker, then the look at who was woken: the other way round a wake could be missed (I6).
+        self.register(cx.waker());
+        self.woken.extend(lock(&self.group.woken).drain(..));
+        while let Some(number) = self.woken.pop_front() {
+            let child = &mut self.children[number];
+            // Before the poll: a wake during it counts. A swap, to see what the last waker has done.
+            child.shared.is_woken.swap(false, Ordering::AcqRel);
+            let Some(future) = child.future.as_mut() else { continue };
+            let polled = {
+                let _polled = Polled::new(&child.waker, child.hold).enter();
+                future.as_mut().poll(&mut Context::from_waker(&child.waker))
+            };
+            if let Poll::Ready(output) = polled {
+                child.future = None;
+                self.left -= 1;
+                return Poll::Ready((number, output));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn register(&mut self, waker: &Waker) {
+        let mut kept = lock(&self.group.task);
+        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.hold = Hold::of(waker);
+            let replaced = kept.replace(waker.clone());
+            drop(kept); // before what it kept: dropping a waker may run anything (I4)
+            drop(replaced);
+        }
+    }
+}
+
+impl<F> Child<F> {
+    fn new(number: usize, future: F, group: &Arc<Group>) -> Child<F> {
+        // It stands on the list of the woken from the start.
+        let shared = Arc::new(ChildWaker { number, is_woken: AtomicBool::new(true), group: group.clone() });
+        let hold = HoldId::open_sub_waker(&shared, OWN_CLONES);
+        Child { future: Some(Box::pin(future)), waker: Waker::from(shared.clone()), shared, hold }
+    }
+}
+
+impl<F> Drop for Child<F> {
+    fn drop(&mut self) {
+        self.hold.close();
+    }
+}
+
+impl<F> Drop for Children<F> {
+    fn drop(&mut self) {
+        let task = lock(&self.group.task).take();
+        drop(task);
+    }
+}

@@ -1,0 +1,9 @@
+//! The command against programs that people use: nginx as its server, curl as its client.
+//!
+//! They are ignored by plain `cargo test`, which needs nothing but a toolchain; `.ci/run` installs what they need.
+
+mod curl_fetches;
+mod flags_folder;
+mod from_nginx;
+mod nginx;
+mod processes;
