@@ -1,5 +1,6 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
-use crate::flags::site::EmbeddedServer;
+use crate::flags::site::{EmbeddedServer, Kind};
 use crate::http::client::Client;
 use crate::sync::{Event, oneshot};
 
@@ -177,6 +178,20 @@ impl Site {
         let embedded = start_embedded(arguments)?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
+}
+
+/// Starts the server that `--server` names, in a thread of its own.
+fn start_embedded(arguments: &FlagsArguments) -> std::io::Result<EmbeddedServer> {
+    EmbeddedServer::start(match arguments.server {
+        Server::Delay => Kind::Delay,
+        Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
+        Server::Local | Server::Remote => Kind::Local,
+    })
+}
+
+/// A seed that is another one at each run.
+fn some_seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// The first lines, in the chapter's words.

@@ -11,3 +11,5 @@ mod buffers;
 pub mod client;
 mod deadline;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
