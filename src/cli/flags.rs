@@ -106,6 +106,10 @@ fn parse_base_url(text: &str) -> Result<String, String> {
         "https" => return Err("https is not supported; give an http:// URL".to_owned()),
         scheme => return Err(format!("`{scheme}:` is not supported; give an http:// URL")),
     }
+    // `http:///flags` is a URL of the host `flags` to the parser, and hardly what was meant.
+    if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) || url.host_str().is_none() {
+        return Err("it has no host; give one like http://127.0.0.1:8000/flags".to_owned());
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it must end with a path: /cc/cc.gif is put after it".to_owned());
     }

@@ -249,6 +249,7 @@ impl EventLoop {
     }
 
     /// Whether it is time to look at the reactor again, however much is ready.
+    #[inline]
     fn is_budget_spent(&self) -> bool {
         let budget = &self.budget;
         budget.spent >= budget.polls

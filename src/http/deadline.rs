@@ -36,3 +36,34 @@ impl Deadline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event_loop::{EventLoop, now, sleep};
+
+    #[test]
+    fn it_ends_at_the_time_that_was_asked_for_last() {
+        let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+        event_loop
+            .block_on(async {
+                let started = now();
+                let mut deadline = Deadline::default();
+                let mut poll_once = async |at: Instant| poll_fn(|cx| Poll::Ready(deadline.poll_until(cx, at))).await;
+                // Further away: the entry in the wheel stays where it is.
+                assert!(poll_once(started + Duration::from_secs(10)).await.is_pending());
+                sleep(Duration::from_secs(5)).await;
+                assert!(poll_once(started + Duration::from_secs(30)).await.is_pending());
+                sleep(Duration::from_secs(10)).await;
+                assert!(poll_once(started + Duration::from_secs(30)).await.is_pending());
+                // Nearer.
+                let nearer = started + Duration::from_secs(20);
+                poll_fn(|cx| deadline.poll_until(cx, nearer)).await;
+                assert!((nearer..started + Duration::from_secs(30)).contains(&now()));
+            })
+            .unwrap();
+    }
+}

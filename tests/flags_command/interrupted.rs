@@ -10,7 +10,8 @@ use crate::run::{Run, assert_whole_images, command, names_in};
 fn interrupt_after_the_first_flag(signal: Signal) -> (Run, tempfile::TempDir) {
     let place = tempfile::tempdir().expect("a temporary folder");
     // Two at a time, half a second each: it would take minutes.
-    let mut child = command(place.path(), "-s DELAY -e -m 2 -v").stderr(Stdio::piped()).spawn().expect("the command runs");
+    let mut child =
+        command(place.path(), "-s DELAY -e -m 2 -v").stderr(Stdio::piped()).spawn().expect("the command runs");
     let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
     let mut said = String::new();
     while !said.contains("AA not found") {

@@ -80,8 +80,8 @@ fn saving_on_the_loop_gives_the_same_files() {
 #[test]
 fn names_are_asked_for_and_used() {
     let place = tempfile::tempdir().expect("a temporary folder");
-    assert_eq!(flags(place.path(), "US BR --names").code, Some(0));
-    assert_eq!(names_in(place.path()), ["Brazil-BR.gif", "United_States-US.gif"]);
+    assert_eq!(flags(place.path(), "IN BR --names").code, Some(0));
+    assert_eq!(names_in(place.path()), ["Brazil-BR.gif", "India-IN.gif"]);
 }
 
 #[test]
