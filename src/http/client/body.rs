@@ -15,9 +15,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::buffers::ReadBuffer;
 use super::connection::InFlight;
 use super::error::{ClientError, ClientErrorKind};
+use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
 use crate::observe::{HttpStep, State, Stateful};
 

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::Shared;
-use super::buffers::ReadBuffer;
-use super::deadline::Deadline;
 use super::error::{ClientError, ClientErrorKind, Stage};
 use super::target::{Origin, Target};
 use super::transport::Transport;
 use crate::event_loop::now;
+use crate::http::buffers::ReadBuffer;
+use crate::http::deadline::Deadline;
 use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
 use crate::net::TcpStream;
 use crate::observe::{FutureId, HttpStep, Kind, current_task, tell};

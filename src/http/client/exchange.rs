@@ -22,11 +22,11 @@ use http::{Method, Request, Response};
 use super::Shared;
 use super::body::Body;
 use super::connection::{Connection, InFlight};
-use super::deadline::Deadline;
 use super::error::{ClientError, ClientErrorKind};
 use super::head::Head;
 use super::target::{Target, shown};
 use crate::event_loop::now;
+use crate::http::deadline::Deadline;
 use crate::net::{Connect, Lookup};
 use crate::observe::{FutureId, State, Stateful};
 

@@ -12,17 +12,15 @@
 //! | `body.rs` | the body |
 //! | `connection.rs` | what both do on a connection |
 //! | `pool.rs`, `watch.rs` | connections between exchanges |
-//! | `transport.rs`, `buffers.rs`, `deadline.rs` | where bytes come from, where they lie, how long they may take |
+//! | `transport.rs` | where bytes come from |
 //! | `error.rs` | what went wrong, and how far it had come |
 //!
 //! A request on a kept connection costs one write, one read, and its share of one wait. Redirects, retries and files are
 //! not for this room.
 
 mod body;
-mod buffers;
 mod builder;
 mod connection;
-mod deadline;
 mod error;
 mod exchange;
 mod head;
@@ -37,12 +35,12 @@ use std::rc::Rc;
 
 use http::{HeaderValue, Request, Uri};
 
-use self::buffers::Buffers;
 use self::builder::Limits;
 use self::connection::Connection;
 use self::pool::Pool;
 use self::watch::IdleWatch;
 use crate::event_loop::{now, spawn_named};
+use crate::http::buffers::Buffers;
 use crate::net::Resolver;
 
 pub use body::{Body, Chunk, Collect};

@@ -1,4 +1,4 @@
-//! One timer for all the limits of an exchange.
+//! One timer for all the limits of an exchange, or of a connection.
 //!
 //! The limits follow each other (connect, head, silence in the body), and nearly none is ever reached. So there is one
 //! entry in the wheel, and a limit that moves further away does not touch it: the entry fires too early, finds that
