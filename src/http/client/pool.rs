@@ -38,7 +38,7 @@ pub(super) struct Pool {
     /// At most so many for one server.
     limit_per_host: usize,
     /// The waker of the watch.
-    watcher: RefCell<WakerSlot>,
+    watcher: Cell<WakerSlot>,
     /// Whether there is a watch.
     pub(super) is_watched: Cell<bool>,
 }
@@ -65,7 +65,7 @@ impl Idle {
 
 impl Pool {
     pub(super) fn new(limit_per_host: usize) -> Pool {
-        Pool { idle: RefCell::default(), limit_per_host, watcher: RefCell::default(), is_watched: Cell::new(false) }
+        Pool { idle: RefCell::default(), limit_per_host, watcher: Cell::default(), is_watched: Cell::new(false) }
     }
 
     /// A connection to this server, if there is one that can be used.
@@ -81,7 +81,7 @@ impl Pool {
 
     /// Keeps a connection whose exchange has ended. The oldest one makes way if there are too many.
     pub(super) fn put(&self, connection: Connection, now: Instant) {
-        if connection.opened_at() + MAX_AGE <= now || self.limit_per_host == 0 {
+        if self.limit_per_host == 0 {
             return;
         }
         connection.set_background(true);
@@ -95,7 +95,10 @@ impl Pool {
         connections.push(Idle { connection, since: now });
         drop(idle);
         drop(oldest); // I4: a closed connection drops wakers
-        self.watcher.borrow().wake_by_ref();
+        // Out of its cell while it is used (I4).
+        let watcher = self.watcher.take();
+        watcher.wake_by_ref();
+        self.watcher.set(watcher);
     }
 
     /// The watch looks after all connections: it closes what has spoken, ended or grown old, and is woken when another
@@ -126,7 +129,9 @@ impl Pool {
 
     /// Whoever watches leaves its waker.
     pub(super) fn register_watcher(&self, cx: &Context<'_>) {
-        let replaced = self.watcher.borrow_mut().register(cx.waker());
+        let mut watcher = self.watcher.take();
+        let replaced = watcher.register(cx.waker());
+        self.watcher.set(watcher);
         drop(replaced);
     }
 
@@ -139,15 +144,6 @@ impl Pool {
     /// How many connections are idle.
     pub(super) fn len(&self) -> usize {
         self.idle.borrow().values().map(Vec::len).sum()
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // The watch ends when it finds the pool gone.
-        if let Some(waker) = self.watcher.get_mut().take() {
-            waker.wake();
-        }
     }
 }
 
