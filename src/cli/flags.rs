@@ -228,7 +228,9 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
-        let counts = download_many(codes, options, Client::new(), stop, |code, outcome| {
+        // As many connections as requests at once: none is closed only to be opened again.
+        let client = Client::builder().idle_connections_per_host(options.max_requests).build();
+        let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {
                 print_outcome(code, outcome);
