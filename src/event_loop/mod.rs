@@ -12,6 +12,7 @@
 //! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
+//! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `builder.rs`, `shutdown.rs`, `error.rs` | the beginning, and the ends |
 //!
@@ -29,7 +30,6 @@ mod join_set;
 mod notify;
 mod pool;
 mod reactor;
-mod remote;
 mod root;
 mod shutdown;
 mod sleep;
@@ -45,13 +45,11 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use self::core::{Core, call_waker, observed};
-use self::remote::Remote;
-use crate::observe::{Cause, CauseGuard, CurrentTask, Kind, TaskId, WaitReason, set_turn, tell, waiting_for};
-use crate::sync::Polled;
+use self::core::{Core, Remote, call_waker, observed};
+use crate::observe::{Cause, CauseGuard, Kind, WaitReason, set_turn, tell};
 
 pub use builder::Builder;
 pub use error::LoopError;
@@ -225,19 +223,6 @@ impl EventLoop {
         }
         // Only now: had something panicked, the next turn would hear the rest.
         self.is_notified = false;
-    }
-
-    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
-        let core = &*self.core;
-        core.root.tell_poll_begin(&core.clock);
-        core.io_budget.refill();
-        self.budget.spent += 1;
-        let _task = CurrentTask::set(TaskId::ROOT);
-        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
-        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
-        core.root.waiting_for.set(waiting_for());
-        core.root.tell_poll_end(polled.is_ready());
-        polled
     }
 
     /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
