@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
-use super::notify::Notifier;
+use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
 use super::root::Root;
@@ -25,6 +25,32 @@ use crate::sync::WakerSlot;
 /// The half of a loop that other threads may touch. Wakers keep it alive.
 pub(crate) struct Shared {
     pub(crate) notifier: Notifier<Remote, mio::Waker>,
+}
+
+/// What other threads have to say to the loop.
+pub(crate) enum Remote {
+    Wake {
+        task: TaskId,
+    },
+    /// A worker has taken a job; said only if somebody observes.
+    JobStarted {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+    },
+    JobEnded {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+        panicked: bool,
+    },
+}
+
+impl OsWaker for mio::Waker {
+    fn wake(&self) {
+        // It fails only where the descriptor is gone, and with it the loop. Nothing may be said here (I2).
+        let _gone = mio::Waker::wake(self);
+    }
 }
 
 /// A timer's place in the wheel.

@@ -6,15 +6,15 @@
 //! | --- | --- |
 //! | `mod.rs` | a turn, and `block_on` round it |
 //! | `task.rs` | a task, its waker, and what a waker may own |
-//! | `core.rs`, `root.rs` | the tables; how a task becomes ready and is polled |
-//! | `notify.rs`, `remote.rs` | how other threads reach the loop, and what they say |
+//! | `core.rs` | the tables; how a task becomes ready and is polled |
+//! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
+//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `verdict.rs` | when nothing can ever happen again |
-//! | `builder.rs`, `shutdown.rs`, `error.rs` | the beginning, and the ends |
+//! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
 //! The invariants that the comments name (`I3`) are listed in DESIGN.md.
 
