@@ -281,7 +281,8 @@ impl Report {
         if counts.failed > 0 {
             eprintln!("{} error{}.", counts.failed, plural(counts.failed));
             if let Some(error) = &self.first_error {
-                eprintln!("The first: {error} (-v shows them all)");
+                let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
+                eprintln!("The first: {error}{others}");
             }
         }
         if counts.cancelled > 0 {
