@@ -3,6 +3,7 @@ mod check;
 mod events;
 mod explain;
 mod field;
+mod form;
 mod header;
 mod keep;
 mod line;
@@ -21,7 +22,8 @@ mod world;
 mod writer;
 
 pub use check::{Sound, check};
-pub use explain::Explain;
+pub use explain::{Explain, explain};
+pub use form::{Form, Recording, VARIABLE, builder, from_environment};
 pub use header::Header;
 pub use line::{Cause, Fact, Finding, IoOutcome, Line, Wakes};
 pub use narration::Narrator;
