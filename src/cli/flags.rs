@@ -1,6 +1,5 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use url::Url;
 use super::open_files;
 use super::progress::Progress;
 use super::signals::{Interruption, SecondSignal, interruption};
-use super::{EXIT_USAGE, fail};
+use super::{EXIT_USAGE, fail, some_seed};
 use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
@@ -191,11 +190,6 @@ fn start_embedded(arguments: &FlagsArguments) -> std::io::Result<EmbeddedServer>
         Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
         Server::Local | Server::Remote => Kind::Local,
     })
-}
-
-/// A seed that is another one at each run.
-fn some_seed() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 /// The first lines, in the chapter's words.
