@@ -178,18 +178,13 @@ impl Site {
         if arguments.external {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
-        let embedded = start_embedded(arguments)?;
+        let embedded = EmbeddedServer::start(match arguments.server {
+            Server::Delay => Kind::Delay,
+            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
+            Server::Local | Server::Remote => Kind::Local,
+        })?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
-}
-
-/// Starts the server that `--server` names, in a thread of its own.
-fn start_embedded(arguments: &FlagsArguments) -> std::io::Result<EmbeddedServer> {
-    EmbeddedServer::start(match arguments.server {
-        Server::Delay => Kind::Delay,
-        Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
-        Server::Local | Server::Remote => Kind::Local,
-    })
 }
 
 /// The first lines, in the chapter's words.
@@ -227,7 +222,9 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
-        let counts = download_many(codes, options, Client::new(), stop, |code, outcome| {
+        // As many connections as requests at once: none is closed only to be opened again.
+        let client = Client::builder().idle_connections_per_host(options.max_requests).build();
+        let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {
                 print_outcome(code, outcome);

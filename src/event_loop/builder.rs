@@ -9,10 +9,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::core::{Core, ReadyQueue, Root, Shared};
+use super::core::{Core, ReadyQueue, Shared};
 use super::notify::Notifier;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
 use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
+use super::root::Root;
 use super::task::Header;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};

@@ -10,46 +10,22 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
-use super::notify::{Notifier, OsWaker};
+use super::notify::Notifier;
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
-use super::task::{Header, Name, NewTask, Run, Sink, Slot, Tasks};
+use super::remote::Remote;
+use super::root::Root;
+use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CurrentTask, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task,
-    listening, tell, waiting_for,
+    Cause, CurrentTask, Effect, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task, listening,
+    tell, waiting_for,
 };
-use crate::sync::{HoldId, WakerSlot};
+use crate::sync::WakerSlot;
 
 /// The half of a loop that other threads may touch. Wakers keep it alive.
 pub(crate) struct Shared {
     pub(crate) notifier: Notifier<Remote, mio::Waker>,
-}
-
-/// What other threads have to say to the loop.
-pub(crate) enum Remote {
-    Wake {
-        task: TaskId,
-    },
-    /// A worker has taken a job; said only if somebody observes.
-    JobStarted {
-        job: JobId,
-        worker: u32,
-        at: std::time::Instant,
-    },
-    JobEnded {
-        job: JobId,
-        worker: u32,
-        at: std::time::Instant,
-        panicked: bool,
-    },
-}
-
-impl OsWaker for mio::Waker {
-    fn wake(&self) {
-        // It fails only where the descriptor is gone, and with it the loop. Nothing may be said here (I2).
-        let _gone = mio::Waker::wake(self);
-    }
 }
 
 /// A timer's place in the wheel.
@@ -57,18 +33,6 @@ pub(crate) struct Timer {
     pub(crate) waker: WakerSlot,
     /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
     pub(crate) background: bool,
-}
-
-/// The root future's part: it has no slot, for it lives on the caller's stack.
-pub(crate) struct Root {
-    pub(crate) woken: Cell<bool>,
-    pub(crate) waker: Waker,
-    pub(crate) header: Arc<Header>,
-    pub(crate) hold: HoldId,
-    pub(crate) waiting_for: Cell<&'static str>,
-    pub(crate) polls: Cell<u64>,
-    pub(crate) queued_at: Cell<Duration>,
-    pub(crate) wakes: RefCell<Vec<WakeId>>,
 }
 
 /// One loop, as its own thread sees it.

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::sync::atomic::{Ordering, fence};
 
-use super::core::{Core, Root};
+use super::core::Core;
 use crate::observe::{Kind, TaskId, tell};
 use crate::sync::any_foreign_sub_waker;
 
@@ -86,17 +86,6 @@ impl Core {
             });
         }
         Deadlock { tasks }
-    }
-}
-
-impl Root {
-    pub(super) fn wakers_alive(&self) -> usize {
-        // The header is counted once for itself, once for the waker beside it.
-        std::sync::Arc::strong_count(&self.header).saturating_sub(2)
-    }
-
-    fn is_waker_foreign(&self) -> bool {
-        self.wakers_alive() > self.hold.count()
     }
 }
 
