@@ -22,9 +22,13 @@ mod builder;
 mod connection;
 mod date;
 mod faults;
+mod files;
 mod input;
 mod members;
 mod outgoing;
+mod preconditions;
+mod ranges;
+mod representation;
 mod service;
 mod stop;
 
@@ -40,6 +44,9 @@ use crate::http::buffers::Buffers;
 pub use accept::Server;
 pub use builder::{Builder, Limits, listen};
 pub use faults::{Delay, Faults};
+pub use files::StaticFiles;
+pub use preconditions::Validators;
+pub use representation::{Representation, refuse_method};
 pub use service::{Answer, Answered, Body, FilePart, Response, Service, text};
 pub use stop::Stopper;
 
