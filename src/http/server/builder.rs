@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::faults::{Chooser, Faults};
 use super::service::{Answered, Service};
-use super::{Server, Shared};
+use super::{OnAnswer, Server, Shared};
 
 /// Connections that the kernel holds ready while the loop is busy. The kernel has a maximum of its own.
 const BACKLOG: i32 = 1024;
@@ -59,7 +59,7 @@ impl Default for Limits {
 pub struct Builder {
     limits: Limits,
     faults: Faults,
-    on_answer: Option<Box<dyn Fn(&Answered<'_>)>>,
+    on_answer: Option<OnAnswer>,
 }
 
 impl Builder {

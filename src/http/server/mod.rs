@@ -50,13 +50,16 @@ pub use representation::{Representation, refuse_method};
 pub use service::{Answer, Answered, Body, FilePart, Response, Service, text};
 pub use stop::Stopper;
 
+/// Whoever keeps a log.
+type OnAnswer = Box<dyn Fn(&Answered<'_>)>;
+
 /// What the connections of a server share.
 struct Shared {
     service: Box<dyn Service>,
     limits: Limits,
     faults: Chooser,
     /// Is told of each answer that has ended.
-    on_answer: Option<Box<dyn Fn(&Answered<'_>)>>,
+    on_answer: Option<OnAnswer>,
     members: Rc<Members>,
     buffers: Rc<Buffers>,
     /// Where heads are written before they go out, lent to one connection at a time.
