@@ -39,6 +39,7 @@ use std::rc::Rc;
 use self::date::DateLine;
 use self::faults::Chooser;
 use self::members::Members;
+use self::service::OnAnswer;
 use crate::http::buffers::Buffers;
 
 pub use accept::Server;
@@ -56,7 +57,7 @@ struct Shared {
     limits: Limits,
     faults: Chooser,
     /// Is told of each answer that has ended.
-    on_answer: Option<Box<dyn Fn(&Answered<'_>)>>,
+    on_answer: Option<OnAnswer>,
     members: Rc<Members>,
     buffers: Rc<Buffers>,
     /// Where heads are written before they go out, lent to one connection at a time.
