@@ -8,8 +8,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::faults::{Chooser, Faults};
-use super::service::{Answered, Service};
-use super::{OnAnswer, Server, Shared};
+use super::service::{Answered, OnAnswer, Service};
+use super::{Server, Shared};
 
 /// Connections that the kernel holds ready while the loop is busy. The kernel has a maximum of its own.
 const BACKLOG: i32 = 1024;

@@ -39,6 +39,7 @@ use std::rc::Rc;
 use self::date::DateLine;
 use self::faults::Chooser;
 use self::members::Members;
+use self::service::OnAnswer;
 use crate::http::buffers::Buffers;
 
 pub use accept::Server;
@@ -49,9 +50,6 @@ pub use preconditions::Validators;
 pub use representation::{Representation, refuse_method};
 pub use service::{Answer, Answered, Body, FilePart, Response, Service, text};
 pub use stop::Stopper;
-
-/// Whoever keeps a log.
-type OnAnswer = Box<dyn Fn(&Answered<'_>)>;
 
 /// What the connections of a server share.
 struct Shared {
