@@ -14,6 +14,7 @@ mod reader;
 mod recorder;
 mod spread;
 mod statistics;
+mod still;
 mod summary;
 mod tee;
 mod text;
