@@ -98,16 +98,14 @@ function moment(nanoseconds) {
   return `${NUMBERS.format(whole)}.${part} ms`;
 }
 
-/** The cause of a wake, in a few words. */
+/** The cause of a wake, in a word or two: what stands after "woken by". */
 function causeWords({ cause, by }, nameOf) {
   switch (cause) {
-    case "source": return `source ${by} became ready`;
-    case "timer": return `timer ${by} fired`;
-    case "job": return `job ${by} ended`;
-    case "task": return `woken by ${nameOf(by)}`;
-    case "myself": return "woke itself";
-    case "spawn": return "it is new";
-    default: return "woken from outside the loop";
+    case "source": case "timer": case "job": return `${cause} ${by}`;
+    case "task": return nameOf(by);
+    case "myself": return "itself";
+    case "spawn": return "its birth";
+    default: return "the outside";
   }
 }
 
@@ -122,32 +120,43 @@ class LongList {
     this.length = 0;
     this.chosen = -1;
     this.rows = [];
+    // Remembered, because asking the document for them would have it laid out at once, for each list anew.
+    this.height = container.clientHeight;
+    this.scrolled = 0;
     this.sheet = make("div.sheet");
     container.append(this.sheet);
     container.tabIndex = 0;
     container.setAttribute("role", "listbox");
-    container.addEventListener("scroll", () => this.show(), { passive: true });
+    container.addEventListener("scroll", () => {
+      this.scrolled = container.scrollTop;
+      this.show();
+    }, { passive: true });
     container.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.show()).observe(container);
+    new ResizeObserver(() => {
+      this.height = container.clientHeight;
+      this.show();
+    }).observe(container);
   }
 
   setLength(length) {
+    if (this.length === length) return;
     this.length = length;
     this.sheet.style.height = `${length * this.rowHeight}px`;
+    this.scrolled = Math.max(0, Math.min(this.scrolled, length * this.rowHeight - this.height));
   }
 
   /** Fills the rows that are in view. */
   show() {
-    const first = Math.max(0, Math.floor(this.container.scrollTop / this.rowHeight) - 2);
-    const wanted = Math.max(0, Math.min(this.length - first, Math.ceil(this.container.clientHeight / this.rowHeight) + 4));
+    const first = Math.max(0, Math.floor(this.scrolled / this.rowHeight) - 2);
+    const wanted = Math.max(0, Math.min(this.length - first, Math.ceil(this.height / this.rowHeight) + 4));
     while (this.rows.length < wanted) this.rows.push(this.newRow());
     let active = null;
     this.rows.forEach((row, i) => {
       const index = first + i;
-      row.hidden = i >= wanted;
+      if (row.hidden !== i >= wanted) row.hidden = i >= wanted;
       if (row.hidden) return;
+      if (row.index !== index) row.style.transform = `translateY(${index * this.rowHeight}px)`;
       row.index = index;
-      row.style.transform = `translateY(${index * this.rowHeight}px)`;
       setAttribute(row, "aria-setsize", this.length);
       setAttribute(row, "aria-posinset", index + 1);
       setAttribute(row, "aria-selected", index === this.chosen ? "true" : "false");
@@ -169,13 +178,21 @@ class LongList {
   choose(index, follow = true) {
     this.chosen = index;
     if (follow && index >= 0) {
-      const top = index * this.rowHeight, height = this.container.clientHeight;
-      const { scrollTop } = this.container;
-      if (top < scrollTop || top + this.rowHeight > scrollTop + height) {
-        this.container.scrollTop = Math.max(0, top - height / 2);
-      }
+      const top = index * this.rowHeight;
+      if (top < this.scrolled || top + this.rowHeight > this.scrolled + this.height) this.scrollTo(top - this.height / 2);
     }
     this.show();
+  }
+
+  /** Scrolls at the next frame, when the document is laid out anyway; the rows are there at once. */
+  scrollTo(top) {
+    this.scrolled = Math.max(0, Math.min(top, this.length * this.rowHeight - this.height));
+    if (this.isScrolling) return;
+    this.isScrolling = true;
+    requestAnimationFrame(() => {
+      this.isScrolling = false;
+      this.container.scrollTop = this.scrolled;
+    });
   }
 
   key(event) {

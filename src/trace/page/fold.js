@@ -8,7 +8,7 @@
 /** How many ended tasks are remembered. */
 const ENDED_TASKS_KEPT = 64;
 /** How many futures of a task are remembered before those that have ended are forgotten. */
-const FUTURES_KEPT = 12;
+const FUTURES_KEPT = 6;
 
 class LoopState {
   constructor(graphs) {
@@ -276,7 +276,8 @@ const CHANGES = {
   },
   semaphore_take(state, event) {
     const { semaphore: id, task, free } = event;
-    const waiting = (state.semaphores.get(id)?.waiting ?? []).filter((other) => other !== task);
+    let waiting = state.semaphores.get(id)?.waiting ?? [];
+    if (waiting.includes(task)) waiting = waiting.filter((other) => other !== task);
     state.semaphores.set(id, { id, free, waiting });
     state.taskNoLongerUses(task, "semaphore", id);
   },

@@ -54,6 +54,9 @@ class Index {
     this.causeOf = new Int32Array(length).fill(-1);
     this.ledTo = new Int32Array(length).fill(-1);
 
+    /** How many sources and timers there were at most at one time. */
+    this.most = { sources: 0, timers: 0 };
+
     /** Lanes of the timeline. */
     this.turnSpans = new Spans();
     this.waitSpans = new Spans();
@@ -64,7 +67,7 @@ class Index {
     this.tasks = new Map();
     /** Future -> { of, task, parent, seqs: its changes of state } */
     this.futures = new Map();
-    /** How long tasks stood on the ready queue before their poll: [event, nanoseconds]. */
+    /** How long tasks stood on the ready queue before each of the `polls`, in nanoseconds. */
     this.lags = [];
 
     // What was seen last of everything, to find causes.
@@ -146,7 +149,7 @@ const NOTES = {
     task.spans.end(event.t);
     task.spans.begin(event.t, "polling", event.seq);
     task.isQueued = false;
-    index.lags.push([event.seq, event.delay ?? 0]);
+    index.lags.push(event.delay ?? 0);
     index.last.poll = event.seq;
     const wakes = (event.wakes ?? []).map((wake) => index.seen.wake.get(wake)).filter((seq) => seq !== undefined);
     for (const wake of wakes) index.ledTo[wake] = event.seq;

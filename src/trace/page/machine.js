@@ -4,8 +4,12 @@
 
 /** How many of each are shown before "and N more". */
 const SHOWN = { ready: 40, sources: 10, timers: 8, jobs: 12, elsewhere: 40 };
+/** The height of a row in pixels, as the style sheet has it. */
+const ROW_HEIGHTS = { source: 34, timer: 32 };
 /** Above this many chips nothing flies: it would be a swarm, and slow. */
 const MOST_FLYING = 120;
+/** Nor after a jump over more events than this: nobody could follow. */
+const LONGEST_FLIGHT = 200;
 
 const STAGES = [
   ["hear", "hear other threads"], ["poll", "poll ready tasks"], ["wait", "wait"],
@@ -17,24 +21,35 @@ class Machine {
     this.player = player;
     this.chips = new Map(); // task -> its chip
     this.showsAll = new Set(); // lists that are shown in full
+    this.moreButtons = {}; // the button under each list that shows the rest
     const find = (id) => document.getElementById(id);
     this.parts = Object.fromEntries(
       ["stages", "stage-note", "ready", "polling", "sources", "timers", "queue", "workers", "semaphores", "elsewhere"]
         .map((name) => [name, find(`machine-${name}`)]),
     );
     for (const [name, words] of STAGES) this.parts.stages.append(make("li", { "data-stage": name }, words));
+    this.keepRoom(player.index.most);
     for (const button of document.querySelectorAll("button[data-more]")) {
+      const { more } = button.dataset;
+      this.moreButtons[more] = button;
       button.addEventListener("click", () => {
-        const { more } = button.dataset;
         if (!this.showsAll.delete(more)) this.showsAll.add(more);
         this.update(this.player);
       });
     }
   }
 
-  update({ state }) {
+  /** Keeps room for as many rows as there will be, so that the page does not jump while one steps through it. */
+  keepRoom({ sources, timers }) {
+    this.parts.sources.parentNode.parentNode.style.minHeight = `${30 + ROW_HEIGHTS.source * Math.min(sources, SHOWN.sources)}px`;
+    this.parts.timers.style.minHeight = `${ROW_HEIGHTS.timer * Math.min(timers, SHOWN.timers)}px`;
+  }
+
+  update({ seq, state }) {
     if (state === null) return;
-    const before = this.placesOfChips();
+    const isNear = Math.abs(seq - (this.shownSeq ?? -Infinity)) <= LONGEST_FLIGHT;
+    this.shownSeq = seq;
+    const before = isNear ? this.placesOfChips() : new Map();
     const focused = document.activeElement;
     this.seats = new Map(); // element -> the tasks that stand in it
     this.showStage(state);
@@ -49,7 +64,7 @@ class Machine {
     for (const [element, tasks] of this.seats) this.fillSeat(element, tasks, state);
     for (const id of this.chips.keys()) if (!state.tasks.has(id)) this.chips.delete(id);
     // An element that moves in the document loses the focus.
-    if (focused !== document.activeElement && focused?.isConnected && focused.classList.contains("chip")) focused.focus();
+    if (focused !== document.activeElement && focused?.isConnected && focused.classList.contains("chip")) focused.focus({ preventScroll: true });
     this.fly(before);
   }
 
@@ -69,7 +84,7 @@ class Machine {
 
   /** The first few of a list, and the button that shows the rest. */
   limited(name, list) {
-    const button = document.querySelector(`button[data-more="${name}"]`);
+    const button = this.moreButtons[name];
     const showsAll = this.showsAll.has(name);
     const hidden = list.length - SHOWN[name];
     button.hidden = hidden <= 0;

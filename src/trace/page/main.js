@@ -10,13 +10,17 @@ function readRun() {
   const index = new Index(recording.length);
   const state = new LoopState(graphs);
   const copies = [state.copy()];
+  const most = { sources: 0, timers: 0 };
   for (let seq = 0; seq < recording.length; seq += 1) {
     const event = recording.event(seq);
     state.apply(event);
     index.note(event);
+    most.sources = Math.max(most.sources, state.sources.size);
+    most.timers = Math.max(most.timers, state.timers.size);
     if ((seq + 1) % COPY_EVERY === 0) copies.push(state.copy());
   }
   index.close(recording.end);
+  index.most = most;
   return new Player(recording, new StateHistory(recording, copies, COPY_EVERY), index);
 }
 

@@ -22,10 +22,11 @@ class Recording {
     this.header = read(document.getElementById("recording-header"));
     this.strings = read(document.getElementById("recording-strings"));
 
-    /** For each kind: its name, and its fields as [name, is text]. */
-    this.kinds = this.header.kinds.map(([name, ...fields]) => ({
+    /** For each kind: its name, the names of its fields, and which of them are text. */
+    this.kinds = this.header.kinds.map(([name, ...columns]) => ({
       name,
-      fields: fields.map((field) => (field[0] === "$" ? [field.slice(1), true] : [field, false])),
+      fields: columns.map((column) => column.replace("$", "")),
+      isText: columns.map((column) => column[0] === "$"),
     }));
 
     const length = this.header.events;
@@ -70,12 +71,11 @@ class Recording {
   /** An event with its fields by name. */
   event(seq) {
     const row = this.rows[seq];
-    const kind = this.kinds[row[0]];
-    const event = { seq, t: this.timeOf[seq], turn: this.turnOf[seq], thread: row[3], kind: kind.name };
-    const { fields } = kind;
+    const { name, fields, isText } = this.kinds[row[0]];
+    const event = { seq, t: this.timeOf[seq], turn: this.turnOf[seq], thread: row[3], kind: name };
     for (let i = 0; i < fields.length; i += 1) {
       const value = row[i + 4];
-      event[fields[i][0]] = value === undefined || value === null ? null : fields[i][1] ? this.strings[value] : value;
+      event[fields[i]] = value === undefined || value === null ? null : isText[i] ? this.strings[value] : value;
     }
     return event;
   }

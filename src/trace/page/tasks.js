@@ -2,6 +2,9 @@
 // Panel 4, tasks: what state each is in, how often it was polled, what it waits for, what woke it last; and of the
 // selected one everything, with the state diagrams of the hand-written futures inside it.
 
+/** How many of a task's futures are listed. */
+const FUTURES_LISTED = 12;
+
 class Tasks {
   constructor(player) {
     this.player = player;
@@ -55,7 +58,10 @@ class Tasks {
 
   waitsFor(task) {
     if (task.state !== "waiting" || task.waiting_for === null) return "";
-    return task.place === null ? task.waiting_for : `${task.waiting_for} (${task.place.at} ${task.place.id})`;
+    if (task.place === null) return task.waiting_for;
+    const place = `${task.place.at} ${task.place.id}`;
+    // "source 3 · ReadHead", but not "timer 3 · a timer".
+    return WAITS_FOR[task.waiting_for] === undefined ? `${place} · ${task.waiting_for}` : place;
   }
 
   wokenBy(task) {
@@ -87,7 +93,7 @@ class Tasks {
     return [
       ["state", `${task.state} for ${duration(state.time - task.since)}`],
       ["waits for", this.waitsFor(task) || "–"],
-      ["woken last", task.last_wake === null ? "never" : this.wokenBy(task), task.last_wake?.seq],
+      ["woken last by", task.last_wake === null ? "nobody yet" : this.wokenBy(task), task.last_wake?.seq],
       ["polls", `${count(task.polls)}, ${duration(task.polling_time)} in all`],
       ["wakers alive", task.wakers === null ? "–" : count(task.wakers)],
       ["exchange", task.exchange === null ? null : exchangeWords(task.exchange)],
@@ -123,18 +129,27 @@ class Tasks {
     );
   }
 
+  /** The future that moved last and has not ended; if all have, the one with the longest path. Null if there is none. */
+  mostTelling(futures) {
+    const { recording, seq, state } = this.player;
+    let best = null;
+    for (const [id, future] of futures) {
+      const moved = lastBefore(future.seqs, seq, true);
+      const lives = !isLast(state.graphs, future.of, recording.event(moved).to);
+      const rank = lives ? [1, moved] : [0, future.seqs.length];
+      if (best === null || rank[0] > best.rank[0] || (rank[0] === best.rank[0] && rank[1] > best.rank[1])) best = { id, rank };
+    }
+    return best?.id ?? null;
+  }
+
   /** The futures of the task that have moved by now, and the diagram of one of them. */
   showFutures(task) {
     const { index, seq } = this.player;
     this.futuresOf ??= groupByTask(index.futures);
     const all = (this.futuresOf.get(task) ?? []).filter(([, future]) => future.seqs[0] <= seq);
     // Of very many, the latest: a connection that has served a thousand requests has had a thousand exchanges.
-    const futures = all.slice(-FUTURES_KEPT);
-    const latest = futures.reduce((best, one) => {
-      const moved = lastBefore(one[1].seqs, seq, true);
-      return best === null || moved > best.moved ? { id: one[0], moved } : best;
-    }, null);
-    const chosen = futures.some(([id]) => id === this.wanted) ? this.wanted : latest?.id ?? null;
+    const futures = all.slice(-FUTURES_LISTED);
+    const chosen = futures.some(([id]) => id === this.wanted) ? this.wanted : this.mostTelling(futures);
     keepChildren(
       this.futures, futures, ([id]) => id,
       ([id]) => make("button.future", { type: "button", click: () => {
@@ -163,6 +178,7 @@ class Tasks {
   }
 }
 
+/** What a future's exchange has come to, in a few words. */
 function exchangeWords({ id, step, status, bytes: size }) {
   const parts = [`${id}: ${step}`];
   if (status !== null) parts.push(`status ${status}`);

@@ -174,35 +174,45 @@ class Timeline {
     context.beginPath();
     context.rect(GUTTER, y, this.width - GUTTER, LANE);
     context.clip();
+    const { turnSpans, waitSpans, tasks } = this.player.index;
     if (lane.kind === "loop") {
-      this.drawSpans(context, this.player.index.turnSpans, y + 2, LANE - 4, () => colours.turn);
-      this.drawSpans(context, this.player.index.waitSpans, y + LANE / 2 - 1, 2, () => colours.waiting);
-      this.drawSpans(context, lane.spans, y + 4, LANE - 8, (i) => (lane.spans.what[i] === selected ? colours.accent : colours.polling));
+      this.drawSpans(context, turnSpans, y + 2, LANE - 4, colours.turn);
+      this.drawSpans(context, waitSpans, y + LANE / 2 - 1, 2, colours.waiting);
+      this.drawSpans(context, lane.spans, y + 4, LANE - 8, colours.polling);
+      if (selected !== null) this.drawStates(context, tasks.get(selected).spans, y + 4, { polling: colours.accent });
     } else if (lane.kind === "worker") {
-      this.drawSpans(context, lane.spans, y + 4, LANE - 8, () => colours.job);
+      this.drawSpans(context, lane.spans, y + 4, LANE - 8, colours.job);
     } else {
-      this.drawSpans(context, lane.spans, y + 4, LANE - 8, (i) => colours[lane.spans.what[i]]);
+      this.drawStates(context, lane.spans, y + 4, colours);
     }
     context.restore();
     context.fillStyle = isSelected ? colours.ink : colours.soft;
     context.fillText(shortened(context, lane.label, GUTTER - 16), 8, y + LANE / 2);
   }
 
-  /** Draws the spans in view. Of those narrower than a pixel, each pixel draws only the first of each colour. */
-  drawSpans(context, spans, y, height, colourOf) {
-    const drawn = new Map(); // colour -> the last pixel it was drawn at
+  /** Draws the spans in view. Of those narrower than a pixel, the first in each pixel stands for all of them. */
+  drawSpans(context, spans, y, height, colour) {
+    context.fillStyle = colour;
     for (let i = spans.firstAfter(this.view.from); i < spans.length && spans.from[i] < this.view.to; i += 1) {
       const left = Math.max(GUTTER, this.x(spans.from[i])), right = Math.min(this.width, this.x(spans.to[i]));
-      const colour = colourOf(i);
+      context.fillRect(left, y, Math.max(1, right - left), height);
+      // On to the next pixel: in a view of the whole run, thousands of spans may lie in this one.
+      if (right - left < 1) i = Math.max(i, spans.firstAfter(this.time(left + 1)) - 1);
+    }
+  }
+
+  /** Draws a task's states. Of the narrow ones, each pixel draws the first of each state. */
+  drawStates(context, spans, y, colours) {
+    const drawn = {}; // state -> the last pixel it was drawn in
+    for (let i = spans.firstAfter(this.view.from); i < spans.length && spans.from[i] < this.view.to; i += 1) {
+      const state = spans.what[i];
+      const left = Math.max(GUTTER, this.x(spans.from[i])), right = Math.min(this.width, this.x(spans.to[i]));
       const pixel = Math.floor(right);
-      if (right - left < 1) {
-        if (drawn.get(colour) === pixel) continue;
-        drawn.set(colour, pixel);
-      }
-      context.fillStyle = colour;
-      const isWaiting = spans.what[i] === "waiting";
-      if (isWaiting) context.fillRect(left, y + height / 2 - 1, Math.max(1, right - left), 2);
-      else context.fillRect(left, y, Math.max(1, right - left), height);
+      if (colours[state] === undefined || (right - left < 1 && drawn[state] === pixel)) continue;
+      drawn[state] = pixel;
+      context.fillStyle = colours[state];
+      if (state === "waiting") context.fillRect(left, y + LANE / 2 - 5, Math.max(1, right - left), 2);
+      else context.fillRect(left, y, Math.max(1, right - left), LANE - 8);
     }
   }
 
@@ -274,7 +284,7 @@ class Timeline {
       }
     }
     for (const arrow of this.arrows) {
-      const words = `wake: ${arrow.words}; polled ${duration(arrow.to - arrow.from)} later`;
+      const words = `woken by ${arrow.words}, polled ${duration(arrow.to - arrow.from)} later`;
       add({ t: arrow.from, lane: this.player.nameOf(this.player.selected), words, seq: arrow.seq });
     }
     facts.sort((a, b) => a.t - b.t || a.seq - b.seq);

@@ -101,11 +101,11 @@ class Transport {
     const columns = new Float64Array(Math.max(1, width));
     const scale = (width - 1) / Math.max(1, recording.length - 1);
     let longest = 1;
-    for (const [seq, lag] of index.lags) {
-      const column = Math.floor(seq * scale);
+    index.polls.forEach((seq, i) => {
+      const lag = index.lags[i], column = Math.floor(seq * scale);
       if (lag > columns[column]) columns[column] = lag;
       if (lag > longest) longest = lag;
-    }
+    });
     context.fillStyle = colours.queued;
     // A logarithm: lags of a microsecond and of ten milliseconds are both to be seen.
     const top = Math.log1p(longest / 1e3);
@@ -121,7 +121,7 @@ class Transport {
   /** The same in words. */
   describeStrip() {
     const { lags, findings } = this.player.index;
-    const sorted = lags.map(([, lag]) => lag).sort((a, b) => a - b);
+    const sorted = Float64Array.from(lags).sort();
     const at = (part) => duration(sorted[Math.floor(part * (sorted.length - 1))]);
     const words = sorted.length === 0
       ? "No task was polled."
