@@ -16,7 +16,7 @@ use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
 use super::task::Header;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};
-use crate::observe::{Observer, Stage, TaskId};
+use crate::observe::{ClockKind, Observer, Stage, TaskId};
 use crate::sync::HoldId;
 
 /// Readiness events taken from the kernel at once.
@@ -117,8 +117,9 @@ impl Builder {
         let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
         let header = Header::new(TaskId::ROOT, shared.clone());
         let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real() });
-        let stage = self.observer.map(|observer| {
+        let stage = self.observer.map(|mut observer| {
             let clock = clock.clone();
+            observer.attach(if clock.is_virtual() { ClockKind::Virtual } else { ClockKind::Real });
             Stage::new(observer, Box::new(move || clock.elapsed()))
         });
         let core = Core {
@@ -150,7 +151,7 @@ impl Builder {
             core: Rc::new(core),
             poll,
             events: mio::Events::with_capacity(EVENTS),
-            heard: Vec::new(),
+            heard: Default::default(),
             is_notified: false,
             budget: Budget { polls: self.budget_polls, time: self.budget_time, spent: 0, looked_at: Duration::ZERO },
             turn: 0,

@@ -34,7 +34,13 @@ impl Clock {
 
     /// The same as a point in time.
     pub(crate) fn now(&self) -> Instant {
-        self.base + self.elapsed()
+        self.moment(self.elapsed())
+    }
+
+    /// Time since the loop was built as a point in time. `sleep(Duration::MAX)` is a way to say "for ever", and no reason
+    /// to panic: what no `Instant` can say is a thousand years away.
+    pub(crate) fn moment(&self, elapsed: Duration) -> Instant {
+        self.base.checked_add(elapsed).unwrap_or(self.base + LONG)
     }
 
     /// A point in time as time since the loop was built.
@@ -49,10 +55,13 @@ impl Clock {
     /// Virtual time goes on by as much as the loop really slept, or jumps; the real clock needs no telling.
     pub(crate) fn advance(&self, by: Duration) {
         if let Some(elapsed) = &self.virtual_elapsed {
-            elapsed.set(elapsed.get() + by);
+            elapsed.set(elapsed.get().saturating_add(by));
         }
     }
 }
+
+/// Later than anybody will wait, and yet within what an `Instant` can say: a thousand years.
+const LONG: Duration = Duration::from_secs(1000 * 365 * 86_400);
 
 /// The wheel's unit.
 pub(crate) const TICK: Duration = Duration::from_millis(1);

@@ -15,8 +15,8 @@ use super::reactor::{IoBudget, Reactor};
 use super::task::{Header, NewTask, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task, listening,
-    set_current_task, tell, waiting_for,
+    Cause, CurrentTask, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task,
+    listening, tell, waiting_for,
 };
 use crate::sync::{HoldId, Polled, WakerSlot};
 
@@ -29,7 +29,6 @@ pub(crate) struct Shared {
 pub(crate) enum Remote {
     Wake {
         task: TaskId,
-        cause: Cause,
     },
     /// A worker has taken a job; said only if somebody observes.
     JobStarted {
@@ -173,19 +172,19 @@ impl Core {
             slot.polls += 1;
             (future, waker, polled, slot.aborted.get())
         };
-        let outer_task = set_current_task(Some(id));
+        let _task = CurrentTask::set(id);
         if aborted {
             self.remove_task(id, future, waker, None);
-            set_current_task(outer_task);
             return true;
         }
         if listening() {
             self.tell_poll_begin(id);
         }
         self.io_budget.refill();
-        let outer_polled = Polled::set(Some(polled));
-        let outcome = future.as_mut().poll(&mut Context::from_waker(&waker));
-        Polled::set(outer_polled);
+        let outcome = {
+            let _polled = polled.enter();
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        };
         match outcome {
             Poll::Pending => {
                 let mut tasks = self.tasks.borrow_mut();
@@ -206,7 +205,6 @@ impl Core {
                 self.remove_task(id, future, waker, Some(outcome));
             }
         }
-        set_current_task(outer_task);
         true
     }
 
@@ -285,17 +283,27 @@ impl Core {
     // -- Counting ------------------------------------------------------------------------------------------------
 
     pub(crate) fn counts(&self) -> LoopCounts {
+        let jobs = self.jobs.borrow();
         LoopCounts {
             ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
             tasks: self.tasks.borrow().len(),
             timers: self.wheel.borrow().len(),
             sources: self.reactor.len(),
-            jobs: self.jobs.borrow().len(),
+            jobs_queued: jobs.len() - jobs.running(),
+            jobs_running: jobs.running(),
         }
     }
 
     pub(crate) fn is_work_ready(&self) -> bool {
         self.root.woken.get() || !self.ready.borrow().is_empty()
+    }
+}
+
+/// Wakes from the loop's own code. Most wakers are the loop's, but anybody may write one, and the loop must live on
+/// whatever that one does (I12).
+pub(crate) fn call_waker(call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        log::error!("a waker panicked");
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::core::{Core, Shared};
-use crate::observe::{put_stage, take_stage};
+use crate::observe::put_stage;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -17,43 +17,52 @@ thread_local! {
 }
 
 /// While it lives, a loop is the current one of this thread.
-pub(crate) struct Entered(());
+pub(crate) struct Entered {
+    /// The one that was current before, and will be again.
+    outer: Option<Rc<Core>>,
+}
 
-/// Makes `core` current.
+/// Makes `core` current, to run it.
 ///
 /// # Panics
 /// If another loop runs on this thread: a loop inside a loop would stop the outer one.
 pub(crate) fn enter(core: &Rc<Core>) -> Entered {
-    CURRENT.with_borrow_mut(|current| {
-        assert!(
-            current.is_none(),
-            "an event loop runs on this thread already: await the future there, or use another thread"
-        );
-        *current = Some(core.clone());
-    });
-    SHARED.set(Arc::as_ptr(&core.shared));
-    put_stage(core.stage.take());
-    Entered(())
+    assert!(
+        try_core().is_none(),
+        "an event loop runs on this thread already: await the future there, or use another thread"
+    );
+    enter_over(core)
+}
+
+/// Makes `core` current, to end it, in place of whichever is: a loop may be dropped inside another one's task.
+pub(crate) fn enter_over(core: &Rc<Core>) -> Entered {
+    Entered { outer: make_current(Some(core.clone())) }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        SHARED.set(std::ptr::null());
-        if let Some(core) = CURRENT.take() {
-            core.stage.set(take_stage());
-        }
+        let left = make_current(self.outer.take());
+        drop(left);
     }
+}
+
+/// Puts a loop and its observer on this thread, and takes away those that were there.
+fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
+    SHARED.set(core.as_ref().map_or(std::ptr::null(), |core| Arc::as_ptr(&core.shared)));
+    let stage = core.as_ref().and_then(|core| core.stage.take());
+    // A loop may be dropped with its thread, when this is gone already. Then it ends without being current.
+    let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
+    let stage_left = put_stage(stage);
+    if let Some(left) = &left {
+        left.stage.set(stage_left);
+    }
+    left
 }
 
 /// The current loop, if it is the one with this shared half. Never panics, also while the thread ends (I2).
 #[inline]
 pub(crate) fn if_loop_is(shared: &Arc<Shared>) -> Option<Rc<Core>> {
-    match SHARED.try_with(Cell::get) {
-        Ok(address) if std::ptr::eq(address, Arc::as_ptr(shared)) => {
-            CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
-        }
-        _ => None,
-    }
+    if std::ptr::eq(SHARED.get(), Arc::as_ptr(shared)) { try_core() } else { None }
 }
 
 /// The current loop.
@@ -67,5 +76,5 @@ pub(crate) fn core() -> Rc<Core> {
 
 /// The current loop, if there is one.
 pub(crate) fn try_core() -> Option<Rc<Core>> {
-    CURRENT.with_borrow(Clone::clone)
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }

@@ -16,7 +16,7 @@ use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
 use super::pool::{NewJob, ThreadPool, Work};
-use crate::observe::{JobId, Kind, current_task, note_waiting, tell};
+use crate::observe::{JobId, JobOutcome, Kind, current_task, note_waiting, tell};
 use crate::sync::{Acquire, Permit};
 
 /// A function for a pool to run, with what is to be known about it.
@@ -129,16 +129,33 @@ impl<T: Send> Work for Assignment<T> {
         if !self.state.begin() {
             return; // cancelled, and the loop knows
         }
-        let (job, shared) = (self.id, self.shared);
         if self.observed {
-            shared.notifier.push(Remote::JobStarted { job, worker, at: Instant::now() });
+            self.shared.notifier.push(Remote::JobStarted { job: self.id, worker, at: Instant::now() });
         }
+        let mut ending = Ending { state: self.state, job: self.id, worker, shared: self.shared, panicked: true };
         // I12: the worker survives.
         let result = catch_unwind(AssertUnwindSafe(self.call));
-        let panicked = result.is_err();
-        self.place.put(result.map_err(|payload| JobError::Panicked(panic_text(&*payload))));
+        ending.panicked = result.is_err();
+        // If the handle is gone, the result is dropped here, before the loop hears that the job is done with it.
+        let place = self.place;
+        place.put(result.map_err(|payload| JobError::Panicked(panic_text(&*payload))));
+    }
+}
+
+/// Tells the loop that the job has ended when it is dropped: also if the drop of what the job left behind panics.
+struct Ending {
+    state: Arc<JobState>,
+    job: JobId,
+    worker: u32,
+    shared: Arc<Shared>,
+    panicked: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let (job, worker, panicked) = (self.job, self.worker, self.panicked);
         self.state.end();
-        shared.notifier.notify(Remote::JobEnded { job, worker, at: Instant::now(), panicked });
+        self.shared.notifier.notify(Remote::JobEnded { job, worker, at: Instant::now(), panicked });
     }
 }
 
@@ -168,6 +185,7 @@ fn submit<T: Send + 'static>(core: &Rc<Core>, pool: &ThreadPool, job: Job<T>, ro
     tell!(Kind::JobAdd { job: id, task: current_task(), label, bytes });
     if let Err(error) = pool.submit(Box::new(assignment)) {
         let entry = core.jobs.borrow_mut().remove(id);
+        tell!(Kind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
         drop(entry);
         return HandleState::Refused(error);
     }
@@ -251,8 +269,7 @@ impl<T> Drop for JobHandle<T> {
             HandleState::Queued { id, state, mandatory: false, .. } if state.cancel() => {
                 let entry = self.core.jobs.borrow_mut().remove(*id);
                 if entry.is_some() {
-                    let outcome = crate::observe::JobOutcome::Cancelled;
-                    tell!(Kind::JobEnd { job: *id, outcome });
+                    tell!(Kind::JobEnd { job: *id, outcome: JobOutcome::Cancelled });
                 }
             }
             HandleState::Queued { id, .. } => {

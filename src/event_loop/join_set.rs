@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use slab::Slab;
 
+use super::core::call_waker;
 use super::current;
 use super::spawn::{JoinError, JoinHandle, spawn_on};
 use super::task::Name;
@@ -55,7 +56,7 @@ impl Arrivals {
         self.finished.borrow_mut().push_back(key);
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
-            waker.wake(); // I4
+            call_waker(|| waker.wake()); // I4
         }
     }
 }

@@ -36,6 +36,7 @@ mod task;
 mod verdict;
 pub mod wheel;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -44,9 +45,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use self::core::{Core, Remote, observed};
+use self::core::{Core, Remote, call_waker, observed};
 use crate::observe::{
-    Cause, CauseGuard, JobOutcome, Kind, TaskId, WaitReason, report_at, set_current_task, set_turn, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, JobOutcome, Kind, TaskId, WaitReason, report_at, set_turn, tell, waiting_for,
 };
 use crate::sync::Polled;
 
@@ -81,7 +82,7 @@ pub struct EventLoop {
     poll: mio::Poll,
     events: mio::Events,
     /// Where the notifier's list is emptied into; kept for its room.
-    heard: Vec<Remote>,
+    heard: VecDeque<Remote>,
     /// Whether a swap has answered that there is something to hear.
     is_notified: bool,
     /// How much may be polled between two looks at the reactor.
@@ -130,19 +131,28 @@ impl EventLoop {
     /// # Panics
     /// If a loop runs on this thread already.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, LoopError> {
-        let mut future = pin!(future);
         let _entered = current::enter(&self.core);
+        // Dropped while the loop is still current, also when it is stuck or panics: what it drops may wake.
+        let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
         tell!(Kind::RunBegin { pool_threads, seed });
+        let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
+                std::mem::forget(unwinding);
                 tell!(Kind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
-            if let Some(error) = self.stopped.take() {
-                tell!(Kind::RunEnd { reason: error.in_one_word() });
-                return Err(error);
+            match self.stopped.take() {
+                // Whoever watched has woken somebody: there is life in it.
+                Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
+                Some(error) => {
+                    std::mem::forget(unwinding);
+                    tell!(Kind::RunEnd { reason: error.in_one_word() });
+                    return Err(error);
+                }
+                None => {}
             }
         }
     }
@@ -150,8 +160,9 @@ impl EventLoop {
     /// One turn of the loop: everything that is ready, then one wait for what is not. [`block_on`](Self::block_on) is
     /// this, over and over.
     ///
-    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When the loop cannot go
-    /// on, a turn does nothing, and [`take_error`](Self::take_error) says why.
+    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When nothing can ever
+    /// happen inside the loop, a turn does not sleep, and [`take_error`](Self::take_error) says why; whoever calls `turn`
+    /// may still make something happen between two of them.
     ///
     /// # Panics
     /// If a loop runs on this thread already.
@@ -161,12 +172,14 @@ impl EventLoop {
     }
 
     fn turn_entered<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        self.stopped = None;
         self.begin_turn();
         self.hear_other_threads(); // 1
         if self.core.root.woken.replace(false)
             && let Poll::Ready(output) = self.poll_root(root)
         // 2
         {
+            self.core.tell_turn_end();
             return Poll::Ready(output);
         }
         self.run_ready_tasks(); // 3
@@ -174,7 +187,7 @@ impl EventLoop {
         self.park(wait); // 5
         self.dispatch_readiness(); // 6
         self.fire_timers(); // 7
-        self.end_turn(); // 8
+        self.core.tell_turn_end(); // 8
         Poll::Pending
     }
 
@@ -183,7 +196,7 @@ impl EventLoop {
         self.core.root.woken.set(true);
     }
 
-    /// Why the loop cannot go on, if it cannot.
+    /// Why the loop could not go on after the last turn, if it could not.
     pub fn take_error(&mut self) -> Option<LoopError> {
         self.stopped.take()
     }
@@ -204,13 +217,15 @@ impl EventLoop {
     /// Takes what other threads have said: wakes, and jobs that have ended. Skipped unless a swap said there is
     /// something (I8).
     fn hear_other_threads(&mut self) {
-        if !std::mem::take(&mut self.is_notified) {
+        if !self.is_notified {
             return;
         }
         self.core.shared.notifier.drain(&mut self.heard);
-        for said in self.heard.drain(..) {
+        while let Some(said) = self.heard.pop_front() {
             self.core.hear(said);
         }
+        // Only now: had something panicked, the next turn would hear the rest.
+        self.is_notified = false;
     }
 
     fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
@@ -218,13 +233,14 @@ impl EventLoop {
         core.tell_root_poll_begin();
         core.io_budget.refill();
         self.budget.spent += 1;
-        let outer_task = set_current_task(Some(TaskId::ROOT));
-        let outer_polled = Polled::set(Some(Polled::new(&core.root.waker, core.root.hold)));
-        let _undo = Undo(|| {
-            Polled::set(outer_polled);
-            set_current_task(outer_task);
+        let _task = CurrentTask::set(TaskId::ROOT);
+        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
+        let unwinding = OnUnwind(|| {
+            core.tell_root_poll_end(false);
+            core.tell_turn_end();
         });
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
+        std::mem::forget(unwinding);
         core.root.waiting_for.set(waiting_for());
         core.tell_root_poll_end(polled.is_ready());
         polled
@@ -285,6 +301,8 @@ impl EventLoop {
         // I8: from here on, another thread that notifies writes to the operating system's waker.
         let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
         tell!(Kind::WaitBegin { timeout, why });
+        // Whoever watches may have woken a task just now, from this thread and so without a word to the notifier.
+        let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
         let before = self.core.clock.is_virtual().then(std::time::Instant::now);
         let result = self.poll.poll(&mut self.events, timeout);
         self.is_notified |= self.core.shared.notifier.stop_polling();
@@ -299,7 +317,10 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.stopped = Some(LoopError::Reactor(error)),
         }
-        tell!(Kind::WaitEnd { events: self.events.iter().count(), woken: self.is_notified });
+        tell!(Kind::WaitEnd {
+            events: self.events.iter().filter(|event| event.token() != reactor::WAKER_TOKEN).count(),
+            woken: self.is_notified,
+        });
     }
 
     /// A park that needs no system call still listens to the notifier.
@@ -334,14 +355,8 @@ impl EventLoop {
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
-                waker.wake(); // I4: the wheel is not borrowed
+                call_waker(|| waker.wake()); // I4: the wheel is not borrowed
             }
-        }
-    }
-
-    fn end_turn(&mut self) {
-        if crate::observe::listening() {
-            tell!(Kind::TurnEnd(self.core.counts()));
         }
     }
 }
@@ -359,17 +374,24 @@ enum Wait {
 }
 
 impl Core {
+    fn tell_turn_end(&self) {
+        if crate::observe::listening() {
+            tell!(Kind::TurnEnd(self.counts()));
+        }
+    }
+
     /// One thing that another thread has said.
     fn hear(&self, said: Remote) {
         match said {
-            Remote::Wake { task, cause } => {
+            Remote::Wake { task } => {
                 self.clear_remote_pending(task);
-                self.wake_local(task, cause);
+                self.wake_local(task, Cause::Outside);
             }
             Remote::JobStarted { job, worker, at } => {
-                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
-                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
-                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
@@ -380,7 +402,7 @@ impl Core {
                 if let Some(mut entry) = entry {
                     let _cause = CauseGuard::set(Cause::Job(job));
                     if let Some(waker) = entry.waker.take() {
-                        waker.wake();
+                        call_waker(|| waker.wake());
                     }
                     // Its place in the pool's queue goes to the next: still caused by this job.
                     drop(entry);
@@ -428,10 +450,10 @@ impl Core {
     }
 }
 
-/// Undoes something when it is dropped, also when a poll of the root panics.
-struct Undo<F: FnMut()>(F);
+/// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
+struct OnUnwind<F: FnMut()>(F);
 
-impl<F: FnMut()> Drop for Undo<F> {
+impl<F: FnMut()> Drop for OnUnwind<F> {
     fn drop(&mut self) {
         (self.0)();
     }

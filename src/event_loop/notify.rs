@@ -16,6 +16,7 @@
 
 use super::atomics::MutexGuard;
 use super::atomics::{AtomicU8, Mutex, Ordering};
+use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 const RUNNING: u8 = 0;
@@ -32,13 +33,13 @@ pub(crate) trait OsWaker {
 pub(crate) struct Notifier<T, W> {
     state: AtomicU8,
     /// `None` once the loop is gone.
-    list: Mutex<Option<Vec<T>>>,
+    list: Mutex<Option<VecDeque<T>>>,
     os_waker: W,
 }
 
 impl<T, W: OsWaker> Notifier<T, W> {
     pub(crate) fn new(os_waker: W) -> Notifier<T, W> {
-        Notifier { state: AtomicU8::new(RUNNING), list: Mutex::new(Some(Vec::new())), os_waker }
+        Notifier { state: AtomicU8::new(RUNNING), list: Mutex::new(Some(VecDeque::new())), os_waker }
     }
 
     /// From any thread: says something to the loop. After the loop is gone this does nothing (I2).
@@ -53,7 +54,7 @@ impl<T, W: OsWaker> Notifier<T, W> {
         let mut list = self.lock();
         let open = list.is_some();
         if let Some(list) = list.as_mut() {
-            list.push(item);
+            list.push_back(item);
         }
         open
     }
@@ -68,10 +69,13 @@ impl<T, W: OsWaker> Notifier<T, W> {
         self.state.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Moves the list's content to `into`, which keeps its room from time to time.
-    pub(crate) fn drain(&self, into: &mut Vec<T>) {
-        if let Some(list) = self.lock().as_mut() {
-            into.append(list);
+    /// Moves the list's content to the end of `into`. The two swap their room if they can, so that nothing is copied
+    /// while other threads wait for the lock.
+    pub(crate) fn drain(&self, into: &mut VecDeque<T>) {
+        match self.lock().as_mut() {
+            Some(list) if into.is_empty() => std::mem::swap(list, into),
+            Some(list) => into.append(list),
+            None => {}
         }
     }
 
@@ -81,7 +85,7 @@ impl<T, W: OsWaker> Notifier<T, W> {
         drop(unheard);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<T>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<T>>> {
         // A thread that panicked while it pushed has left the list whole.
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,9 +10,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,12 @@ use super::job_state::JobState;
 use crate::observe::JobId;
 use crate::sync::{Permit, Semaphore, WakerSlot};
 
-/// Something for a worker to run. It never unwinds.
+thread_local! {
+    /// The number of the next worker of any pool of this thread: for whoever watches, each is a thread of its own.
+    static NEXT_WORKER: Cell<u32> = const { Cell::new(1) };
+}
+
+/// Something for a worker to run.
 pub(crate) trait Work: Send {
     fn run(self: Box<Self>, worker: u32);
 }
@@ -54,14 +59,13 @@ struct Inner {
     name: String,
     most: usize,
     started: Cell<usize>,
-    /// Workers that wait for a job; they count themselves.
-    idle: Arc<AtomicUsize>,
     /// `None` once the pool is closed.
     queue: RefCell<Option<Sender<Box<dyn Work>>>>,
     /// What the workers take jobs from; kept to start more of them.
     jobs: Receiver<Box<dyn Work>>,
-    /// Places in the queue.
+    /// Places in the queue, and how many there are in all.
     room: Semaphore,
+    places: usize,
     /// Never used to send: it is closed when the last worker has ended.
     alive: RefCell<Option<Sender<()>>>,
     ended: Receiver<()>,
@@ -85,10 +89,10 @@ impl ThreadPool {
                 name: name.to_owned(),
                 most: threads.max(1),
                 started: Cell::new(0),
-                idle: Arc::default(),
                 queue: RefCell::new(Some(queue)),
                 jobs,
                 room: Semaphore::new(room.max(1)),
+                places: room.max(1),
                 alive: RefCell::new(Some(alive)),
                 ended,
             }),
@@ -121,8 +125,10 @@ impl ThreadPool {
     /// If there is no thread to run it and none can be started, or if the pool is closed.
     pub(crate) fn submit(&self, work: Box<dyn Work>) -> io::Result<()> {
         let inner = &*self.inner;
-        let nobody_idle = inner.idle.load(Ordering::Acquire) <= inner.jobs.len();
-        if nobody_idle && inner.started.get() < inner.most {
+        // Every job holds a place until the loop has heard of its end. So while there are more places taken than threads
+        // started, somebody may be waiting for a thread; a count kept by the threads themselves could be out of date.
+        let at_work = inner.places.saturating_sub(inner.room.available());
+        if at_work > inner.started.get() && inner.started.get() < inner.most {
             match self.start_worker() {
                 Ok(()) => inner.started.set(inner.started.get() + 1),
                 // I12: a smaller pool will do, as long as there is one.
@@ -142,16 +148,15 @@ impl ThreadPool {
     fn start_worker(&self) -> io::Result<()> {
         let inner = &*self.inner;
         let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
-        let (jobs, idle, number) = (inner.jobs.clone(), inner.idle.clone(), inner.started.get() as u32 + 1);
+        let (jobs, number) = (inner.jobs.clone(), inner.started.get() + 1);
+        let worker = NEXT_WORKER.replace(NEXT_WORKER.get() + 1);
         thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
             let _alive = alive;
-            loop {
-                idle.fetch_add(1, Ordering::AcqRel);
-                let work = jobs.recv();
-                idle.fetch_sub(1, Ordering::AcqRel);
-                match work {
-                    Ok(work) => work.run(number),
-                    Err(_closed_and_empty) => return,
+            // Until the queue is closed and empty.
+            while let Ok(work) = jobs.recv() {
+                // I12: a job's own panics it catches itself; what it captured may still panic when it is dropped.
+                if catch_unwind(AssertUnwindSafe(|| work.run(worker))).is_err() {
+                    log::error!("what a job left behind panicked when it was dropped");
                 }
             }
         })?;
@@ -188,6 +193,8 @@ impl std::fmt::Debug for ThreadPool {
 #[derive(Default)]
 pub(crate) struct Jobs {
     slots: slab::Slab<JobEntry>,
+    /// Those that a worker is known to run; known only while somebody observes.
+    running: usize,
     /// How many there have been.
     submitted: u32,
 }
@@ -198,6 +205,8 @@ pub(crate) struct JobEntry {
     pub(crate) mandatory: bool,
     pub(crate) state: Arc<JobState>,
     pub(crate) queued_at: Instant,
+    /// A worker is known to run it.
+    is_running: bool,
     /// The job's place in the queue.
     pub(crate) _room: Permit,
     /// Whoever awaits the result.
@@ -221,6 +230,7 @@ impl Jobs {
             mandatory: new.mandatory,
             state: new.state,
             queued_at: Instant::now(),
+            is_running: false,
             _room: new.room,
             waker: WakerSlot::new(),
             generation: self.submitted,
@@ -235,7 +245,23 @@ impl Jobs {
     /// Takes a job out. What comes back is to be dropped when the table is not borrowed.
     pub(crate) fn remove(&mut self, id: JobId) -> Option<JobEntry> {
         self.get_mut(id)?;
-        Some(self.slots.remove(id.index as usize))
+        let entry = self.slots.remove(id.index as usize);
+        self.running -= usize::from(entry.is_running);
+        Some(entry)
+    }
+
+    /// A worker has taken the job. How long it was queued.
+    pub(crate) fn start(&mut self, id: JobId, at: Instant) -> Option<Duration> {
+        let entry = self.get_mut(id)?;
+        let is_news = !std::mem::replace(&mut entry.is_running, true);
+        let wait = at.saturating_duration_since(entry.queued_at);
+        self.running += usize::from(is_news);
+        Some(wait)
+    }
+
+    /// Those that a worker is known to run.
+    pub(crate) fn running(&self) -> usize {
+        self.running
     }
 
     pub(crate) fn len(&self) -> usize {

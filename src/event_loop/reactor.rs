@@ -23,6 +23,7 @@ use mio::event::Event;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 
+use super::core::call_waker;
 use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, tell};
 use crate::sync::WakerSlot;
 
@@ -98,14 +99,25 @@ impl Reactor {
 
     /// Registers a source, once and for both directions.
     pub(crate) fn add(&self, io: &mut impl mio::event::Source, initially: Initially) -> io::Result<Rc<SourceSlot>> {
+        let slot = self.insert(initially);
+        // Nothing is borrowed: how a source registers itself may be anybody's code (I4).
+        let registered = self.registry.register(io, token_of(slot.id), Interest::READABLE | Interest::WRITABLE);
+        match registered {
+            Ok(()) => Ok(slot),
+            Err(error) => {
+                self.take_out(slot.id);
+                Err(error)
+            }
+        }
+    }
+
+    fn insert(&self, initially: Initially) -> Rc<SourceSlot> {
         let mut slots = self.slots.borrow_mut();
         let entry = slots.vacant_entry();
         let generation = self.registered.get().checked_add(1).unwrap_or(1);
-        let id = SourceId { index: entry.key() as u32, generation };
-        self.registry.register(io, token_of(id), Interest::READABLE | Interest::WRITABLE)?;
         self.registered.set(generation);
         let slot = Rc::new(SourceSlot {
-            id,
+            id: SourceId { index: entry.key() as u32, generation },
             readiness: Cell::new(match initially {
                 Initially::Ready => READABLE | WRITABLE,
                 Initially::Waiting => 0,
@@ -115,7 +127,14 @@ impl Reactor {
             background: Cell::new(false),
         });
         entry.insert(slot.clone());
-        Ok(slot)
+        slot
+    }
+
+    /// Takes a source out of the table, if it is there.
+    fn take_out(&self, id: SourceId) -> Option<Rc<SourceSlot>> {
+        let mut slots = self.slots.borrow_mut();
+        let index = id.index as usize;
+        slots.get(index).is_some_and(|slot| slot.id == id).then(|| slots.remove(index))
     }
 
     /// Tells of a source that has been added, with what is known of it.
@@ -127,12 +146,7 @@ impl Reactor {
     pub(crate) fn remove(&self, slot: &SourceSlot) {
         self.disarm(slot, &slot.reader);
         self.disarm(slot, &slot.writer);
-        let removed = {
-            let mut slots = self.slots.borrow_mut();
-            let is_ours = slots.get(slot.id.index as usize).is_some_and(|kept| kept.id == slot.id);
-            is_ours.then(|| slots.remove(slot.id.index as usize))
-        };
-        if removed.is_some() {
+        if self.take_out(slot.id).is_some() {
             tell!(Kind::SourceDel { source: slot.id });
         }
     }
@@ -142,14 +156,15 @@ impl Reactor {
         self.registry.deregister(io)
     }
 
-    /// Forgets all sources (I14).
+    /// Forgets all sources (I14). Their handles may outlive the loop.
     pub(crate) fn clear(&self) {
         let all = std::mem::take(&mut *self.slots.borrow_mut());
         for (_, slot) in &all {
-            let wakers = (slot.reader.waker.take(), slot.writer.waker.take());
-            drop(wakers);
+            for waiter in [&slot.reader, &slot.writer] {
+                self.disarm(slot, waiter);
+                drop(waiter.waker.take());
+            }
         }
-        self.armed.set(0);
     }
 
     /// Notes what an event says and wakes who waits for it.
@@ -207,7 +222,7 @@ impl Reactor {
         if self.disarm(slot, waiter) {
             // Out of its cell while it is used, and back again unless another has taken its place (I4).
             let waker = waiter.waker.take();
-            waker.wake_by_ref();
+            call_waker(|| waker.wake_by_ref());
             let newer = waiter.waker.take();
             waiter.waker.set(if newer.is_set() { newer } else { waker });
         }

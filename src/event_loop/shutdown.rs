@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{EventLoop, current};
-use crate::observe::{JobOutcome, Kind, tell};
+use crate::observe::{JobOutcome, Kind, TaskId, tell};
 
 /// What the shutdown could not wait for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl EventLoop {
         if self.core.closing.replace(true) {
             return ShutdownReport::default();
         }
-        let entered = current::enter(&self.core);
+        let entered = current::enter_over(&self.core);
         self.drop_tasks();
         self.drop_timers();
         self.core.reactor.clear();
@@ -50,9 +50,9 @@ impl EventLoop {
     }
 
     fn drop_tasks(&mut self) {
-        loop {
-            let next = self.core.tasks.borrow().first();
-            let Some(id) = next else { break };
+        // None is added meanwhile: new ones are refused.
+        let all: Vec<TaskId> = self.core.tasks.borrow().iter().map(|(id, _)| id).collect();
+        for id in all {
             self.core.abort(id);
             self.core.run_task(id);
         }
@@ -116,7 +116,6 @@ impl EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        // A loop may be dropped inside another one's task; then that one stays current, and this one cannot be.
         let report = self.end();
         if !report.lost.is_empty() {
             log::error!("the loop ended without these jobs: {}", report.lost.join(", "));

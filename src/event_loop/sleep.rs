@@ -79,9 +79,9 @@ enum SleepState {
 }
 
 impl Sleep {
-    /// When it ends, by the loop's clock.
+    /// When it ends, by the loop's clock. Where that is beyond what an [`Instant`] can say, as far as it can.
     pub fn deadline(&self) -> Instant {
-        self.core.clock.now() - self.core.clock.elapsed() + self.deadline
+        self.core.clock.moment(self.deadline)
     }
 
     /// Lets it end at another time. One that is armed is moved in the wheel, which is cheap; one that has ended can be

@@ -56,6 +56,11 @@ impl<S: mio::event::Source> Source<S> {
         Ok(source)
     }
 
+    /// Others may have descriptors of the same thing: closing this one does not make the kernel forget it.
+    pub(crate) fn deregister_on_drop(&mut self) {
+        self.closes_itself = false;
+    }
+
     /// The source itself, for calls that do not depend on readiness.
     pub fn io(&self) -> &S {
         &self.io

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use super::core::Core;
+use super::core::{Core, call_waker};
 use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
@@ -82,7 +82,7 @@ impl<T> Join<T> {
         self.is_finished.set(true);
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
-            waker.wake(); // I4
+            call_waker(|| waker.wake()); // I4
         }
         if let Some((arrivals, key)) = &self.arrivals {
             arrivals.arrive(*key);

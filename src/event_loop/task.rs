@@ -52,7 +52,7 @@ impl Wake for Header {
         if let Some(core) = current::if_loop_is(&self.shared) {
             core.wake_local(self.id, current_cause(self.id));
         } else if !self.remote_pending.swap(true, Ordering::AcqRel) {
-            self.shared.notifier.notify(Remote::Wake { task: self.id, cause: current_cause(self.id) });
+            self.shared.notifier.notify(Remote::Wake { task: self.id });
         }
     }
 }
@@ -194,11 +194,6 @@ impl Tasks {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &Slot)> {
         self.slots.iter().map(|(index, slot)| (TaskId { index: index as u32, generation: slot.generation }, slot))
-    }
-
-    /// Any task that is left, for the shutdown.
-    pub(crate) fn first(&self) -> Option<TaskId> {
-        self.iter().next().map(|(id, _)| id)
     }
 }
 

@@ -3,13 +3,14 @@
 //! Each child is polled with a waker of its own, which notes the child's number and wakes the task. Without that, every
 //! wake of the task would mean a poll of every child: ten thousand of them would cost a hundred million polls.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::sync::{HoldId, Polled, WakerSlot};
+use crate::sync::{Hold, HoldId, Polled};
 
 /// Futures of one type, and which of them have been woken.
 pub(super) struct Children<F> {
@@ -17,8 +18,10 @@ pub(super) struct Children<F> {
     group: Arc<Group>,
     /// Children that are not done.
     left: usize,
-    /// The numbers of woken children, taken from the group; kept for its room.
-    woken: Vec<usize>,
+    /// Counts the clone of the task's waker that lies in the group.
+    hold: Hold,
+    /// The numbers of woken children, taken from the group, the first to be woken first.
+    woken: VecDeque<usize>,
 }
 
 struct Child<F> {
@@ -36,8 +39,8 @@ const OWN_CLONES: usize = 2;
 /// What the children's wakers share. They may be called from any thread.
 struct Group {
     woken: Mutex<Vec<usize>>,
-    /// The task's waker. Emptied by the task when the children are dropped, so that it is counted right (I16).
-    task: Mutex<WakerSlot>,
+    /// The task's waker. Taken back when the children are dropped: what it is counted by goes then, too (I16).
+    task: Mutex<Option<Waker>>,
 }
 
 /// What one child's waker owns.
@@ -57,7 +60,7 @@ impl Wake for ChildWaker {
             return;
         }
         lock(&self.group.woken).push(self.number);
-        let task = lock(&self.group.task).cloned();
+        let task = lock(&self.group.task).clone();
         if let Some(task) = task {
             task.wake(); // I4: nothing is locked
         }
@@ -76,7 +79,7 @@ impl<F: Future> Children<F> {
             futures.into_iter().enumerate().map(|(number, future)| Child::new(number, future, &group)).collect();
         let left = children.len();
         *lock(&group.woken) = (0..left).collect();
-        Children { children, group, left, woken: Vec::new() }
+        Children { children, group, left, hold: Hold::none(), woken: VecDeque::new() }
     }
 
     /// How many are not done.
@@ -92,34 +95,40 @@ impl<F: Future> Children<F> {
         self.children[number].future.is_none()
     }
 
-    /// Polls the next child that has been woken, over and over, until one is done or all have been polled.
+    /// Polls the children that have been woken, one after the other, until one is done or all have been polled.
+    ///
+    /// One that wakes itself meanwhile has woken the task, too, and is polled at the task's next turn: a child that
+    /// yields lets the other tasks pass (I11).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         // First the waker, then the look at who was woken: the other way round a wake could be missed (I6).
-        let replaced = lock(&self.group.task).register(cx.waker());
-        drop(replaced);
-        loop {
-            let Some(number) = self.next_woken() else { return Poll::Pending };
+        self.register(cx.waker());
+        self.woken.extend(lock(&self.group.woken).drain(..));
+        while let Some(number) = self.woken.pop_front() {
             let child = &mut self.children[number];
-            child.shared.is_woken.store(false, Ordering::Release);
+            // Before the poll: a wake during it counts. A swap, to see what the last waker has done.
+            child.shared.is_woken.swap(false, Ordering::AcqRel);
             let Some(future) = child.future.as_mut() else { continue };
-            let outer = Polled::set(Some(Polled::new(&child.waker, child.hold)));
-            let polled = future.as_mut().poll(&mut Context::from_waker(&child.waker));
-            Polled::set(outer);
+            let polled = {
+                let _polled = Polled::new(&child.waker, child.hold).enter();
+                future.as_mut().poll(&mut Context::from_waker(&child.waker))
+            };
             if let Poll::Ready(output) = polled {
                 child.future = None;
                 self.left -= 1;
                 return Poll::Ready((number, output));
             }
         }
+        Poll::Pending
     }
 
-    fn next_woken(&mut self) -> Option<usize> {
-        if self.woken.is_empty() {
-            std::mem::swap(&mut self.woken, &mut *lock(&self.group.woken));
-            // They are taken from the end: the first to be woken is to be the first to be polled.
-            self.woken.reverse();
+    fn register(&mut self, waker: &Waker) {
+        let mut kept = lock(&self.group.task);
+        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.hold = Hold::of(waker);
+            let replaced = kept.replace(waker.clone());
+            drop(kept); // before what it kept: dropping a waker may run anything (I4)
+            drop(replaced);
         }
-        self.woken.pop()
     }
 }
 

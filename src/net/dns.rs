@@ -137,6 +137,18 @@ struct Ask {
     job: JobHandle<Answer>,
 }
 
+impl Drop for Ask {
+    fn drop(&mut self) {
+        // Aborted, or dropped with its loop, before there was an answer: those who wait are told, and the next one asks
+        // again, on another loop perhaps.
+        let is_unanswered = matches!(self.shared.names.borrow().get(&self.name), Some(Entry::Asked(_)));
+        if is_unanswered {
+            let unanswered = self.shared.names.borrow_mut().remove(&self.name);
+            drop(unanswered);
+        }
+    }
+}
+
 impl Future for Ask {
     type Output = ();
 

@@ -52,7 +52,9 @@ impl TcpListener {
     /// If no loop runs on this thread.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
-        TcpListener::register(mio::net::TcpListener::from_std(listener))
+        let mut listener = TcpListener::register(mio::net::TcpListener::from_std(listener))?;
+        listener.source.deregister_on_drop();
+        Ok(listener)
     }
 
     fn register(listener: mio::net::TcpListener) -> io::Result<TcpListener> {

@@ -17,7 +17,8 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// A connection that the kernel has made: accepted, or connected already. `TCP_NODELAY` is set.
+    /// A connection that the kernel has made: accepted, or connected already. `TCP_NODELAY` is set. The descriptor may be
+    /// one of several of the same socket.
     ///
     /// # Errors
     /// If the stream cannot be made non-blocking or registered.
@@ -26,9 +27,12 @@ impl TcpStream {
     /// If no loop runs on this thread.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
-        TcpStream::register(mio::net::TcpStream::from_std(stream), Initially::Ready)
+        let mut stream = TcpStream::register(mio::net::TcpStream::from_std(stream), Initially::Ready)?;
+        stream.source.deregister_on_drop();
+        Ok(stream)
     }
 
+    /// A socket that nobody else has a descriptor of.
     pub(super) fn register(stream: mio::net::TcpStream, initially: Initially) -> io::Result<TcpStream> {
         // A request is one write: there is nothing for Nagle's algorithm to gather (RFC 896), only time to lose.
         stream.set_nodelay(true)?;

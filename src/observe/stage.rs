@@ -55,16 +55,13 @@ impl Stage {
     }
 }
 
-/// Puts a loop's stage on this thread.
-pub(crate) fn put_stage(stage: Option<Stage>) {
-    LISTENING.set(stage.is_some());
-    STAGE.replace(stage);
-}
-
-/// Takes it back.
-pub(crate) fn take_stage() -> Option<Stage> {
-    LISTENING.set(false);
-    STAGE.take()
+/// Puts a loop's stage on this thread, or none. Returns the one that was here.
+pub(crate) fn put_stage(stage: Option<Stage>) -> Option<Stage> {
+    // While the thread ends there may be no place for one.
+    let is_some = stage.is_some();
+    let replaced = STAGE.try_with(|place| place.replace(stage));
+    LISTENING.set(is_some && replaced.is_ok());
+    replaced.ok().flatten()
 }
 
 /// Whether anybody is watching.
@@ -89,13 +86,15 @@ pub(crate) fn report(kind: Kind<'_>) {
 
 /// Reports an event that happened at another time on another thread.
 pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
-    // Taken out and put back: nothing is borrowed while the observer runs (I4).
+    // Taken out and put back: nothing is borrowed while the observer runs (I4), and what it does is not told.
     let Some(mut stage) = STAGE.take() else { return };
+    LISTENING.set(false);
     if stage.deliver(at, kind) {
-        STAGE.replace(Some(stage));
+        put_stage(Some(stage));
     } else {
-        LISTENING.set(false);
         log::error!("the observer panicked and was removed; the run goes on unobserved");
+        // Its drop may panic as well.
+        let _unheard = catch_unwind(AssertUnwindSafe(|| drop(stage)));
     }
 }
 
@@ -105,10 +104,23 @@ pub(crate) fn current_task() -> Option<TaskId> {
     TASK.get()
 }
 
-/// Says which task is being polled; returns what was said before.
-#[inline]
-pub(crate) fn set_current_task(task: Option<TaskId>) -> Option<TaskId> {
-    TASK.replace(task)
+/// Says which task is being polled, or dropped, until it is dropped itself.
+pub(crate) struct CurrentTask {
+    outer: Option<TaskId>,
+}
+
+impl CurrentTask {
+    #[inline]
+    pub(crate) fn set(task: TaskId) -> CurrentTask {
+        CurrentTask { outer: TASK.replace(Some(task)) }
+    }
+}
+
+impl Drop for CurrentTask {
+    #[inline]
+    fn drop(&mut self) {
+        TASK.set(self.outer);
+    }
 }
 
 /// A future that is about to return `Pending` says what it waits for, for the deadlock verdict and the observer.

@@ -9,6 +9,7 @@
 //! whoever polls says here which waker it polls with.
 
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
@@ -67,7 +68,7 @@ impl HoldId {
         TABLE.with_borrow(|table| table.get(self).map_or(0, |entry| entry.holds as usize))
     }
 
-    pub(super) fn add(self) {
+    fn add(self) {
         TABLE.with_borrow_mut(|table| {
             if let Some(entry) = table.get_mut(self) {
                 entry.holds += 1;
@@ -75,7 +76,7 @@ impl HoldId {
         });
     }
 
-    pub(super) fn subtract(self) {
+    fn subtract(self) {
         let _gone_with_the_thread = TABLE.try_with(|table| {
             if let Some(entry) = table.borrow_mut().get_mut(self) {
                 entry.holds -= 1;
@@ -122,6 +123,43 @@ pub(crate) fn any_foreign_sub_waker() -> bool {
     })
 }
 
+/// One clone of a waker in a place that the loop knows: counted while this lives.
+///
+/// It stays on its thread. In the hands of another one the waker beside it would be a strange one, and the table that
+/// counts it is this thread's.
+#[derive(Default)]
+pub(crate) struct Hold {
+    /// `None` if the waker was not the one being polled with: then it counts as strange.
+    at: Option<HoldId>,
+    _stays_here: PhantomData<*const ()>,
+}
+
+impl Hold {
+    /// Counts nothing.
+    pub(crate) const fn none() -> Hold {
+        Hold { at: None, _stays_here: PhantomData }
+    }
+
+    /// Counts a clone of `waker`.
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> Hold {
+        let at = Polled::hold_of(waker);
+        if let Some(id) = at {
+            id.add();
+        }
+        Hold { at, _stays_here: PhantomData }
+    }
+}
+
+impl Drop for Hold {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(id) = self.at {
+            id.subtract();
+        }
+    }
+}
+
 /// The waker that somebody polls with, by its address, and where its clones are counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Polled {
@@ -135,15 +173,27 @@ impl Polled {
         Polled { address: waker.data(), hold }
     }
 
-    /// From here on, polls on this thread are made with this waker. Returns what was said before.
+    /// From here on, and until the guard is dropped, polls on this thread are made with this waker.
     #[inline]
-    pub(crate) fn set(polled: Option<Polled>) -> Option<Polled> {
-        POLLED.replace(polled)
+    pub(crate) fn enter(self) -> PolledGuard {
+        PolledGuard { outer: POLLED.replace(Some(self)) }
     }
 
     /// Where clones of this waker are counted, if it is the one being polled with.
     #[inline]
-    pub(super) fn hold_of(waker: &Waker) -> Option<HoldId> {
+    fn hold_of(waker: &Waker) -> Option<HoldId> {
         POLLED.get().filter(|polled| polled.address == waker.data()).map(|polled| polled.hold)
+    }
+}
+
+/// While it lives, a poll is going on.
+pub(crate) struct PolledGuard {
+    outer: Option<Polled>,
+}
+
+impl Drop for PolledGuard {
+    #[inline]
+    fn drop(&mut self) {
+        POLLED.set(self.outer);
     }
 }

@@ -18,7 +18,7 @@ mod waker_slot;
 
 pub use channel::channel;
 pub use event::{Event, Wait};
-pub(crate) use hold::{HoldId, Polled, any_foreign_sub_waker};
+pub(crate) use hold::{Hold, HoldId, Polled, any_foreign_sub_waker};
 pub use oneshot::oneshot;
 pub use semaphore::{Acquire, Permit, Semaphore};
 pub use waker_slot::WakerSlot;

@@ -44,8 +44,11 @@ pub struct Semaphore {
 struct Shared {
     id: SemaphoreId,
     free: Cell<usize>,
-    /// In the order in which they came. One that gave up stays in its place as [`Stand::GaveUp`] until it is first.
+    /// In the order in which they came. One that gave up stays in its place as [`Stand::GaveUp`] until it is first, or
+    /// until half of them are such.
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
+    /// How many of them gave up.
+    gave_up: Cell<usize>,
 }
 
 struct Waiter {
@@ -69,7 +72,12 @@ impl Semaphore {
         let id = NEXT.get();
         NEXT.set(id + 1);
         Semaphore {
-            shared: Rc::new(Shared { id: SemaphoreId(id), free: Cell::new(permits), waiting: RefCell::default() }),
+            shared: Rc::new(Shared {
+                id: SemaphoreId(id),
+                free: Cell::new(permits),
+                waiting: RefCell::default(),
+                gave_up: Cell::new(0),
+            }),
         }
     }
 
@@ -112,7 +120,7 @@ impl Semaphore {
 impl Shared {
     /// Takes permits if nobody came first.
     fn take_at_once(&self, wanted: usize) -> bool {
-        let nobody_waits = self.waiting.borrow().iter().all(|waiter| waiter.stand.get() != Stand::Waits);
+        let nobody_waits = self.waiting.borrow().len() == self.gave_up.get();
         if !nobody_waits || self.free.get() < wanted {
             return false;
         }
@@ -121,8 +129,19 @@ impl Shared {
         true
     }
 
+    /// One that waits does so no longer. Whoever asks again and again with a time limit, behind one who waits long, must
+    /// not fill the queue.
+    fn give_up(&self) {
+        self.gave_up.set(self.gave_up.get() + 1);
+        let mut waiting = self.waiting.borrow_mut();
+        if self.gave_up.get() * 2 > waiting.len() {
+            waiting.retain(|waiter| waiter.stand.get() == Stand::Waits);
+            self.gave_up.set(0);
+        }
+    }
+
     fn give(&self, permits: usize) {
-        self.free.set(self.free.get() + permits);
+        self.free.set(self.free.get().saturating_add(permits));
         tell!(Kind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
         self.serve();
     }
@@ -139,7 +158,8 @@ impl Shared {
                         self.free.set(self.free.get() - first.wanted);
                         first.stand.set(Stand::Granted);
                     }
-                    Stand::Granted | Stand::GaveUp => {}
+                    Stand::GaveUp => self.gave_up.set(self.gave_up.get() - 1),
+                    Stand::Granted => {}
                 }
                 let first = waiting.pop_front();
                 first.and_then(|waiter| waiter.waker.borrow_mut().take())
@@ -215,7 +235,10 @@ impl Drop for Acquire {
                 // It had been handed permits that it never saw: they go to the next (I15).
                 Stand::Granted => self.shared.give(waiter.wanted),
                 // It may have stood in the way of those behind who want less.
-                Stand::Waits => self.shared.serve(),
+                Stand::Waits => {
+                    self.shared.give_up();
+                    self.shared.serve();
+                }
                 Stand::GaveUp => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::task::Waker;
 
-use super::hold::{HoldId, Polled};
+use super::hold::Hold;
 
 /// Keeps at most one waker, counted for the deadlock verdict while it is here.
 ///
@@ -12,6 +12,8 @@ use super::hold::{HoldId, Polled};
 ///
 /// Waking may run anything, so nothing that lies in a `RefCell` should be woken in place: [`take`](Self::take) it,
 /// end the borrow, then wake (I4).
+///
+/// A slot stays on its thread, as the loop's tasks do: from another thread a waker is called, not looked for.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -27,14 +29,14 @@ use super::hold::{HoldId, Polled};
 #[derive(Default)]
 pub struct WakerSlot {
     waker: Option<Waker>,
-    /// Where this clone is counted. `None` if the waker was not the one being polled with.
-    hold: Option<HoldId>,
+    /// Counts this clone.
+    hold: Hold,
 }
 
 impl WakerSlot {
     /// An empty slot.
     pub const fn new() -> WakerSlot {
-        WakerSlot { waker: None, hold: None }
+        WakerSlot { waker: None, hold: Hold::none() }
     }
 
     /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
@@ -47,25 +49,15 @@ impl WakerSlot {
         if self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             return None;
         }
-        let replaced = self.take();
-        self.hold = Polled::hold_of(waker);
-        if let Some(hold) = self.hold {
-            hold.add();
-        }
-        self.waker = Some(waker.clone());
-        replaced
+        self.hold = Hold::of(waker);
+        self.waker.replace(waker.clone())
     }
 
     /// Takes the waker out.
     #[inline]
     pub fn take(&mut self) -> Option<Waker> {
-        self.count_out();
+        self.hold = Hold::none();
         self.waker.take()
-    }
-
-    /// A clone of the waker, which is not counted.
-    pub(crate) fn cloned(&self) -> Option<Waker> {
-        self.waker.clone()
     }
 
     /// Whether a waker is here.
@@ -79,18 +71,6 @@ impl WakerSlot {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
-    }
-
-    fn count_out(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.subtract();
-        }
-    }
-}
-
-impl Drop for WakerSlot {
-    fn drop(&mut self) {
-        self.count_out();
     }
 }
 

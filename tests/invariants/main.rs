@@ -1,0 +1,18 @@
+//! One test, or several, for each invariant of the event loop, named for it: `i05_…` shows I5.
+//!
+//! The models of I8 and I13 are in `loom_notify.rs` and `loom_jobs.rs`, I10 is in `signals.rs`.
+
+mod support;
+
+mod deadlock;
+mod ends;
+mod jobs;
+mod lifetimes;
+mod load;
+mod notifier;
+mod panics;
+mod permits;
+mod readiness;
+mod scheduling;
+mod time;
+mod wakers;

@@ -1,0 +1,224 @@
+//! I5, I11: cached readiness, and how much one poll may do.
+
+use std::future::poll_fn;
+use std::io::Write;
+use std::task::Poll;
+use std::time::Duration;
+
+use glassloop::net::TcpStream;
+use glassloop::observe::{Event, IoOutcome, Kind, Operation};
+use glassloop::{EventLoop, sleep, spawn};
+
+use crate::support::*;
+
+/// A loop, and the outcomes of the reads on it.
+fn loop_with_reads() -> (EventLoop, Log<IoOutcome>) {
+    let reads = Log::new();
+    let log = reads.clone();
+    let watch = Watch(move |event: &Event<'_>| {
+        if let Kind::Io { operation: Operation::Read, outcome, .. } = event.kind {
+            log.push(outcome);
+        }
+    });
+    (build(EventLoop::builder().observer(watch)), reads)
+}
+
+async fn read(stream: &mut TcpStream, room: usize) -> usize {
+    let mut buffer = vec![0; room];
+    poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.expect("loopback does not fail")
+}
+
+/// Reads once, if that can be done without waiting.
+async fn read_now(stream: &mut TcpStream, room: usize) -> Option<usize> {
+    let mut buffer = vec![0; room];
+    poll_fn(|cx| match stream.poll_read(cx, &mut buffer) {
+        Poll::Ready(result) => Poll::Ready(Some(result.expect("loopback does not fail"))),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Lets the reactor tell all it knows: what is due is told before a timer fires.
+async fn hear_the_kernel() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[test]
+fn i05_readiness_cleared_only_by_would_block() {
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(b"12345678").expect("there is room");
+        hear_the_kernel().await;
+        // Full reads leave the readiness as it is, so there is no wait between them; the third one finds out.
+        assert_eq!(read_now(&mut ours, 4).await, Some(4));
+        assert_eq!(read_now(&mut ours, 4).await, Some(4));
+        assert_eq!(read_now(&mut ours, 4).await, None);
+        // From here on it is known that there is nothing: the kernel is not asked.
+        assert_eq!(read_now(&mut ours, 4).await, None);
+        theirs.write_all(b"9").expect("there is room");
+        assert_eq!(read(&mut ours, 1).await, 1);
+    };
+    event_loop.block_on(run).expect("it runs");
+    use IoOutcome::{Done, WouldBlock};
+    assert_eq!(reads.take(), [Done(4), Done(4), WouldBlock, Done(1)]);
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn i05_a_short_read_saves_the_call_that_would_block() {
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(b"123").expect("there is room");
+        hear_the_kernel().await;
+        assert_eq!(read_now(&mut ours, 8).await, Some(3));
+        assert_eq!(read_now(&mut ours, 8).await, None);
+        theirs.write_all(b"45").expect("there is room");
+        assert_eq!(read(&mut ours, 8).await, 2);
+    };
+    event_loop.block_on(run).expect("it runs");
+    assert_eq!(reads.take(), [IoOutcome::Done(3), IoOutcome::Done(2)]);
+}
+
+#[test]
+fn i05_the_end_of_the_stream_stays_known() {
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(b"123").expect("there is room");
+        theirs.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        hear_the_kernel().await;
+        assert!(ours.is_read_closed());
+        assert_eq!(read_now(&mut ours, 8).await, Some(3), "a short read clears the readiness");
+        for _ in 0..3 {
+            assert_eq!(read_now(&mut ours, 8).await, Some(0), "but not that the stream has ended");
+        }
+        assert!(ours.is_read_closed());
+    };
+    event_loop.block_on(run).expect("it runs");
+    use IoOutcome::{Done, EndOfFile};
+    assert_eq!(reads.take(), [Done(3), EndOfFile, EndOfFile, EndOfFile]);
+}
+
+#[test]
+fn i05_a_full_socket_is_waited_for_and_then_written_to() {
+    run(async {
+        let (mut ours, mut theirs) = connection();
+        let piece = vec![7; 64 * 1024];
+        let mut sent = 0;
+        while let Some(written) = poll_fn(|cx| match ours.poll_write(cx, &piece) {
+            Poll::Ready(result) => Poll::Ready(Some(result.expect("it is connected"))),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+        {
+            sent += written;
+            yield_times(1).await; // a new budget: only a full socket says `Pending`
+        }
+        let drain = std::thread::spawn(move || {
+            let mut buffer = vec![0; sent];
+            std::io::Read::read_exact(&mut theirs, &mut buffer).expect("it was all sent");
+            theirs
+        });
+        poll_fn(|cx| ours.poll_write(cx, b"more")).await.expect("there is room again");
+        drain.join().expect("it was all read");
+    });
+}
+
+/// The most reads, and bytes, between the begin and the end of one poll.
+fn most_in_a_poll(room: usize, bytes: usize) -> (usize, usize) {
+    let (log, most) = (Log::new(), Log::new());
+    let (l, m) = (log, most.clone());
+    let watch = Watch(move |event: &Event<'_>| match event.kind {
+        Kind::PollBegin { .. } => drop(l.take()),
+        Kind::Io { operation: Operation::Read, outcome: IoOutcome::Done(moved), .. } => l.push(moved),
+        Kind::PollEnd { .. } => {
+            let moved = l.take();
+            m.push((moved.len(), moved.iter().sum::<usize>()));
+        }
+        _ => {}
+    });
+    let mut event_loop = build(EventLoop::builder().observer(watch));
+    let run = async {
+        let (mut ours, mut theirs) = connection();
+        let sender = std::thread::spawn(move || {
+            theirs.write_all(&vec![7; bytes]).expect("it is read");
+            theirs
+        });
+        let mut left = bytes;
+        while left > 0 {
+            left -= read(&mut ours, room).await;
+        }
+        sender.join().expect("it was all sent");
+    };
+    event_loop.block_on(run).expect("it runs");
+    let most = most.take();
+    (most.iter().map(|(reads, _)| *reads).max().unwrap_or(0), most.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0))
+}
+
+#[test]
+fn i11_one_poll_makes_at_most_32_reads() {
+    assert_eq!(most_in_a_poll(1, 1_000).0, 32);
+}
+
+#[test]
+fn i11_one_poll_moves_at_most_256_kib_and_what_the_last_call_brings() {
+    let piece = 32 * 1024;
+    let (_, bytes) = most_in_a_poll(piece, 8 * 1024 * 1024);
+    assert!(bytes < 256 * 1024 + piece, "{bytes} bytes in one poll");
+}
+
+#[test]
+fn i11_a_greedy_reader_does_not_starve_a_timer() {
+    run(async {
+        let (mut ours, mut theirs) = connection();
+        let sender = std::thread::spawn(move || while theirs.write_all(&[7; 64 * 1024]).is_ok() {});
+        let reader = spawn(async move {
+            loop {
+                read(&mut ours, 1).await;
+            }
+        });
+        sleep(Duration::from_millis(5)).await;
+        reader.abort();
+        assert!(reader.await.is_err_and(|error| error.is_aborted()));
+        sender.join().expect("the connection was closed");
+    });
+}
+
+#[test]
+fn i11_a_greedy_child_of_join_all_does_not_starve_a_timer() {
+    run(async {
+        let (mut ours, mut theirs) = connection();
+        let sender = std::thread::spawn(move || while theirs.write_all(&[7; 64 * 1024]).is_ok() {});
+        let reader = spawn(async move {
+            let greedy = async {
+                loop {
+                    read(&mut ours, 1).await;
+                }
+            };
+            glassloop::futures::join_all([greedy]).await;
+        });
+        sleep(Duration::from_millis(5)).await;
+        reader.abort();
+        assert!(reader.await.is_err());
+        sender.join().expect("the connection was closed");
+    });
+}
+
+#[test]
+fn i11_a_child_that_yields_lets_other_tasks_pass() {
+    run(async {
+        let passed = Counter::new();
+        let other = passed.clone();
+        spawn(async move {
+            for _ in 0..5 {
+                other.add();
+                yield_times(1).await;
+            }
+        });
+        let children = (0..2).map(|_| yield_times(5));
+        glassloop::futures::join_all(children).await;
+        assert!(passed.get() >= 5, "{} turns in five yields", passed.get());
+    });
+}

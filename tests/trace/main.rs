@@ -1,0 +1,5 @@
+//! Recordings, of real runs: what is written can be read, checked, narrated and converted.
+#![cfg(feature = "trace")]
+
+mod programs;
+mod recorder;
