@@ -11,8 +11,11 @@ mod webdriver;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use glassloop::sync::Semaphore;
 use glassloop::trace::{Cause, Fact, Narrator, Reader, write_page};
+use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep};
 use serde_json::{Value, json};
 
 use webdriver::Browser;
@@ -60,10 +63,10 @@ impl Shown {
 }
 
 fn write(recording: &str, page: &Path) {
-    let reader = Reader::open(recording.as_bytes()).expect("a header");
-    let mut narrator = Narrator::default();
+    let mut reader = Reader::open(recording.as_bytes()).expect("a header");
     let mut file = std::io::BufWriter::new(std::fs::File::create(page).expect("a file"));
-    write_page(reader, |line| narrator.sentence(line), &mut file).expect("room on the disk");
+    write_page(&mut reader, &mut file).expect("room on the disk");
+    file.into_inner().expect("room on the disk");
 }
 
 fn everything() -> String {
@@ -77,7 +80,7 @@ fn it_gets_ready_and_shows_the_first_event_in_the_words_of_the_narration() {
     let shown = Shown::new(&recording);
     assert_eq!(shown.seq(), 0);
     let first = &programs::lines(&recording)[0];
-    assert_eq!(shown.text_of("#sentence"), Narrator::default().sentence(first));
+    assert_eq!(shown.text_of("#sentence"), Narrator::default().tell(first));
     assert_eq!(shown.last() + 1, programs::lines(&recording).len() as u64);
     shown.expect_no_complaints();
 }
@@ -88,7 +91,7 @@ fn every_sentence_is_the_narrations() {
     let recording = everything();
     let shown = Shown::new(&recording);
     let mut narrator = Narrator::default();
-    let told: Vec<String> = programs::lines(&recording).iter().map(|line| narrator.sentence(line)).collect();
+    let told: Vec<String> = programs::lines(&recording).iter().map(|line| narrator.tell(line)).collect();
     let script = "const { recording } = glassloop.player;
                   return Array.from({ length: recording.length }, (_, seq) => recording.sentence(seq))";
     assert_eq!(shown.browser.run(script), json!(told));
@@ -193,7 +196,7 @@ fn a_wakes_cause_is_the_event_that_made_it() {
         // And so it is shown.
         shown.browser.run_with("glassloop.seek(arguments[0])", json!([line.seq]));
         let mut narrator = Narrator::default();
-        let sentence = lines[..=wanted.seq as usize].iter().map(|line| narrator.sentence(line)).next_back();
+        let sentence = lines[..=wanted.seq as usize].iter().map(|line| narrator.tell(line)).next_back();
         assert_eq!(Some(shown.text_of("#chain button")), sentence);
     }
     assert_eq!(kinds.len(), 3, "the run has wakes by a source, a timer and a job: {kinds:?}");
@@ -385,10 +388,34 @@ fn a_recording_without_events_is_an_empty_page_that_says_so() {
     shown.expect_no_complaints();
 }
 
+/// A run of more than 200,000 events: two thousand tasks, a hundred at work at a time.
+fn long(event_loop: &mut EventLoop) {
+    event_loop
+        .block_on(async {
+            let permits = Semaphore::new(100);
+            let mut tasks = JoinSet::new();
+            for number in 0..2000 {
+                let permits = permits.clone();
+                tasks.spawn_named(&format!("task {number}"), async move {
+                    for round in 0..10 {
+                        let permit = permits.acquire().await;
+                        sleep(Duration::from_millis(1)).await;
+                        drop(permit);
+                        if round % 5 == 0 {
+                            let _done = run_in_executor(None, Job::new(|| ()).label("nothing")).await;
+                        }
+                    }
+                });
+            }
+            while tasks.join_next().await.is_some() {}
+        })
+        .expect("no deadlock");
+}
+
 #[test]
 #[ignore = "needs chromium and chromedriver"]
 fn two_hundred_thousand_events() {
-    let recording = programs::record(programs::long);
+    let recording = programs::record(long);
     let shown = Shown::new(&recording);
     let events = shown.last() + 1;
     assert!(events >= 200_000, "{events}");

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::header::Header;
 use super::line::{Cause, Effect, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation, TaskOutcome, WaitReason};
-use super::reader::Reader;
+use super::narration::Narrator;
+use super::reader::{ReadError, Reader};
 use crate::observe::ClockKind;
 
 /// How many events a page holds. The browser keeps all of them in memory, and more than this make it slow.
@@ -62,26 +63,35 @@ pub struct PageReport {
     /// Events that it has no room for.
     pub left_out: u64,
     /// Where the recording stops being sound, if it does. The page says so too.
-    pub fault: Option<super::reader::ReadError>,
+    pub fault: Option<ReadError>,
 }
 
-/// Writes the page of a recording, as far as the recording is sound. `narrate` says each event in a sentence.
+/// Writes the page of a recording, as far as the recording is sound.
+///
+/// ```
+/// use glassloop::trace::{Reader, write_page};
+///
+/// let recording = r#"{"format":"glassloop-trace","version":1,"glassloop":"0.1.0","argv":["x"],"pid":1,"started":"2026-11-23T06:00:00Z","clock":"real"}
+/// {"seq":0,"t":41,"thread":0,"turn":1,"kind":"mark","text":"hello"}
+/// "#;
+/// let mut page = vec![];
+/// let report = write_page(&mut Reader::open(recording.as_bytes())?, &mut page)?;
+/// assert_eq!((report.events, report.left_out), (1, 0));
+/// assert!(page.starts_with(b"<!doctype html>"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If `out` cannot be written. A recording that cannot be read any further is no error: the page holds what could be
 /// read, and says where it stopped.
-pub fn write_page<R: BufRead>(
-    mut recording: Reader<R>,
-    mut narrate: impl FnMut(&Line) -> String,
-    out: &mut impl Write,
-) -> io::Result<PageReport> {
+pub fn write_page<R: BufRead>(recording: &mut Reader<R>, out: &mut impl Write) -> io::Result<PageReport> {
     let mut report = PageReport { events: 0, left_out: 0, fault: None };
     // Each piece but the first begins with the name of what is to be put in before it.
     for piece in TEMPLATE.split("{{") {
         let (marker, text) = piece.split_once("}}").unwrap_or(("", piece));
         match marker {
             "style" => out.write_all(STYLE.as_bytes())?,
-            "recording" => write_recording(&mut recording, &mut narrate, &mut report, out)?,
+            "recording" => write_recording(recording, &mut report, out)?,
             "scripts" => write_scripts(out)?,
             _ => {}
         }
@@ -101,17 +111,17 @@ fn write_scripts(out: &mut impl Write) -> io::Result<()> {
 /// Writes the recording's blocks; the header and the strings come last, when they are known.
 fn write_recording<R: BufRead>(
     recording: &mut Reader<R>,
-    narrate: &mut impl FnMut(&Line) -> String,
     report: &mut PageReport,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let mut rows = Rows::default();
-    for line in &mut *recording {
+    let mut narrator = Narrator::default();
+    for line in recording.by_ref() {
         match line {
             Err(fault) => report.fault = Some(fault),
             Ok(_) if report.events == MOST_EVENTS => report.left_out += 1,
             Ok(line) => {
-                rows.put_sentence(&narrate(&line));
+                rows.put_sentence(&narrator.tell(&line));
                 rows.put_event(&line);
                 report.events += 1;
                 if report.events.is_multiple_of(BLOCK) {

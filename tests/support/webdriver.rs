@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// Kept open for what it may still have to say.
+    _stdout: BufReader<ChildStdout>,
     /// The browser's profile: a fresh one each.
     _profile: tempfile::TempDir,
 }
@@ -25,19 +27,21 @@ impl Browser {
     /// Starts ChromeDriver, and through it Chromium, with the network off.
     pub fn start() -> Browser {
         let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=OFF"])
+            .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is installed");
         let stdout = driver.stdout.take().expect("it is piped");
-        let port = BufReader::new(stdout)
+        let mut stdout = BufReader::new(stdout);
+        let port = stdout
+            .by_ref()
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.rsplit_once(" on port ")?.1.trim_end_matches('.').parse().ok())
+            .find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
             .expect("it says on which port it listens");
         let profile = tempfile::tempdir().expect("a folder");
-        let mut browser = Browser { driver, port, session: String::new(), _profile: profile };
+        let mut browser = Browser { driver, port, session: String::new(), _stdout: stdout, _profile: profile };
         let arguments = [
             "--headless=new",
             "--no-sandbox",

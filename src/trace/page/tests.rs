@@ -8,10 +8,9 @@ fn page_of(events: &[&str]) -> (String, PageReport) {
     for (seq, event) in events.iter().enumerate() {
         recording.push_str(&format!("{{\"seq\":{seq},\"t\":{},\"thread\":0,\"turn\":1,{event}}}\n", seq * 10));
     }
-    let reader = Reader::open(recording.as_bytes()).expect("the header is sound");
+    let mut reader = Reader::open(recording.as_bytes()).expect("the header is sound");
     let mut page = vec![];
-    let report = write_page(reader, |line| format!("{} {}", line.fact.kind(), line.seq), &mut page)
-        .expect("a vector takes everything");
+    let report = write_page(&mut reader, &mut page).expect("a vector takes everything");
     (String::from_utf8(page).expect("a page is UTF-8"), report)
 }
 
@@ -111,9 +110,9 @@ fn numbers_are_cut_out_of_sentences_and_fit_back_in() {
 #[test]
 fn a_page_of_a_broken_recording_says_where_it_breaks() {
     let recording = format!("{HEADER}\n{{\"seq\":0,\"t\":1,\"thread\":0,\"turn\":1,\"kind\":\"mark\",\"text\":\"a\"}}\n{{\"seq\":1,\"t\"");
-    let reader = Reader::open(recording.as_bytes()).expect("the header is sound");
+    let mut reader = Reader::open(recording.as_bytes()).expect("the header is sound");
     let mut page = vec![];
-    let report = write_page(reader, |_| String::new(), &mut page).expect("a vector takes everything");
+    let report = write_page(&mut reader, &mut page).expect("a vector takes everything");
     assert_eq!((report.events, report.fault.map(|fault| fault.line)), (1, Some(3)));
     let header = &data(&String::from_utf8(page).expect("a page is UTF-8"), "id=\"recording-header\"")[0];
     assert!(header["notes"][0].as_str().is_some_and(|note| note.contains("line 3")), "{header}");
@@ -126,7 +125,7 @@ fn beyond_the_cap_events_are_counted_and_left_out() {
     for seq in 0..MOST_EVENTS + over {
         recording.push_str(&format!("{{\"seq\":{seq},\"t\":{seq},\"thread\":0,\"turn\":1,\"kind\":\"source_del\",\"source\":1}}\n"));
     }
-    let reader = Reader::open(recording.as_bytes()).expect("the header is sound");
-    let report = write_page(reader, |_| String::new(), &mut std::io::sink()).expect("a sink takes everything");
+    let mut reader = Reader::open(recording.as_bytes()).expect("the header is sound");
+    let report = write_page(&mut reader, &mut std::io::sink()).expect("a sink takes everything");
     assert_eq!((report.events, report.left_out), (MOST_EVENTS, over));
 }
