@@ -1,5 +1,6 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
-use crate::flags::site::EmbeddedServer;
+use crate::flags::site::{EmbeddedServer, Kind};
 use crate::http::client::Client;
 use crate::sync::{Event, oneshot};
 
@@ -38,8 +39,8 @@ pub(super) struct FlagsArguments {
     #[arg(short, long, conflicts_with = "codes")]
     every: bool,
     /// Only the first N codes
-    #[arg(short, long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    limit: Option<u16>,
     /// Concurrent requests, at most 1000
     #[arg(short, long, alias = "max_req", value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -105,6 +106,10 @@ fn parse_base_url(text: &str) -> Result<String, String> {
         "https" => return Err("https is not supported; give an http:// URL".to_owned()),
         scheme => return Err(format!("`{scheme}:` is not supported; give an http:// URL")),
     }
+    // `http:///flags` is a URL of the host `flags` to the parser, and hardly what was meant.
+    if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) || url.host_str().is_none() {
+        return Err("it has no host; give one like http://127.0.0.1:8000/flags".to_owned());
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it must end with a path: /cc/cc.gif is put after it".to_owned());
     }
@@ -116,7 +121,7 @@ fn parse_base_url(text: &str) -> Result<String, String> {
 
 /// Runs the command.
 pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
-    let codes = match select(&arguments.codes, arguments.all, arguments.every, arguments.limit) {
+    let codes = match select(&arguments.codes, arguments.all, arguments.every, arguments.limit.map(usize::from)) {
         Ok(codes) => codes,
         Err(error) => return fail(EXIT_USAGE, error),
     };
@@ -174,9 +179,18 @@ impl Site {
         if arguments.external {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
-        let embedded = start_embedded(arguments)?;
+        let embedded = EmbeddedServer::start(match arguments.server {
+            Server::Delay => Kind::Delay,
+            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
+            Server::Local | Server::Remote => Kind::Local,
+        })?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
+}
+
+/// Another one at each run: the standard library seeds its hash maps from the system's randomness.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// The first lines, in the chapter's words.
@@ -214,7 +228,9 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
-        let counts = download_many(codes, options, Client::new(), stop, |code, outcome| {
+        // As many connections as requests at once: none is closed only to be opened again.
+        let client = Client::builder().idle_connections_per_host(options.max_requests).build();
+        let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {
                 print_outcome(code, outcome);
@@ -265,7 +281,8 @@ impl Report {
         if counts.failed > 0 {
             eprintln!("{} error{}.", counts.failed, plural(counts.failed));
             if let Some(error) = &self.first_error {
-                eprintln!("The first: {error} (-v shows them all)");
+                let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
+                eprintln!("The first: {error}{others}");
             }
         }
         if counts.cancelled > 0 {

@@ -3,22 +3,24 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
 use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
-use super::task::{Header, NewTask, Slot, Tasks};
+use super::root::Root;
+use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CurrentTask, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task,
-    listening, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, Effect, JobId, JobOutcome, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId,
+    WakeId, current_task, listening, report_at, tell, waiting_for,
 };
-use crate::sync::{HoldId, Polled, WakerSlot};
+use crate::sync::WakerSlot;
 
 /// The half of a loop that other threads may touch. Wakers keep it alive.
 pub(crate) struct Shared {
@@ -54,20 +56,10 @@ impl OsWaker for mio::Waker {
 /// A timer's place in the wheel.
 pub(crate) struct Timer {
     pub(crate) waker: WakerSlot,
+    /// When it is due, to the nanosecond: the wheel knows only the tick.
+    pub(crate) deadline: Duration,
     /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
     pub(crate) background: bool,
-}
-
-/// The root future's part: it has no slot, for it lives on the caller's stack.
-pub(crate) struct Root {
-    pub(crate) woken: Cell<bool>,
-    pub(crate) waker: Waker,
-    pub(crate) header: Arc<Header>,
-    pub(crate) hold: HoldId,
-    pub(crate) waiting_for: Cell<&'static str>,
-    pub(crate) polls: Cell<u64>,
-    pub(crate) queued_at: Cell<Duration>,
-    pub(crate) wakes: RefCell<Vec<WakeId>>,
 }
 
 /// One loop, as its own thread sees it.
@@ -86,6 +78,8 @@ pub(crate) struct Core {
     /// The observer, while the loop is not running.
     pub(crate) stage: Cell<Option<Stage>>,
     pub(crate) next_wake: Cell<u64>,
+    /// A task whose waker was in strange hands when the verdict was last asked for (I16).
+    pub(crate) seen_foreign: Cell<TaskId>,
     /// Tasks are refused: the loop is shutting down (I14).
     pub(crate) closing: Cell<bool>,
 }
@@ -93,20 +87,20 @@ pub(crate) struct Core {
 impl Core {
     // -- Becoming ready ------------------------------------------------------------------------------------------
 
-    /// Wakes a task of this loop from the loop's thread: a flag and a push.
+    /// Wakes a task of this loop from the loop's thread, and tells of it.
     pub(crate) fn wake_local(&self, id: TaskId, cause: Cause) {
-        let effect = if id.is_root() {
-            if self.root.woken.replace(true) { Effect::Coalesced } else { Effect::Queued }
-        } else {
-            self.schedule(id)
-        };
+        let effect = self.schedule(id);
         if listening() {
             self.tell_wake(id, cause, effect);
         }
     }
 
-    /// Puts a task on the ready queue, once (I3).
-    fn schedule(&self, id: TaskId) -> Effect {
+    /// Makes a task ready: a flag and a push, and only once (I3). It runs nothing that a user wrote.
+    #[inline]
+    pub(crate) fn schedule(&self, id: TaskId) -> Effect {
+        if id.is_root() {
+            return if self.root.woken.replace(true) { Effect::Coalesced } else { Effect::Queued };
+        }
         let tasks = self.tasks.borrow();
         match tasks.get(id) {
             None => Effect::Stale,
@@ -120,7 +114,7 @@ impl Core {
 
     /// Keeps what the coming poll's event will say, and tells of the wake.
     #[cold]
-    fn tell_wake(&self, id: TaskId, cause: Cause, effect: Effect) {
+    pub(crate) fn tell_wake(&self, id: TaskId, cause: Cause, effect: Effect) {
         let wake = WakeId(self.next_wake.get());
         self.next_wake.set(wake.0 + 1);
         let now = self.clock.elapsed();
@@ -139,13 +133,21 @@ impl Core {
     }
 
     /// Adds a task and makes it ready. `Err` gives it back if the loop is shutting down.
-    pub(crate) fn spawn(&self, new: NewTask, future_type: &'static str) -> Result<TaskId, NewTask> {
+    pub(crate) fn spawn<F: Future + 'static, S: Sink<F::Output> + 'static>(
+        &self,
+        new: NewTask<F, S>,
+    ) -> Result<TaskId, NewTask<F, S>> {
         if self.closing.get() {
             return Err(new);
         }
-        let (name, location) = (new.name.clone(), new.location);
+        let location = new.location;
+        // Nobody's future is dropped or polled here: it is moved (I4).
         let id = self.tasks.borrow_mut().insert(new, &self.shared);
-        tell!(Kind::Spawn { task: id, parent: current_task(), name: name.as_str(), future: future_type, location });
+        if listening() {
+            let name = self.tasks.borrow().get(id).map(|slot| slot.name.clone());
+            let (name, future) = (name.as_ref().map_or("", Name::as_str), std::any::type_name::<F>());
+            tell!(Kind::Spawn { task: id, parent: current_task(), name, future, location });
+        }
         self.wake_local(id, Cause::Spawn);
         Ok(id)
     }
@@ -158,40 +160,76 @@ impl Core {
         }
     }
 
+    // -- Hearing other threads -------------------------------------------------------------------------------------
+
+    /// One thing that another thread has said.
+    pub(crate) fn hear(&self, said: Remote) {
+        match said {
+            Remote::Wake { task } => {
+                self.clear_remote_pending(task);
+                self.wake_local(task, Cause::Outside);
+            }
+            Remote::JobStarted { job, worker, at } => {
+                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                }
+            }
+            Remote::JobEnded { job, worker, at, panicked } => {
+                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                }
+                let entry = self.jobs.borrow_mut().remove(job);
+                if let Some(mut entry) = entry {
+                    let _cause = CauseGuard::set(Cause::Job(job));
+                    if let Some(waker) = entry.waker.take() {
+                        call_waker(|| waker.wake());
+                    }
+                    // Its place in the pool's queue goes to the next: still caused by this job.
+                    drop(entry);
+                }
+            }
+        }
+    }
+
+    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
+    fn clear_remote_pending(&self, task: TaskId) {
+        if task.is_root() {
+            self.root.header.clear_remote_pending();
+        } else if let Some(slot) = self.tasks.borrow().get(task) {
+            slot.header.clear_remote_pending();
+        }
+    }
+
     // -- Being polled --------------------------------------------------------------------------------------------
 
     /// Polls a task that was on the ready queue, or drops it if it was aborted. Whether there was one to poll.
     pub(crate) fn run_task(&self, id: TaskId) -> bool {
-        let (mut future, waker, polled, aborted) = {
+        let (mut future, aborted) = {
             let mut tasks = self.tasks.borrow_mut();
             // A task that has ended leaves entries behind that mean nothing (I3).
             let Some(slot) = tasks.get_mut(id) else { return false };
             slot.scheduled.set(false);
-            let (Some(future), Some(waker)) = (slot.future.take(), slot.waker.take()) else { return false };
-            let polled = Polled::new(&waker, slot.hold);
+            let Some(future) = slot.future.take() else { return false };
             slot.polls += 1;
-            (future, waker, polled, slot.aborted.get())
+            (future, slot.aborted.get())
         };
         let _task = CurrentTask::set(id);
         if aborted {
-            self.remove_task(id, future, waker, None);
+            self.remove_task(id, future, None);
             return true;
         }
         if listening() {
             self.tell_poll_begin(id);
         }
         self.io_budget.refill();
-        let outcome = {
-            let _polled = polled.enter();
-            future.as_mut().poll(&mut Context::from_waker(&waker))
-        };
-        match outcome {
+        match future.as_mut().poll() {
             Poll::Pending => {
                 let mut tasks = self.tasks.borrow_mut();
                 // Only the loop removes tasks, and never the one it polls.
                 if let Some(slot) = tasks.get_mut(id) {
                     slot.future = Some(future);
-                    slot.waker = Some(waker);
                     slot.waiting_for = waiting_for();
                     if listening() {
                         let (waiting_for, wakers) = (slot.waiting_for, slot.wakers_alive());
@@ -202,31 +240,24 @@ impl Core {
             }
             Poll::Ready(outcome) => {
                 tell!(Kind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
-                self.remove_task(id, future, waker, Some(outcome));
+                self.remove_task(id, future, Some(outcome));
             }
         }
         true
     }
 
     /// Ends a task: its future is dropped here, on the loop's thread, with nothing borrowed (I1, I4).
-    pub(crate) fn remove_task(
-        &self,
-        id: TaskId,
-        future: std::pin::Pin<Box<dyn super::task::Run>>,
-        waker: Waker,
-        outcome: Option<TaskOutcome>,
-    ) {
+    pub(crate) fn remove_task(&self, id: TaskId, future: Pin<Box<dyn Run>>, outcome: Option<TaskOutcome>) {
         let slot: Option<Slot> = self.tasks.borrow_mut().remove(id);
-        let name = slot.as_ref().map(|slot| slot.name.clone());
         if outcome.is_none() {
             tell!(Kind::Drop { task: id });
         }
         // What a future drops may panic: that is this task's affair alone (I12).
         if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
-            let name = name.as_ref().map_or("", |name| name.as_str());
+            let name = slot.as_ref().map_or("", |slot| slot.name.as_str());
             log::error!("the task `{name}` panicked while it was dropped");
         }
-        drop((slot, waker));
+        drop(slot);
         tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
     }
 
@@ -256,7 +287,7 @@ impl Core {
     pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
         let mut slot = WakerSlot::new();
         let _none = slot.register(waker);
-        let timer = Timer { waker: slot, background };
+        let timer = Timer { waker: slot, deadline, background };
         let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
         if background {
             self.background_timers.set(self.background_timers.get() + 1);

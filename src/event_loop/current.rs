@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::core::{Core, Shared};
-use crate::observe::put_stage;
+use crate::observe::{Effect, TaskId, put_stage};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -59,10 +59,14 @@ fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     left
 }
 
-/// The current loop, if it is the one with this shared half. Never panics, also while the thread ends (I2).
+/// Makes a task ready if its loop, the one with this shared half, is the current one. Never panics, also while the
+/// thread ends (I2).
 #[inline]
-pub(crate) fn if_loop_is(shared: &Arc<Shared>) -> Option<Rc<Core>> {
-    if std::ptr::eq(SHARED.get(), Arc::as_ptr(shared)) { try_core() } else { None }
+pub(crate) fn schedule_if_loop_is(shared: &Arc<Shared>, task: TaskId) -> Option<Effect> {
+    if !std::ptr::eq(SHARED.get(), Arc::as_ptr(shared)) {
+        return None;
+    }
+    CURRENT.try_with(|current| current.borrow().as_ref().map(|core| core.schedule(task))).ok().flatten()
 }
 
 /// The current loop.

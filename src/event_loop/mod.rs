@@ -9,9 +9,10 @@
 //! | `core.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
+//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
+//! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
@@ -22,12 +23,14 @@ mod builder;
 mod clock;
 mod core;
 mod current;
+mod error;
 mod executor;
 mod job_state;
 mod join_set;
 mod notify;
 mod pool;
 mod reactor;
+mod root;
 mod shutdown;
 mod sleep;
 mod source;
@@ -42,16 +45,14 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use self::core::{Core, Remote, call_waker, observed};
-use crate::observe::{
-    Cause, CauseGuard, CurrentTask, JobOutcome, Kind, TaskId, WaitReason, report_at, set_turn, tell, waiting_for,
-};
-use crate::sync::Polled;
+use crate::observe::{Cause, CauseGuard, Kind, WaitReason, set_turn, tell};
 
 pub use builder::Builder;
+pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
 pub use pool::ThreadPool;
@@ -228,24 +229,6 @@ impl EventLoop {
         self.is_notified = false;
     }
 
-    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
-        let core = &*self.core;
-        core.tell_root_poll_begin();
-        core.io_budget.refill();
-        self.budget.spent += 1;
-        let _task = CurrentTask::set(TaskId::ROOT);
-        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
-        let unwinding = OnUnwind(|| {
-            core.tell_root_poll_end(false);
-            core.tell_turn_end();
-        });
-        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
-        std::mem::forget(unwinding);
-        core.root.waiting_for.set(waiting_for());
-        core.tell_root_poll_end(polled.is_ready());
-        polled
-    }
-
     /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
     fn run_ready_tasks(&mut self) {
         while !self.is_budget_spent() {
@@ -258,6 +241,7 @@ impl EventLoop {
     }
 
     /// Whether it is time to look at the reactor again, however much is ready.
+    #[inline]
     fn is_budget_spent(&self) -> bool {
         let budget = &self.budget;
         budget.spent >= budget.polls
@@ -349,8 +333,8 @@ impl EventLoop {
         self.core.wheel.borrow_mut().advance(clock::tick_at(now));
         loop {
             let due = self.core.wheel.borrow_mut().pop_expired();
-            let Some((id, tick, mut timer)) = due else { return };
-            let late = now.saturating_sub(clock::moment_of(tick));
+            let Some((id, _tick, mut timer)) = due else { return };
+            let late = now.saturating_sub(timer.deadline);
             tell!(Kind::TimerFire { timer: observed(id), late });
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
@@ -374,49 +358,9 @@ enum Wait {
 }
 
 impl Core {
-    fn tell_turn_end(&self) {
+    pub(crate) fn tell_turn_end(&self) {
         if crate::observe::listening() {
             tell!(Kind::TurnEnd(self.counts()));
-        }
-    }
-
-    /// One thing that another thread has said.
-    fn hear(&self, said: Remote) {
-        match said {
-            Remote::Wake { task } => {
-                self.clear_remote_pending(task);
-                self.wake_local(task, Cause::Outside);
-            }
-            Remote::JobStarted { job, worker, at } => {
-                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
-                if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
-                }
-            }
-            Remote::JobEnded { job, worker, at, panicked } => {
-                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
-                if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
-                }
-                let entry = self.jobs.borrow_mut().remove(job);
-                if let Some(mut entry) = entry {
-                    let _cause = CauseGuard::set(Cause::Job(job));
-                    if let Some(waker) = entry.waker.take() {
-                        call_waker(|| waker.wake());
-                    }
-                    // Its place in the pool's queue goes to the next: still caused by this job.
-                    drop(entry);
-                }
-            }
-        }
-    }
-
-    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
-    fn clear_remote_pending(&self, task: TaskId) {
-        if task.is_root() {
-            self.root.header.clear_remote_pending();
-        } else if let Some(slot) = self.tasks.borrow().get(task) {
-            slot.header.clear_remote_pending();
         }
     }
 
@@ -430,24 +374,6 @@ impl Core {
         }
         left
     }
-
-    fn tell_root_poll_begin(&self) {
-        if crate::observe::listening() {
-            let delay = self.clock.elapsed().saturating_sub(self.root.queued_at.get());
-            let number = self.root.polls.replace(self.root.polls.get() + 1);
-            let wakes = self.root.wakes.take();
-            tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
-        }
-    }
-
-    fn tell_root_poll_end(&self, ready: bool) {
-        tell!(Kind::PollEnd {
-            task: TaskId::ROOT,
-            ready,
-            waiting_for: self.root.waiting_for.get(),
-            wakers: self.root.wakers_alive(),
-        });
-    }
 }
 
 /// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
@@ -456,43 +382,6 @@ struct OnUnwind<F: FnMut()>(F);
 impl<F: FnMut()> Drop for OnUnwind<F> {
     fn drop(&mut self) {
         (self.0)();
-    }
-}
-
-/// Why the loop cannot go on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LoopError {
-    /// Nothing can ever wake anything again.
-    Deadlock(Deadlock),
-    /// The system refused to wait for events.
-    Reactor(io::Error),
-}
-
-impl LoopError {
-    fn in_one_word(&self) -> &'static str {
-        match self {
-            LoopError::Deadlock(_) => "deadlock",
-            LoopError::Reactor(_) => "failed",
-        }
-    }
-}
-
-impl fmt::Display for LoopError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoopError::Deadlock(deadlock) => deadlock.fmt(f),
-            LoopError::Reactor(_) => f.write_str("waiting for events failed"),
-        }
-    }
-}
-
-impl std::error::Error for LoopError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            LoopError::Deadlock(_) => None,
-            LoopError::Reactor(error) => Some(error),
-        }
     }
 }
 

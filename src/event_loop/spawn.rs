@@ -13,7 +13,7 @@ use super::core::{Core, call_waker};
 use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
-use super::task::{Name, NewTask, Running, Sink};
+use super::task::{Name, NewTask, Sink};
 use crate::observe::{TaskId, TaskOutcome, note_waiting};
 use crate::sync::WakerSlot;
 
@@ -61,9 +61,8 @@ pub(super) fn spawn_on<F: Future + 'static>(
     let join =
         Rc::new(Join { result: Cell::new(None), is_finished: Cell::new(false), waker: RefCell::default(), arrivals });
     let sink = JoinSink { join: join.clone(), name: name.clone() };
-    let new = NewTask { future: Box::pin(Running { future, sink }), name, location };
     // A loop that shuts down gives the task back, and dropping it says to the handle that it was aborted.
-    let id = core.spawn(new, std::any::type_name::<F>()).ok();
+    let id = core.spawn(NewTask { future, sink, name, location }).ok();
     JoinHandle { join, id, core: Rc::downgrade(core) }
 }
 

@@ -19,8 +19,8 @@ use slab::Slab;
 
 use super::core::{Remote, Shared};
 use super::current;
-use crate::observe::{TaskId, TaskOutcome, WakeId, current_cause};
-use crate::sync::HoldId;
+use crate::observe::{Effect, TaskId, TaskOutcome, WakeId, current_cause, listening};
+use crate::sync::{HoldId, Polled};
 
 /// What a waker owns.
 pub(crate) struct Header {
@@ -49,10 +49,21 @@ impl Wake for Header {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // On the loop's own thread: no atomics, no system call.
-        if let Some(core) = current::if_loop_is(&self.shared) {
-            core.wake_local(self.id, current_cause(self.id));
+        if let Some(effect) = current::schedule_if_loop_is(&self.shared, self.id) {
+            if listening() {
+                self.tell_wake(effect);
+            }
         } else if !self.remote_pending.swap(true, Ordering::AcqRel) {
             self.shared.notifier.notify(Remote::Wake { task: self.id });
+        }
+    }
+}
+
+impl Header {
+    #[cold]
+    fn tell_wake(&self, effect: Effect) {
+        if let Some(core) = current::try_core() {
+            core.tell_wake(self.id, current_cause(self.id), effect);
         }
     }
 }
@@ -86,9 +97,9 @@ fn short_type_name(full: &str) -> &str {
     path.split("::").filter(|part| *part != "{{closure}}").last().unwrap_or(full)
 }
 
-/// A spawned future with the place for its result: polls once, and says how it ended.
+/// A spawned future with its waker and the place for its result: polls once, and says how it ended.
 pub(crate) trait Run {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskOutcome>;
+    fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome>;
 }
 
 /// The task's place in the loop's table.
@@ -100,8 +111,7 @@ pub(crate) struct Slot {
     pub(crate) aborted: Cell<bool>,
     /// Taken out while it is polled, so that nothing is borrowed meanwhile (I4).
     pub(crate) future: Option<Pin<Box<dyn Run>>>,
-    /// The one waker made for this task. Taken out while it is polled with.
-    pub(crate) waker: Option<Waker>,
+    /// Counted once here and once for the one waker made for this task, which lies beside the future.
     pub(crate) header: Arc<Header>,
     /// Where the clones of its waker are counted.
     pub(crate) hold: HoldId,
@@ -117,9 +127,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Clones of the waker beside those in the slot and the header itself: everybody's.
+    /// Clones of the waker beside the task's own: everybody's.
     pub(crate) fn wakers_alive(&self) -> usize {
-        // The header is counted once for `header`, once for `waker`.
         Arc::strong_count(&self.header).saturating_sub(2)
     }
 
@@ -138,27 +147,34 @@ pub(crate) struct Tasks {
 }
 
 /// What a new task comes with.
-pub(crate) struct NewTask {
-    pub(crate) future: Pin<Box<dyn Run>>,
+pub(crate) struct NewTask<F, S> {
+    pub(crate) future: F,
+    /// What is to happen with its result.
+    pub(crate) sink: S,
     pub(crate) name: Name,
     pub(crate) location: &'static Location<'static>,
 }
 
 impl Tasks {
-    pub(crate) fn insert(&mut self, new: NewTask, shared: &Arc<Shared>) -> TaskId {
+    pub(crate) fn insert<F: Future + 'static, S: Sink<F::Output> + 'static>(
+        &mut self,
+        new: NewTask<F, S>,
+        shared: &Arc<Shared>,
+    ) -> TaskId {
         // Not zero: that is the root's.
         self.spawned = self.spawned.checked_add(1).unwrap_or(1);
         let entry = self.slots.vacant_entry();
         let id = TaskId { index: entry.key() as u32, generation: self.spawned };
         let header = Header::new(id, shared.clone());
+        let (waker, hold) = (Waker::from(header.clone()), HoldId::open());
+        let polled = Polled::new(&waker, hold);
         entry.insert(Slot {
             generation: id.generation,
             scheduled: Cell::new(false),
             aborted: Cell::new(false),
-            future: Some(new.future),
-            waker: Some(Waker::from(header.clone())),
+            future: Some(Box::pin(Running { waker, polled, future: new.future, sink: new.sink })),
             header,
-            hold: HoldId::open(),
+            hold,
             name: new.name,
             location: new.location,
             waiting_for: "its first poll",
@@ -198,11 +214,13 @@ impl Tasks {
 }
 
 pin_project_lite::pin_project! {
-    /// A future of any type, and what is to happen with its result.
-    pub(crate) struct Running<F, S> {
+    /// A future of any type, what it is polled with, and what is to happen with its result.
+    struct Running<F, S> {
+        waker: Waker,
+        polled: Polled,
         #[pin]
-        pub(crate) future: F,
-        pub(crate) sink: S,
+        future: F,
+        sink: S,
     }
 }
 
@@ -212,11 +230,13 @@ pub(crate) trait Sink<T> {
 }
 
 impl<F: Future, S: Sink<F::Output>> Run for Running<F, S> {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskOutcome> {
+    fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome> {
         let this = self.project();
-        let future = this.future;
+        let (future, mut cx) = (this.future, Context::from_waker(this.waker));
+        let entered = this.polled.enter();
         // I12: a panic ends this task and no other. The future is not polled again.
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.poll(cx)));
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.poll(&mut cx)));
+        drop(entered);
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(this.sink.finish(Ok(output))),

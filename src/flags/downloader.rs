@@ -19,7 +19,7 @@ use crate::http::client::{Client, ClientError};
 use crate::sync::{Event, Semaphore};
 
 /// The largest answer that is taken for a flag, in bytes.
-const MAX_FLAG_BYTES: u64 = 64 << 20;
+const MAX_FLAG_BYTES: usize = 64 << 20;
 
 /// What is to be downloaded, how, and to where.
 #[derive(Clone, Debug)]

@@ -11,8 +11,10 @@
 //! | [`metadata`] | what is said about a flag beside its picture, and its file name | no |
 //! | [`downloader`] | the chapter's downloader, in coroutines | yes |
 //! | [`drawing`] | the pictures themselves, for a server that was given no real ones | no |
+//! | [`site`] | the site that shows them, and servers in this process | yes |
 
 pub mod codes;
 pub mod downloader;
 pub mod drawing;
 pub mod metadata;
+pub mod site;

@@ -250,3 +250,57 @@ impl fmt::Debug for Lookup {
         f.debug_struct("Lookup").field("port", &self.port).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::event_loop::{EventLoop, sleep};
+    use crate::futures::join_all;
+
+    #[test]
+    fn those_who_ask_at_once_share_a_look_up_and_the_answer_is_good_for_a_minute() {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let resolver = Resolver::with_function(|_| {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![IpAddr::from([192, 0, 2, 1])])
+        });
+        let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+        let run = async {
+            let answers = join_all((0..5).map(|_| resolver.resolve("Flags.Example", 80))).await;
+            assert!(answers.iter().all(|answer| answer.as_deref() == Ok(&["192.0.2.1:80".parse().unwrap()])));
+            resolver.resolve("flags.example", 443).await.unwrap();
+            assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+            sleep(GOOD_FOR).await;
+            resolver.resolve("flags.example", 80).await.unwrap();
+            assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+        };
+        event_loop.block_on(run).unwrap();
+    }
+
+    #[test]
+    fn a_failure_and_a_panic_are_told_and_not_remembered() {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let resolver = Resolver::with_function(|name| match ASKED.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(ResolveError { name: name.to_owned(), reason: "no server".to_owned(), is_temporary: true }),
+            1 => panic!("in the look-up"),
+            _ => Ok(vec![IpAddr::from([192, 0, 2, 1])]),
+        });
+        let run = async {
+            assert_eq!(resolver.resolve("a.example", 80).await.unwrap_err().reason, "no server");
+            assert!(resolver.resolve("a.example", 80).await.unwrap_err().reason.contains("in the look-up"));
+            assert_eq!(resolver.resolve("a.example", 80).await.unwrap().len(), 1);
+        };
+        EventLoop::new().unwrap().block_on(run).unwrap();
+    }
+
+    #[test]
+    fn a_look_up_that_ended_with_its_loop_is_asked_again_on_the_next() {
+        let resolver = Resolver::with_function(|_| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
+        let unanswered = EventLoop::new().unwrap().block_on(async { [resolver.resolve("a.example", 80)] }).unwrap();
+        let mut event_loop = EventLoop::new().unwrap();
+        assert!(event_loop.block_on(join_all(unanswered)).unwrap()[0].is_err());
+        assert!(event_loop.block_on(async { resolver.resolve("a.example", 80).await }).unwrap().is_ok());
+    }
+}

@@ -71,6 +71,13 @@ impl TcpStream {
         self.source.poll_ready(cx, Direction::Read)
     }
 
+    /// Whether there is nothing to read, not even the end, by the word of the kernel: what the reactor has cached may be
+    /// a turn old.
+    pub fn is_silent(&self) -> bool {
+        let peeked = self.source.io().peek(&mut [0]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Ends one direction or both; what has been written still goes out.
     ///
     /// # Errors

@@ -69,18 +69,46 @@ fn i03_a_task_that_wakes_itself_twice_is_polled_once_more() {
 }
 
 #[test]
-fn i03_a_stale_waker_of_a_reused_slot_polls_nobody() {
+fn i03_a_task_that_woke_itself_and_is_woken_again_before_its_turn_is_polled_once() {
+    run(async {
+        let (polls, wakers) = (Counter::new(), Log::new());
+        let (p, w) = (polls.clone(), wakers.clone());
+        spawn(poll_fn(move |cx| {
+            p.add();
+            if p.get() == 1 {
+                w.push(cx.waker().clone());
+                cx.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        }));
+        // Stands behind it in the queue, and before its second turn.
+        spawn(async move { wakers.take().remove(0).wake() });
+        yield_times(4).await;
+        assert_eq!(polls.get(), 2);
+    });
+}
+
+#[test]
+fn i03_a_stale_waker_of_a_reused_slot_polls_nobody_and_keeps_nobody_from_being_woken() {
     run(async {
         let first = spawn(own_waker());
         let slot = first.id().expect("it was taken").index;
         let stale = first.await.expect("it does not panic");
-        let polls = Counter::new();
-        let second = spawn(count_polls(&polls));
+        let (polls, wakers) = (Counter::new(), Log::new());
+        let (p, w) = (polls.clone(), wakers.clone());
+        let second = spawn(poll_fn(move |cx| {
+            p.add();
+            w.push(cx.waker().clone());
+            Poll::<()>::Pending
+        }));
         assert_eq!(second.id().expect("it was taken").index, slot, "the slot is used again");
         yield_times(1).await;
         stale.wake();
         yield_times(2).await;
         assert_eq!(polls.get(), 1);
+        wakers.take().remove(0).wake();
+        yield_times(1).await;
+        assert_eq!(polls.get(), 2);
     });
 }
 
@@ -172,6 +200,7 @@ fn i04_a_message_that_is_dropped_unread_may_use_its_channel() {
             let (drops, again) = (drops.clone(), sender.clone());
             let message: OnDrop<Box<dyn FnOnce()>> = OnDrop::new(Box::new(move || {
                 drops.add();
+                assert!(format!("{again:?}").contains("queued"), "the queue can be looked at");
                 let answer: OnDrop<Box<dyn FnOnce()>> = OnDrop::new(Box::new(|| ()));
                 assert!(again.push(answer).is_err(), "nobody receives any more");
             }));

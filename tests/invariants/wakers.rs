@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use glassloop::futures::join_all;
+use glassloop::futures::{as_completed, join_all};
+use glassloop::sync::oneshot::{self, oneshot};
 use glassloop::{EventLoop, spawn};
 
 use crate::support::*;
@@ -159,6 +160,21 @@ fn i06_a_child_is_not_lost_when_it_is_woken_while_polled() {
 }
 
 #[test]
+fn i06_the_second_wake_from_another_thread_is_heard_like_the_first() {
+    /// Pending, and woken by another thread, three times over.
+    async fn be_woken() {
+        for _ in 0..3 {
+            WokenWhilePolled::default().await;
+        }
+    }
+    run(async {
+        be_woken().await;
+        spawn(be_woken()).await.expect("it does not panic");
+        join_all((0..2).map(|_| be_woken())).await;
+    });
+}
+
+#[test]
 fn i06_a_wake_between_two_calls_of_block_on_is_not_lost() {
     let mut event_loop = EventLoop::new().expect("a loop");
     let is_open = Counter::new();
@@ -180,20 +196,31 @@ fn i06_a_wake_between_two_calls_of_block_on_is_not_lost() {
 }
 
 #[test]
-fn i06_a_child_that_was_woken_while_the_task_looked_elsewhere_is_polled_next() {
+fn i06_a_child_that_is_woken_while_the_task_looks_elsewhere_is_polled_next() {
     run(async {
-        let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| glassloop::sync::oneshot()).unzip();
-        let third = senders.remove(2);
-        let second = senders.remove(1);
-        let first = senders.remove(0);
-        first.send(0).expect("somebody listens");
-        let mut results = glassloop::futures::as_completed(receivers);
-        assert_eq!(results.next().await, Some((0, Ok(0))));
-        // The task is polled for something else, and that takes the wake of the third child with it.
-        spawn(async move { third.send(2) });
+        let (first, one) = oneshot();
+        let (third, three) = oneshot();
+        let wakers = Log::new();
+        let to = wakers.clone();
+        let never = poll_fn(move |cx| {
+            to.push(cx.waker().clone());
+            Poll::<Result<i32, oneshot::Closed>>::Pending
+        });
+        type Child = Pin<Box<dyn Future<Output = Result<i32, oneshot::Closed>>>>;
+        let children: [Child; 3] = [Box::pin(one), Box::pin(never), Box::pin(three)];
+        let mut results = as_completed(children);
+        poll_fn(|cx| {
+            assert!(Pin::new(&mut results.next()).poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        // The first is taken, the second stands on the list of the woken, and then the third is woken while the task is
+        // polled for something else: that takes the wake with it.
+        first.send(1).expect("somebody listens");
+        wakers.take().remove(0).wake();
+        assert_eq!(results.next().await, Some((0, Ok(1))));
+        spawn(async move { third.send(3) });
         yield_times(3).await;
-        assert_eq!(results.next().await, Some((2, Ok(2))));
-        second.send(1).expect("somebody listens");
-        assert_eq!(results.next().await, Some((1, Ok(1))));
+        assert_eq!(results.next().await, Some((2, Ok(3))));
     });
 }

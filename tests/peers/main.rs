@@ -2,8 +2,12 @@
 //!
 //! They are ignored by plain `cargo test`, which needs nothing but a toolchain; `.ci/run` installs what they need.
 
+mod clients;
 mod curl_fetches;
 mod flags_folder;
+mod from_httpbin;
 mod from_nginx;
 mod nginx;
 mod processes;
+mod python;
+mod system_calls;

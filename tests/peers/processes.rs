@@ -1,5 +1,6 @@
 //! The command, run as a user runs it, and other programs, ended when the test is.
 
+use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -49,4 +50,9 @@ pub fn serve(folder: &Path) -> (Running, String) {
 /// What a run has said, for the message of a failed assertion.
 pub fn said(output: &Output) -> String {
     format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs a future of the test's own on a loop of its own.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    glassloop::EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }

@@ -26,6 +26,17 @@ pub fn record_into(path: &Path, program: impl FnOnce(&mut EventLoop)) {
     program(&mut event_loop);
 }
 
+/// The same on a virtual clock.
+pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.jsonl");
+    let recorder = Recorder::create(&path).expect("a recorder");
+    let mut event_loop = EventLoop::builder().virtual_time().observer(recorder).build().expect("a loop");
+    program(&mut event_loop);
+    drop(event_loop);
+    std::fs::read_to_string(&path).expect("the recording")
+}
+
 /// The lines of a recording.
 pub fn lines(recording: &str) -> Vec<Line> {
     Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("sound lines")
@@ -152,4 +163,21 @@ impl Future for WakesWhenDropped {
         assert!(self.0.is_some(), "it is polled once");
         Poll::Ready(())
     }
+}
+
+/// Hand-written futures side by side in one task, whose states overlap in all ways.
+pub fn siblings(event_loop: &mut EventLoop) {
+    event_loop
+        .block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
+            let address = listener.local_addr().expect("an address");
+            join_all((0..20).map(|number| async move {
+                sleep(Duration::from_micros(number * 300)).await;
+                let stream = Connect::new(vec![address], Duration::from_secs(10)).await.expect("a connection");
+                sleep(Duration::from_micros((20 - number) * 300)).await;
+                drop(stream);
+            }))
+            .await;
+        })
+        .expect("no deadlock");
 }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `httparse` has a chunk size parser too; it takes an empty line for a size of 0, which ends a body early, and any byte
-//! in an extension, which hides line ends from the next reader. The one here knows the 14 bytes that can go wrong.
+//! in an extension, which hides line ends from the next reader.
 
 use super::error::{Fault, ProtocolErrorKind};
 use super::fields::Section;

@@ -36,7 +36,7 @@ impl fmt::Display for EncodeError {
 impl std::error::Error for EncodeError {}
 
 /// Appends the head of an HTTP/1.1 request to `out`: request line, `Host`, then `fields` as they are, without a second
-/// `Host` (RFC 9112 §3.2 wants exactly one, and first is best).
+/// `Host`: RFC 9112 §3.2 wants exactly one, RFC 9110 §7.2 wants it first.
 ///
 /// `target` is path and query, without the fragment, which stays with the client; what the grammar does not allow in
 /// it is percent-encoded ([`encode_target`]). A lone `*` stays as it is for `OPTIONS`.

@@ -23,7 +23,7 @@ pub struct ProtocolError {
     /// The class of the fault.
     pub kind: ProtocolErrorKind,
     /// Where it was found, counted in bytes from the first one that the decoder was given. For a byte that cannot stand
-    /// where it stands this is its own offset; for a head that is wrong as a whole, the offset just behind that head.
+    /// where it stands this is its own offset; for a line or a head that is wrong as a whole, the offset just behind it.
     pub position: u64,
     /// What a server answers.
     status: Option<StatusCode>,

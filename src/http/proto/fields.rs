@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Fault, ProtocolErrorKind};
-use super::grammar::{is_text, is_token, leading};
+use super::grammar::{is_text, is_token, leading, list_members};
 use super::limits::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_TRAILER_BYTES};
 
 /// Whose fields these are: the three kinds of section differ in what is forgiven and in how a fault is called.
@@ -174,6 +174,12 @@ pub(super) fn cut(section: Bytes, folded: bool) -> Result<HeaderMap, ProtocolErr
         fields.append(name, value);
     }
     Ok(fields)
+}
+
+/// The members of a list field, over all of its lines (RFC 9110 §5.3): `get` would give the first line only.
+pub(super) fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = fields.get_all(name).into_iter();
+    lines.flat_map(|line| list_members(line.as_bytes()))
 }
 
 /// Replaces each line fold, and the white space around it, by one space (RFC 9112 §5.2). This comes before anything

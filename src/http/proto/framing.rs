@@ -7,7 +7,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use super::error::{Fault, ProtocolErrorKind};
-use super::grammar::{decimal, is_token, leading, list_members};
+use super::fields::members;
+use super::grammar::{decimal, is_token, leading};
 
 /// How the end of a body is known (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,17 +80,14 @@ pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFr
 
 /// Whether the connection stays open behind this message (RFC 9112 §9.3). `close` on any line beats everything else.
 fn is_persistent(version: Version, fields: &HeaderMap) -> bool {
-    let has_option = |option: &[u8]| {
-        let mut options = fields.get_all(CONNECTION).iter().flat_map(|line| list_members(line.as_bytes()));
-        options.any(|member| member.eq_ignore_ascii_case(option))
-    };
+    let has_option = |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
     !has_option(b"close") && (version == Version::HTTP_11 || has_option(b"keep-alive"))
 }
 
 /// The length on which all members of all `Content-Length` lines agree, if there are any.
 fn agreed_content_length(fields: &HeaderMap) -> Result<Option<u64>, ProtocolErrorKind> {
     let mut agreed = None;
-    for member in fields.get_all(CONTENT_LENGTH).iter().flat_map(|line| list_members(line.as_bytes())) {
+    for member in members(fields, CONTENT_LENGTH) {
         let length = decimal(member).ok_or(ProtocolErrorKind::BadContentLength)?;
         if agreed.is_some_and(|agreed| agreed != length) {
             return Err(ProtocolErrorKind::BadContentLength);
@@ -123,7 +121,7 @@ enum TransferCoding {
 
 fn transfer_coding(fields: &HeaderMap) -> TransferCoding {
     let (mut chunked, mut unknown) = (false, false);
-    for member in fields.get_all(TRANSFER_ENCODING).iter().flat_map(|line| list_members(line.as_bytes())) {
+    for member in members(fields, TRANSFER_ENCODING) {
         let name = &member[..leading(member, is_token)];
         let parameters = &member[name.len()..];
         let is_chunked = name.eq_ignore_ascii_case(b"chunked");

@@ -122,3 +122,39 @@ impl RawHead {
         cut(self.bytes.slice(self.fields_start..), self.folded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTION: &[u8] = b"A: 1\r\n\r\n";
+
+    #[test]
+    fn a_head_in_one_piece_is_never_kept() {
+        let mut head = HeadReader::new(NoStartLine, Section::Request, 0);
+        assert_eq!(head.read(SECTION), Ok(Some(SECTION.len())));
+        assert_eq!(head.partial.capacity(), 0);
+        assert_eq!(head.finish(SECTION).cut_fields().unwrap()["a"], "1");
+    }
+
+    #[test]
+    fn what_was_kept_of_a_head_goes_with_it() {
+        let mut head = HeadReader::new(NoStartLine, Section::Request, 0);
+        assert_eq!(head.read(&SECTION[..3]), Ok(None));
+        assert_eq!(head.partial, &SECTION[..3]);
+        assert_eq!(head.read(&SECTION[3..]), Ok(Some(SECTION.len() - 3)));
+        assert_eq!(head.finish(&SECTION[3..]).cut_fields().unwrap()["a"], "1");
+        assert_eq!(head.partial.capacity(), 0);
+    }
+
+    #[test]
+    fn earlier_heads_count_against_the_limit() {
+        let spent = Section::Response.max_bytes() - SECTION.len();
+        let mut head = HeadReader::new(NoStartLine, Section::Response, spent);
+        assert_eq!(head.read(SECTION), Ok(Some(SECTION.len())));
+        assert_eq!(head.spent(), Section::Response.max_bytes());
+
+        let mut head = HeadReader::new(NoStartLine, Section::Response, spent + 1);
+        assert_eq!(head.read(SECTION), Err(Fault::new(ProtocolErrorKind::HeadTooLarge, SECTION.len() - 1)));
+    }
+}

@@ -7,15 +7,15 @@
 //!             │ End, keep_alive                         │ End, not keep_alive
 //!             └─────────────────────────────────────────┴──────────▶ Closing (drains)
 //!
-//!  any state ── error ──▶ Failed
+//!  after an error: the same error for ever
 //! ```
 //!
 //! | the peer closes in | answer of [`on_eof`](RequestDecoder::on_eof) |
 //! | --- | --- |
 //! | `BetweenRequests` | `IdleClose`: the usual end of a connection |
 //! | `Head` | `TruncatedHead` |
-//! | `Body` | `TruncatedBody`: the request must not be acted on |
-//! | `Closing` | `Closed` |
+//! | `Body` | `TruncatedBody`: the request must not be acted on; `End` if nothing of it is missing |
+//! | `Closing` | `IdleClose` |
 
 use http::header::{EXPECT, HOST};
 use http::uri::Scheme;
@@ -23,9 +23,9 @@ use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use super::body::BodyDecoder;
 use super::error::{Fault, ProtocolError, ProtocolErrorKind};
-use super::fields::Section;
+use super::fields::{Section, members};
 use super::framing::{self, BodyFraming};
-use super::grammar::{is_host_and_port, list_members};
+use super::grammar::is_host_and_port;
 use super::head::HeadReader;
 use super::limits::MAX_HEAD_BYTES;
 use super::request_line::RequestLine;
@@ -91,35 +91,62 @@ pub struct RequestDecoder {
     state: State,
     /// Bytes consumed in all calls.
     position: u64,
+    /// The error that ended the connection, if one did.
+    failure: Option<ProtocolError>,
 }
 
 /// What is being waited for.
 #[derive(Debug)]
 enum State {
-    /// The first byte of a request. Empty lines in front of it are skipped (RFC 9112 §2.2) and charged to its head.
-    BetweenRequests { skipped: usize, line_feed_is_due: bool },
+    /// The first byte of a request.
+    BetweenRequests(EmptyLines),
     /// The end of a head.
     Head(HeadReader<RequestLine>),
     /// The end of the body.
     Body { body: BodyDecoder, keep_alive: bool },
     /// Nothing but the end of the connection.
     Closing,
-    /// Nothing, after this error.
-    Failed(ProtocolError),
 }
 
-/// Where a connection starts, and where each request that keeps it alive leads back to.
-const BETWEEN_REQUESTS: State = State::BetweenRequests { skipped: 0, line_feed_is_due: false };
+/// The empty lines in front of a request, which are skipped (RFC 9112 §2.2) and charged to its head.
+#[derive(Debug, Default)]
+struct EmptyLines {
+    /// How many bytes they have.
+    length: usize,
+    /// Whether a CR has come, and its LF has not.
+    line_feed_is_due: bool,
+}
+
+impl EmptyLines {
+    /// Looks for the first byte of a request: `Some` of its place, or `None` if `input` is all empty lines.
+    fn skip(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        for (at, &byte) in input.iter().enumerate() {
+            let fault = match (byte, self.line_feed_is_due) {
+                (b'\r' | b'\n', _) if self.length == MAX_HEAD_BYTES => ProtocolErrorKind::HeadTooLarge,
+                (b'\r', false) | (b'\n', true) => {
+                    self.line_feed_is_due = !self.line_feed_is_due;
+                    self.length += 1;
+                    continue;
+                }
+                (b'\n', false) => ProtocolErrorKind::BareLf,
+                (_, true) => ProtocolErrorKind::BadRequestLine,
+                (_, false) => return Ok(Some(at)),
+            };
+            return Err(Fault::new(fault, at));
+        }
+        Ok(None)
+    }
+}
 
 impl RequestDecoder {
     /// A decoder for a connection on which nothing has been said.
     pub fn new() -> RequestDecoder {
-        RequestDecoder { state: BETWEEN_REQUESTS, position: 0 }
+        RequestDecoder { state: State::BetweenRequests(EmptyLines::default()), position: 0, failure: None }
     }
 
     /// Whether no request is under way, so that the connection may be closed without taking an answer from anybody.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::BetweenRequests { .. } | State::Closing)
+        matches!(self.state, State::BetweenRequests(_) | State::Closing)
     }
 
     /// How many bytes have been consumed.
@@ -134,8 +161,8 @@ impl RequestDecoder {
     /// [`ProtocolError`] as soon as the bytes can no longer become a request; the same one at every later call. Answer it
     /// with its [status](ProtocolError::status), and close.
     pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
-        if let State::Failed(error) = &self.state {
-            return Err(*error);
+        if let Some(failure) = self.failure {
+            return Err(failure);
         }
         let step = self.advance(input).map_err(|fault| self.fail(fault))?;
         self.position += step.consumed as u64;
@@ -143,36 +170,16 @@ impl RequestDecoder {
     }
 
     fn advance<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, Fault> {
-        let mut at = 0;
-        while let State::BetweenRequests { skipped, line_feed_is_due } = &mut self.state {
-            let Some(&byte) = input.get(at) else {
-                return Ok(Step::new(at, RequestEvent::NeedMore));
-            };
-            match byte {
-                b'\r' | b'\n' if *skipped == MAX_HEAD_BYTES => {
-                    return Err(Fault::new(ProtocolErrorKind::HeadTooLarge, at));
-                }
-                b'\n' if *line_feed_is_due => *line_feed_is_due = false,
-                b'\n' => return Err(Fault::new(ProtocolErrorKind::BareLf, at)),
-                _ if *line_feed_is_due => {
-                    return Err(Fault::new(ProtocolErrorKind::BadRequestLine, at));
-                }
-                b'\r' => *line_feed_is_due = true,
-                _ => {
-                    self.state = State::Head(HeadReader::new(RequestLine::new(), Section::Request, *skipped));
-                    break;
-                }
-            }
-            *skipped += 1;
-            at += 1;
-        }
-        self.advance_in_request(&input[at..])
-            .map(|step| Step::new(at + step.consumed, step.event))
-            .map_err(|fault| fault.shifted_by(at))
-    }
-
-    fn advance_in_request<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, Fault> {
         match &mut self.state {
+            State::BetweenRequests(empty_lines) => {
+                let Some(start) = empty_lines.skip(input)? else {
+                    return Ok(Step::new(input.len(), RequestEvent::NeedMore));
+                };
+                let head = HeadReader::new(RequestLine::new(), Section::Request, empty_lines.length);
+                self.state = State::Head(head);
+                let step = self.advance(&input[start..]).map_err(|fault| fault.shifted_by(start))?;
+                Ok(Step::new(start + step.consumed, step.event))
+            }
             State::Head(head) => {
                 let Some(end) = head.read(input)? else {
                     return Ok(Step::new(input.len(), RequestEvent::NeedMore));
@@ -189,15 +196,16 @@ impl RequestDecoder {
                     BodyEvent::Trailers(fields) => RequestEvent::Trailers(fields),
                     BodyEvent::End => {
                         let keep_alive = *keep_alive;
-                        self.state = if keep_alive { BETWEEN_REQUESTS } else { State::Closing };
+                        self.state = match keep_alive {
+                            true => State::BetweenRequests(EmptyLines::default()),
+                            false => State::Closing,
+                        };
                         RequestEvent::End { keep_alive }
                     }
                 };
                 Ok(Step::new(step.consumed, event))
             }
-            State::BetweenRequests { .. } | State::Closing | State::Failed(_) => {
-                Ok(Step::new(input.len(), RequestEvent::NeedMore))
-            }
+            State::Closing => Ok(Step::new(input.len(), RequestEvent::NeedMore)),
         }
     }
 
@@ -209,22 +217,24 @@ impl RequestDecoder {
     /// [`IdleClose`](ProtocolErrorKind::IdleClose) where a connection may end, and another kind where a request is cut
     /// short. `Ok` is only for a request that is complete and whose [`End`](RequestEvent::End) was still to be fetched.
     pub fn on_eof(&mut self) -> Result<RequestEvent<'static>, ProtocolError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
         let end = match &self.state {
-            State::BetweenRequests { .. } | State::Closing => Err(ProtocolErrorKind::IdleClose),
+            State::BetweenRequests(_) | State::Closing => Err(ProtocolErrorKind::IdleClose),
             State::Head(_) => Err(ProtocolErrorKind::TruncatedHead),
             State::Body { body, .. } => body.on_eof(),
-            State::Failed(error) => return Err(*error),
         };
         end.map_err(|kind| self.fail(kind.into()))?;
         self.state = State::Closing;
         Ok(RequestEvent::End { keep_alive: false })
     }
 
-    /// Enters the state that nothing leaves.
+    /// Ends the connection for good: where the next request would begin is no longer known.
     fn fail(&mut self, fault: Fault) -> ProtocolError {
-        let error = fault.in_request(self.position);
-        self.state = State::Failed(error);
-        error
+        let failure = fault.in_request(self.position);
+        self.failure = Some(failure);
+        failure
     }
 }
 
@@ -286,11 +296,77 @@ fn has_proper_host(version: Version, fields: &HeaderMap) -> bool {
 /// Whether the client expects `100 Continue`. An HTTP/1.0 client cannot (RFC 9110 §10.1.1).
 fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, ProtocolErrorKind> {
     let mut expects = false;
-    for member in fields.get_all(EXPECT).iter().flat_map(|line| list_members(line.as_bytes())) {
+    for member in members(fields, EXPECT) {
         if !member.eq_ignore_ascii_case(b"100-continue") {
             return Err(ProtocolErrorKind::BadExpect);
         }
         expects = version == Version::HTTP_11;
     }
     Ok(expects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decodes a head that is wholly in `input`.
+    fn head_of(input: &str) -> RequestHead {
+        match RequestDecoder::new().decode(input.as_bytes()).unwrap().event {
+            RequestEvent::Head(head) => head,
+            event => panic!("{event:?}"),
+        }
+    }
+
+    #[test]
+    fn a_client_may_close_its_half_behind_a_complete_request() {
+        let mut decoder = RequestDecoder::new();
+        decoder.decode(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(matches!(decoder.on_eof(), Ok(RequestEvent::End { keep_alive: false })));
+        assert_eq!(decoder.on_eof().unwrap_err().kind, ProtocolErrorKind::IdleClose);
+    }
+
+    #[test]
+    fn a_connection_is_idle_between_two_requests_only() {
+        let mut decoder = RequestDecoder::new();
+        assert!(decoder.is_idle());
+        decoder.decode(b"\r\nG").unwrap();
+        assert!(!decoder.is_idle());
+        decoder.decode(b"ET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(!decoder.is_idle());
+        decoder.decode(b"").unwrap();
+        assert!(decoder.is_idle());
+    }
+
+    #[test]
+    fn only_a_client_with_a_body_to_send_waits_for_continue() {
+        let expecting = |version, length| {
+            let head = head_of(&format!(
+                "POST / HTTP/{version}\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: {length}\r\n\r\n"
+            ));
+            head.expect_continue
+        };
+        assert!(expecting("1.1", 5));
+        assert!(!expecting("1.1", 0));
+        assert!(!expecting("1.0", 5));
+    }
+
+    #[test]
+    fn the_authority_of_an_absolute_target_is_in_the_uri() {
+        let head = head_of("GET http://b.test:81/x?y HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        assert_eq!(head.request.uri().authority().unwrap().as_str(), "b.test:81");
+        assert_eq!(head.request.uri().path_and_query().unwrap().as_str(), "/x?y");
+    }
+
+    #[test]
+    fn empty_lines_in_front_of_a_request_are_charged_to_its_head() {
+        let mut decoder = RequestDecoder::new();
+        let endless = "\r\n".repeat(MAX_HEAD_BYTES);
+        let error = decoder.decode(endless.as_bytes()).unwrap_err();
+        assert_eq!((error.kind, error.position), (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64));
+
+        let mut decoder = RequestDecoder::new();
+        decoder.decode(&endless.as_bytes()[..MAX_HEAD_BYTES - 10]).unwrap();
+        let error = decoder.decode(b"GET / HTTP/1.1\r\n").unwrap_err();
+        assert_eq!((error.kind, error.position), (ProtocolErrorKind::HeadTooLarge, MAX_HEAD_BYTES as u64));
+    }
 }

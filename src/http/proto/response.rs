@@ -8,7 +8,7 @@
 //!               │ Head
 //!               ▼
 //!               Body ──▶ Body (Data, Trailers)
-//!               │ End                                   any state ── error ──▶ Failed
+//!               │ End                   after an error: the same error for ever
 //!               ▼
 //!               Done
 //! ```
@@ -105,6 +105,8 @@ pub struct ResponseDecoder {
     interim_responses: usize,
     /// Bytes consumed in all calls.
     position: u64,
+    /// The error that ended the exchange, if one did.
+    failure: Option<ProtocolError>,
 }
 
 /// What is being waited for.
@@ -116,15 +118,19 @@ enum State {
     Body { body: BodyDecoder, persistent: bool },
     /// Nothing.
     Done { reusable: bool },
-    /// Nothing, after this error.
-    Failed(ProtocolError),
 }
 
 impl ResponseDecoder {
     /// A decoder for the answer to a request with this method.
     pub fn new(method: &Method) -> ResponseDecoder {
         let head = HeadReader::new(StatusLine::new(false), Section::Response, 0);
-        ResponseDecoder { method: method.clone(), state: State::Head(head), interim_responses: 0, position: 0 }
+        ResponseDecoder {
+            method: method.clone(),
+            state: State::Head(head),
+            interim_responses: 0,
+            position: 0,
+            failure: None,
+        }
     }
 
     /// How many bytes have been consumed: 0 until the server has said anything.
@@ -138,8 +144,8 @@ impl ResponseDecoder {
     ///
     /// [`ProtocolError`] as soon as the bytes can no longer become a response; the same one at every later call.
     pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
-        if let State::Failed(error) = &self.state {
-            return Err(*error);
+        if let Some(failure) = self.failure {
+            return Err(failure);
         }
         let step = self.advance(input).map_err(|fault| self.fail(fault))?;
         self.position += step.consumed as u64;
@@ -184,7 +190,6 @@ impl ResponseDecoder {
                 *reusable &= input.is_empty();
                 Ok(Step::new(0, ResponseEvent::End { reusable: *reusable }))
             }
-            State::Failed(_) => Ok(Step::new(0, ResponseEvent::NeedMore)),
         }
     }
 
@@ -197,23 +202,25 @@ impl ResponseDecoder {
     ///
     /// [`ProtocolError`] if the response is not complete.
     pub fn on_eof(&mut self) -> Result<ResponseEvent<'static>, ProtocolError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
         let end = match &self.state {
             State::Head(_) if self.position == 0 => Err(ProtocolErrorKind::EmptyReply),
             State::Head(_) => Err(ProtocolErrorKind::TruncatedHead),
             State::Body { body, .. } => body.on_eof(),
             State::Done { .. } => Ok(()),
-            State::Failed(error) => return Err(*error),
         };
         end.map_err(|kind| self.fail(Fault::new(kind, 0)))?;
         self.state = State::Done { reusable: false };
         Ok(ResponseEvent::End { reusable: false })
     }
 
-    /// Enters the state that nothing leaves.
+    /// Ends the exchange for good: where the next message would begin is no longer known.
     fn fail(&mut self, fault: Fault) -> ProtocolError {
-        let error = fault.in_response(self.position);
-        self.state = State::Failed(error);
-        error
+        let failure = fault.in_response(self.position);
+        self.failure = Some(failure);
+        failure
     }
 }
 
@@ -234,4 +241,76 @@ fn final_head(
     *response.headers_mut() = fields;
     let reason = raw.bytes().slice(head.line().reason());
     Ok((ResponseHead { response, reason, framing }, persistent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_cannot_stand_where_it_stands_is_reported_at_once_and_by_its_place() {
+        use ProtocolErrorKind::*;
+        for (input, kind) in [
+            ("HTTQ", BadVersion),
+            ("HTTP/1.1 0", BadStatus),
+            ("HTTP/1.1 101", UnexpectedUpgrade),
+            ("HTTP/1.1 200 a\0", BadStatusLine),
+            ("HTTP/1.1 200 OK\r\nA ", BadHeaderName),
+            ("HTTP/1.1 200 OK\r\nA: b\x7f", BadHeaderValue),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\n", BadChunk),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n:", BadTrailer),
+        ] {
+            let mut decoder = ResponseDecoder::new(&Method::GET);
+            let error = input.bytes().find_map(|byte| decoder.decode(&[byte]).err());
+            let error = error.unwrap_or_else(|| panic!("{input:?} was taken"));
+            assert_eq!((error.kind, error.position), (kind, input.len() as u64 - 1), "{input:?}");
+            assert_eq!(error.status(), None, "a client answers nothing");
+        }
+    }
+
+    #[test]
+    fn the_reason_phrase_is_kept_as_it_came() {
+        for (line, reason) in [
+            (&b"HTTP/1.1 200 All \xe9 well \r\n"[..], &b"All \xe9 well "[..]),
+            (b"HTTP/1.1 200 lf\n", b"lf"),
+            (b"HTTP/1.1 200 \r\n", b""),
+            (b"HTTP/1.1 200\r\n", b""),
+        ] {
+            let mut decoder = ResponseDecoder::new(&Method::HEAD);
+            decoder.decode(line).unwrap();
+            let ResponseEvent::Head(head) = decoder.decode(b"\r\n").unwrap().event else { panic!("{line:?}") };
+            assert_eq!(head.reason, reason);
+        }
+    }
+
+    #[test]
+    fn a_body_that_only_the_close_can_end_says_so() {
+        let mut decoder = ResponseDecoder::new(&Method::GET);
+        let step = decoder.decode(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let ResponseEvent::Head(head) = step.event else { panic!("a whole head") };
+        assert_eq!(head.framing, BodyFraming::UntilClose);
+        assert!(!head.framing.length_known());
+        assert!(matches!(decoder.on_eof(), Ok(ResponseEvent::End { reusable: false })));
+    }
+
+    #[test]
+    fn bytes_behind_the_end_forbid_reuse_whenever_they_are_shown() {
+        let mut decoder = ResponseDecoder::new(&Method::GET);
+        let head = decoder.decode(b"HTTP/1.1 204 \r\n\r\n").unwrap();
+        assert!(matches!(head.event, ResponseEvent::Head(_)));
+        assert!(matches!(decoder.decode(b"").unwrap().event, ResponseEvent::End { reusable: true }));
+        let late = decoder.decode(b"x").unwrap();
+        assert_eq!(late.consumed, 0);
+        assert!(matches!(late.event, ResponseEvent::End { reusable: false }));
+        assert!(matches!(decoder.decode(b"").unwrap().event, ResponseEvent::End { reusable: false }));
+    }
+
+    #[test]
+    fn a_body_that_is_complete_is_not_cut_short_by_the_close_behind_it() {
+        let mut decoder = ResponseDecoder::new(&Method::GET);
+        decoder.decode(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        let step = decoder.decode(b"0\r\nA: 1\r\n\r\n").unwrap();
+        assert!(matches!(step.event, ResponseEvent::Trailers(_)));
+        assert!(matches!(decoder.on_eof(), Ok(ResponseEvent::End { reusable: false })));
+    }
 }

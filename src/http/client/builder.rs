@@ -1,0 +1,104 @@
+//! How a client is made.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::pool::Pool;
+use super::{Client, Shared};
+use crate::net::Resolver;
+
+/// Sets up a [`Client`].
+///
+/// ```
+/// use std::time::Duration;
+/// use glassloop::http::client::Client;
+/// use http::HeaderValue;
+///
+/// let client = Client::builder()
+///     .connect_timeout(Duration::from_secs(3))
+///     .head_timeout(Duration::from_secs(5))
+///     .idle_timeout(Duration::from_secs(5))
+///     .user_agent(HeaderValue::from_static("example/1.0"))
+///     .idle_connections_per_host(4)
+///     .build();
+/// ```
+#[derive(Debug)]
+pub struct Builder {
+    limits: Limits,
+    user_agent: HeaderValue,
+    idle_connections_per_host: usize,
+    resolver: Option<Resolver>,
+}
+
+/// The limits on time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connect: Duration,
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let limits =
+            Limits { connect: Duration::from_secs(10), head: Duration::from_secs(30), idle: Duration::from_secs(30) };
+        let user_agent = HeaderValue::from_static(concat!("glassloop/", env!("CARGO_PKG_VERSION")));
+        Builder { limits, user_agent, idle_connections_per_host: 64, resolver: None }
+    }
+}
+
+impl Builder {
+    /// How long it may take to find the server's addresses and to connect to one of them. 10 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Builder {
+        self.limits.connect = limit;
+        self
+    }
+
+    /// How long it may take to write the request and to read the head of the response. 30 s. Neither an interim response
+    /// nor a byte that trickles in extends it.
+    pub fn head_timeout(mut self, limit: Duration) -> Builder {
+        self.limits.head = limit;
+        self
+    }
+
+    /// How long a body that somebody waits for may be silent. 30 s. There is no limit on the whole.
+    pub fn idle_timeout(mut self, limit: Duration) -> Builder {
+        self.limits.idle = limit;
+        self
+    }
+
+    /// What `User-Agent` says where the request does not: `glassloop/VERSION`.
+    pub fn user_agent(mut self, name: HeaderValue) -> Builder {
+        self.user_agent = name;
+        self
+    }
+
+    /// How many idle connections to one server are kept. 64; with 0 none is ever used again.
+    pub fn idle_connections_per_host(mut self, limit: usize) -> Builder {
+        self.idle_connections_per_host = limit;
+        self
+    }
+
+    /// Who looks names up: a resolver that others use too shares what it knows.
+    pub fn resolver(mut self, resolver: Resolver) -> Builder {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> Client {
+        let Builder { limits, user_agent, idle_connections_per_host, resolver } = self;
+        let shared = Shared {
+            limits,
+            user_agent,
+            resolver: resolver.unwrap_or_default(),
+            pool: Pool::new(idle_connections_per_host),
+            buffers: Rc::default(),
+            opened: 0.into(),
+            reused: 0.into(),
+        };
+        Client { shared: Rc::new(shared) }
+    }
+}

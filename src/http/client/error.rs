@@ -1,0 +1,241 @@
+//! Why there is no response, or not all of it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::target::Target;
+use crate::http::proto::{ProtocolError, ProtocolErrorKind};
+use crate::net::{ConnectError, ResolveError};
+
+/// How far the exchange had come. Whether a request may be sent again depends on this, on the method, and on whether
+/// the connection [had been used before](ClientError::is_reused) (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// No byte of the request was written: the server cannot know of it.
+    NothingWritten,
+    /// Some or all of the request was written, and no byte came back: the server may have acted on it.
+    WrittenNoByteRead,
+    /// The response's head had begun.
+    InHead,
+    /// The response's head is complete, its body is not.
+    InBody,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientErrorKind {
+    /// The URL cannot be asked, and why.
+    InvalidUri(&'static str),
+    /// The URL's scheme is not `http`.
+    UnsupportedScheme,
+    /// `CONNECT` asks for a tunnel, not for a response.
+    UnsupportedMethod,
+    /// The request has a field that contradicts what is sent: it announces a body, or its `Host` is no host.
+    ForbiddenField(HeaderName),
+    /// The host has no address, or the name servers did not answer.
+    Resolve(ResolveError),
+    /// The name servers took as long as the whole connection may.
+    ResolveTimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// No address of the host took the connection.
+    Connect(ConnectError),
+    /// The request could not be written.
+    Write(io::Error),
+    /// The connection broke while the response was read: a reset, for example.
+    Read(io::Error),
+    /// What the server sent is not HTTP/1.1, or ends too early.
+    Protocol(ProtocolError),
+    /// The response's head was not complete in time.
+    HeadTimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// No byte of the body came for too long.
+    BodyIdle {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The body is larger than the caller wants.
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+/// Why an exchange failed: what went wrong, how far it had come, with whom.
+///
+/// A clone shares everything. The URL it names never contains userinfo.
+///
+/// ```
+/// use glassloop::{EventLoop, http::client::{Client, ClientErrorKind, Stage}};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let error = event_loop.block_on(Client::new().get("https://user:secret@a.test/x"))?.unwrap_err();
+/// assert!(matches!(error.kind(), ClientErrorKind::UnsupportedScheme));
+/// assert_eq!(error.stage(), Stage::NothingWritten);
+/// assert_eq!(error.to_string(), "requesting https://a.test/x: only http is spoken here");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ClientError {
+    failure: Arc<Failure>,
+}
+
+/// What a [`ClientError`] and its clones share.
+struct Failure {
+    kind: ClientErrorKind,
+    stage: Stage,
+    url: String,
+    /// The server's address, if there was a connection.
+    peer: Option<SocketAddr>,
+    is_reused: bool,
+}
+
+impl ClientError {
+    /// An exchange that did not get to a connection.
+    pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
+        let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, is_reused: false };
+        ClientError { failure: Arc::new(failure) }
+    }
+
+    /// An exchange that failed on a connection.
+    pub(super) fn on_connection(
+        kind: ClientErrorKind,
+        target: &Target,
+        stage: Stage,
+        peer: Option<SocketAddr>,
+        is_reused: bool,
+    ) -> ClientError {
+        ClientError { failure: Arc::new(Failure { kind, stage, url: target.url(), peer, is_reused }) }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ClientErrorKind {
+        &self.failure.kind
+    }
+
+    /// How far the exchange had come.
+    pub fn stage(&self) -> Stage {
+        self.failure.stage
+    }
+
+    /// What was asked for, without userinfo, in printable ASCII.
+    pub fn url(&self) -> &str {
+        &self.failure.url
+    }
+
+    /// The server's address, if there was a connection.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.failure.peer
+    }
+
+    /// Whether the connection had served an exchange before. A server may close an idle connection at the very moment
+    /// at which it is used again, so a failure of such a one says little.
+    pub fn is_reused(&self) -> bool {
+        self.failure.is_reused
+    }
+
+    /// Whether a limit on time was reached: for the connection, the head, or the silence in a body.
+    pub fn is_timeout(&self) -> bool {
+        match self.kind() {
+            ClientErrorKind::ResolveTimedOut { .. }
+            | ClientErrorKind::HeadTimedOut { .. }
+            | ClientErrorKind::BodyIdle { .. } => true,
+            ClientErrorKind::Connect(error) => match error {
+                ConnectError::TimedOut { .. } => true,
+                ConnectError::Refused { error, .. } => error.kind() == io::ErrorKind::TimedOut,
+                ConnectError::NoAddress => false,
+            },
+            ClientErrorKind::Read(error) | ClientErrorKind::Write(error) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}
+
+impl ClientErrorKind {
+    /// Whether the connection ended before it gave an answer, as one does that the server has closed meanwhile.
+    pub(super) fn is_disconnect(&self) -> bool {
+        match self {
+            ClientErrorKind::Write(_) | ClientErrorKind::Read(_) => true,
+            ClientErrorKind::Protocol(error) => error.kind == ProtocolErrorKind::EmptyReply,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { kind, stage, url, peer, .. } = &*self.failure;
+        match kind {
+            ClientErrorKind::InvalidUri(_)
+            | ClientErrorKind::UnsupportedScheme
+            | ClientErrorKind::UnsupportedMethod
+            | ClientErrorKind::ForbiddenField(_) => write!(f, "requesting {url}: ")?,
+            // These two say themselves what was being done to what.
+            ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {}
+            ClientErrorKind::ResolveTimedOut { .. } => write!(f, "looking up the host of {url}: ")?,
+            ClientErrorKind::Write(_) => write!(f, "writing the request to {}: ", Peer(*peer))?,
+            _ if *stage == Stage::InBody => write!(f, "reading the response body from {}: ", Peer(*peer))?,
+            _ => write!(f, "reading the response head from {}: ", Peer(*peer))?,
+        }
+        match kind {
+            ClientErrorKind::InvalidUri(why) => f.write_str(why),
+            ClientErrorKind::UnsupportedScheme => f.write_str("only http is spoken here"),
+            ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT asks for a tunnel"),
+            ClientErrorKind::ForbiddenField(name) => write!(f, "the field `{name}` does not fit the request"),
+            ClientErrorKind::Resolve(error) => error.fmt(f),
+            ClientErrorKind::Connect(error) => error.fmt(f),
+            ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => error.fmt(f),
+            ClientErrorKind::Protocol(error) => error.fmt(f),
+            ClientErrorKind::ResolveTimedOut { limit } => write!(f, "no answer for {limit:?}"),
+            ClientErrorKind::HeadTimedOut { limit } => write!(f, "it was not complete after {limit:?}"),
+            ClientErrorKind::BodyIdle { limit } => write!(f, "nothing came for {limit:?}"),
+            ClientErrorKind::TooLarge { limit } => write!(f, "it is larger than {limit} bytes"),
+        }
+    }
+}
+
+/// An address, or a word for it.
+struct Peer(Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("the server"),
+        }
+    }
+}
+
+impl fmt::Debug for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { kind, stage, url, peer, is_reused } = &*self.failure;
+        f.debug_struct("ClientError")
+            .field("kind", kind)
+            .field("stage", stage)
+            .field("url", url)
+            .field("peer", peer)
+            .field("is_reused", is_reused)
+            .finish()
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            ClientErrorKind::Resolve(error) => Some(error),
+            ClientErrorKind::Connect(error) => Some(error),
+            ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => Some(error),
+            ClientErrorKind::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One exchange, from the request to the head of the response.
+//!
+//! ```text
+//!   Checkout ──▶ Resolve ──▶ Connect ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
+//!      │            ▲                     ▲   │            │
+//!      └── reuse ───┼─────────────────────┘   │            │
+//!                   └── the reused connection was dead ────┘
+//! ```
+//!
+//! A response may come while the request is still being written: a server that refuses it need not read it to its end.
+//! So `WriteHead` reads, too.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::{Method, Request, Response};
+
+use super::Shared;
+use super::body::Body;
+use super::connection::{Connection, InFlight};
+use super::error::{ClientError, ClientErrorKind};
+use super::head::Head;
+use super::target::{Target, shown};
+use crate::event_loop::now;
+use crate::http::deadline::Deadline;
+use crate::net::{Connect, Lookup};
+use crate::observe::{FutureId, State, Stateful};
+
+/// The future of [`Client::request`](super::Client::request): a response whose body has not been read.
+///
+/// Dropping it closes the connection that it has.
+#[must_use = "nothing is sent before it is polled"]
+pub struct Exchange {
+    state: Stateful<ExchangeState>,
+    /// What to send and where to; the error if that is impossible.
+    order: Result<Order, ClientError>,
+    /// What goes on over the connection, in `WriteHead` and `ReadHead`.
+    flight: Option<Box<InFlight>>,
+    /// The timer while there is no connection.
+    deadline: Deadline,
+}
+
+/// What an exchange waits for.
+enum ExchangeState {
+    /// Nothing: a kept connection is there, or it is not.
+    Checkout,
+    /// The server's addresses, until this time at most.
+    Resolve(Lookup, Instant),
+    /// One of the addresses to answer.
+    Connect(Connect),
+    /// Room for the request.
+    WriteHead,
+    /// The head of the response.
+    ReadHead,
+    /// Nothing any more.
+    Done,
+}
+
+impl State for ExchangeState {
+    const OF: &'static str = "Exchange";
+
+    fn name(&self) -> &'static str {
+        match self {
+            ExchangeState::Checkout => "Checkout",
+            ExchangeState::Resolve(..) => "Resolve",
+            ExchangeState::Connect(_) => "Connect",
+            ExchangeState::WriteHead => "WriteHead",
+            ExchangeState::ReadHead => "ReadHead",
+            ExchangeState::Done => "Done",
+        }
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(client: Rc<Shared>, request: Request<()>) -> Exchange {
+        let (parts, ()) = request.into_parts();
+        let url = parts.uri.clone();
+        let order = Target::new(&parts.method, parts.uri).and_then(|target| {
+            let head = Head::new(&target, parts.headers, &client.user_agent)?;
+            Ok(Order { client, target: Rc::new(target), head })
+        });
+        Exchange::in_first_state(order.map_err(|kind| ClientError::refused(kind, shown(&url))))
+    }
+
+    /// One that can only fail.
+    pub(super) fn refused(error: ClientError) -> Exchange {
+        Exchange::in_first_state(Err(error))
+    }
+
+    fn in_first_state(order: Result<Order, ClientError>) -> Exchange {
+        Exchange { state: Stateful::new(ExchangeState::Checkout), order, flight: None, deadline: Deadline::default() }
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Body>, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Exchange { state, order, flight, deadline } = &mut *self;
+        let order = match order {
+            Ok(order) => order,
+            Err(error) => return Poll::Ready(Err(error.clone())),
+        };
+        let _parent = state.enter();
+        loop {
+            // Each state either goes to another one, or says how far its wait for the head has come.
+            let head = match state.get_mut() {
+                ExchangeState::Checkout => {
+                    match order.client.pool.take(&order.target.origin, now()) {
+                        Some(connection) => {
+                            order.client.count_reused();
+                            *flight = Some(order.begin(connection, true, state.id()));
+                            state.go(ExchangeState::WriteHead);
+                        }
+                        None => state.go(order.look_up()),
+                    }
+                    continue;
+                }
+                ExchangeState::Resolve(lookup, due) => {
+                    let error = match Pin::new(lookup).poll(cx) {
+                        Poll::Ready(Ok(addresses)) => {
+                            let left = due.saturating_duration_since(now());
+                            state.go(ExchangeState::Connect(Connect::new(addresses, left)));
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => ClientErrorKind::Resolve(error),
+                        Poll::Pending if deadline.poll_until(cx, *due).is_ready() => {
+                            ClientErrorKind::ResolveTimedOut { limit: order.client.limits.connect }
+                        }
+                        Poll::Pending => {
+                            state.note_waiting();
+                            return Poll::Pending;
+                        }
+                    };
+                    state.go(ExchangeState::Done);
+                    return Poll::Ready(Err(order.unconnected(error)));
+                }
+                ExchangeState::Connect(connect) => match Pin::new(connect).poll(cx) {
+                    Poll::Ready(Ok(stream)) => {
+                        order.client.count_opened();
+                        let connection = Connection::new(stream, order.target.origin.clone());
+                        *flight = Some(order.begin(connection, false, state.id()));
+                        state.go(ExchangeState::WriteHead);
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => {
+                        state.go(ExchangeState::Done);
+                        return Poll::Ready(Err(order.unconnected(ClientErrorKind::Connect(error))));
+                    }
+                    Poll::Pending => {
+                        state.note_waiting();
+                        return Poll::Pending;
+                    }
+                },
+                ExchangeState::WriteHead => {
+                    let flight = in_flight(flight);
+                    if flight.poll_write(cx, &order.head.bytes).is_ready() {
+                        state.go(ExchangeState::ReadHead);
+                        continue;
+                    }
+                    flight.poll_head(cx)
+                }
+                ExchangeState::ReadHead => in_flight(flight).poll_head(cx),
+                ExchangeState::Done => panic!("`Exchange` polled after it was ready"),
+            };
+            let Poll::Ready(head) = head else {
+                state.note_waiting();
+                return Poll::Pending;
+            };
+            let flight = flight.take().expect("a head came, so there was a connection");
+            match head {
+                Ok((head, buffer)) => {
+                    state.go(ExchangeState::Done);
+                    let body = Body::new(flight, head.framing, buffer);
+                    return Poll::Ready(Ok(head.response.map(|()| body)));
+                }
+                // The server closed it while it was idle, and the news was late. One more try, on a new one; that one
+                // is not reused, so it is the last (RFC 9112 §9.3.1).
+                Err(kind) if flight.is_stale(&kind) && order.may_be_repeated() => {
+                    drop(flight);
+                    state.go(order.look_up());
+                }
+                Err(kind) => {
+                    state.go(ExchangeState::Done);
+                    return Poll::Ready(Err(flight.fail(kind)));
+                }
+            }
+        }
+    }
+}
+
+fn in_flight(flight: &mut Option<Box<InFlight>>) -> &mut InFlight {
+    flight.as_mut().expect("a head is written to a connection and read from it")
+}
+
+/// A request in the form in which it is sent, and sent again.
+struct Order {
+    client: Rc<Shared>,
+    target: Rc<Target>,
+    head: Head,
+}
+
+impl Order {
+    /// Starts to find a server to connect to.
+    fn look_up(&self) -> ExchangeState {
+        let origin = &self.target.origin;
+        let lookup = self.client.resolver.resolve(origin.host(), origin.port());
+        ExchangeState::Resolve(lookup, now() + self.client.limits.connect)
+    }
+
+    /// Starts the exchange on a connection.
+    fn begin(&self, connection: Connection, is_reused: bool, exchange: FutureId) -> Box<InFlight> {
+        let (client, target) = (self.client.clone(), self.target.clone());
+        Box::new(InFlight::new(client, target, connection, is_reused, self.head.is_persistent, exchange))
+    }
+
+    /// Whether the client may send it a second time without being asked: it changes nothing on the server.
+    fn may_be_repeated(&self) -> bool {
+        matches!(self.target.method, Method::GET | Method::HEAD)
+    }
+
+    fn unconnected(&self, kind: ClientErrorKind) -> ClientError {
+        ClientError::refused(kind, self.target.url())
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.order.as_ref().map(|order| order.target.url());
+        f.debug_struct("Exchange").field("url", &url).field("state", &self.state.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! What is sent: the head of a request.
+
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use http::{HeaderName, Method};
+
+use super::error::ClientErrorKind;
+use super::target::Target;
+use crate::http::proto::encode_request_head;
+
+/// Usual length of a head: one allocation.
+const USUAL_BYTES: usize = 256;
+
+/// A request's head as it goes over the wire.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    /// Whether the request leaves the connection open.
+    pub(super) is_persistent: bool,
+}
+
+impl Head {
+    /// The caller's fields, and the client's own where the caller has said nothing: `User-Agent`, `Accept: */*`, and
+    /// `Accept-Encoding: identity`, since content is delivered as it comes. Never a `Referer`.
+    pub(super) fn new(
+        target: &Target,
+        mut fields: HeaderMap,
+        user_agent: &HeaderValue,
+    ) -> Result<Head, ClientErrorKind> {
+        // There is no body, so a field that announces one would make the server wait for it, or take the next request
+        // for it.
+        if let Some(name) = [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().find(|name| fields.contains_key(name)) {
+            return Err(ClientErrorKind::ForbiddenField(name));
+        }
+        fill_in(&mut fields, USER_AGENT, user_agent.clone());
+        fill_in(&mut fields, ACCEPT, HeaderValue::from_static("*/*"));
+        fill_in(&mut fields, ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if matches!(target.method, Method::POST | Method::PUT | Method::PATCH) {
+            // RFC 9110 §8.6: these usually have a body, so say that there is none.
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let host = match fields.get(HOST) {
+            Some(host) => host.to_str().map_err(|_| ClientErrorKind::ForbiddenField(HOST))?,
+            None => target.origin.authority(),
+        };
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        let encoded = encode_request_head(&mut bytes, &target.method, target.path_and_query(), host, &fields);
+        match encoded {
+            Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
+            Err(_) if fields.contains_key(HOST) => Err(ClientErrorKind::ForbiddenField(HOST)),
+            Err(_) => Err(ClientErrorKind::InvalidUri("its host is not a name or an address")),
+        }
+    }
+}
+
+/// Sets a field that the caller has not set.
+fn fill_in(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    fields.entry(name).or_insert(value);
+}
+
+/// Whether the request asks for the connection to be closed (RFC 9112 §9.6).
+fn says_close(fields: &HeaderMap) -> bool {
+    let options = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{EXPECT, REFERER};
+
+    fn head(method: Method, url: &'static str, fields: &[(HeaderName, &'static str)]) -> Result<Head, ClientErrorKind> {
+        let target = Target::new(&method, http::Uri::from_static(url)).unwrap();
+        let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        Head::new(&target, fields, &HeaderValue::from_static("agent/1"))
+    }
+
+    fn text(head: Result<Head, ClientErrorKind>) -> String {
+        String::from_utf8(head.unwrap().bytes).unwrap()
+    }
+
+    #[test]
+    fn a_plain_request_says_this_and_nothing_else() {
+        assert_eq!(
+            text(head(Method::GET, "http://me:secret@A.test:8080/a%20b?c#d", &[])),
+            "GET /a%20b?c HTTP/1.1\r\nhost: a.test:8080\r\nuser-agent: agent/1\r\naccept: */*\r\n\
+             accept-encoding: identity\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_callers_fields_take_the_place_of_the_usual_ones() {
+        let fields = [(USER_AGENT, "me"), (ACCEPT, "image/png"), (HOST, "b.test")];
+        assert_eq!(
+            text(head(Method::GET, "http://a.test", &fields)),
+            "GET / HTTP/1.1\r\nhost: b.test\r\nuser-agent: me\r\naccept: image/png\r\naccept-encoding: identity\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_method_that_usually_has_a_body_says_that_there_is_none() {
+        assert!(text(head(Method::POST, "http://a.test/", &[])).contains("\r\ncontent-length: 0\r\n"));
+        assert!(!text(head(Method::DELETE, "http://a.test/", &[])).contains("content-length"));
+    }
+
+    #[test]
+    fn a_field_that_announces_a_body_is_refused() {
+        for (name, value) in [(CONTENT_LENGTH, "5"), (TRANSFER_ENCODING, "chunked")] {
+            let refused = head(Method::GET, "http://a.test/", &[(name.clone(), value)]);
+            assert!(matches!(refused, Err(ClientErrorKind::ForbiddenField(named)) if named == name));
+        }
+        assert!(head(Method::GET, "http://a.test/", &[(EXPECT, "x"), (REFERER, "x")]).is_ok());
+    }
+
+    #[test]
+    fn close_in_the_request_gives_the_connection_up() {
+        assert!(head(Method::GET, "http://a.test/", &[]).unwrap().is_persistent);
+        assert!(!head(Method::GET, "http://a.test/", &[(CONNECTION, "te, Close")]).unwrap().is_persistent);
+    }
+}

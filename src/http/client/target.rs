@@ -1,0 +1,143 @@
+//! What a request is aimed at: the server and the resource, taken from its URL and checked.
+
+use http::uri::Scheme;
+use http::{Method, Uri};
+
+use super::error::ClientErrorKind;
+use crate::http::proto::encode_target;
+
+/// The port of `http` URLs that name none.
+const HTTP_PORT: u16 = 80;
+
+/// A server, as far as connections are concerned: two requests with equal origins may share one (RFC 9110 §4.3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    scheme: Scheme,
+    /// Host in lower case, and the port unless it is the scheme's own: what `Host` says.
+    authority: String,
+    /// How much of the authority is the host.
+    host_bytes: usize,
+    port: u16,
+}
+
+impl Origin {
+    /// The server of an absolute URL that can be asked here.
+    fn of(uri: &Uri) -> Result<Origin, ClientErrorKind> {
+        let scheme = uri.scheme().ok_or(ClientErrorKind::InvalidUri("it has no scheme"))?;
+        if *scheme != Scheme::HTTP {
+            return Err(ClientErrorKind::UnsupportedScheme);
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(ClientErrorKind::InvalidUri("it has no host"))?;
+        let mut authority = host.to_ascii_lowercase();
+        let host_bytes = authority.len();
+        let port = match written_port(uri) {
+            "" => HTTP_PORT,
+            digits => digits.parse().map_err(|_| ClientErrorKind::InvalidUri("its port is not from 0 to 65535"))?,
+        };
+        if port != HTTP_PORT {
+            authority.push(':');
+            authority.push_str(&port.to_string());
+        }
+        Ok(Origin { scheme: scheme.clone(), authority, host_bytes, port })
+    }
+
+    /// The value of `Host`.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The host, an IPv6 address in brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.authority[..self.host_bytes]
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// What stands behind the host and its colon. `Uri::port` does not tell an absent port from an absurd one.
+fn written_port(uri: &Uri) -> &str {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host_and_port = authority.rsplit('@').next().unwrap_or_default();
+    let behind_host = host_and_port.strip_prefix(uri.host().unwrap_or_default()).unwrap_or_default();
+    behind_host.strip_prefix(':').unwrap_or_default()
+}
+
+/// A request's target, kept as long as the exchange for those who report on it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) origin: Origin,
+    pub(super) method: Method,
+    uri: Uri,
+}
+
+impl Target {
+    /// The target of a request.
+    pub(super) fn new(method: &Method, uri: Uri) -> Result<Target, ClientErrorKind> {
+        // It asks for a tunnel, in a form of its own, and what follows is not HTTP (RFC 9110 §9.3.6).
+        if method == Method::CONNECT {
+            return Err(ClientErrorKind::UnsupportedMethod);
+        }
+        Ok(Target { origin: Origin::of(&uri)?, method: method.clone(), uri })
+    }
+
+    /// Path and query. The fragment never gets here: `Uri` drops it.
+    pub(super) fn path_and_query(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    }
+
+    /// The URL as it may be shown.
+    pub(super) fn url(&self) -> String {
+        shown(&self.uri)
+    }
+}
+
+/// A URL without its userinfo, which is often a password, and with nothing in it but printable ASCII.
+pub(super) fn shown(uri: &Uri) -> String {
+    let mut url = Vec::new();
+    if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
+        let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+        url.extend_from_slice(format!("{scheme}://{host_and_port}").as_bytes());
+    }
+    encode_target(&mut url, uri.path_and_query().map_or("/", |path| path.as_str()));
+    String::from_utf8_lossy(&url).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(url: &'static str) -> Result<Origin, ClientErrorKind> {
+        Origin::of(&Uri::from_static(url))
+    }
+
+    #[test]
+    fn equal_servers_are_equal_however_they_are_written() {
+        let plain = origin("http://a.test/x").unwrap();
+        for same in ["http://A.TEST", "http://a.test:80/y?z", "http://user:secret@a.test:/"] {
+            assert_eq!(origin(same).unwrap(), plain, "{same}");
+        }
+        assert_ne!(origin("http://a.test:8080/x").unwrap(), plain);
+        assert_ne!(origin("http://b.test/x").unwrap(), plain);
+    }
+
+    #[test]
+    fn the_authority_leaves_the_usual_port_and_the_userinfo_out() {
+        assert_eq!(origin("http://u:p@A.test:80/").unwrap().authority(), "a.test");
+        let literal = origin("http://[::1]:8080/").unwrap();
+        assert_eq!((literal.authority(), literal.host(), literal.port()), ("[::1]:8080", "[::1]", 8080));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_told_apart() {
+        assert!(matches!(origin("https://a.test/"), Err(ClientErrorKind::UnsupportedScheme)));
+        assert!(matches!(origin("/x"), Err(ClientErrorKind::InvalidUri("it has no scheme"))));
+        assert!(matches!(origin("http://a.test:70000/"), Err(ClientErrorKind::InvalidUri(_))));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        assert_eq!(shown(&Uri::from_static("http://user:secret@a.test:81/x?y")), "http://a.test:81/x?y");
+    }
+}

@@ -1,0 +1,79 @@
+//! What a user may get wrong: one line that says what, and what to do.
+
+use std::fs;
+
+use crate::run::{Run, flags, names_in};
+
+fn usage_error(arguments: &str, says: &str) -> Run {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let run = flags(place.path(), arguments);
+    run.assert_usage_error(says);
+    assert!(names_in(place.path()).is_empty());
+    run
+}
+
+#[test]
+fn a_bad_code_is_named() {
+    let run = usage_error("BR BRA", "`BRA` is not a country code: give two letters (BR) or one letter for a block (B)");
+    assert_eq!(run.said.lines().count(), 1);
+}
+
+#[test]
+fn a_bad_label_lists_the_good_ones() {
+    usage_error("-s NEAR", "LOCAL, DELAY, ERROR, REMOTE");
+}
+
+#[test]
+fn bad_numbers_are_refused_with_their_range() {
+    usage_error("-m 0", "1..=1000");
+    usage_error("-m 1001", "1..=1000");
+    usage_error("-l x", "invalid digit");
+    usage_error("-l 0", "1");
+    usage_error("--scale 0", "1..");
+}
+
+#[test]
+fn a_base_url_must_be_one() {
+    usage_error("--base-url http:///flags", "host");
+    usage_error("--base-url ftp://127.0.0.1/flags", "http://");
+    usage_error("--base-url https://127.0.0.1/flags", "https is not supported");
+    usage_error("--base-url flags", "http://127.0.0.1");
+    usage_error("--base-url http://127.0.0.1/flags?x=1", "/cc/cc.gif");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_said_and_nothing_is_asked_for() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let file = place.path().join("file");
+    fs::write(&file, "in the way").expect("a file");
+    for folder in [file.clone(), file.join("below")] {
+        let run = flags(&folder, "");
+        assert_eq!(run.code, Some(1), "{}", run.said);
+        assert_eq!(run.said.lines().count(), 1, "{}", run.said);
+        assert!(run.said.contains("--dest"), "{}", run.said);
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_costs_that_flag_only() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(place.path().join("br.gif")).expect("a folder");
+    let run = flags(place.path(), "BR US IN -v");
+    assert_eq!(run.code, Some(1), "{}", run.said);
+    assert_eq!(run.counts(), [2, 0, 1, 0], "{}", run.said);
+    assert!(run.said.contains("*** Error for BR: saving "), "{}", run.said);
+    assert_eq!(names_in(place.path()), ["br.gif", "in.gif", "us.gif"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error_for_every_flag() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    drop(taken);
+    let run = flags(place.path(), &format!("--base-url http://127.0.0.1:{port}/flags"));
+    assert_eq!(run.code, Some(1), "{}", run.said);
+    assert_eq!(run.counts(), [0, 0, 20, 0], "{}", run.said);
+    assert!(run.said.contains(&format!("connecting to 127.0.0.1:{port}")), "{}", run.said);
+    assert!(names_in(place.path()).is_empty());
+}

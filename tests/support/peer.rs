@@ -1,0 +1,87 @@
+//! A server on a thread of its own that does what a test says, byte for byte.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
+
+/// A server that follows a script.
+pub(crate) struct Peer {
+    address: SocketAddr,
+    thread: JoinHandle<()>,
+}
+
+impl Peer {
+    /// Starts the script with a listener.
+    pub(crate) fn start(script: impl FnOnce(&TcpListener) + Send + 'static) -> Peer {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        Peer { address, thread: std::thread::spawn(move || script(&listener)) }
+    }
+
+    /// A server of one connection, on which it gives these answers to as many requests, and then waits for the end.
+    pub(crate) fn answering(answers: &[&'static str]) -> Peer {
+        let answers = answers.to_vec();
+        Peer::start(move |listener| {
+            let mut connection = accept(listener);
+            for answer in answers {
+                assert_ne!(read_head(&mut connection), "", "the client closed before it had all answers");
+                send(&mut connection, answer);
+            }
+            assert!(is_closed(&mut connection), "the client sent more than it should");
+        })
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the end of the script; what it found wrong is the test's failure.
+    pub(crate) fn join(self) {
+        if let Err(panic) = self.thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// The next connection.
+pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().expect("a client comes");
+    stream.set_nodelay(true).expect("a TCP stream has the option");
+    stream
+}
+
+/// Reads to the end of a request's head; nothing if the client closes instead.
+pub(crate) fn read_head(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match connection.read(&mut byte) {
+            Ok(1..) => head.push(byte[0]),
+            Ok(0) | Err(_) => break,
+        }
+    }
+    String::from_utf8(head).expect("a request is text")
+}
+
+/// Sends it all.
+pub(crate) fn send(connection: &mut TcpStream, bytes: impl AsRef<[u8]>) {
+    connection.write_all(bytes.as_ref()).expect("the client listens");
+}
+
+/// Waits until the client says something or closes: whether it closed.
+pub(crate) fn is_closed(connection: &mut TcpStream) -> bool {
+    match connection.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+/// Closes with a reset instead of an end.
+pub(crate) fn reset(connection: TcpStream) {
+    let socket = socket2::SockRef::from(&connection);
+    socket.set_linger(Some(std::time::Duration::ZERO)).expect("a TCP stream has the option");
+}
