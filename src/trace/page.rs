@@ -15,7 +15,9 @@ use std::io::{self, BufRead, Write};
 use serde_json::json;
 
 use super::header::Header;
-use super::line::{Cause, Effect, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation, TaskOutcome, WaitReason};
+use super::line::{
+    Cause, Effect, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation, TaskOutcome, WaitReason,
+};
 use super::narration::Narrator;
 use super::reader::{ReadError, Reader};
 use crate::observe::ClockKind;
@@ -23,8 +25,8 @@ use crate::observe::ClockKind;
 /// How many events a page holds. The browser keeps all of them in memory, and more than this make it slow.
 pub const MOST_EVENTS: u64 = 300_000;
 
-/// Events in a block.
-const BLOCK: u64 = 4096;
+/// Events in a block. A block of sentences is read as a whole when one of them is looked at.
+const BLOCK: u64 = 1024;
 
 /// Where numbers were cut out of a sentence. No recording holds this character.
 const HOLE: char = '\u{1}';
@@ -133,7 +135,7 @@ fn write_recording<R: BufRead>(
     if !report.events.is_multiple_of(BLOCK) {
         rows.write_block(out)?;
     }
-    let header = header_json(recording.header(), report);
+    let header = header_json(recording.header(), report, rows.cells);
     write_json("id=\"recording-header\"", &header.to_string(), out)?;
     write_json("id=\"recording-strings\"", &json!(rows.strings.in_order).to_string(), out)
 }
@@ -143,7 +145,7 @@ fn write_json(attribute: &str, json: &str, out: &mut impl Write) -> io::Result<(
     writeln!(out, "<script type=\"application/json\" {attribute}>{}</script>", json.replace('<', "\\u003c"))
 }
 
-fn header_json(header: &Header, report: &PageReport) -> serde_json::Value {
+fn header_json(header: &Header, report: &PageReport, cells: usize) -> serde_json::Value {
     let kinds: Vec<Vec<&str>> =
         COLUMNS.iter().map(|(kind, columns)| [*kind].into_iter().chain(columns.split_whitespace()).collect()).collect();
     let notes: Vec<String> = report
@@ -161,13 +163,15 @@ fn header_json(header: &Header, report: &PageReport) -> serde_json::Value {
         },
         "kinds": kinds,
         "events": report.events,
+        "cells": cells,
         "left_out": report.left_out,
         "notes": notes,
         "block": BLOCK,
     })
 }
 
-/// The kinds of events and their columns, in the order of the cells that [`Rows::put_fact`] writes. `$` marks text.
+/// The kinds of events and their columns, in the order of the cells that [`Rows::put_fact`] writes. `$` marks text,
+/// `*` a list that takes all that is left of a row.
 const COLUMNS: &[(&str, &str)] = &[
     ("run_begin", "pool_threads seed"),
     ("run_end", "$reason"),
@@ -185,7 +189,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("spawn", "task parent $name $future $location"),
     ("drop", "task"),
     ("done", "task $outcome"),
-    ("poll_begin", "task number delay wakes"),
+    ("poll_begin", "task number delay *wakes"),
     ("poll_end", "task ready $waiting_for wakers"),
     ("state", "future $of parent task $from $to"),
     ("wake", "wake task $cause by $effect"),
@@ -230,6 +234,8 @@ struct Rows {
     sentences: String,
     /// Cells without a value that are written only if one with a value follows.
     absent: usize,
+    /// How many cells there are in all rows so far.
+    cells: usize,
     /// Time and turn of the row before.
     before: (u64, u64),
 }
@@ -386,6 +392,7 @@ impl Rows {
     // -- Cells ---------------------------------------------------------------------------------------------------
 
     fn number(&mut self, number: impl std::fmt::Display) -> &mut Rows {
+        self.cells += 1 + self.absent;
         for _ in 0..std::mem::take(&mut self.absent) {
             self.events.push_str(",null");
         }
@@ -416,7 +423,7 @@ impl Rows {
     }
 
     fn list(&mut self, numbers: &[u64]) -> &mut Rows {
-        self.number(json!(numbers))
+        numbers.iter().fold(self, |row, number| row.number(number))
     }
 
     fn counts(&mut self, counts: &LoopCounts) -> &mut Rows {

@@ -195,7 +195,9 @@ fn exchange(port: u16, method: &str, path: &str, body: &str) -> io::Result<(u16,
         line.clear();
         reader.read_line(&mut line)?;
         match line.trim_end().split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().unwrap_or(0),
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.trim().parse().unwrap_or(0)
+            }
             Some(_) => {}
             None => break,
         }

@@ -37,6 +37,8 @@ function drawDiagram(graph, path, time) {
   }));
   // Those that were taken are drawn last, over the others.
   ways.sort((a, b) => a.taken - b.taken);
+  // Room on the left is only for ways back.
+  const left = ways.some(({ from, to }) => to < from) ? DIAGRAM.left : 4;
   const middle = (row) => DIAGRAM.top + row * DIAGRAM.row;
   const height = DIAGRAM.top * 2 + (states.length - 1) * DIAGRAM.row;
   const drawing = draw("svg", {
@@ -48,15 +50,15 @@ function drawDiagram(graph, path, time) {
       draw("path", { d: "M0 0.5 8 4 0 7.5z", class: kind })))));
   for (const { from, to, taken } of ways) {
     const kind = taken > 0 ? "taken" : "way";
-    drawing.append(draw("path", { d: arc(middle, from, to), class: kind, "marker-end": `url(#head-${kind})` }));
+    drawing.append(draw("path", { d: arc(middle, left, from, to), class: kind, "marker-end": `url(#head-${kind})` }));
   }
   for (const state of states) {
     const y = middle(rowOf.get(state));
     const visits = path.visits.get(state) ?? 0;
     const isNow = state === path.now;
     const box = draw("g", { class: isNow ? "state now" : visits > 0 ? "state been" : "state" });
-    box.append(draw("rect", { x: DIAGRAM.left, y: y - DIAGRAM.height / 2, width: DIAGRAM.width, height: DIAGRAM.height, rx: 12 }));
-    const label = draw("text", { x: DIAGRAM.left + DIAGRAM.width / 2, y: y + 4, "text-anchor": "middle" });
+    box.append(draw("rect", { x: left, y: y - DIAGRAM.height / 2, width: DIAGRAM.width, height: DIAGRAM.height, rx: 12 }));
+    const label = draw("text", { x: left + DIAGRAM.width / 2, y: y + 4, "text-anchor": "middle" });
     label.textContent = state;
     box.append(label);
     const dwelt = (path.dwelt.get(state) ?? 0) + (isNow && !hasEnded && path.since !== null ? time - path.since : 0);
@@ -71,10 +73,11 @@ function drawDiagram(graph, path, time) {
   return drawing;
 }
 
-function arc(middle, from, to) {
+/** A way from one row to another, as a path. */
+function arc(middle, left, from, to) {
   const y1 = middle(from), y2 = middle(to);
-  if (to === from + 1) return `M${DIAGRAM.left + DIAGRAM.width / 2} ${y1 + DIAGRAM.height / 2}V${y2 - DIAGRAM.height / 2}`;
-  const right = DIAGRAM.left + DIAGRAM.width, left = DIAGRAM.left;
+  if (to === from + 1) return `M${left + DIAGRAM.width / 2} ${y1 + DIAGRAM.height / 2}V${y2 - DIAGRAM.height / 2}`;
+  const right = left + DIAGRAM.width;
   if (to === from) return `M${right} ${y1 - 6}c26 -8 26 20 1 12`;
   // Longer arcs reach out further, so that they do not lie on each other.
   const reach = Math.min(62, 14 + 9 * Math.abs(to - from));

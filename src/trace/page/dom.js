@@ -104,7 +104,7 @@ function causeWords({ cause, by }, nameOf) {
     case "source": case "timer": case "job": return `${cause} ${by}`;
     case "task": return nameOf(by);
     case "myself": return "itself";
-    case "spawn": return "its birth";
+    case "spawn": return "its spawning";
     default: return "the outside";
   }
 }

@@ -102,7 +102,14 @@ class LoopState {
     const task = this.tasks.get(id);
     if (task === undefined) return;
     const using = task.using.filter((use) => use[0] !== what || use[1] !== number);
-    if (using.length !== task.using.length) this.tasks.set(id, { ...task, using });
+    if (using.length === task.using.length) return;
+    this.tasks.set(id, { ...task, using });
+    if (what === "semaphore") this.waitsNoLonger(number);
+  }
+
+  waitsNoLonger(id) {
+    const semaphore = this.semaphores.get(id);
+    this.semaphores.set(id, { ...semaphore, waiting: semaphore.waiting - 1 });
   }
 
   /** A task is gone, and what lived in it. */
@@ -110,6 +117,7 @@ class LoopState {
     const task = this.tasks.get(id);
     if (task === undefined) return;
     for (const future of task.futures) this.futures.delete(future);
+    for (const [what, number] of task.using) if (what === "semaphore") this.waitsNoLonger(number);
     this.tasks.delete(id);
     this.takeFromReady(id);
     this.totals.ended += 1;
@@ -130,7 +138,9 @@ class LoopState {
 const CHANGES = {
   run_begin(state, event) {
     while (state.workers.length < event.pool_threads) state.workers.push(null);
-    state.changeTask(0, event, {});
+    // The root is ready from the start: no wake tells of it.
+    state.changeTask(0, event, { state: "queued", since: event.t });
+    if (!state.ready.includes(0)) state.ready.push(0);
   },
   run_end(state) {
     state.stage = "outside";
@@ -244,7 +254,7 @@ const CHANGES = {
     const { wake, cause, by, effect, seq, t } = event;
     const changes = { last_wake: { wake, cause, by, effect, seq, t } };
     if (effect === "queued") {
-      state.ready.push(event.task);
+      if (event.task !== 0 || !state.ready.includes(0)) state.ready.push(event.task);
       if (state.polling !== event.task) Object.assign(changes, { state: "queued", since: t });
     }
     state.changeTask(event.task, event, changes);
@@ -270,20 +280,18 @@ const CHANGES = {
 
   semaphore_wait(state, event) {
     const { semaphore: id, task, free } = event;
-    const before = state.semaphores.get(id);
-    state.semaphores.set(id, { id, free, waiting: [...(before?.waiting ?? []), task] });
+    const waiting = (state.semaphores.get(id)?.waiting ?? 0) + 1;
+    state.semaphores.set(id, { id, free, waiting });
     state.taskUses(task, event, "semaphore", id);
   },
   semaphore_take(state, event) {
     const { semaphore: id, task, free } = event;
-    let waiting = state.semaphores.get(id)?.waiting ?? [];
-    if (waiting.includes(task)) waiting = waiting.filter((other) => other !== task);
-    state.semaphores.set(id, { id, free, waiting });
     state.taskNoLongerUses(task, "semaphore", id);
+    state.semaphores.set(id, { id, free, waiting: state.semaphores.get(id)?.waiting ?? 0 });
   },
   semaphore_free(state, event) {
     const { semaphore: id, free } = event;
-    state.semaphores.set(id, { id, free, waiting: state.semaphores.get(id)?.waiting ?? [] });
+    state.semaphores.set(id, { id, free, waiting: state.semaphores.get(id)?.waiting ?? 0 });
   },
 
   // -- Jobs ----------------------------------------------------------------------------------------------------

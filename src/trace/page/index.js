@@ -151,10 +151,15 @@ const NOTES = {
     task.isQueued = false;
     index.lags.push(event.delay ?? 0);
     index.last.poll = event.seq;
-    const wakes = (event.wakes ?? []).map((wake) => index.seen.wake.get(wake)).filter((seq) => seq !== undefined);
-    for (const wake of wakes) index.ledTo[wake] = event.seq;
-    for (const wake of event.wakes ?? []) index.seen.wake.delete(wake);
-    return wakes[0] ?? -1;
+    let first = -1;
+    for (const wake of event.wakes) {
+      const woken = index.seen.wake.get(wake);
+      if (woken === undefined) continue;
+      index.seen.wake.delete(wake);
+      index.ledTo[woken] = event.seq;
+      if (first < 0) first = woken;
+    }
+    return first;
   },
   poll_end(index, event) {
     const poll = index.last.poll;
