@@ -1,9 +1,10 @@
 "use strict";
 // The loop's whole state, folded from its events.
 //
-// `LoopState` is the state; `apply` takes it one event further. There is no way to take an event back, so `StateHistory`
-// keeps a copy of the state every few thousand events and folds forwards from the nearest one before. Copies are
-// cheap because the records inside (a task, a source, a timer) are never changed, only replaced: a copy shares them.
+// `LoopState` is the state; `apply` takes it one event further. There is no way to take an event back, so copies are kept
+// to go back to (`history.js`). They are cheap because they share the records inside: a task, a source, a future.
+// Whoever changes a record asks for it with `own`, which takes a copy of it first if another state may share it. Lists
+// inside a record are only ever replaced.
 
 /** How many ended tasks are remembered. */
 const ENDED_TASKS_KEPT = 64;
@@ -14,6 +15,8 @@ class LoopState {
   constructor(graphs) {
     /** The state machines of the recording's futures, to know which states are last ones. */
     this.graphs = graphs;
+    /** Records that no other state shares. */
+    this.fresh = new Set();
     /** How many events have been folded in. */
     this.applied = 0;
     this.time = 0;
@@ -49,6 +52,9 @@ class LoopState {
     for (const name of ["tasks", "futures", "sources", "timers", "jobs", "semaphores"]) copy[name] = new Map(this[name]);
     for (const name of ["ready", "workers", "ended"]) copy[name] = this[name].slice();
     copy.totals = { ...this.totals };
+    // From here on they share every record.
+    this.fresh = new Set();
+    copy.fresh = new Set();
     return copy;
   }
 
@@ -72,44 +78,47 @@ class LoopState {
     };
   }
 
-  // -- Replacing records ---------------------------------------------------------------------------------------
+  // -- Changing records ----------------------------------------------------------------------------------------
 
-  /** A task's record; a fresh one if the recording never said that it began. */
+  /** A record that may be changed; undefined if there is none of this id. */
+  own(records, id) {
+    const record = records.get(id);
+    if (record === undefined || this.fresh.has(record)) return record;
+    return this.put(records, { ...record });
+  }
+
+  /** Puts in a new record. */
+  put(records, record) {
+    this.fresh.add(record);
+    records.set(record.id, record);
+    return record;
+  }
+
+  /** A task's record, to be changed; a new one if the recording never said that the task began. */
   task(id, event) {
-    return this.tasks.get(id) ?? {
+    return this.own(this.tasks, id) ?? this.put(this.tasks, {
       id, name: id === 0 ? "root" : `task ${id}`, future: null, location: null, parent: null,
       began: event.seq, state: "waiting", since: event.t, polls: 0, polling_time: 0, delay: null,
       waiting_for: null, place: null, wakers: null, last_wake: null, using: [], futures: [], exchange: null,
-    };
-  }
-
-  changeTask(id, event, changes) {
-    if (id === null) return;
-    this.tasks.set(id, { ...this.task(id, event), ...changes });
+    });
   }
 
   /** Notes that a task uses a source, timer, job or semaphore, so that it may come to wait for it. */
   taskUses(id, event, what, number) {
     if (id === null) return;
-    const { using } = this.task(id, event);
-    const last = using[using.length - 1];
+    const task = this.task(id, event);
+    const last = task.using.at(-1);
     if (last !== undefined && last[0] === what && last[1] === number) return;
-    const others = using.filter((use) => use[0] !== what || use[1] !== number);
-    this.changeTask(id, event, { using: [...others, [what, number]] });
+    task.using = [...task.using.filter((use) => use[0] !== what || use[1] !== number), [what, number]];
   }
 
   taskNoLongerUses(id, what, number) {
-    const task = this.tasks.get(id);
-    if (task === undefined) return;
-    const using = task.using.filter((use) => use[0] !== what || use[1] !== number);
-    if (using.length === task.using.length) return;
-    this.tasks.set(id, { ...task, using });
-    if (what === "semaphore") this.waitsNoLonger(number);
-  }
-
-  waitsNoLonger(id) {
-    const semaphore = this.semaphores.get(id);
-    this.semaphores.set(id, { ...semaphore, waiting: semaphore.waiting - 1 });
+    const using = this.tasks.get(id)?.using;
+    if (using === undefined) return;
+    const others = using.filter((use) => use[0] !== what || use[1] !== number);
+    if (others.length === using.length) return;
+    this.own(this.tasks, id).using = others;
+    if (what === "semaphore") this.own(this.semaphores, number).waiting -= 1;
   }
 
   /** A task is gone, and what lived in it. */
@@ -117,13 +126,20 @@ class LoopState {
     const task = this.tasks.get(id);
     if (task === undefined) return;
     for (const future of task.futures) this.futures.delete(future);
-    for (const [what, number] of task.using) if (what === "semaphore") this.waitsNoLonger(number);
+    for (const [what, number] of task.using) if (what === "semaphore") this.own(this.semaphores, number).waiting -= 1;
     this.tasks.delete(id);
     this.takeFromReady(id);
     this.totals.ended += 1;
     const { name, polls, began } = task;
     this.ended.push({ id, name, outcome, polls, began, seq: event.seq });
     if (this.ended.length > ENDED_TASKS_KEPT) this.ended.shift();
+  }
+
+  /** A semaphore's record, to be changed. */
+  semaphore({ semaphore: id, free }) {
+    const semaphore = this.own(this.semaphores, id) ?? this.put(this.semaphores, { id, free, waiting: 0 });
+    semaphore.free = free;
+    return semaphore;
   }
 
   takeFromReady(id) {
@@ -139,7 +155,7 @@ const CHANGES = {
   run_begin(state, event) {
     while (state.workers.length < event.pool_threads) state.workers.push(null);
     // The root is ready from the start: no wake tells of it.
-    state.changeTask(0, event, { state: "queued", since: event.t });
+    Object.assign(state.task(0, event), { state: "queued", since: event.t });
     if (!state.ready.includes(0)) state.ready.push(0);
   },
   run_end(state) {
@@ -165,7 +181,7 @@ const CHANGES = {
 
   source_add(state, event) {
     const { source: id, task, what, descriptor, peer } = event;
-    state.sources.set(id, { id, what, descriptor, peer, task, readiness: null, last_io: null, touched: event.seq });
+    state.put(state.sources, { id, what, descriptor, peer, task, readiness: null, last_io: null, touched: event.seq });
     state.taskUses(task, event, "source", id);
   },
   source_del(state, event) {
@@ -175,10 +191,12 @@ const CHANGES = {
     state.taskNoLongerUses(source.task, "source", event.source);
   },
   readiness(state, event) {
-    const source = state.sources.get(event.source);
-    if (source === undefined || event.stale) return;
+    if (event.stale) return;
+    const source = state.own(state.sources, event.source);
+    if (source === undefined) return;
     const flags = ["readable", "writable", "read_closed", "write_closed", "error"].filter((flag) => event[flag]);
-    state.sources.set(event.source, { ...source, readiness: { flags, t: event.t, seq: event.seq }, touched: event.seq });
+    source.readiness = { flags, t: event.t, seq: event.seq };
+    source.touched = event.seq;
   },
   io(state, event) {
     const { totals } = state;
@@ -186,13 +204,14 @@ const CHANGES = {
     if (event.would_block) totals.would_block += 1;
     if (event.operation === "read") totals.bytes_read += event.bytes ?? 0;
     if (event.operation === "write") totals.bytes_written += event.bytes ?? 0;
-    const source = state.sources.get(event.source);
+    const source = state.own(state.sources, event.source);
     if (source === undefined) return;
     const outcome = event.would_block ? "would block" : event.eof ? "end of stream" : event.error ?? `${event.bytes} bytes`;
     const task = event.task ?? source.task;
     if (task !== source.task) state.taskNoLongerUses(source.task, "source", event.source);
-    const last_io = { operation: event.operation, outcome, seq: event.seq };
-    state.sources.set(event.source, { ...source, task, last_io, touched: event.seq });
+    source.task = task;
+    source.last_io = { operation: event.operation, outcome, seq: event.seq };
+    source.touched = event.seq;
     state.taskUses(task, event, "source", event.source);
   },
 
@@ -200,7 +219,7 @@ const CHANGES = {
 
   timer_set(state, event) {
     const { timer: id, task, deadline } = event;
-    state.timers.set(id, { id, task, deadline });
+    state.put(state.timers, { id, task, deadline });
     state.taskUses(task, event, "timer", id);
   },
   timer_fire(state, event) {
@@ -217,81 +236,89 @@ const CHANGES = {
   spawn(state, event) {
     const { task, parent, name, future, location } = event;
     state.totals.spawned += 1;
-    state.changeTask(task, event, { name, future, location, parent });
+    Object.assign(state.task(task, event), { name, future, location, parent });
   },
   poll_begin(state, event) {
     state.stage = "poll";
     state.polling = event.task;
     state.totals.polls += 1;
     state.takeFromReady(event.task);
-    const { number, delay } = event;
-    state.changeTask(event.task, event, { state: "polling", since: event.t, polls: number + 1, delay, place: null });
+    const task = state.task(event.task, event);
+    task.state = "polling";
+    task.since = event.t;
+    task.polls = event.number + 1;
+    task.delay = event.delay;
+    task.place = null;
   },
   poll_end(state, event) {
     state.polling = null;
     const task = state.task(event.task, event);
-    const polling_time = task.polling_time + Math.max(0, event.t - task.since);
+    task.polling_time += Math.max(0, event.t - task.since);
+    task.since = event.t;
     if (event.ready) {
-      state.changeTask(event.task, event, { state: "done", since: event.t, polling_time, waiting_for: null });
+      task.state = "done";
+      task.waiting_for = null;
       // The root has no `done` of its own.
       if (event.task === 0) state.endTask(0, event, "finished");
       return;
     }
-    state.changeTask(event.task, event, {
-      state: state.ready.includes(event.task) ? "queued" : "waiting",
-      since: event.t, polling_time, waiting_for: event.waiting_for, wakers: event.wakers,
-      place: placeOf(task.using, event.waiting_for),
-    });
+    task.state = state.ready.includes(event.task) ? "queued" : "waiting";
+    task.waiting_for = event.waiting_for;
+    task.wakers = event.wakers;
+    task.place = placeOf(task.using, event.waiting_for);
   },
   wake(state, event) {
     const { totals } = state;
+    const { wake, cause, by, effect, seq, t } = event;
     totals.wakes += 1;
-    if (event.effect === "stale") {
+    if (effect === "stale") {
       totals.stale += 1;
       return;
     }
-    if (event.effect === "coalesced") totals.coalesced += 1;
-    const { wake, cause, by, effect, seq, t } = event;
-    const changes = { last_wake: { wake, cause, by, effect, seq, t } };
-    if (effect === "queued") {
-      if (event.task !== 0 || !state.ready.includes(0)) state.ready.push(event.task);
-      if (state.polling !== event.task) Object.assign(changes, { state: "queued", since: t });
-    }
-    state.changeTask(event.task, event, changes);
+    if (effect === "coalesced") totals.coalesced += 1;
+    const task = state.task(event.task, event);
+    task.last_wake = { wake, cause, by, effect, seq, t };
+    if (effect !== "queued") return;
+    if (event.task !== 0 || !state.ready.includes(0)) state.ready.push(event.task);
+    if (state.polling === event.task) return;
+    task.state = "queued";
+    task.since = t;
   },
   drop(state, event) {
-    if (state.tasks.has(event.task)) state.changeTask(event.task, event, { state: "dropped", since: event.t });
+    if (state.tasks.has(event.task)) Object.assign(state.task(event.task, event), { state: "dropped", since: event.t });
   },
   done(state, event) {
     state.endTask(event.task, event, event.outcome);
   },
   state(state, event) {
     const { future: id, of, parent, from, to, t: since, seq } = event;
-    const before = state.futures.get(id);
-    const task = event.task ?? before?.task ?? null;
-    state.futures.set(id, { id, of, parent, task, state: to, from, since, seq, changes: (before?.changes ?? 0) + 1 });
-    if (before === undefined && task !== null) {
-      const futures = withoutEnded(state, state.task(task, event).futures);
-      state.changeTask(task, event, { futures: [...futures, id] });
+    const future = state.own(state.futures, id);
+    if (future !== undefined) {
+      Object.assign(future, { task: event.task ?? future.task, state: to, from, since, seq, changes: future.changes + 1 });
+      return;
     }
+    state.put(state.futures, { id, of, parent, task: event.task, state: to, from, since, seq, changes: 1 });
+    if (event.task === null) return;
+    const task = state.task(event.task, event);
+    task.futures = [...withoutEnded(state, task.futures), id];
   },
 
   // -- Semaphores ----------------------------------------------------------------------------------------------
 
   semaphore_wait(state, event) {
-    const { semaphore: id, task, free } = event;
-    const waiting = (state.semaphores.get(id)?.waiting ?? 0) + 1;
-    state.semaphores.set(id, { id, free, waiting });
-    state.taskUses(task, event, "semaphore", id);
+    const semaphore = state.semaphore(event);
+    if (event.task === null) return;
+    // A task may wait more than once, in several futures: it counts once.
+    const { using } = state.task(event.task, event);
+    if (!using.some(([what, id]) => what === "semaphore" && id === event.semaphore)) semaphore.waiting += 1;
+    state.taskUses(event.task, event, "semaphore", event.semaphore);
   },
   semaphore_take(state, event) {
-    const { semaphore: id, task, free } = event;
-    state.taskNoLongerUses(task, "semaphore", id);
-    state.semaphores.set(id, { id, free, waiting: state.semaphores.get(id)?.waiting ?? 0 });
+    state.semaphore(event);
+    state.taskNoLongerUses(event.task, "semaphore", event.semaphore);
   },
   semaphore_free(state, event) {
-    const { semaphore: id, free } = event;
-    state.semaphores.set(id, { id, free, waiting: state.semaphores.get(id)?.waiting ?? 0 });
+    state.semaphore(event);
   },
 
   // -- Jobs ----------------------------------------------------------------------------------------------------
@@ -299,13 +326,13 @@ const CHANGES = {
   job_add(state, event) {
     const { job: id, task, label, bytes, t: since } = event;
     state.totals.jobs += 1;
-    state.jobs.set(id, { id, task, label, bytes, state: "queued", worker: null, since });
+    state.put(state.jobs, { id, task, label, bytes, state: "queued", worker: null, since });
     state.taskUses(task, event, "job", id);
   },
   job_start(state, event) {
-    const job = state.jobs.get(event.job);
+    const job = state.own(state.jobs, event.job);
     if (job === undefined) return;
-    state.jobs.set(event.job, { ...job, state: "running", worker: event.thread, since: event.t });
+    Object.assign(job, { state: "running", worker: event.thread, since: event.t });
     while (state.workers.length < event.thread) state.workers.push(null);
     state.workers[event.thread - 1] = event.job;
   },
@@ -321,12 +348,11 @@ const CHANGES = {
 
   http(state, event) {
     if (event.task === null) return;
-    const before = state.task(event.task, event).exchange;
-    const same = before !== null && before.id === event.exchange ? before : { status: null, bytes: 0 };
-    const exchange = {
+    const task = state.task(event.task, event);
+    const same = task.exchange?.id === event.exchange ? task.exchange : { status: null, bytes: 0 };
+    task.exchange = {
       id: event.exchange, step: event.step, status: event.status ?? same.status, bytes: same.bytes + (event.bytes ?? 0),
     };
-    state.changeTask(event.task, event, { exchange });
   },
   diagnosis(state) {
     state.totals.findings += 1;
@@ -374,24 +400,4 @@ function placeOf(using, words) {
     if (use !== undefined) return { at: use[0], id: use[1] };
   }
   return null;
-}
-
-/** Any moment of the run. */
-class StateHistory {
-  /** `copies` are the states after every `distance` events, the first one after none. */
-  constructor(recording, copies, distance) {
-    this.recording = recording;
-    this.copies = copies;
-    this.distance = distance;
-    this.now = copies[0].copy();
-  }
-
-  /** The state just after the event `seq`. It changes with the next call. */
-  after(seq) {
-    const wanted = seq + 1;
-    const nearest = Math.floor(wanted / this.distance);
-    if (this.now.applied > wanted || this.now.applied < nearest * this.distance) this.now = this.copies[nearest].copy();
-    while (this.now.applied < wanted) this.now.apply(this.recording.event(this.now.applied));
-    return this.now;
-  }
 }

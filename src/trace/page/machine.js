@@ -6,6 +6,8 @@
 const SHOWN = { ready: 40, sources: 10, timers: 8, jobs: 12, elsewhere: 40 };
 /** The height of a row in pixels, as the style sheet has it. */
 const ROW_HEIGHTS = { source: 34, timer: 32 };
+/** The loop registers every source once, for both directions, and keeps it so. */
+const INTEREST = "both ways";
 /** Above this many chips nothing flies: it would be a swarm, and slow. */
 const MOST_FLYING = 120;
 /** Nor after a jump over more events than this: nobody could follow. */
@@ -117,9 +119,9 @@ class Machine {
     }
     keepChildren(
       this.parts.sources, this.limited("sources", sources), (source) => source.id,
-      () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td"), make("td.seat")),
+      () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td", {}, INTEREST), make("td"), make("td"), make("td.seat")),
       (row, source) => {
-        const [name, peer, readiness, io, seat] = row.children;
+        const [name, peer, , readiness, io, seat] = row.children;
         setText(name, `${source.id}`);
         setText(peer, [source.what, source.peer, source.descriptor === null ? null : `fd ${source.descriptor}`]
           .filter((part) => part !== null).join(" · "));

@@ -1,4 +1,6 @@
-use super::{COLUMNS, Fact, HOLE, MOST_EVENTS, PageReport, Reader, SCRIPTS, STYLE, TEMPLATE, cut_numbers, write_page};
+use super::rows::{HOLE, cut_numbers};
+use super::{COLUMNS, MOST_EVENTS, PageReport, Reader, SCRIPTS, STYLE, TEMPLATE, write_page};
+use crate::trace::Fact;
 
 const HEADER: &str = r#"{"format":"glassloop-trace","version":1,"glassloop":"0.1.0","argv":["glassloop","</script>"],"pid":1,"started":"2026-11-23T06:00:00Z","clock":"real"}"#;
 
