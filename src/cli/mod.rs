@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
 //! | `serve.rs` | `glassloop serve` |
+//! | `trace.rs` | `glassloop trace` |
+//! | `watch.rs`, `step.rs` | the flags that let one see a loop at work |
 //! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
 //! | `progress.rs` | a bar on a terminal, a line a second elsewhere |
 //! | `open_files.rs` | the limit on open files |
@@ -11,8 +13,13 @@
 mod flags;
 mod open_files;
 mod progress;
+mod serve;
 mod signals;
+mod step;
+mod trace;
+mod watch;
 
+use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +35,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flags(flags::FlagsArguments),
+    Serve(serve::ServeArguments),
+    Trace(trace::TraceArguments),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -39,6 +48,8 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
     match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
     }
 }
 
@@ -46,4 +57,9 @@ pub fn main() -> ExitCode {
 fn fail(exit: u8, message: impl std::fmt::Display) -> ExitCode {
     eprintln!("glassloop: {message}");
     ExitCode::from(exit)
+}
+
+/// A seed that is another one at each run, and short enough to be typed.
+fn some_seed() -> u64 {
+    RandomState::new().hash_one(()) % 1_000_000
 }

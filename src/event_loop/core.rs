@@ -172,13 +172,13 @@ impl Core {
             Remote::JobStarted { job, worker, at } => {
                 let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
                 if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobStart { job, wait });
                 }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
                 if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobEnd { job, outcome });
                 }
                 let entry = self.jobs.borrow_mut().remove(job);
                 if let Some(mut entry) = entry {

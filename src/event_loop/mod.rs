@@ -9,7 +9,7 @@
 //! | `core.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
+//! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
@@ -28,6 +28,7 @@ mod executor;
 mod job_state;
 mod join_set;
 mod notify;
+mod pause;
 mod pool;
 mod reactor;
 mod root;
@@ -55,6 +56,7 @@ pub use builder::Builder;
 pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
+pub use pause::{Held, Pause};
 pub use pool::ThreadPool;
 pub use reactor::{Direction, Initially};
 pub use shutdown::ShutdownReport;

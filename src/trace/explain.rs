@@ -1,11 +1,12 @@
-//! Narrates a run while it goes on.
+//! Narrates a recording, or a run while it goes on.
 
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 use std::ops::RangeInclusive;
 
 use super::keep::Keeper;
 use super::line::Line;
 use super::narration::Narrator;
+use super::reader::{ReadError, Reader};
 use crate::observe::{Event, Observer};
 
 /// Writes a sentence for each event, with its time in milliseconds.
@@ -44,6 +45,25 @@ impl<W: Write> Observer for Explain<W> {
             let _nobody_reads = writeln!(self.out, "{sentence}");
         }
     }
+}
+
+/// Writes a recording as a text, as far as it is sound. What comes back is the fault that ended it, if one did.
+///
+/// # Errors
+/// If `out` cannot be written to.
+pub fn explain<R: BufRead>(reader: &mut Reader<R>, mut out: impl Write) -> io::Result<Option<ReadError>> {
+    let mut prose = Prose::new(0..=u64::MAX);
+    for line in reader {
+        match line {
+            Ok(line) => {
+                if let Some(sentence) = prose.line(&line) {
+                    writeln!(out, "{sentence}")?;
+                }
+            }
+            Err(fault) => return Ok(Some(fault)),
+        }
+    }
+    Ok(None)
 }
 
 /// Sentences as lines of a text: each with its time, and each turn set off from the one before.

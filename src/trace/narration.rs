@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::line::{Cause, Effect, Fact, Finding, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation};
 use super::line::{TaskOutcome, WaitReason};
 use super::text::Text;
-use super::words::{bytes, capitalised, duration, list, spaced, there_are};
+use super::words::{bytes, capitalised, duration, how_many, list, spaced, there_are};
 use super::world::{World, news};
 
 /// Puts a recording into words. What was told before is what things are called by.
@@ -35,7 +35,7 @@ impl Narrator {
         if let Fact::WaitBegin { timeout, .. } = line.fact {
             self.wait = timeout;
         }
-        capitalised(&sentence)
+        capitalised(&sentence.replace(char::is_control, " "))
     }
 
     /// The state that has been told of so far.
@@ -62,7 +62,8 @@ impl Narrator {
                 format!("source {source}{} {}.", self.peer(*source), news(&line.fact).unwrap_or_default())
             }
             Fact::SourceAdd { source, task, what, descriptor, peer } => {
-                let mut sentence = format!("{} registers a {what}", self.who(*task));
+                let article = if what.ends_with('s') { "" } else { "a " };
+                let mut sentence = format!("{} registers {article}{what}", self.who(*task));
                 let _ = peer.map(|peer| write!(sentence, " with {peer}"));
                 let _ = write!(sentence, " as source {source}");
                 let _ = descriptor.map(|descriptor| write!(sentence, " (descriptor {descriptor})"));
@@ -100,13 +101,13 @@ impl Narrator {
             Fact::Drop { task } => format!("{} is dropped before it is done.", self.world.task(*task)),
             Fact::Wake { task, cause, effect, .. } => self.wake(*task, *cause, *effect),
             Fact::SemaphoreWait { semaphore, task, free } => {
-                format!("{} waits for a permit of semaphore {semaphore}: {free} are free.", self.who(*task))
+                format!("{} waits for a permit of semaphore {semaphore}: {} free.", self.who(*task), how_many(*free))
             }
             Fact::SemaphoreTake { semaphore, task, free } => {
-                format!("{} takes a permit of semaphore {semaphore}: {free} are left.", self.who(*task))
+                format!("{} takes a permit of semaphore {semaphore}: {} left.", self.who(*task), how_many(*free))
             }
             Fact::SemaphoreFree { semaphore, task, free } => {
-                format!("{} gives a permit back to semaphore {semaphore}: {free} are free.", self.who(*task))
+                format!("{} gives a permit back to semaphore {semaphore}: {} free.", self.who(*task), how_many(*free))
             }
             Fact::JobAdd { job, task, bytes: amount, .. } => {
                 let amount = if *amount > 0 { format!(", {}", bytes(*amount)) } else { String::new() };
@@ -157,8 +158,9 @@ impl Narrator {
                     duration(timeout)
                 )
             }
-            (_, Some(timeout), Some((timer, _))) => {
-                format!("the loop sleeps: nothing is ready, and timer {timer} is due in {}.", duration(timeout))
+            (_, Some(_), Some((timer, deadline))) => {
+                let due = due_in(deadline, self.world.now);
+                format!("the loop sleeps: nothing is ready, and timer {timer} is {due}.")
             }
             (_, Some(timeout), None) => {
                 format!("the loop sleeps for {} at most: nothing is ready.", duration(timeout))
@@ -313,7 +315,7 @@ fn due_in(deadline: u64, now: u64) -> String {
 /// What a task that is not ready does. States are named in capitals.
 fn waits_for(what: &Text) -> String {
     match what.chars().next() {
-        None => "waits".to_owned(),
+        None => "waits, and does not say for what".to_owned(),
         Some(first) if first.is_uppercase() => format!("waits in `{what}`"),
         Some(_) => format!("waits for {what}"),
     }

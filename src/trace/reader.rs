@@ -1,7 +1,7 @@
 //! Reads a recording, line by line, as far as it is sound.
 
 use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 use serde_json::Value;
 
@@ -71,6 +71,22 @@ impl<R: BufRead> Reader<R> {
     /// The number of the line that was read last, from 1 as editors count: the header is line 1.
     pub fn line_number(&self) -> u64 {
         self.number
+    }
+
+    /// Writes the recording anew, as far as it is sound. What comes back is the fault at which it ends, if it has one.
+    pub(super) fn copy(&mut self, out: &mut impl Write) -> io::Result<Option<ReadError>> {
+        let mut text = vec![];
+        self.header.put(&mut text);
+        for line in self {
+            match line {
+                Ok(line) => line.put(&mut text),
+                Err(fault) => return Ok(Some(fault)),
+            }
+            out.write_all(&text)?;
+            text.clear();
+        }
+        out.write_all(&text)?;
+        Ok(None)
     }
 
     /// Reads up to a line's end. `false`: there is nothing more.

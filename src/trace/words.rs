@@ -21,8 +21,10 @@ pub(super) fn bytes(bytes: u64) -> String {
 
 /// With one digit after the point, if there is less than a hundred of the unit and the digit is not 0.
 fn in_units(amount: u64, unit: u64) -> String {
-    let tenths = amount / (unit / 10);
-    if tenths >= 1_000 || tenths.is_multiple_of(10) {
+    let tenths = (amount.saturating_add(unit / 20)) / (unit / 10);
+    if tenths >= 1_000 {
+        (amount.saturating_add(unit / 2) / unit).to_string()
+    } else if tenths.is_multiple_of(10) {
         (tenths / 10).to_string()
     } else {
         format!("{}.{}", tenths / 10, tenths % 10)
@@ -34,6 +36,15 @@ pub(super) fn there_are(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what} is"),
         _ => format!("{number} {what}s are"),
+    }
+}
+
+/// `none is`, `1 is`, `2 are`.
+pub(super) fn how_many(number: u64) -> String {
+    match number {
+        0 => "none is".to_owned(),
+        1 => "1 is".to_owned(),
+        _ => format!("{number} are"),
     }
 }
 
@@ -75,8 +86,8 @@ mod tests {
     fn quantities_are_said_as_people_say_them() {
         let durations = [0, 640, 1_000, 12_345, 1_500_000, 20_000_000, 150_900_000, 2_345_000_000, 90_000_000_000];
         let said = durations.map(duration).join(", ");
-        assert_eq!(said, "0 ns, 640 ns, 1 µs, 12.3 µs, 1.5 ms, 20 ms, 150 ms, 2.3 s, 90 s");
-        assert_eq!([1, 312, 13_250, 2_000_000_000].map(bytes).join(", "), "1 byte, 312 bytes, 13.2 KB, 2000 MB");
+        assert_eq!(said, "0 ns, 640 ns, 1 µs, 12.3 µs, 1.5 ms, 20 ms, 151 ms, 2.3 s, 90 s");
+        assert_eq!([1, 312, 13_250, 2_000_000_000].map(bytes).join(", "), "1 byte, 312 bytes, 13.3 KB, 2000 MB");
     }
 
     #[test]
