@@ -56,6 +56,8 @@ impl OsWaker for mio::Waker {
 /// A timer's place in the wheel.
 pub(crate) struct Timer {
     pub(crate) waker: WakerSlot,
+    /// When it is due, to the nanosecond: the wheel knows only the tick.
+    pub(crate) deadline: Duration,
     /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
     pub(crate) background: bool,
 }
@@ -168,14 +170,15 @@ impl Core {
                 self.wake_local(task, Cause::Outside);
             }
             Remote::JobStarted { job, worker, at } => {
-                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
-                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
-                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobStart { job, wait });
+                }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
                 if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobEnd { job, outcome });
                 }
                 let entry = self.jobs.borrow_mut().remove(job);
                 if let Some(mut entry) = entry {
@@ -284,7 +287,7 @@ impl Core {
     pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
         let mut slot = WakerSlot::new();
         let _none = slot.register(waker);
-        let timer = Timer { waker: slot, background };
+        let timer = Timer { waker: slot, deadline, background };
         let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
         if background {
             self.background_timers.set(self.background_timers.get() + 1);
@@ -311,12 +314,14 @@ impl Core {
     // -- Counting ------------------------------------------------------------------------------------------------
 
     pub(crate) fn counts(&self) -> LoopCounts {
+        let jobs = self.jobs.borrow();
         LoopCounts {
             ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
             tasks: self.tasks.borrow().len(),
             timers: self.wheel.borrow().len(),
             sources: self.reactor.len(),
-            jobs: self.jobs.borrow().len(),
+            jobs_queued: jobs.len() - jobs.running(),
+            jobs_running: jobs.running(),
         }
     }
 

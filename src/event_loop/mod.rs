@@ -9,7 +9,7 @@
 //! | `core.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
+//! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
@@ -28,6 +28,7 @@ mod executor;
 mod job_state;
 mod join_set;
 mod notify;
+mod pause;
 mod pool;
 mod reactor;
 mod root;
@@ -55,6 +56,7 @@ pub use builder::Builder;
 pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
+pub use pause::{Held, Pause};
 pub use pool::ThreadPool;
 pub use reactor::{Direction, Initially};
 pub use shutdown::ShutdownReport;
@@ -137,9 +139,11 @@ impl EventLoop {
         let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
         tell!(Kind::RunBegin { pool_threads, seed });
+        let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
+                std::mem::forget(unwinding);
                 tell!(Kind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
@@ -147,6 +151,7 @@ impl EventLoop {
                 // Whoever watched has woken somebody: there is life in it.
                 Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
                 Some(error) => {
+                    std::mem::forget(unwinding);
                     tell!(Kind::RunEnd { reason: error.in_one_word() });
                     return Err(error);
                 }
@@ -177,6 +182,7 @@ impl EventLoop {
             && let Poll::Ready(output) = self.poll_root(root)
         // 2
         {
+            self.core.tell_turn_end();
             return Poll::Ready(output);
         }
         self.run_ready_tasks(); // 3
@@ -184,7 +190,7 @@ impl EventLoop {
         self.park(wait); // 5
         self.dispatch_readiness(); // 6
         self.fire_timers(); // 7
-        self.end_turn(); // 8
+        self.core.tell_turn_end(); // 8
         Poll::Pending
     }
 
@@ -329,20 +335,14 @@ impl EventLoop {
         self.core.wheel.borrow_mut().advance(clock::tick_at(now));
         loop {
             let due = self.core.wheel.borrow_mut().pop_expired();
-            let Some((id, tick, mut timer)) = due else { return };
-            let late = now.saturating_sub(clock::moment_of(tick));
+            let Some((id, _tick, mut timer)) = due else { return };
+            let late = now.saturating_sub(timer.deadline);
             tell!(Kind::TimerFire { timer: observed(id), late });
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
                 call_waker(|| waker.wake()); // I4: the wheel is not borrowed
             }
-        }
-    }
-
-    fn end_turn(&mut self) {
-        if crate::observe::listening() {
-            tell!(Kind::TurnEnd(self.core.counts()));
         }
     }
 }
@@ -360,6 +360,12 @@ enum Wait {
 }
 
 impl Core {
+    pub(crate) fn tell_turn_end(&self) {
+        if crate::observe::listening() {
+            tell!(Kind::TurnEnd(self.counts()));
+        }
+    }
+
     /// How long the loop may sleep for a timer. Virtual time jumps there instead, if only timers are left to wait for.
     fn sleep_until(&self, deadline: Duration) -> Duration {
         let left = deadline.saturating_sub(self.clock.elapsed());
@@ -369,6 +375,15 @@ impl Core {
             return Duration::ZERO;
         }
         left
+    }
+}
+
+/// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
+struct OnUnwind<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::EventLoop;
 use super::core::{Core, Shared};
 use super::task::Header;
+use super::{EventLoop, OnUnwind};
 use crate::observe::{CurrentTask, Kind, TaskId, WakeId, tell, waiting_for};
 use crate::sync::{HoldId, Polled};
 
@@ -71,7 +71,12 @@ impl EventLoop {
         self.budget.spent += 1;
         let _task = CurrentTask::set(TaskId::ROOT);
         let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
+        let unwinding = OnUnwind(|| {
+            core.tell_root_poll_end(false);
+            core.tell_turn_end();
+        });
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
+        std::mem::forget(unwinding);
         core.root.waiting_for.set(waiting_for());
         core.tell_root_poll_end(polled.is_ready());
         polled
