@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::core::{Core, ReadyQueue, Shared};
+use super::diagnosis::Diagnosis;
 use super::notify::Notifier;
 use super::pause::Pause;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
@@ -149,6 +150,7 @@ impl Builder {
             jobs: RefCell::default(),
             default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
             stage: Cell::new(stage),
+            diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),
             seen_foreign: Cell::new(TaskId::ROOT),
             closing: Cell::new(false),

@@ -13,6 +13,7 @@
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
+//! | `diagnosis.rs` | what is wrong with the program, told to whoever observes |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
@@ -23,6 +24,7 @@ mod builder;
 mod clock;
 mod core;
 mod current;
+mod diagnosis;
 mod error;
 mod executor;
 mod job_state;
@@ -141,6 +143,7 @@ impl EventLoop {
         tell!(Kind::RunBegin { pool_threads, seed });
         let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
+        self.core.root.is_blocked_on.set(true);
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
                 std::mem::forget(unwinding);
@@ -171,6 +174,7 @@ impl EventLoop {
     /// If a loop runs on this thread already.
     pub fn turn<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         let _entered = current::enter(&self.core);
+        self.core.root.is_blocked_on.set(false);
         self.turn_entered(root)
     }
 
