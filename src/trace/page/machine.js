@@ -3,11 +3,11 @@
 // stands wherever the task is: on the queue, being polled, at the source it waits for. When it moves, one sees it move.
 
 /** How many of each are shown before "and N more". */
-const SHOWN = { ready: 40, sources: 10, timers: 8, jobs: 12, elsewhere: 40 };
+const SHOWN = { ready: 40, sources: 10, timers: 8, jobs: 12, elsewhere: 40, semaphore: 18 };
 /** The height of a row in pixels, as the style sheet has it. */
 const ROW_HEIGHTS = { source: 34, timer: 32 };
 /** The loop registers every source once, for both directions, and keeps it so. */
-const INTEREST = "both ways";
+const INTEREST = "R W";
 /** Above this many chips nothing flies: it would be a swarm, and slow. */
 const MOST_FLYING = 120;
 /** Nor after a jump over more events than this: nobody could follow. */
@@ -119,12 +119,12 @@ class Machine {
     }
     keepChildren(
       this.parts.sources, this.limited("sources", sources), (source) => source.id,
-      () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td", {}, INTEREST), make("td"), make("td"), make("td.seat")),
+      () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td", { title: "reading and writing" }, INTEREST), make("td"), make("td"), make("td.seat")),
       (row, source) => {
         const [name, peer, , readiness, io, seat] = row.children;
         setText(name, `${source.id}`);
-        setText(peer, [source.what, source.peer, source.descriptor === null ? null : `fd ${source.descriptor}`]
-          .filter((part) => part !== null).join(" · "));
+        setText(peer, source.peer === null ? source.what : `${source.what} ${source.peer}`);
+        setAttribute(peer, "title", source.descriptor === null ? null : `descriptor ${source.descriptor}`);
         const { readiness: last, last_io } = source;
         setText(readiness, last === null ? "none yet" : last.flags.map((flag) => flag.replace("_", " ")).join(", ") || "nothing");
         setAttribute(readiness, "title", last === null ? null : `${duration(state.time - last.t)} ago`);
@@ -192,8 +192,9 @@ class Machine {
         const [name, free, seat] = item.children;
         setText(name, `semaphore ${semaphore.id}`);
         const tasks = waiting.get(`semaphore ${semaphore.id}`) ?? [];
-        setText(free, `${count(semaphore.free)} free${tasks.length > 0 ? `, ${count(tasks.length)} waiting` : ""}`);
-        this.seat(seat, tasks.slice(0, SHOWN.elsewhere));
+        const more = tasks.length > SHOWN.semaphore ? ", the first of them:" : "";
+        setText(free, `${count(semaphore.free)} free${tasks.length > 0 ? `, ${count(tasks.length)} waiting${more}` : ""}`);
+        this.seat(seat, tasks.slice(0, SHOWN.semaphore));
       },
     );
   }

@@ -27,7 +27,8 @@ function readRun() {
 /** What the recording says about itself, at the top of the page. */
 function showRun({ recording }) {
   const { run, left_out, notes } = recording.header;
-  const command = (run.argv ?? []).join(" ");
+  const [program = "", ...rest] = run.argv;
+  const command = [program.split("/").pop(), ...rest].join(" ");
   document.title = command === "" ? "A run, replayed" : `${command}, replayed`;
   setText(document.getElementById("command"), command);
   const facts = [count(recording.length, "event"), duration(recording.end), run.started, run.clock === "virtual" ? "virtual time" : null, `glassloop ${run.glassloop}`];
