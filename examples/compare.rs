@@ -126,7 +126,10 @@ fn run_once(style: &str, base_url: &str) -> Result<Run, Error> {
         [processor, stall, polls] if child.wait()?.success() => {
             Ok(Run { processor: processor / 1000.0, stall: stall / 1000.0, polls, ..run })
         }
-        _ => Err(format!("{style}: {}", said.lines().find(|line| !line.starts_with("measured")).unwrap_or("it failed")).into()),
+        _ => {
+            Err(format!("{style}: {}", said.lines().find(|line| !line.starts_with("measured")).unwrap_or("it failed"))
+                .into())
+        }
     }
 }
 

@@ -36,3 +36,12 @@ pub async fn body_of(response: Result<Response<Body>, ClientError>) -> Result<Ve
     }
     Ok(response.into_body().collect(64 << 20).await?)
 }
+
+/// What the three calls have found out.
+pub fn told([first, second, third]: &[Country; 3]) -> String {
+    let (one, two) = (first.other_code.to_uppercase(), second.other_code.to_uppercase());
+    format!(
+        "The other code of {} is {one}, which is {}; whose other code is {two}, which is {}.",
+        first.name, second.name, third.name
+    )
+}

@@ -8,6 +8,7 @@ pub mod blocking;
 pub mod callbacks;
 pub mod countries;
 pub mod meter;
+pub mod spinner;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
