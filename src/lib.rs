@@ -42,6 +42,7 @@
 //! # Features
 //!
 //! * `server`: the HTTP server.
+//! * `trace`: recordings.
 //! * `cli` (default): the command, with `server`, `download` and `flags`. A program that only wants the loop and the
 //!   HTTP client turns the default features off, and is left with fewer than twenty crates.
 
@@ -57,6 +58,8 @@ pub mod http;
 pub mod net;
 pub mod observe;
 pub mod sync;
+#[cfg(feature = "trace")]
+pub mod trace;
 
 pub use event_loop::{
     EventLoop, Job, JobError, JobHandle, JoinError, JoinHandle, JoinSet, LoopError, ThreadPool, now, run_in_executor,

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use glassloop::EventLoop;
 use glassloop::flags::site::{EmbeddedServer, Kind};
+use glassloop::trace::{self, Tee};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -32,6 +33,7 @@ pub fn main(known: &[&str], example: impl FnOnce(&Arguments) -> Result<(), Error
             return ExitCode::from(2);
         }
     };
+    env_logger::init();
     let ended = end_on_ctrl_c().and_then(|()| example(&arguments));
     meter::report_if_asked();
     match ended {
@@ -119,8 +121,15 @@ impl Site {
 
 /// The example's loop: recorded if `GLASSLOOP_TRACE` names a file, measured if `compare` wants to know.
 pub fn event_loop() -> Result<EventLoop, Error> {
+    let mut observers = Tee::new();
+    if let Some(recording) = trace::from_environment()? {
+        observers.add(recording);
+    }
+    if meter::is_asked() {
+        observers.add(meter::Meter);
+    }
     let builder = EventLoop::builder();
-    Ok(if meter::is_asked() { builder.observer(meter::Meter) } else { builder }.build()?)
+    Ok(if observers.is_empty() { builder } else { builder.observer(observers) }.build()?)
 }
 
 /// Folders to remove when the process ends by a signal.

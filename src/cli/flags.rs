@@ -1,6 +1,5 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use url::Url;
 use super::open_files;
 use super::progress::Progress;
 use super::signals::{Interruption, SecondSignal, interruption};
-use super::{EXIT_USAGE, fail};
+use super::{EXIT_USAGE, fail, some_seed};
 use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
@@ -181,16 +180,11 @@ impl Site {
         }
         let embedded = EmbeddedServer::start(match arguments.server {
             Server::Delay => Kind::Delay,
-            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
+            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
             Server::Local | Server::Remote => Kind::Local,
         })?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
-}
-
-/// Another one at each run: the standard library seeds its hash maps from the system's randomness.
-fn random_seed() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 /// The first lines, in the chapter's words.
@@ -281,7 +275,8 @@ impl Report {
         if counts.failed > 0 {
             eprintln!("{} error{}.", counts.failed, plural(counts.failed));
             if let Some(error) = &self.first_error {
-                eprintln!("The first: {error} (-v shows them all)");
+                let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
+                eprintln!("The first: {error}{others}");
             }
         }
         if counts.cancelled > 0 {

@@ -11,8 +11,10 @@
 mod flags;
 mod open_files;
 mod progress;
+mod serve;
 mod signals;
 
+use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flags(flags::FlagsArguments),
+    Serve(serve::ServeArguments),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
     match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
     }
 }
 
@@ -46,4 +50,9 @@ pub fn main() -> ExitCode {
 fn fail(exit: u8, message: impl std::fmt::Display) -> ExitCode {
     eprintln!("glassloop: {message}");
     ExitCode::from(exit)
+}
+
+/// A seed that is another one at each run, and short enough to be typed.
+fn some_seed() -> u64 {
+    RandomState::new().hash_one(()) % 1_000_000
 }

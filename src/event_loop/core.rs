@@ -10,16 +10,15 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
-use super::notify::Notifier;
+use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
-use super::remote::Remote;
 use super::root::Root;
 use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CurrentTask, Effect, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task, listening,
-    tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, Effect, JobId, JobOutcome, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId,
+    WakeId, current_task, listening, report_at, tell, waiting_for,
 };
 use crate::sync::WakerSlot;
 
@@ -28,9 +27,37 @@ pub(crate) struct Shared {
     pub(crate) notifier: Notifier<Remote, mio::Waker>,
 }
 
+/// What other threads have to say to the loop.
+pub(crate) enum Remote {
+    Wake {
+        task: TaskId,
+    },
+    /// A worker has taken a job; said only if somebody observes.
+    JobStarted {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+    },
+    JobEnded {
+        job: JobId,
+        worker: u32,
+        at: std::time::Instant,
+        panicked: bool,
+    },
+}
+
+impl OsWaker for mio::Waker {
+    fn wake(&self) {
+        // It fails only where the descriptor is gone, and with it the loop. Nothing may be said here (I2).
+        let _gone = mio::Waker::wake(self);
+    }
+}
+
 /// A timer's place in the wheel.
 pub(crate) struct Timer {
     pub(crate) waker: WakerSlot,
+    /// When it is due, to the nanosecond: the wheel knows only the tick.
+    pub(crate) deadline: Duration,
     /// It does not keep the loop from seeing a deadlock, nor virtual time from jumping.
     pub(crate) background: bool,
 }
@@ -51,6 +78,8 @@ pub(crate) struct Core {
     /// The observer, while the loop is not running.
     pub(crate) stage: Cell<Option<Stage>>,
     pub(crate) next_wake: Cell<u64>,
+    /// A task whose waker was in strange hands when the verdict was last asked for (I16).
+    pub(crate) seen_foreign: Cell<TaskId>,
     /// Tasks are refused: the loop is shutting down (I14).
     pub(crate) closing: Cell<bool>,
 }
@@ -128,6 +157,48 @@ impl Core {
         let marked = self.tasks.borrow().get(id).is_some_and(|slot| !slot.aborted.replace(true));
         if marked {
             self.schedule(id);
+        }
+    }
+
+    // -- Hearing other threads -------------------------------------------------------------------------------------
+
+    /// One thing that another thread has said.
+    pub(crate) fn hear(&self, said: Remote) {
+        match said {
+            Remote::Wake { task } => {
+                self.clear_remote_pending(task);
+                self.wake_local(task, Cause::Outside);
+            }
+            Remote::JobStarted { job, worker, at } => {
+                let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                }
+            }
+            Remote::JobEnded { job, worker, at, panicked } => {
+                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                }
+                let entry = self.jobs.borrow_mut().remove(job);
+                if let Some(mut entry) = entry {
+                    let _cause = CauseGuard::set(Cause::Job(job));
+                    if let Some(waker) = entry.waker.take() {
+                        call_waker(|| waker.wake());
+                    }
+                    // Its place in the pool's queue goes to the next: still caused by this job.
+                    drop(entry);
+                }
+            }
+        }
+    }
+
+    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
+    fn clear_remote_pending(&self, task: TaskId) {
+        if task.is_root() {
+            self.root.header.clear_remote_pending();
+        } else if let Some(slot) = self.tasks.borrow().get(task) {
+            slot.header.clear_remote_pending();
         }
     }
 
@@ -216,7 +287,7 @@ impl Core {
     pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
         let mut slot = WakerSlot::new();
         let _none = slot.register(waker);
-        let timer = Timer { waker: slot, background };
+        let timer = Timer { waker: slot, deadline, background };
         let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
         if background {
             self.background_timers.set(self.background_timers.get() + 1);
@@ -243,12 +314,14 @@ impl Core {
     // -- Counting ------------------------------------------------------------------------------------------------
 
     pub(crate) fn counts(&self) -> LoopCounts {
+        let jobs = self.jobs.borrow();
         LoopCounts {
             ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
             tasks: self.tasks.borrow().len(),
             timers: self.wheel.borrow().len(),
             sources: self.reactor.len(),
-            jobs: self.jobs.borrow().len(),
+            jobs_queued: jobs.len() - jobs.running(),
+            jobs_running: jobs.running(),
         }
     }
 

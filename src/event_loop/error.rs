@@ -1,4 +1,4 @@
-//! Why a loop stops before its root future is done.
+//! Why a loop cannot go on.
 
 use std::fmt;
 use std::io;

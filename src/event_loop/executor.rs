@@ -12,11 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::core::{Core, Shared};
+use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
 use super::pool::{NewJob, ThreadPool, Work};
-use super::remote::Remote;
 use crate::observe::{JobId, JobOutcome, Kind, current_task, note_waiting, tell};
 use crate::sync::{Acquire, Permit};
 

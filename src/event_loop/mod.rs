@@ -6,14 +6,15 @@
 //! | --- | --- |
 //! | `mod.rs` | a turn, and `block_on` round it |
 //! | `task.rs` | a task, its waker, and what a waker may own |
-//! | `core.rs`, `root.rs` | the tables; how a task becomes ready and is polled |
-//! | `notify.rs`, `remote.rs` | how other threads reach the loop, and what they say |
+//! | `core.rs` | the tables; how a task becomes ready and is polled |
+//! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
+//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
+//! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `verdict.rs` | when nothing can ever happen again |
-//! | `builder.rs`, `shutdown.rs`, `error.rs` | the beginning, and the ends |
+//! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
 //! The invariants that the comments name (`I3`) are listed in DESIGN.md.
 
@@ -29,7 +30,6 @@ mod join_set;
 mod notify;
 mod pool;
 mod reactor;
-mod remote;
 mod root;
 mod shutdown;
 mod sleep;
@@ -45,13 +45,11 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use self::core::{Core, call_waker, observed};
-use self::remote::Remote;
-use crate::observe::{Cause, CauseGuard, CurrentTask, Kind, TaskId, WaitReason, set_turn, tell, waiting_for};
-use crate::sync::Polled;
+use self::core::{Core, Remote, call_waker, observed};
+use crate::observe::{Cause, CauseGuard, Kind, WaitReason, set_turn, tell};
 
 pub use builder::Builder;
 pub use error::LoopError;
@@ -139,9 +137,11 @@ impl EventLoop {
         let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
         tell!(Kind::RunBegin { pool_threads, seed });
+        let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
+                std::mem::forget(unwinding);
                 tell!(Kind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
@@ -149,6 +149,7 @@ impl EventLoop {
                 // Whoever watched has woken somebody: there is life in it.
                 Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
                 Some(error) => {
+                    std::mem::forget(unwinding);
                     tell!(Kind::RunEnd { reason: error.in_one_word() });
                     return Err(error);
                 }
@@ -179,6 +180,7 @@ impl EventLoop {
             && let Poll::Ready(output) = self.poll_root(root)
         // 2
         {
+            self.core.tell_turn_end();
             return Poll::Ready(output);
         }
         self.run_ready_tasks(); // 3
@@ -186,7 +188,7 @@ impl EventLoop {
         self.park(wait); // 5
         self.dispatch_readiness(); // 6
         self.fire_timers(); // 7
-        self.end_turn(); // 8
+        self.core.tell_turn_end(); // 8
         Poll::Pending
     }
 
@@ -225,19 +227,6 @@ impl EventLoop {
         }
         // Only now: had something panicked, the next turn would hear the rest.
         self.is_notified = false;
-    }
-
-    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
-        let core = &*self.core;
-        core.root.tell_poll_begin(&core.clock);
-        core.io_budget.refill();
-        self.budget.spent += 1;
-        let _task = CurrentTask::set(TaskId::ROOT);
-        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
-        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
-        core.root.waiting_for.set(waiting_for());
-        core.root.tell_poll_end(polled.is_ready());
-        polled
     }
 
     /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
@@ -344,20 +333,14 @@ impl EventLoop {
         self.core.wheel.borrow_mut().advance(clock::tick_at(now));
         loop {
             let due = self.core.wheel.borrow_mut().pop_expired();
-            let Some((id, tick, mut timer)) = due else { return };
-            let late = now.saturating_sub(clock::moment_of(tick));
+            let Some((id, _tick, mut timer)) = due else { return };
+            let late = now.saturating_sub(timer.deadline);
             tell!(Kind::TimerFire { timer: observed(id), late });
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
                 call_waker(|| waker.wake()); // I4: the wheel is not borrowed
             }
-        }
-    }
-
-    fn end_turn(&mut self) {
-        if crate::observe::listening() {
-            tell!(Kind::TurnEnd(self.core.counts()));
         }
     }
 }
@@ -375,6 +358,12 @@ enum Wait {
 }
 
 impl Core {
+    pub(crate) fn tell_turn_end(&self) {
+        if crate::observe::listening() {
+            tell!(Kind::TurnEnd(self.counts()));
+        }
+    }
+
     /// How long the loop may sleep for a timer. Virtual time jumps there instead, if only timers are left to wait for.
     fn sleep_until(&self, deadline: Duration) -> Duration {
         let left = deadline.saturating_sub(self.clock.elapsed());
@@ -384,6 +373,15 @@ impl Core {
             return Duration::ZERO;
         }
         left
+    }
+}
+
+/// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
+struct OnUnwind<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

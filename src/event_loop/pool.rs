@@ -22,6 +22,11 @@ use super::job_state::JobState;
 use crate::observe::JobId;
 use crate::sync::{Permit, Semaphore, WakerSlot};
 
+thread_local! {
+    /// The number of the next worker of any pool of this thread: for whoever watches, each is a thread of its own.
+    static NEXT_WORKER: Cell<u32> = const { Cell::new(1) };
+}
+
 /// Something for a worker to run.
 pub(crate) trait Work: Send {
     fn run(self: Box<Self>, worker: u32);
@@ -143,13 +148,14 @@ impl ThreadPool {
     fn start_worker(&self) -> io::Result<()> {
         let inner = &*self.inner;
         let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
-        let (jobs, number) = (inner.jobs.clone(), inner.started.get() as u32 + 1);
+        let (jobs, number) = (inner.jobs.clone(), inner.started.get() + 1);
+        let worker = NEXT_WORKER.replace(NEXT_WORKER.get() + 1);
         thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
             let _alive = alive;
             // Until the queue is closed and empty.
             while let Ok(work) = jobs.recv() {
                 // I12: a job's own panics it catches itself; what it captured may still panic when it is dropped.
-                if catch_unwind(AssertUnwindSafe(|| work.run(number))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| work.run(worker))).is_err() {
                     log::error!("what a job left behind panicked when it was dropped");
                 }
             }
@@ -187,6 +193,8 @@ impl std::fmt::Debug for ThreadPool {
 #[derive(Default)]
 pub(crate) struct Jobs {
     slots: slab::Slab<JobEntry>,
+    /// Those that a worker is known to run; known only while somebody observes.
+    running: usize,
     /// How many there have been.
     submitted: u32,
 }
@@ -197,6 +205,8 @@ pub(crate) struct JobEntry {
     pub(crate) mandatory: bool,
     pub(crate) state: Arc<JobState>,
     pub(crate) queued_at: Instant,
+    /// A worker is known to run it.
+    is_running: bool,
     /// The job's place in the queue.
     pub(crate) _room: Permit,
     /// Whoever awaits the result.
@@ -220,6 +230,7 @@ impl Jobs {
             mandatory: new.mandatory,
             state: new.state,
             queued_at: Instant::now(),
+            is_running: false,
             _room: new.room,
             waker: WakerSlot::new(),
             generation: self.submitted,
@@ -234,7 +245,23 @@ impl Jobs {
     /// Takes a job out. What comes back is to be dropped when the table is not borrowed.
     pub(crate) fn remove(&mut self, id: JobId) -> Option<JobEntry> {
         self.get_mut(id)?;
-        Some(self.slots.remove(id.index as usize))
+        let entry = self.slots.remove(id.index as usize);
+        self.running -= usize::from(entry.is_running);
+        Some(entry)
+    }
+
+    /// A worker has taken the job. How long it was queued.
+    pub(crate) fn start(&mut self, id: JobId, at: Instant) -> Option<Duration> {
+        let entry = self.get_mut(id)?;
+        let is_news = !std::mem::replace(&mut entry.is_running, true);
+        let wait = at.saturating_duration_since(entry.queued_at);
+        self.running += usize::from(is_news);
+        Some(wait)
+    }
+
+    /// Those that a worker is known to run.
+    pub(crate) fn running(&self) -> usize {
+        self.running
     }
 
     pub(crate) fn len(&self) -> usize {

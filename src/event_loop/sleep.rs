@@ -93,6 +93,9 @@ impl Sleep {
                 let tick = clock::tick_at_or_after(self.deadline);
                 let is_moved = self.core.wheel.borrow_mut().rearm(id, tick);
                 if is_moved {
+                    if let Some(timer) = self.core.wheel.borrow_mut().get_mut(id) {
+                        timer.deadline = self.deadline;
+                    }
                     let (timer, deadline) = (observed(id), self.deadline);
                     tell!(Kind::TimerSet { timer, task: current_task(), deadline });
                     SleepState::Armed(id)

@@ -17,9 +17,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::core::Shared;
+use super::core::{Remote, Shared};
 use super::current;
-use super::remote::Remote;
 use crate::observe::{Effect, TaskId, TaskOutcome, WakeId, current_cause, listening};
 use crate::sync::{HoldId, Polled};
 

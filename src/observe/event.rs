@@ -295,8 +295,19 @@ pub struct LoopCounts {
     pub timers: usize,
     /// Sources registered.
     pub sources: usize,
-    /// Jobs queued or running.
-    pub jobs: usize,
+    /// Jobs that no worker is known to have taken.
+    pub jobs_queued: usize,
+    /// Jobs that a worker runs, as far as the loop has heard.
+    pub jobs_running: usize,
+}
+
+/// Which clock a loop goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockKind {
+    /// The real one.
+    Real,
+    /// One that stands still while tasks run and jumps to the next deadline.
+    Virtual,
 }
 
 /// Why the loop sleeps as long as it does.

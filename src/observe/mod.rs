@@ -5,7 +5,7 @@
 //! * [`Observer`]: the one method that receives events;
 //! * [`Stateful`]: the setter through which every hand-written future changes its state.
 //!
-//! The room depends on nothing. The rooms above call [`tell!`](crate::observe::tell) at the places where
+//! The room depends on nothing. The rooms above call `tell!` at the places where
 //! something happens; with nobody watching, that is one branch on a thread-local flag. The design follows
 //! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api):
 //! the watcher is called synchronously, from the places themselves, and a watcher that panics is removed.
@@ -37,7 +37,9 @@ mod state;
 
 pub use cause::{Cause, Effect};
 pub(crate) use cause::{CauseGuard, current_cause};
-pub use event::{Event, HttpStep, IoOutcome, JobOutcome, Kind, LoopCounts, Operation, TaskOutcome, WaitReason};
+pub use event::{
+    ClockKind, Event, HttpStep, IoOutcome, JobOutcome, Kind, LoopCounts, Operation, TaskOutcome, WaitReason,
+};
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub(crate) use stage::{
     CurrentTask, Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_turn, tell,
@@ -51,6 +53,11 @@ pub use state::{State, Stateful};
 /// its own shared state, but what it does is not itself observed. One that panics is removed, and the
 /// panic is logged; the run goes on.
 pub trait Observer {
+    /// The loop has been built, and goes by this clock. Called once, before the first event.
+    fn attach(&mut self, clock: ClockKind) {
+        let _the_same_to_most = clock;
+    }
+
     /// Something happened.
     fn event(&mut self, event: &Event<'_>);
 }

@@ -86,12 +86,12 @@ pub(crate) fn report(kind: Kind<'_>) {
 
 /// Reports an event that happened at another time on another thread.
 pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
-    // Taken out and put back: nothing is borrowed while the observer runs (I4).
+    // Taken out and put back: nothing is borrowed while the observer runs (I4), and what it does is not told.
     let Some(mut stage) = STAGE.take() else { return };
+    LISTENING.set(false);
     if stage.deliver(at, kind) {
         put_stage(Some(stage));
     } else {
-        LISTENING.set(false);
         log::error!("the observer panicked and was removed; the run goes on unobserved");
         // Its drop may panic as well.
         let _unheard = catch_unwind(AssertUnwindSafe(|| drop(stage)));

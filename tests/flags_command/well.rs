@@ -9,7 +9,8 @@ fn twenty_flags_arrive_with_nothing_set_up() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let run = flags(place.path(), "");
     assert_eq!(run.code, Some(0), "{}", run.said);
-    let lines: Vec<&str> = run.said.lines().collect();
+    // On a busy machine there are lines of progress, one a second.
+    let lines: Vec<&str> = run.said.lines().filter(|line| !line.ends_with(" of 20 flags")).collect();
     assert!(lines[0].starts_with("LOCAL site: http://127.0.0.1:") && lines[0].ends_with("/flags"), "{}", run.said);
     assert_eq!(lines[1], "Searching for 20 flags: from BD to VN");
     assert_eq!(lines[2], "5 concurrent connections will be used.");

@@ -1,0 +1,164 @@
+//! What a recording is to become, by the ending of its name; and the environment variable that asks for one.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::perfetto::perfetto;
+use super::reader::{ReadError, Reader};
+use super::recorder::Recorder;
+use crate::event_loop::{Builder, EventLoop};
+use crate::observe::{ClockKind, Event, Observer};
+
+/// The variable that names a file to record to.
+pub const VARIABLE: &str = "GLASSLOOP_TRACE";
+
+/// What a recording is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// `.jsonl`: the recording itself.
+    Lines,
+    /// `.json`: a timeline for Perfetto.
+    Timeline,
+}
+
+impl Form {
+    /// The form that a file's name asks for.
+    ///
+    /// # Errors
+    /// If it asks for none, in words that say which there are.
+    ///
+    /// ```
+    /// use glassloop::trace::Form;
+    ///
+    /// assert_eq!(Form::of("run.json".as_ref())?, Form::Timeline);
+    /// assert!(Form::of("run.txt".as_ref()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of(path: &Path) -> io::Result<Form> {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("jsonl") => Ok(Form::Lines),
+            Some("json") => Ok(Form::Timeline),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{}: the name of a recording ends in .jsonl or .json", path.display()),
+            )),
+        }
+    }
+
+    /// Makes this form of a recording. What comes back is the fault at which the recording ends, if it has one.
+    ///
+    /// # Errors
+    /// If the recording cannot be opened, or what is made of it cannot be written.
+    pub fn convert(self, recording: &Path, out: &Path) -> io::Result<Option<ReadError>> {
+        let mut reader = Reader::open(BufReader::new(File::open(recording)?)).map_err(io::Error::other)?;
+        let mut out = BufWriter::new(File::create(out)?);
+        let fault = match self {
+            Form::Lines => reader.copy(&mut out)?,
+            Form::Timeline => perfetto(&mut reader, &mut out)?,
+        };
+        out.flush()?;
+        Ok(fault)
+    }
+}
+
+/// Records a run into a file of any form. Other forms than the recording itself are made of it when the loop is dropped;
+/// until then, and after, it is in a file beside, whose name ends in `.jsonl`.
+///
+/// ```
+/// use glassloop::{EventLoop, trace::Recording};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("run.json");
+/// let mut event_loop = EventLoop::builder().observer(Recording::create(&path)?).build()?;
+/// event_loop.block_on(glassloop::futures::yield_now())?;
+/// drop(event_loop);
+/// assert!(std::fs::read_to_string(&path)?.starts_with("{\"traceEvents\":["));
+/// assert!(folder.path().join("run.json.jsonl").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Recording {
+    /// `None` when it has ended.
+    recorder: Option<Recorder>,
+    lines: PathBuf,
+    /// Another file that is wanted, and its form.
+    wanted: Option<(PathBuf, Form)>,
+}
+
+impl Recording {
+    /// Starts to record.
+    ///
+    /// # Errors
+    /// If the name asks for no form, or the file cannot be made.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Recording> {
+        let path = path.as_ref();
+        let (lines, wanted) = match Form::of(path)? {
+            Form::Lines => (path.to_owned(), None),
+            form => {
+                let mut lines = OsString::from(path);
+                lines.push(".jsonl");
+                (PathBuf::from(lines), Some((path.to_owned(), form)))
+            }
+        };
+        let recorder = Recorder::create(&lines)
+            .map_err(|error| io::Error::new(error.kind(), format!("recording to {}: {error}", lines.display())))?;
+        Ok(Recording { recorder: Some(recorder), lines, wanted })
+    }
+}
+
+impl Observer for Recording {
+    fn attach(&mut self, clock: ClockKind) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.attach(clock);
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event);
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        drop(self.recorder.take()); // now all is in the file
+        if let Some((path, form)) = self.wanted.take() {
+            let lines = self.lines.display();
+            match form.convert(&self.lines, &path) {
+                Ok(None) => {}
+                Ok(Some(fault)) => log::warn!("{} ends early: {lines}: {fault}", path.display()),
+                Err(error) => log::error!("making {} of {lines}: {error}", path.display()),
+            }
+        }
+    }
+}
+
+/// A recording, if the variable `GLASSLOOP_TRACE` names a file for it.
+///
+/// # Errors
+/// If it names one that cannot be recorded to.
+pub fn from_environment() -> io::Result<Option<Recording>> {
+    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(Recording::create).transpose()
+}
+
+/// [`EventLoop::builder`], observed by a recording if the variable `GLASSLOOP_TRACE` names a file for it.
+///
+/// # Errors
+/// If it names one that cannot be recorded to.
+///
+/// ```
+/// let mut event_loop = glassloop::trace::builder()?.build()?;
+/// event_loop.block_on(glassloop::futures::yield_now())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn builder() -> io::Result<Builder> {
+    let builder = EventLoop::builder();
+    Ok(match from_environment()? {
+        Some(recording) => builder.observer(recording),
+        None => builder,
+    })
+}

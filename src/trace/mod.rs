@@ -1,0 +1,38 @@
+//! Recordings: how a run is written down, and what can be made of it afterwards.
+mod check;
+mod events;
+mod explain;
+mod field;
+mod form;
+mod header;
+mod keep;
+mod line;
+mod narration;
+mod perfetto;
+mod reader;
+mod recorder;
+mod spread;
+mod statistics;
+mod summary;
+mod tee;
+mod text;
+mod tracks;
+mod words;
+mod world;
+mod writer;
+
+pub use check::{Sound, check};
+pub use explain::{Explain, explain};
+pub use form::{Form, Recording, VARIABLE, builder, from_environment};
+pub use header::Header;
+pub use line::{Cause, Fact, Finding, IoOutcome, Line, Wakes};
+pub use narration::Narrator;
+pub use perfetto::perfetto;
+pub use reader::{Fault, ReadError, Reader};
+pub use recorder::{Recorder, Written};
+pub use spread::Spread;
+pub use statistics::Statistics;
+pub use summary::Summary;
+pub use tee::Tee;
+pub use text::Text;
+pub use world::World;

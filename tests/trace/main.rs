@@ -1,0 +1,9 @@
+//! Recordings, of real runs: what is written can be read, checked, narrated and converted.
+#![cfg(feature = "trace")]
+
+mod narration;
+mod perfetto;
+mod programs;
+mod reading;
+mod recorder;
+mod timeline;

@@ -1,0 +1,124 @@
+//! Timelines keep the rules of the format, whatever ran; and the validator sees when they do not.
+
+use glassloop::EventLoop;
+use glassloop::trace::{Reader, perfetto};
+
+use crate::programs::{everything, hello, record, record_virtual, siblings};
+use crate::timeline::validate;
+
+fn timeline(recording: &str) -> String {
+    let mut out = vec![];
+    let mut reader = Reader::open(recording.as_bytes()).expect("a header");
+    perfetto(&mut reader, &mut out).expect("memory can be written to");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+#[test]
+fn timelines_of_real_runs_keep_the_rules() {
+    for program in [hello as fn(&mut EventLoop), everything, siblings] {
+        let timeline = timeline(&record(program));
+        let counted = validate(&timeline).expect("all rules are kept");
+        assert!(counted.slices > 10 && counted.arrows > 3, "{counted:?}");
+    }
+}
+
+#[test]
+fn virtual_time_stands_still_and_the_timeline_does_not() {
+    let recording = record_virtual(hello);
+    validate(&timeline(&recording)).expect("all rules are kept");
+}
+
+#[test]
+fn every_wake_that_led_to_a_poll_is_an_arrow_unless_it_came_from_outside() {
+    let recording = record(everything);
+    let lines = crate::programs::lines(&recording);
+    let answered = lines.iter().map(|line| match &line.fact {
+        glassloop::trace::Fact::PollBegin { wakes, .. } => wakes.as_slice().len(),
+        _ => 0,
+    });
+    let from_outside = recording.matches(r#""cause":{"outside":true},"effect":"queued""#).count();
+    let counted = validate(&timeline(&recording)).expect("all rules are kept");
+    assert_eq!(from_outside, 1);
+    assert_eq!(counted.arrows, answered.sum::<usize>() - from_outside);
+}
+
+#[test]
+fn a_recording_that_is_cut_off_becomes_a_timeline_as_far_as_it_goes() {
+    let recording = record(everything);
+    let mut cut = 1;
+    while cut < recording.lines().count() {
+        let text: String = recording.lines().take(cut).flat_map(|line| [line, "\n"]).collect();
+        validate(&timeline(&text)).unwrap_or_else(|rule| panic!("after {cut} lines: {rule}"));
+        cut += 7;
+    }
+    let last_line = recording.trim_end().rfind('\n').expect("there are lines");
+    let half = &recording[..last_line + 9];
+    let mut reader = Reader::open(half.as_bytes()).expect("a header");
+    let fault = perfetto(&mut reader, std::io::sink()).expect("a sink takes all").expect("it is cut off");
+    assert_eq!(fault.line as usize, half.lines().count());
+}
+
+#[test]
+fn text_from_elsewhere_keeps_the_rules() {
+    let recording = record(|event_loop| {
+        event_loop
+            .block_on(async {
+                glassloop::spawn_named("\"</script>\\\u{1}\u{7f}\u{85}\n\t\u{2028}é", async {})
+                    .await
+                    .expect("no panic");
+            })
+            .expect("no deadlock");
+    });
+    validate(&timeline(&recording)).expect("all rules are kept");
+}
+
+#[test]
+fn the_validator_sees_every_rule_that_is_broken() {
+    let good = timeline(&record(everything));
+    validate(&good).expect("all rules are kept");
+    let replace_first = |what: &str, by: &str| good.replacen(what, by, 1);
+    let a_slice = good.lines().find(|line| line.contains(r#""cat":"wait""#)).expect("the loop waits");
+    let an_arrow = good.lines().find(|line| line.contains(r#""ph":"f""#)).expect("there is an arrow");
+    let a_start = good.lines().find(|line| line.contains(r#""ph":"s""#)).expect("there is an arrow");
+    let broken = [
+        ("not JSON", good[..good.len() / 2].to_owned()),
+        ("other things than events", replace_first("{\"traceEvents\"", "{\"displayTimeUnit\":\"ns\",\"traceEvents\"")),
+        ("not one event a line", replace_first(",\n", ",")),
+        ("another escape", replace_first("the loop\"", "the \\u0041 loop\"")),
+        ("the control character", replace_first("the loop\"", "the \u{7f} loop\"")),
+        ("a field is null", replace_first(r#""tid":1,"name":"thread"#, r#""x":null,"tid":1,"name":"thread"#)),
+        ("`pid`", replace_first(r#""pid":1,"#, r#""pid":0,"#)),
+        ("`tid`", replace_first(r#""tid":1,"#, r#""tid":"1","#)),
+        ("`name`", replace_first(r#""name":"turn 1""#, r#""name":"""#)),
+        ("a name with a time", replace_first(r#""ph":"M","#, r#""ph":"M","ts":1.000,"#)),
+        ("a name that is none", replace_first(r#""sort_index":0"#, r#""sort_index":"0""#)),
+        ("has no name", replace_first(r#""tid":2,"name":"thread_name""#, r#""tid":999,"name":"thread_name""#)),
+        ("three digits", good.replacen(a_slice, &a_slice.replace("\"dur\":", "\"dur\":1.5,\"x\":"), 1)),
+        ("overlaps", good.replacen(a_slice, &lengthened(a_slice), 1)),
+        ("a counter's value", replace_first(r#""alive":"#, r#""alive":"","was":"#)),
+        ("an arrow's end without", replace_first(r#","bp":"e""#, "")),
+        ("an arrow's id is used again", replace_first(r#""id":2,"#, r#""id":1,"#)),
+        ("an arrow with one end", good.replacen(&format!("{an_arrow}\n"), "", 1)),
+        ("begins in no slice", good.replacen(a_start, &at(a_start, "0.001"), 1)),
+        ("leads backwards", good.replacen(an_arrow, &at(an_arrow, "0.001"), 1)),
+        ("at the start of a poll", good.replacen(an_arrow, &at(an_arrow, "99999999.000"), 1)),
+        ("an unknown phase", replace_first(r#""ph":"i""#, r#""ph":"B""#)),
+    ];
+    for (rule, text) in broken {
+        assert_ne!(text, good, "{rule}: nothing was changed");
+        let said = validate(&text).expect_err(rule);
+        assert!(said.contains(rule), "{rule}: {said}");
+    }
+}
+
+/// The slice, a second longer.
+fn lengthened(slice: &str) -> String {
+    slice.replace("\"dur\":", "\"dur\":100000")
+}
+
+/// The event at another time.
+fn at(event: &str, time: &str) -> String {
+    let (before, rest) = event.split_once("\"ts\":").expect("it has a time");
+    let end = rest.find([',', '}']).expect("it goes on");
+    format!("{before}\"ts\":{time}{}", &rest[end..])
+}
