@@ -6,6 +6,7 @@
 
 pub mod blocking;
 pub mod callbacks;
+pub mod characters;
 pub mod countries;
 pub mod meter;
 pub mod spinner;
@@ -121,11 +122,20 @@ impl Site {
 
 /// The example's loop: recorded if `GLASSLOOP_TRACE` names a file, measured if `compare` wants to know.
 pub fn event_loop() -> Result<EventLoop, Error> {
+    watched(meter::is_asked())
+}
+
+/// The same, measured in any case.
+pub fn measured_event_loop() -> Result<EventLoop, Error> {
+    watched(true)
+}
+
+fn watched(is_measured: bool) -> Result<EventLoop, Error> {
     let mut observers = Tee::new();
     if let Some(recording) = trace::from_environment()? {
         observers.add(recording);
     }
-    if meter::is_asked() {
+    if is_measured {
         observers.add(meter::Meter);
     }
     let builder = EventLoop::builder();
