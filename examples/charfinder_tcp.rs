@@ -82,7 +82,11 @@ async fn ask(address: std::net::SocketAddr, query: &str, started: Instant) -> Re
     while let Some(line) = read_line(&mut stream, &mut read).await? {
         if line.starts_with("-----") {
             let took = started.elapsed().as_millis();
-            return Ok(format!("{query}: {} after {took} ms, the first {}", &line[6..], first.unwrap_or_default()));
+            return Ok(format!(
+                "{query}: {} after {took} ms, the first {}",
+                &line[6..],
+                first.unwrap_or("nothing".to_owned())
+            ));
         }
         first.get_or_insert(line);
     }

@@ -22,7 +22,14 @@ async fn is_prime(n: u64) -> bool {
     if n < 2 || n.is_multiple_of(2) {
         return n == 2;
     }
-    (3..).step_by(2).take_while(|i| i * i <= n).all(|i| !n.is_multiple_of(i))
+    let mut divisor = 3;
+    while divisor * divisor <= n {
+        if n.is_multiple_of(divisor) {
+            return false;
+        }
+        divisor += 2;
+    }
+    true
 }
 
 fn main() -> ExitCode {

@@ -29,11 +29,13 @@ async fn is_prime(n: u64) -> bool {
     if n < 2 || n.is_multiple_of(2) {
         return n == 2;
     }
-    for i in (3..).step_by(2).take_while(|i| i * i <= n) {
-        if n.is_multiple_of(i) {
+    let mut divisor = 3;
+    while divisor * divisor <= n {
+        if n.is_multiple_of(divisor) {
             return false;
         }
-        if (i - 3) % (2 * STEPS) == 0 {
+        divisor += 2;
+        if divisor % (2 * STEPS) == 1 {
             yield_now().await;
         }
     }

@@ -57,12 +57,14 @@ impl Measured {
 
     /// In ms.
     pub fn longest_stall(&self) -> Spread {
-        self.spread(|run, _| ms(run.longest_stall))
+        self.spread(|run, _| run.stalls.last().copied().map_or(0.0, ms))
     }
 
-    /// In ms.
-    pub fn p99_stall(&self) -> Spread {
-        self.spread(|run, _| ms(run.p99_stall))
+    /// What 99 of 100 stalls do not exceed, of those of all runs together, in ms.
+    pub fn p99_stall(&self) -> f64 {
+        let mut all: Vec<Duration> = self.runs.iter().flat_map(|run| run.stalls.iter().copied()).collect();
+        all.sort_unstable();
+        all.get((all.len() * 99).div_ceil(100).saturating_sub(1)).copied().map_or(0.0, ms)
     }
 
     /// `pool, fsync`.
@@ -88,16 +90,35 @@ pub fn size(times: usize) -> String {
 struct Claim {
     times: usize,
     words: &'static str,
-    /// Whether it holds, of how many times longer the loop takes, and of whether the runs lie clearly apart.
-    holds: fn(f64, bool) -> bool,
+    /// How many times as long the loop has to take, at least; `None` if it must make no difference.
+    gain: Option<f64>,
 }
 
 const CLAIMS: [Claim; 4] = [
-    Claim { times: 1, words: "no noticeable difference", holds: |_, apart| !apart },
-    Claim { times: 10, words: "the pool's advantage becomes clear", holds: |gain, apart| apart && gain > 1.1 },
-    Claim { times: 100, words: "the speedup is significant", holds: |gain, apart| apart && gain > 1.25 },
-    Claim { times: 1000, words: "the speedup is significant", holds: |gain, apart| apart && gain > 1.25 },
+    Claim { times: 1, words: "no noticeable difference", gain: None },
+    Claim { times: 10, words: "the pool's advantage becomes clear", gain: Some(NOTICEABLE) },
+    Claim { times: 100, words: "the speedup is significant", gain: Some(1.25) },
+    Claim { times: 1000, words: "the speedup is significant", gain: Some(1.25) },
 ];
+
+/// Less than this is no difference, whatever the runs say.
+const NOTICEABLE: f64 = 1.1;
+
+/// A difference counts if so many of all pairs of runs agree on which is longer.
+const AGREED: f64 = 0.9;
+
+impl Claim {
+    /// What has become of it, if the loop takes `gain` times as long and does so in this part of all pairs of runs.
+    fn verdict(&self, gain: f64, longer: f64) -> &'static str {
+        match self.gain {
+            Some(least) if gain >= least && longer >= AGREED => "SEEN here",
+            Some(least) if gain < least => "NOT SEEN here",
+            None if (1.0 / NOTICEABLE..=NOTICEABLE).contains(&gain) => "SEEN here",
+            None if longer >= AGREED || longer <= 1.0 - AGREED => "NOT SEEN here",
+            _ => "UNDECIDED here, the runs differ too much among themselves",
+        }
+    }
+}
 
 impl Findings {
     /// The table and the claims.
@@ -135,7 +156,7 @@ impl Findings {
                 measured.processor().median,
                 measured.rate().median,
                 format!("{:.2} ({:.1}–{:.1})", stall.median, stall.least, stall.most),
-                measured.p99_stall().median,
+                measured.p99_stall(),
             )
             .expect("writing to a string does not fail");
         }
@@ -159,20 +180,17 @@ impl Findings {
     }
 
     fn seen(&self, claim: &Claim, way: &str, [on_loop, on_pool]: [&Measured; 2]) -> String {
-        let (slow, quick) = (on_loop.wall(), on_pool.wall());
-        let gain = slow.median / quick.median;
-        // Not one run of the one among those of the other.
-        let apart = slow.least > quick.most || quick.least > slow.most;
-        let is_artificial = !self.slow_disk.is_zero();
+        let (slow, quick) = (on_loop.wall().median, on_pool.wall().median);
+        let pairs =
+            || on_loop.runs.iter().flat_map(|slow| on_pool.runs.iter().map(move |quick| slow.wall > quick.wall));
+        let (all, longer) = (pairs().count(), pairs().filter(|is_longer| *is_longer).count());
         format!(
-            "{} {way}: the chapter says \"{}\"; {}{}: on the loop it took {gain:.2} times as long as on the pool ({:.1} and {:.1} ms, the runs {}), and the loop stood still for up to {:.1} ms, with the pool {:.1} ms.",
+            "{} {way}: the chapter says \"{}\". {}{}: on the loop it took {:.2} times as long as on the pool ({slow:.1} ms and {quick:.1} ms, longer in {longer} of {all} pairs of runs). The loop stood still for up to {:.1} ms; with the pool, {:.1} ms.",
             size(claim.times),
             claim.words,
-            if (claim.holds)(gain, apart) { "SEEN here" } else { "NOT SEEN here" },
-            if is_artificial { " (artificial disk)" } else { "" },
-            slow.median,
-            quick.median,
-            if apart { "lie apart" } else { "overlap" },
+            claim.verdict(slow / quick, longer as f64 / all as f64),
+            if self.slow_disk.is_zero() { "" } else { " (artificial disk)" },
+            slow / quick,
             on_loop.longest_stall().median,
             on_pool.longest_stall().median,
         )
@@ -191,7 +209,7 @@ impl Findings {
                     .map(|run| {
                         json!({
                             "wall_ms": ms(run.wall), "cpu_ms": ms(run.processor),
-                            "longest_stall_ms": ms(run.longest_stall), "p99_stall_ms": ms(run.p99_stall),
+                            "longest_stall_ms": run.stalls.last().copied().map_or(0.0, ms), "stalls": run.stalls.len(),
                         })
                     })
                     .collect();
@@ -200,7 +218,7 @@ impl Findings {
                     "saved_on": if one.case.place == Place::Loop { "loop" } else { "pool" }, "fsync": one.case.fsync,
                     "wall_ms": spread(one.wall()), "cpu_ms": spread(one.processor()),
                     "requests_per_second": spread(one.rate()),
-                    "longest_stall_ms": spread(one.longest_stall()), "p99_stall_ms": spread(one.p99_stall()),
+                    "longest_stall_ms": spread(one.longest_stall()), "p99_stall_ms": one.p99_stall(),
                     "runs": runs,
                 })
             })

@@ -30,7 +30,7 @@ mod findings;
 mod page;
 mod trial;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -77,18 +77,22 @@ fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Er
                 .map(|(place, fsync)| Case { times, files, place, fsync })
         })
         .collect();
-    let started = Instant::now();
+    let (started, is_watched) = (Instant::now(), std::io::stderr().is_terminal());
     trial.run(&cases[0])?; // the server and the disk are awake now
     let mut measured: Vec<Measured> = cases.iter().map(|case| Measured { case: *case, runs: vec![] }).collect();
     for number in 1..=runs {
         for (at, measured) in measured.iter_mut().enumerate() {
-            eprint!("\rrun {number} of {runs}, case {} of {}  ", at + 1, cases.len());
-            std::io::stderr().flush().ok();
+            if is_watched {
+                eprint!("\rrun {number} of {runs}, case {} of {}  ", at + 1, cases.len());
+                std::io::stderr().flush().ok();
+            }
             let run = trial.run(&measured.case)?;
             measured.runs.push(run);
         }
     }
-    eprint!("\r{:40}\r", "");
+    if is_watched {
+        eprint!("\r{:40}\r", "");
+    }
     let (slow_disk, took) = (trial.slow_disk, started.elapsed());
     Ok(Findings { measured, runs, slow_disk, took, place: trial.place.to_owned() })
 }

@@ -46,16 +46,14 @@ pub struct Case {
 }
 
 /// What one run has cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// From the first request to the last file.
     pub wall: Duration,
     /// Processor time of the client.
     pub processor: Duration,
-    /// The longest time that the loop did not look at its sockets and timers.
-    pub longest_stall: Duration,
-    /// The time that 99 of 100 such absences do not exceed.
-    pub p99_stall: Duration,
+    /// How long the loop did not look at its sockets and timers, each time, the shortest first.
+    pub stalls: Vec<Duration>,
 }
 
 /// What is the same for all cases.
@@ -77,8 +75,9 @@ impl Trial<'_> {
         event_loop.block_on(self.download_all(case, folder.path()))??;
         let (wall, processor) = (started.elapsed(), meter::processor_time() - processor);
         drop(event_loop);
-        let stalls = meter::take();
-        Ok(Run { wall, processor, longest_stall: stalls.longest_stall(), p99_stall: stalls.percentile(99) })
+        let mut stalls = meter::take().stalls;
+        stalls.sort_unstable();
+        Ok(Run { wall, processor, stalls })
     }
 
     async fn download_all(&self, case: &Case, folder: &Path) -> Result<(), Error> {
@@ -88,8 +87,10 @@ impl Trial<'_> {
             let (client, permits, place) = (client.clone(), permits.clone(), case.place);
             let (url, path) = (format!("{}/{number}", self.url), folder.join(format!("{number}.gif")));
             tasks.spawn(async move {
-                let _permit = permits.acquire().await;
-                let image = body_of(client.get(&url).await).await?;
+                let image = {
+                    let _permit = permits.acquire().await;
+                    body_of(client.get(&url).await).await?
+                };
                 let save = move || save(&path, &image);
                 match place {
                     Place::Loop => save()?, // the loop stands still

@@ -25,13 +25,6 @@ impl Measured {
     pub fn longest_stall(&self) -> Duration {
         self.stalls.iter().max().copied().unwrap_or_default()
     }
-
-    /// The stall that so many of a hundred do not exceed.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let mut sorted = self.stalls.clone();
-        sorted.sort_unstable();
-        sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
-    }
 }
 
 thread_local! {
