@@ -10,9 +10,10 @@ use url::Url;
 use super::open_files;
 use super::progress::Progress;
 use super::signals::{Interruption, SecondSignal, interruption};
+use super::watch::{Watch, WatchArguments};
 use super::{EXIT_USAGE, fail, some_seed};
 use crate::download::Folder;
-use crate::event_loop::{EventLoop, LoopError, spawn_named};
+use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, Kind};
@@ -74,6 +75,8 @@ pub(super) struct FlagsArguments {
     /// A line a flag instead of the progress bar
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    watch: WatchArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -130,7 +133,11 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Ok(folder) => folder,
         Err(error) => return fail(1, format_args!("{error}; choose another folder with --dest")),
     };
-    let site = match Site::open(arguments) {
+    let watch = match arguments.watch.open() {
+        Ok(watch) => watch,
+        Err(error) => return fail(1, error),
+    };
+    let site = match Site::open(arguments, watch.pause()) {
         Ok(site) => site,
         Err(error) => return fail(1, format_args!("starting the embedded server: {error}")),
     };
@@ -148,7 +155,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         retries: arguments.retry,
     };
     let started = Instant::now();
-    match download(&codes, options, arguments.verbose) {
+    match download(&codes, options, arguments.verbose, watch) {
         Ok(report) => report.print(started),
         Err(error) => fail(1, error),
     }
@@ -163,7 +170,8 @@ struct Site {
 }
 
 impl Site {
-    fn open(arguments: &FlagsArguments) -> std::io::Result<Site> {
+    /// `pause` stops the embedded server's clock together with the downloader's.
+    fn open(arguments: &FlagsArguments, pause: Option<Pause>) -> std::io::Result<Site> {
         if let Some(base_url) = &arguments.base_url {
             return Ok(Site { label: "URL", base_url: base_url.clone(), _embedded: None });
         }
@@ -178,11 +186,12 @@ impl Site {
         if arguments.external {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
-        let embedded = EmbeddedServer::start(match arguments.server {
+        let kind = match arguments.server {
             Server::Delay => Kind::Delay,
             Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
             Server::Local | Server::Remote => Kind::Local,
-        })?;
+        };
+        let embedded = EmbeddedServer::start_pausable(kind, pause)?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
 }
@@ -213,9 +222,14 @@ struct Report {
 }
 
 /// Turns the loop until all flags have ended, one way or another.
-fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Report, Box<dyn std::error::Error>> {
+fn download(
+    codes: &[CountryCode],
+    options: Options,
+    verbose: bool,
+    watch: Watch,
+) -> Result<Report, Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
-    let mut event_loop = EventLoop::builder().give_up_flag(second_signal.give_up_flag()).build()?;
+    let mut event_loop = watch.watch(EventLoop::builder()).give_up_flag(second_signal.give_up_flag()).build()?;
     let mut first_error = None;
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = Event::new();

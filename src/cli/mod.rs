@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
 //! | `serve.rs` | `glassloop serve` |
+//! | `trace.rs` | `glassloop trace` |
+//! | `watch.rs`, `step.rs` | the flags that let one see a loop at work |
 //! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
 //! | `progress.rs` | a bar on a terminal, a line a second elsewhere |
 //! | `open_files.rs` | the limit on open files |
@@ -13,6 +15,9 @@ mod open_files;
 mod progress;
 mod serve;
 mod signals;
+mod step;
+mod trace;
+mod watch;
 
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
@@ -31,6 +36,7 @@ struct Arguments {
 enum Command {
     Flags(flags::FlagsArguments),
     Serve(serve::ServeArguments),
+    Trace(trace::TraceArguments),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -43,6 +49,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
     }
 }
 

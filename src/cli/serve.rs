@@ -14,6 +14,7 @@ use http::StatusCode;
 
 use super::open_files;
 use super::signals::{SecondSignal, interruption};
+use super::watch::WatchArguments;
 use super::{EXIT_USAGE, fail, some_seed};
 use crate::event_loop::{EventLoop, JoinSet};
 use crate::flags::site::{Kind, Site};
@@ -81,6 +82,8 @@ pub(super) struct ServeArguments {
     /// A line a request, on stderr
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    watch: WatchArguments,
 }
 
 /// Those of LOCAL, DELAY and ERROR.
@@ -217,7 +220,8 @@ fn faults(arguments: &ServeArguments, usual: Faults) -> Faults {
 /// Serves until a signal comes, and then ends well.
 fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
-    let mut event_loop = EventLoop::builder().give_up_flag(second_signal.give_up_flag()).build()?;
+    let mut event_loop =
+        arguments.watch.open()?.watch(EventLoop::builder()).give_up_flag(second_signal.give_up_flag()).build()?;
     let served: io::Result<()> = event_loop.block_on(async {
         let mut serving = JoinSet::new();
         let mut stoppers = Vec::new();

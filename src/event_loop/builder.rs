@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::core::{Core, ReadyQueue, Shared};
+use super::diagnosis::Diagnosis;
 use super::notify::Notifier;
+use super::pause::Pause;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
 use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
 use super::root::Root;
@@ -43,6 +45,8 @@ pub struct Builder {
     budget_polls: u32,
     budget_time: Duration,
     give_up: Arc<AtomicBool>,
+    pause: Option<Pause>,
+    slow_poll: Duration,
 }
 
 impl Default for Builder {
@@ -57,6 +61,8 @@ impl Default for Builder {
             budget_polls: 61,
             budget_time: Duration::from_micros(200),
             give_up: Arc::default(),
+            pause: None,
+            slow_poll: Duration::from_millis(10),
         }
     }
 }
@@ -105,6 +111,18 @@ impl Builder {
         self
     }
 
+    /// Lets the clock be stopped, in order to look. A virtual one stands still by itself.
+    pub fn pausable(mut self, pause: Pause) -> Builder {
+        self.pause = Some(pause);
+        self
+    }
+
+    /// The time above which a poll, or the wait for one, is worth a finding: 10 ms unless set. Only an observed loop looks.
+    pub fn slow_poll(mut self, limit: Duration) -> Builder {
+        self.slow_poll = limit;
+        self
+    }
+
     /// Makes the loop.
     ///
     /// # Errors
@@ -113,7 +131,7 @@ impl Builder {
         let poll = mio::Poll::new()?;
         let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
         let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
-        let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real() });
+        let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real(self.pause) });
         let stage = self.observer.map(|mut observer| {
             let clock = clock.clone();
             observer.attach(if clock.is_virtual() { ClockKind::Virtual } else { ClockKind::Real });
@@ -132,6 +150,7 @@ impl Builder {
             jobs: RefCell::default(),
             default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
             stage: Cell::new(stage),
+            diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),
             seen_foreign: Cell::new(TaskId::ROOT),
             closing: Cell::new(false),

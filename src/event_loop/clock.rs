@@ -7,28 +7,48 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::pause::Pause;
+
 /// Tells the time since the loop was built.
 #[derive(Debug)]
 pub(crate) struct Clock {
     base: Instant,
     /// The virtual time since `base`; `None` on the real clock.
     virtual_elapsed: Option<Cell<Duration>>,
+    /// Who may stop the real clock, and how long it had stood still at `base`.
+    pause: Option<(Pause, Duration)>,
 }
 
 impl Clock {
-    pub(crate) fn real() -> Clock {
-        Clock { base: Instant::now(), virtual_elapsed: None }
+    pub(crate) fn real(pause: Option<Pause>) -> Clock {
+        let base = Instant::now();
+        let pause = pause.map(|pause| {
+            let before = pause.total_at(base);
+            (pause, before)
+        });
+        Clock { base, virtual_elapsed: None, pause }
     }
 
     pub(crate) fn virtual_time() -> Clock {
-        Clock { base: Instant::now(), virtual_elapsed: Some(Cell::new(Duration::ZERO)) }
+        Clock { base: Instant::now(), virtual_elapsed: Some(Cell::new(Duration::ZERO)), pause: None }
     }
 
     /// The time since the loop was built.
     pub(crate) fn elapsed(&self) -> Duration {
         match &self.virtual_elapsed {
-            None => self.base.elapsed(),
+            None => self.happened(Instant::now()),
             Some(elapsed) => elapsed.get(),
+        }
+    }
+
+    /// When something happened on another thread, as time since the loop was built. Virtual time does not know: for it,
+    /// all happens when the loop hears of it.
+    pub(crate) fn happened(&self, at: Instant) -> Duration {
+        let real = at.saturating_duration_since(self.base);
+        match (&self.virtual_elapsed, &self.pause) {
+            (Some(elapsed), _) => elapsed.get(),
+            (None, None) => real,
+            (None, Some((pause, before))) => (real + *before).saturating_sub(pause.total_at(at)),
         }
     }
 
@@ -43,7 +63,7 @@ impl Clock {
         self.base.checked_add(elapsed).unwrap_or(self.base + LONG)
     }
 
-    /// A point in time as time since the loop was built.
+    /// A point in time on the loop's own scale, as [`now`](Self::now) tells it, as time since the loop was built.
     pub(crate) fn since_base(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.base)
     }

@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
+use super::diagnosis::Diagnosis;
 use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
@@ -77,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) default_pool: ThreadPool,
     /// The observer, while the loop is not running.
     pub(crate) stage: Cell<Option<Stage>>,
+    /// What is wrong with the program; asked only while somebody observes.
+    pub(crate) diagnosis: Diagnosis,
     pub(crate) next_wake: Cell<u64>,
     /// A task whose waker was in strange hands when the verdict was last asked for (I16).
     pub(crate) seen_foreign: Cell<TaskId>,
@@ -130,6 +133,7 @@ impl Core {
             slot.wakes.push(wake);
         }
         tell!(Kind::Wake { wake, task: id, cause, effect });
+        self.diagnose_wake(id, cause, effect == Effect::Stale);
     }
 
     /// Adds a task and makes it ready. `Err` gives it back if the loop is shutting down.
@@ -172,13 +176,13 @@ impl Core {
             Remote::JobStarted { job, worker, at } => {
                 let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
                 if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobStart { job, wait });
                 }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
                 if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                    report_at(Some((self.clock.happened(at), worker)), Kind::JobEnd { job, outcome });
                 }
                 let entry = self.jobs.borrow_mut().remove(job);
                 if let Some(mut entry) = entry {
@@ -235,11 +239,15 @@ impl Core {
                         let (waiting_for, wakers) = (slot.waiting_for, slot.wakers_alive());
                         drop(tasks);
                         tell!(Kind::PollEnd { task: id, ready: false, waiting_for, wakers });
+                        self.diagnose_poll_end(id, false);
                     }
                 }
             }
             Poll::Ready(outcome) => {
-                tell!(Kind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
+                if listening() {
+                    tell!(Kind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
+                    self.diagnose_poll_end(id, true);
+                }
                 self.remove_task(id, future, Some(outcome));
             }
         }
@@ -258,7 +266,10 @@ impl Core {
             log::error!("the task `{name}` panicked while it was dropped");
         }
         drop(slot);
-        tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
+        if listening() {
+            tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
+            self.diagnosis.forget(id);
+        }
     }
 
     #[cold]
@@ -270,7 +281,8 @@ impl Core {
             .get_mut(id)
             .map(|slot| (slot.polls - 1, slot.queued_at, std::mem::take(&mut slot.wakes)));
         if let Some((number, queued_at, mut wakes)) = taken {
-            tell!(Kind::PollBegin { task: id, number, delay: now.saturating_sub(queued_at), wakes: &wakes });
+            let delay = now.saturating_sub(queued_at);
+            tell!(Kind::PollBegin { task: id, number, delay, wakes: &wakes });
             wakes.clear();
             // The buffer goes back, unless new wakes came in from the observer.
             if let Some(slot) = self.tasks.borrow_mut().get_mut(id)
@@ -278,6 +290,7 @@ impl Core {
             {
                 slot.wakes = wakes;
             }
+            self.diagnose_poll_begin(id, delay);
         }
     }
 

@@ -16,7 +16,7 @@ use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
 use super::pool::{NewJob, ThreadPool, Work};
-use crate::observe::{JobId, JobOutcome, Kind, current_task, note_waiting, tell};
+use crate::observe::{JobId, JobOutcome, Kind, current_task, note_waiting, polled_after_ready, tell};
 use crate::sync::{Acquire, Permit};
 
 /// A function for a pool to run, with what is to be known about it.
@@ -257,7 +257,7 @@ impl<T: Send + 'static> Future for JobHandle<T> {
                     return Poll::Ready(place.take().unwrap_or(Err(JobError::Cancelled)));
                 }
                 HandleState::Refused(error) => return Poll::Ready(Err(JobError::NoThread(error))),
-                HandleState::Done => panic!("`JobHandle` polled after it was ready"),
+                HandleState::Done => polled_after_ready("JobHandle"),
             }
         }
     }

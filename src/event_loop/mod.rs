@@ -9,10 +9,11 @@
 //! | `core.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
+//! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
+//! | `diagnosis.rs` | what is wrong with the program, told to whoever observes |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
@@ -23,11 +24,13 @@ mod builder;
 mod clock;
 mod core;
 mod current;
+mod diagnosis;
 mod error;
 mod executor;
 mod job_state;
 mod join_set;
 mod notify;
+mod pause;
 mod pool;
 mod reactor;
 mod root;
@@ -55,6 +58,7 @@ pub use builder::Builder;
 pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
+pub use pause::{Held, Pause};
 pub use pool::ThreadPool;
 pub use reactor::{Direction, Initially};
 pub use shutdown::ShutdownReport;
@@ -139,6 +143,7 @@ impl EventLoop {
         tell!(Kind::RunBegin { pool_threads, seed });
         let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
         self.wake_root();
+        self.core.root.is_blocked_on.set(true);
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
                 std::mem::forget(unwinding);
@@ -169,6 +174,7 @@ impl EventLoop {
     /// If a loop runs on this thread already.
     pub fn turn<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         let _entered = current::enter(&self.core);
+        self.core.root.is_blocked_on.set(false);
         self.turn_entered(root)
     }
 

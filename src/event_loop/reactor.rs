@@ -24,8 +24,8 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 
 use super::core::call_waker;
-use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, tell};
-use crate::sync::WakerSlot;
+use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, listening, tell};
+use crate::sync::{HoldId, WakerSlot};
 
 const READABLE: u8 = 1;
 const WRITABLE: u8 = 2;
@@ -81,6 +81,16 @@ struct Waiter {
     waker: Cell<WakerSlot>,
     /// Whether it is waited for now.
     armed: Cell<bool>,
+}
+
+impl Waiter {
+    /// Whether the waker that lies here is the one whose clones are counted there.
+    fn is_at(&self, id: HoldId) -> bool {
+        let waker = self.waker.take();
+        let is_at = waker.is_at(id);
+        self.waker.set(waker);
+        is_at
+    }
 }
 
 impl Reactor {
@@ -170,7 +180,9 @@ impl Reactor {
     /// Notes what an event says and wakes who waits for it.
     pub(crate) fn dispatch(&self, event: &Event) {
         let id = SourceId::from_u64(event.token().0 as u64);
-        let slot = self.slots.borrow().get(id.index as usize).filter(|slot| slot.id == id).cloned();
+        let in_its_place = self.slots.borrow().get(id.index as usize).cloned();
+        let successor = in_its_place.as_ref().map(|slot| slot.id).filter(|other| *other != id);
+        let slot = in_its_place.filter(|slot| slot.id == id);
         tell!(Kind::Readiness {
             source: id,
             readable: event.is_readable(),
@@ -180,6 +192,9 @@ impl Reactor {
             error: event.is_error(),
             stale: slot.is_none(),
         });
+        if let Some(successor) = successor {
+            self.tell_stale(id, successor);
+        }
         let Some(slot) = slot else { return };
         let bits = [
             (event.is_readable(), READABLE),
@@ -196,6 +211,34 @@ impl Reactor {
                 self.wake(&slot, slot.waiter(direction));
             }
         }
+    }
+
+    #[cold]
+    fn tell_stale(&self, id: SourceId, successor: SourceId) {
+        if listening() {
+            tell!(Kind::Diagnosis {
+                what: "stale_event",
+                task: None,
+                state: "",
+                evidence: &format!("readiness of {id} came after its end, when {successor} had its place in the table"),
+                advice: "deregister a source before its descriptor is closed, and all copies of the descriptor with it",
+            });
+        }
+    }
+
+    /// Clones of a waker that lie in sources' places from earlier waits: they are not called before the next one.
+    pub(crate) fn unarmed_holds(&self, id: HoldId) -> usize {
+        let slots = self.slots.borrow();
+        let waiters = slots.iter().flat_map(|(_, slot)| [&slot.reader, &slot.writer]);
+        waiters.filter(|waiter| !waiter.armed.get() && waiter.is_at(id)).count()
+    }
+
+    /// Whether a source is still ready, and nobody waits for it.
+    pub(crate) fn is_ready_and_unarmed(&self, id: SourceId, for_reading: bool) -> bool {
+        let direction = if for_reading { Direction::Read } else { Direction::Write };
+        let slots = self.slots.borrow();
+        let slot = slots.get(id.index as usize).filter(|slot| slot.id == id);
+        slot.is_some_and(|slot| slot.is_ready(direction) && !slot.waiter(direction).armed.get())
     }
 
     /// Lets `waker` be woken when the source is next ready in this direction. One task at a time can wait so.

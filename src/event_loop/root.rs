@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::core::{Core, Shared};
+use super::diagnosis::Standing;
 use super::task::Header;
 use super::{EventLoop, OnUnwind};
 use crate::observe::{CurrentTask, Kind, TaskId, WakeId, tell, waiting_for};
@@ -23,6 +24,8 @@ pub(crate) struct Root {
     /// Where the clones of its waker are counted.
     hold: HoldId,
     pub(crate) waiting_for: Cell<&'static str>,
+    /// `block_on` runs it, and nobody can call `wake_root`.
+    pub(super) is_blocked_on: Cell<bool>,
     polls: Cell<u64>,
     /// When it was woken; kept only for an observer.
     pub(crate) queued_at: Cell<Duration>,
@@ -39,6 +42,7 @@ impl Root {
             header,
             hold: HoldId::open(),
             waiting_for: Cell::new(""),
+            is_blocked_on: Cell::new(false),
             polls: Cell::new(0),
             queued_at: Cell::new(Duration::ZERO),
             wakes: RefCell::default(),
@@ -48,6 +52,16 @@ impl Root {
     /// Clones of the waker beside its own: everybody's.
     fn wakers_alive(&self) -> usize {
         Arc::strong_count(&self.header).saturating_sub(2)
+    }
+
+    /// How it stands, for a finding. Between two turns that somebody takes by hand, anybody may wake it.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            waiting_for: self.waiting_for.get(),
+            wakers: self.wakers_alive(),
+            hold: self.hold,
+            is_about_to_be_polled: self.woken.get() || !self.is_blocked_on.get(),
+        }
     }
 
     /// Whether a clone of the waker is in hands that the loop cannot see (I16).
@@ -90,15 +104,19 @@ impl Core {
             let number = self.root.polls.replace(self.root.polls.get() + 1);
             let wakes = self.root.wakes.take();
             tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
+            self.diagnose_poll_begin(TaskId::ROOT, delay);
         }
     }
 
     fn tell_root_poll_end(&self, ready: bool) {
-        tell!(Kind::PollEnd {
-            task: TaskId::ROOT,
-            ready,
-            waiting_for: self.root.waiting_for.get(),
-            wakers: self.root.wakers_alive(),
-        });
+        if crate::observe::listening() {
+            tell!(Kind::PollEnd {
+                task: TaskId::ROOT,
+                ready,
+                waiting_for: self.root.waiting_for.get(),
+                wakers: self.root.wakers_alive(),
+            });
+            self.diagnose_poll_end(TaskId::ROOT, ready);
+        }
     }
 }

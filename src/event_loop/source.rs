@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::core::Core;
 use super::current;
 use super::reactor::{Direction, Initially, Reactor, SourceSlot};
-use crate::observe::{IoOutcome, Kind, Operation, SourceId, current_task, note_waiting, tell};
+use crate::observe::{IoOutcome, Kind, Operation, SourceId, current_task, note_waiting, notes, tell};
 
 /// Anything mio can register, registered with the current loop until it is dropped.
 ///
@@ -90,6 +90,7 @@ impl<S: mio::event::Source> Source<S> {
     /// Waits until the source is ready in a direction.
     pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
         if self.slot.is_ready(direction) {
+            notes::ready(self.slot.id, direction == Direction::Read);
             return Poll::Ready(());
         }
         self.core.reactor.arm(&self.slot, direction, cx.waker());

@@ -14,7 +14,7 @@ use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
 use super::task::{Name, NewTask, Sink};
-use crate::observe::{TaskId, TaskOutcome, note_waiting};
+use crate::observe::{TaskId, TaskOutcome, note_waiting, polled_after_ready};
 use crate::sync::WakerSlot;
 
 /// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
@@ -163,7 +163,9 @@ impl<T> Future for JoinHandle<T> {
         if let Some(result) = self.join.result.take() {
             return Poll::Ready(result);
         }
-        assert!(!self.is_finished(), "`JoinHandle` polled after it was ready");
+        if self.is_finished() {
+            polled_after_ready("JoinHandle");
+        }
         let _replaced = self.join.waker.borrow_mut().register(cx.waker());
         note_waiting("a task");
         Poll::Pending

@@ -36,6 +36,11 @@ impl Header {
         Arc::new(Header { id, remote_pending: AtomicBool::new(false), shared })
     }
 
+    /// Whether the id is on its way to the loop.
+    pub(crate) fn is_remote_pending(&self) -> bool {
+        self.remote_pending.load(Ordering::Acquire)
+    }
+
     /// The loop has taken the id off the list: the next remote wake pushes again.
     pub(crate) fn clear_remote_pending(&self) {
         self.remote_pending.swap(false, Ordering::AcqRel);

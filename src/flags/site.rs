@@ -17,7 +17,7 @@ use http::{Request, StatusCode};
 use super::codes::CountryCode;
 use super::drawing::draw;
 use super::metadata::metadata_json;
-use crate::event_loop::{EventLoop, Job, run_in_executor};
+use crate::event_loop::{EventLoop, Job, Pause, run_in_executor};
 use crate::http::server::{
     Answer, Delay, Faults, Limits, Representation, Response, Server, Service, StaticFiles, Stopper, Validators, listen,
     refuse_method, text,
@@ -174,7 +174,19 @@ impl EmbeddedServer {
     /// # Errors
     /// If there is no port, no thread or no descriptor left.
     pub fn start(kind: Kind) -> io::Result<EmbeddedServer> {
-        EmbeddedServer::serve(Limits::default(), kind.faults(), || Ok(Site::default()))
+        EmbeddedServer::start_pausable(kind, None)
+    }
+
+    /// The same with a clock that can be stopped together with others.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_pausable(kind: Kind, pause: Option<Pause>) -> io::Result<EmbeddedServer> {
+        let make_loop = move || match pause {
+            Some(pause) => EventLoop::builder().pausable(pause).build(),
+            None => EventLoop::new(),
+        };
+        EmbeddedServer::serve_on(make_loop, Limits::default(), kind.faults(), || Ok(Site::default()))
     }
 
     /// The same with real images: those below `folder`, as `flags/cc/cc.gif`.

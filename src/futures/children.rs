@@ -3,13 +3,14 @@
 //! Each child is polled with a waker of its own, which notes the child's number and wakes the task. Without that, every
 //! wake of the task would mean a poll of every child: ten thousand of them would cost a hundred million polls.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::observe::{TaskId, current_task, listening, notes};
 use crate::sync::{Hold, HoldId, Polled};
 
 /// Futures of one type, and which of them have been woken.
@@ -22,6 +23,8 @@ pub(super) struct Children<F> {
     hold: Hold,
     /// The numbers of woken children, taken from the group, the first to be woken first.
     woken: VecDeque<usize>,
+    /// The task that polled them last; kept only for an observer.
+    task: Option<TaskId>,
 }
 
 struct Child<F> {
@@ -39,8 +42,23 @@ const OWN_CLONES: usize = 2;
 /// What the children's wakers share. They may be called from any thread.
 struct Group {
     woken: Mutex<Vec<usize>>,
+    /// What an observer may ask about.
+    watched: Mutex<Watched>,
+    /// Wakes that are going on: the child is on the list, and the task perhaps not woken yet.
+    waking: AtomicUsize,
     /// The task's waker. Taken back when the children are dropped: what it is counted by goes then, too (I16).
     task: Mutex<Option<Waker>>,
+}
+
+/// What is kept only for an observer.
+#[derive(Default)]
+struct Watched {
+    /// The task that polled the group last.
+    task: Option<TaskId>,
+    /// How many were taken off the list of the woken and not polled, since another one was done.
+    left_over: usize,
+    /// Children that are done: a wake of one of those is of no interest.
+    done: HashSet<usize>,
 }
 
 /// What one child's waker owns.
@@ -59,11 +77,23 @@ impl Wake for ChildWaker {
         if self.is_woken.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.group.waking.fetch_add(1, Ordering::AcqRel);
         lock(&self.group.woken).push(self.number);
         let task = lock(&self.group.task).clone();
         if let Some(task) = task {
             task.wake(); // I4: nothing is locked
         }
+        self.group.waking.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl notes::WokenChildren for Group {
+    fn woken(&self, task: TaskId) -> usize {
+        let watched = lock(&self.watched);
+        let on_the_list = lock(&self.woken);
+        let woken = on_the_list.iter().filter(|number| !watched.done.contains(number)).count() + watched.left_over;
+        // Read last: if no wake is going on now, those that were counted have reached the task.
+        if watched.task == Some(task) && self.waking.load(Ordering::Acquire) == 0 { woken } else { 0 }
     }
 }
 
@@ -74,12 +104,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<F: Future> Children<F> {
     /// The children, all to be polled.
     pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Children<F> {
-        let group = Arc::new(Group { woken: Mutex::default(), task: Mutex::default() });
+        let group = Arc::new(Group {
+            woken: Mutex::default(),
+            watched: Mutex::default(),
+            waking: AtomicUsize::new(0),
+            task: Mutex::default(),
+        });
         let children: Vec<Child<F>> =
             futures.into_iter().enumerate().map(|(number, future)| Child::new(number, future, &group)).collect();
         let left = children.len();
         *lock(&group.woken) = (0..left).collect();
-        Children { children, group, left, hold: Hold::none(), woken: VecDeque::new() }
+        Children { children, group, left, hold: Hold::none(), woken: VecDeque::new(), task: None }
     }
 
     /// How many are not done.
@@ -100,6 +135,14 @@ impl<F: Future> Children<F> {
     /// One that wakes itself meanwhile has woken the task, too, and is polled at the task's next turn: a child that
     /// yields lets the other tasks pass (I11).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
+        let polled = self.poll_woken(cx);
+        if listening() {
+            self.note_watched(&polled);
+        }
+        polled
+    }
+
+    fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         // First the waker, then the look at who was woken: the other way round a wake could be missed (I6).
         self.register(cx.waker());
         self.woken.extend(lock(&self.group.woken).drain(..));
@@ -121,7 +164,27 @@ impl<F: Future> Children<F> {
         Poll::Pending
     }
 
+    /// Leaves word for an observer, who will ask whether woken children are polled.
+    #[cold]
+    fn note_watched<T>(&mut self, polled: &Poll<(usize, T)>) {
+        let task = current_task();
+        let mut watched = lock(&self.group.watched);
+        watched.task = task;
+        watched.left_over = self.woken.iter().filter(|number| self.children[**number].future.is_some()).count();
+        if let Poll::Ready((number, _)) = polled {
+            watched.done.insert(*number);
+        }
+        drop(watched);
+        if let Some(task) = task
+            && self.task.replace(task) != Some(task)
+        {
+            let group = Arc::downgrade(&self.group);
+            notes::children(task, group);
+        }
+    }
+
     fn register(&mut self, waker: &Waker) {
+        notes::registered();
         let mut kept = lock(&self.group.task);
         if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.hold = Hold::of(waker);

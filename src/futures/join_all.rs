@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::children::Children;
+use crate::observe::polled_after_ready;
 
 /// Runs all the futures at once, in this task, and gives their results in the order of the futures.
 ///
@@ -45,7 +46,9 @@ impl<F: Future> Future for JoinAll<F> {
             }
         }
         let outputs = std::mem::take(&mut this.outputs);
-        assert_eq!(outputs.len(), this.children.len(), "`JoinAll` polled after it was ready");
+        if outputs.len() < this.children.len() {
+            polled_after_ready("JoinAll");
+        }
         Poll::Ready(outputs.into_iter().flatten().collect())
     }
 }

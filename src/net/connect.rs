@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::TcpStream;
 use crate::event_loop::{Initially, Sleep, sleep};
-use crate::observe::{State, Stateful};
+use crate::observe::{State, Stateful, polled_after_ready};
 
 /// A future of a connection to the first address that answers.
 ///
@@ -126,7 +126,7 @@ impl Future for Connect {
                     };
                     return Poll::Ready(Ok(stream));
                 }
-                ConnectState::Done => panic!("`Connect` polled after it was ready"),
+                ConnectState::Done => polled_after_ready("Connect"),
             }
         }
     }

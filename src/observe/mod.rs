@@ -32,6 +32,7 @@
 mod cause;
 mod event;
 mod ids;
+pub(crate) mod notes;
 mod stage;
 mod state;
 
@@ -41,6 +42,7 @@ pub use event::{
     ClockKind, Event, HttpStep, IoOutcome, JobOutcome, Kind, LoopCounts, Operation, TaskOutcome, WaitReason,
 };
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
+pub use notes::polled_after_ready;
 pub(crate) use stage::{
     CurrentTask, Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_turn, tell,
     waiting_for,

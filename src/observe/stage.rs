@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Event, Kind, Observer, TaskId};
+use super::{Event, Kind, Observer, TaskId, notes};
 
 /// Tells the observer, if there is one. The event is built only then: with nobody watching, this is one branch.
 macro_rules! tell {
@@ -89,6 +89,7 @@ pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
     // Taken out and put back: nothing is borrowed while the observer runs (I4), and what it does is not told.
     let Some(mut stage) = STAGE.take() else { return };
     LISTENING.set(false);
+    notes::heard(&kind);
     if stage.deliver(at, kind) {
         put_stage(Some(stage));
     } else {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{FutureId, Kind, current_task, note_waiting, tell};
+use super::{FutureId, Kind, TaskId, current_task, listening, note_waiting, notes, tell};
 
 /// A state of a hand-written future.
 pub trait State {
@@ -43,6 +43,8 @@ pub struct Stateful<S> {
     id: FutureId,
     /// The future that polled this one when it first changed.
     parent: Option<FutureId>,
+    /// The task that polled it last; kept only for an observer.
+    polled_by: Cell<Option<TaskId>>,
 }
 
 impl<S: State> Stateful<S> {
@@ -50,7 +52,7 @@ impl<S: State> Stateful<S> {
     pub fn new(state: S) -> Stateful<S> {
         let id = NEXT.get();
         NEXT.set(id + 1);
-        Stateful { state, id: FutureId(id), parent: INNERMOST.get() }
+        Stateful { state, id: FutureId(id), parent: INNERMOST.get(), polled_by: Cell::new(None) }
     }
 
     /// The future's number.
@@ -99,7 +101,23 @@ impl<S: State> Stateful<S> {
 
     /// Marks this future as the one being polled until the guard is dropped, so that those it polls know their parent.
     pub fn enter(&self) -> Entered {
+        if listening() {
+            self.note_task();
+        }
         Entered { outer: INNERMOST.replace(Some(self.id)) }
+    }
+}
+
+impl<S> Stateful<S> {
+    /// Notes by which task it is polled, and whether it was another one's before.
+    #[cold]
+    fn note_task(&self) {
+        let before = self.polled_by.replace(current_task());
+        if let (Some(before), Some(now)) = (before, current_task())
+            && before != now
+        {
+            notes::moved(self.id, before);
+        }
     }
 }
 

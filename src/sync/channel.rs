@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::{Acquire, Permit, Semaphore, WakerSlot, oneshot::Closed};
-use crate::observe::note_waiting;
+use crate::observe::{note_waiting, polled_after_ready};
 
 /// A channel in which at most `capacity` values wait; sending waits for room.
 ///
@@ -152,7 +152,7 @@ impl<T> Future for Send<'_, T> {
                 Poll::Ready(permit) => Some(permit),
             },
         };
-        let value = self.value.take().expect("`Send` polled after it was ready");
+        let Some(value) = self.value.take() else { polled_after_ready("Send") };
         Poll::Ready(self.sender.shared.put(value, permit))
     }
 }

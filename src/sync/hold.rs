@@ -140,6 +140,11 @@ impl Hold {
         Hold { at: None, _stays_here: PhantomData }
     }
 
+    /// Whether it counts a clone of the waker whose clones are counted there.
+    pub(crate) fn is_at(&self, id: HoldId) -> bool {
+        self.at == Some(id)
+    }
+
     /// Counts a clone of `waker`.
     #[inline]
     pub(crate) fn of(waker: &Waker) -> Hold {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::WakerSlot;
-use crate::observe::{Kind, SemaphoreId, current_task, note_waiting, tell};
+use crate::observe::{Kind, SemaphoreId, current_task, note_waiting, polled_after_ready, tell};
 
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(1) };
@@ -222,7 +222,7 @@ impl Future for Acquire {
                 });
                 Poll::Ready(Permit { shared: self.shared.clone(), permits })
             }
-            AcquireState::Done => panic!("`Acquire` polled after it was ready"),
+            AcquireState::Done => polled_after_ready("Acquire"),
         }
     }
 }

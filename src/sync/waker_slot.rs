@@ -3,7 +3,8 @@
 use std::fmt;
 use std::task::Waker;
 
-use super::hold::Hold;
+use super::hold::{Hold, HoldId};
+use crate::observe::notes;
 
 /// Keeps at most one waker, counted for the deadlock verdict while it is here.
 ///
@@ -45,6 +46,7 @@ impl WakerSlot {
     /// when nothing is borrowed.
     #[inline]
     pub fn register(&mut self, waker: &Waker) -> Option<Waker> {
+        notes::registered();
         // `will_wake` may say no for equal wakers, at the price of one clone.
         if self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             return None;
@@ -58,6 +60,11 @@ impl WakerSlot {
     pub fn take(&mut self) -> Option<Waker> {
         self.hold = Hold::none();
         self.waker.take()
+    }
+
+    /// Whether the waker that is here is the one whose clones are counted there.
+    pub(crate) fn is_at(&self, id: HoldId) -> bool {
+        self.hold.is_at(id)
     }
 
     /// Whether a waker is here.

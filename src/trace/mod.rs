@@ -3,6 +3,7 @@ mod check;
 mod events;
 mod explain;
 mod field;
+mod follow;
 mod form;
 mod header;
 mod keep;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use check::{Sound, check};
 pub use explain::{Explain, explain};
+pub use follow::Follow;
 pub use form::{Form, Recording, VARIABLE, builder, from_environment};
 pub use header::Header;
 pub use line::{Cause, Fact, Finding, IoOutcome, Line, Wakes};

@@ -1,6 +1,7 @@
 //! Recordings, of real runs: what is written can be read, checked, narrated and converted.
 #![cfg(feature = "trace")]
 
+mod findings;
 mod narration;
 mod perfetto;
 mod programs;

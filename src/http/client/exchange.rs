@@ -28,7 +28,7 @@ use super::target::{Target, shown};
 use crate::event_loop::now;
 use crate::http::deadline::Deadline;
 use crate::net::{Connect, Lookup};
-use crate::observe::{FutureId, State, Stateful};
+use crate::observe::{FutureId, State, Stateful, polled_after_ready};
 
 /// The future of [`Client::request`](super::Client::request): a response whose body has not been read.
 ///
@@ -165,7 +165,7 @@ impl Future for Exchange {
                     flight.poll_head(cx)
                 }
                 ExchangeState::ReadHead => in_flight(flight).poll_head(cx),
-                ExchangeState::Done => panic!("`Exchange` polled after it was ready"),
+                ExchangeState::Done => polled_after_ready("Exchange"),
             };
             let Poll::Ready(head) = head else {
                 state.note_waiting();

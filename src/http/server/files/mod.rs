@@ -35,7 +35,7 @@ use self::root::Root;
 use super::representation::refuse_method;
 use super::service::{Answer, Body, FilePart, Response, Service, text};
 use crate::event_loop::{Job, JobHandle, now, run_in_executor};
-use crate::observe::{State, Stateful};
+use crate::observe::{State, Stateful, polled_after_ready};
 
 /// The files of a folder.
 ///
@@ -198,7 +198,7 @@ impl Future for FileAnswer {
                 Ok(found) => found,
                 Err(error) => Err(io::Error::other(error)),
             },
-            FileAnswerState::Done => panic!("`FileAnswer` polled after it was ready"),
+            FileAnswerState::Done => polled_after_ready("FileAnswer"),
         };
         self.state.go(FileAnswerState::Done);
         Poll::Ready(self.respond(found))

@@ -1,0 +1,137 @@
+//! `--step`: the loop stops before each turn, shows its state, and waits for Enter. Meanwhile the clocks stand still.
+
+use std::io::{BufRead, Write};
+
+use crate::event_loop::Pause;
+use crate::observe::Observer;
+use crate::trace::{Fact, Follow, Line, World};
+
+/// Things of a kind that are shown; of more, the number is told.
+const SHOWN: usize = 20;
+
+/// Stops before each turn until a line comes in. When the input ends, it stops no more.
+pub(super) fn step(input: impl BufRead, out: impl Write, pause: Pause) -> impl Observer {
+    let mut stepper = Stepper { input, out, pause, world: World::default(), is_over: false };
+    Follow::new(move |line: &Line| stepper.line(line))
+}
+
+struct Stepper<I, O> {
+    input: I,
+    out: O,
+    pause: Pause,
+    world: World,
+    /// Nobody is there to press Enter.
+    is_over: bool,
+}
+
+impl<I: BufRead, O: Write> Stepper<I, O> {
+    fn line(&mut self, line: &Line) {
+        self.world.apply(line);
+        if matches!(line.fact, Fact::TurnBegin { .. }) && !self.is_over {
+            // Dropped when Enter has been pressed. I7: this blocks, and is meant to.
+            let _held = self.pause.hold();
+            let mut answer = String::new();
+            let shown = self.show(line.turn);
+            self.is_over = shown.is_err() || !matches!(self.input.read_line(&mut answer), Ok(1..));
+        }
+    }
+
+    fn show(&mut self, turn: u64) -> std::io::Result<()> {
+        let world = &self.world;
+        let out = &mut self.out;
+        let milliseconds = |time: u64| format!("{}.{:03} ms", time / 1_000_000, time / 1_000 % 1_000);
+        writeln!(out, "\nBefore turn {turn}, at {}:", milliseconds(world.now))?;
+        let ready = world.ready.iter().map(|task| world.task(*task));
+        list(out, "ready", ready)?;
+        let tasks = world.tasks.iter().filter(|(id, _)| !world.ready.contains(id)).map(|(id, task)| {
+            let what = if task.waiting_for.is_empty() { "something" } else { &task.waiting_for };
+            format!("{} waits for {what}", world.task(*id))
+        });
+        list(out, "tasks", tasks)?;
+        let sources = world.sources.iter().map(|(id, source)| {
+            let peer = source.peer.map_or(String::new(), |peer| format!(" with {peer}"));
+            format!("source {id}, {}{peer}, {}", source.what, source.news)
+        });
+        list(out, "sources", sources)?;
+        let timers = world.timers.iter().map(|(id, timer)| {
+            let whose = timer.task.map_or(String::new(), |task| format!(" for {}", world.task(task)));
+            format!("timer {id}{whose}, due in {}", milliseconds(timer.deadline.saturating_sub(world.now)))
+        });
+        list(out, "timers", timers)?;
+        let jobs = world.jobs.iter().map(|(id, job)| match job.worker {
+            Some(worker) => format!("{}, on worker {worker}", world.job(*id)),
+            None => format!("{}, queued", world.job(*id)),
+        });
+        list(out, "jobs", jobs)?;
+        write!(out, "Enter for the turn: ")?;
+        out.flush()
+    }
+}
+
+/// A heading and what stands under it, unless that is nothing.
+fn list(out: &mut impl Write, heading: &str, mut things: impl Iterator<Item = String>) -> std::io::Result<()> {
+    for (index, thing) in things.by_ref().take(SHOWN).enumerate() {
+        let heading = if index == 0 { heading } else { "" };
+        writeln!(out, "  {heading:8} {thing}")?;
+    }
+    match things.count() {
+        0 => Ok(()),
+        more => writeln!(out, "  {:8} and {more} more", ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io::{BufReader, Read, Write};
+    use std::rc::Rc;
+    use std::time::{Duration, Instant};
+
+    use super::step;
+    use crate::event_loop::{EventLoop, Pause, now, sleep, spawn_named};
+
+    #[derive(Clone, Default)]
+    struct Screen(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Somebody who takes a while to press Enter.
+    struct Slow(usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            std::thread::sleep(Duration::from_millis(30));
+            self.0 = self.0.saturating_sub(1);
+            buffer[0] = b'\n';
+            Ok(usize::from(self.0 > 0))
+        }
+    }
+
+    #[test]
+    fn each_turn_waits_for_enter_and_shows_what_there_is_while_the_clock_stands_still() {
+        let (screen, pause) = (Screen::default(), Pause::new());
+        let stepper = step(BufReader::with_capacity(1, Slow(4)), screen.clone(), pause.clone());
+        let mut event_loop = EventLoop::builder().pausable(pause).observer(stepper).build().expect("a loop");
+        let (began, slept) = (Instant::now(), Duration::from_millis(20));
+        let by_the_loop = event_loop
+            .block_on(async {
+                let began = now();
+                spawn_named("sleeper", sleep(slept)).await.expect("no panic");
+                now() - began
+            })
+            .expect("no deadlock");
+        // Enter was pressed three times; then the input ended, and that took a while, too.
+        assert!(by_the_loop >= slept && began.elapsed() >= by_the_loop + 3 * Duration::from_millis(30));
+        let shown = String::from_utf8(screen.0.take()).expect("UTF-8");
+        assert_eq!(shown.matches("Enter for the turn: ").count(), shown.matches("Before turn ").count());
+        assert!(shown.contains("  ready    task `sleeper`\n"), "{shown}");
+    }
+}

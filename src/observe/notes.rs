@@ -1,0 +1,136 @@
+//! What is noted during one poll of a task, for the findings: only while somebody observes.
+//!
+//! The loop clears the notes before the poll and looks at them after it. Between the two, the places where something
+//! happens leave a word here: a waker was kept, a source said that it was ready, a future moved in from another task.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Weak;
+
+use super::{FutureId, Kind, SourceId, TaskId, current_task, listening, report};
+
+/// Futures of one task that are woken one by one.
+pub(crate) trait WokenChildren {
+    /// How many have been woken and not polled since, if this task polled them last and it can be said for certain.
+    fn woken(&self, task: TaskId) -> usize;
+}
+
+#[derive(Default)]
+struct Notes {
+    /// Something was read or written, a timer was touched, a state changed.
+    is_active: Cell<bool>,
+    /// A waker was kept somewhere.
+    is_registered: Cell<bool>,
+    /// The source that said last that it is ready, and whether for reading.
+    ready: Cell<Option<(SourceId, bool)>>,
+    /// Futures that another task polled before.
+    moved: RefCell<Vec<(FutureId, TaskId)>>,
+    /// Groups of children, by the tasks that have polled them.
+    groups: RefCell<HashMap<TaskId, Vec<Weak<dyn WokenChildren>>>>,
+}
+
+thread_local! {
+    static NOTES: Notes = Notes::default();
+}
+
+/// A poll begins.
+pub(crate) fn clear() {
+    NOTES.with(|notes| {
+        notes.is_active.set(false);
+        notes.is_registered.set(false);
+        notes.ready.set(None);
+        notes.moved.borrow_mut().clear();
+    });
+}
+
+/// An event is told: some kinds show that the task is getting on.
+pub(super) fn heard(kind: &Kind<'_>) {
+    let is_active =
+        matches!(kind, Kind::Io { .. } | Kind::TimerSet { .. } | Kind::TimerDel { .. } | Kind::State { .. });
+    if is_active {
+        NOTES.with(|notes| notes.is_active.set(true));
+    }
+}
+
+/// A waker is kept.
+#[inline]
+pub(crate) fn registered() {
+    if listening() {
+        NOTES.with(|notes| notes.is_registered.set(true));
+    }
+}
+
+/// A source is ready, and says so to whoever asks.
+#[inline]
+pub(crate) fn ready(source: SourceId, for_reading: bool) {
+    if listening() {
+        NOTES.with(|notes| notes.ready.set(Some((source, for_reading))));
+    }
+}
+
+/// A future is polled by another task than before.
+pub(super) fn moved(future: FutureId, from: TaskId) {
+    NOTES.with(|notes| notes.moved.borrow_mut().push((future, from)));
+}
+
+/// A group of children is polled by this task for the first time.
+pub(crate) fn children(task: TaskId, group: Weak<dyn WokenChildren>) {
+    NOTES.with(|notes| notes.groups.borrow_mut().entry(task).or_default().push(group));
+}
+
+/// The task has ended.
+pub(crate) fn forget(task: TaskId) {
+    let groups = NOTES.with(|notes| notes.groups.borrow_mut().remove(&task));
+    drop(groups);
+}
+
+/// Whether the task was getting on.
+pub(crate) fn is_active() -> bool {
+    NOTES.with(|notes| notes.is_active.get())
+}
+
+/// Whether a waker was kept.
+pub(crate) fn is_registered() -> bool {
+    NOTES.with(|notes| notes.is_registered.get())
+}
+
+/// The source that said last that it is ready, and whether for reading.
+pub(crate) fn last_ready() -> Option<(SourceId, bool)> {
+    NOTES.with(|notes| notes.ready.get())
+}
+
+/// The future that moved in from another task, and which.
+pub(crate) fn last_moved() -> Option<(FutureId, TaskId)> {
+    NOTES.with(|notes| notes.moved.borrow().last().copied())
+}
+
+/// Children of this task that were woken and not polled since.
+pub(crate) fn woken_children(task: TaskId) -> usize {
+    NOTES.with(|notes| {
+        let mut groups = notes.groups.borrow_mut();
+        let Some(groups) = groups.get_mut(&task) else { return 0 };
+        groups.retain(|group| group.strong_count() > 0);
+        groups.iter().filter_map(Weak::upgrade).map(|group| group.woken(task)).sum()
+    })
+}
+
+/// A future was polled that had answered already: says so to whoever observes, and panics.
+///
+/// For the last state of a hand-written future.
+///
+/// # Panics
+/// Always.
+#[cold]
+#[track_caller]
+pub fn polled_after_ready(future: &'static str) -> ! {
+    if listening() {
+        report(Kind::Diagnosis {
+            what: "poll_after_ready",
+            task: current_task(),
+            state: "Done",
+            evidence: &format!("`{future}` had answered that it is ready, and was polled again"),
+            advice: "drop a future when it is ready, or keep it in something that remembers that it is",
+        });
+    }
+    panic!("`{future}` polled after it was ready");
+}

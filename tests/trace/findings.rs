@@ -1,0 +1,406 @@
+//! Each finding is given for the bug that it names, and not for the same program without the bug.
+
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::io::{Read, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use glassloop::event_loop::{Described, Direction, Initially, Source};
+use glassloop::futures::{as_completed, yield_now};
+use glassloop::observe::{State, Stateful};
+use glassloop::sync::oneshot;
+use glassloop::trace::{Fact, Follow, Line, Reader, Recorder, Tee, check};
+use glassloop::{EventLoop, now, sleep, spawn_named};
+
+use crate::programs::{everything, hello, siblings};
+
+/// The findings of a run: what, and about which task.
+fn findings(program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
+    findings_below(Duration::from_secs(3600), program)
+}
+
+/// The same with a limit for polls.
+fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.jsonl");
+    let found = Rc::new(RefCell::new(vec![]));
+    let mut tee = Tee::new();
+    tee.add(Recorder::create(&path).expect("a recorder"));
+    let mut names = std::collections::HashMap::from([(0, "root".to_owned())]);
+    let keep = found.clone();
+    tee.add(Follow::new(move |line: &Line| match &line.fact {
+        Fact::Spawn { task, name, .. } => _ = names.insert(*task, name.to_string()),
+        Fact::Diagnosis { finding } => {
+            let task = finding.task.map_or(String::new(), |task| names[&task].clone());
+            keep.borrow_mut().push((finding.what.to_string(), task));
+        }
+        _ => {}
+    }));
+    let mut event_loop = EventLoop::builder().slow_poll(limit).observer(tee).build().expect("a loop");
+    program(&mut event_loop);
+    drop(event_loop);
+    let recording = std::fs::read_to_string(&path).expect("a recording");
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    found.take()
+}
+
+fn found(what: &str, task: &str) -> Vec<(String, String)> {
+    vec![(what.to_owned(), task.to_owned())]
+}
+
+/// Runs tasks beside a root that waits for a moment.
+fn for_a_moment<F: Future + 'static>(event_loop: &mut EventLoop, name: &str, task: F) {
+    event_loop
+        .block_on(async {
+            spawn_named(name, task);
+            sleep(Duration::from_millis(5)).await;
+        })
+        .expect("a timer is set");
+}
+
+#[test]
+fn programs_without_bugs_have_no_findings() {
+    assert_eq!(findings(hello), []);
+    assert_eq!(findings(siblings), []);
+    // One of its tasks waits for nothing, to be aborted.
+    assert_eq!(findings(everything), found("lost_waker", "aborted"));
+}
+
+#[test]
+fn lost_waker_is_found_where_a_poll_leaves_none_behind() {
+    let forgets = |event_loop: &mut EventLoop| {
+        // The sleep is made anew and dropped at each poll, and with it the waker.
+        let forgets = poll_fn(|cx| Pin::new(&mut sleep(Duration::from_millis(1))).poll(cx));
+        for_a_moment(event_loop, "forgets", forgets);
+    };
+    assert_eq!(findings(forgets), found("lost_waker", "forgets"));
+    let keeps = |event_loop: &mut EventLoop| {
+        let mut sleep = None;
+        let keeps = poll_fn(move |cx| {
+            Pin::new(sleep.get_or_insert_with(|| glassloop::sleep(Duration::from_millis(1)))).poll(cx)
+        });
+        for_a_moment(event_loop, "keeps", keeps);
+    };
+    assert_eq!(findings(keeps), []);
+}
+
+#[test]
+fn lost_waker_is_found_in_the_root_of_block_on_and_not_in_one_that_is_turned_by_hand() {
+    let root = |event_loop: &mut EventLoop| {
+        let root = async {
+            spawn_named("works", sleep(Duration::from_millis(1)));
+            pending::<()>().await;
+        };
+        event_loop.block_on(root).expect_err("a deadlock, in the end");
+    };
+    assert_eq!(findings(root)[..1], found("lost_waker", "root"));
+    let by_hand = |event_loop: &mut EventLoop| {
+        let mut polls = 0;
+        let mut root = std::pin::pin!(poll_fn(move |_| {
+            polls += 1;
+            if polls == 3 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        event_loop.wake_root();
+        while event_loop.turn(root.as_mut()).is_pending() {
+            event_loop.wake_root();
+        }
+    };
+    // A turn in which nothing can happen says so.
+    assert_eq!(findings(by_hand).iter().filter(|(what, _)| what != "deadlock").count(), 0);
+}
+
+#[test]
+fn a_waker_in_another_thread_is_not_lost() {
+    let waits_for_a_thread = |event_loop: &mut EventLoop| {
+        let (sender, receiver) = crossbeam_channel::unbounded::<Waker>();
+        let thread = std::thread::spawn(move || receiver.recv().expect("a waker").wake());
+        let mut polls = 0;
+        event_loop
+            .block_on(poll_fn(move |cx| {
+                polls += 1;
+                if polls == 2 {
+                    return Poll::Ready(());
+                }
+                sender.send(cx.waker().clone()).expect("the thread waits");
+                Poll::Pending
+            }))
+            .expect("the thread wakes");
+        thread.join().expect("no panic");
+    };
+    for _ in 0..100 {
+        assert_eq!(findings(waits_for_a_thread), []);
+    }
+}
+
+/// A pair of connected sockets, one of them registered.
+fn pair() -> (Source<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
+    ours.set_nonblocking(true).expect("a socket");
+    let described = Described { what: "socket", descriptor: None, peer: None };
+    let ours = mio::net::UnixStream::from_std(ours);
+    (Source::new(ours, Initially::Waiting, described).expect("a source"), theirs)
+}
+
+/// Reads two bytes that come one by one, and may forget to read until it would block.
+async fn read_two(drains: bool) {
+    let (mut ours, mut theirs) = pair();
+    let mut bytes = 0;
+    theirs.write_all(b"1").expect("room");
+    spawn_named("writer", async move {
+        sleep(Duration::from_millis(2)).await;
+        theirs.write_all(b"2").expect("room");
+        sleep(Duration::from_millis(20)).await;
+    });
+    poll_fn(move |cx| {
+        while ours.poll_ready(cx, Direction::Read).is_ready() {
+            match ours.io_mut().read(&mut [0]) {
+                Ok(read) => bytes += read,
+                Err(_) => ours.clear_ready(Direction::Read),
+            }
+            if bytes == 2 {
+                return Poll::Ready(());
+            }
+            if !drains {
+                return Poll::Pending;
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn undrained_is_found_where_a_ready_source_is_left_ready_and_not_waited_for() {
+    let run = |drains| {
+        findings(move |event_loop: &mut EventLoop| {
+            event_loop
+                .block_on(async {
+                    spawn_named("reader", read_two(drains));
+                    sleep(Duration::from_millis(10)).await;
+                })
+                .expect("a timer is set");
+        })
+    };
+    assert_eq!(run(false), found("undrained", "reader"));
+    assert_eq!(run(true), []);
+}
+
+/// A future that another task may take over.
+struct Relay {
+    state: Stateful<RelayState>,
+    shared: Rc<RelayShared>,
+    /// Whether each poll keeps the waker that it is polled with, or only the first.
+    keeps_all: bool,
+}
+
+#[derive(Default)]
+struct RelayShared {
+    waker: Cell<Option<Waker>>,
+    is_done: Cell<bool>,
+}
+
+enum RelayState {
+    Waits,
+}
+
+impl State for RelayState {
+    const OF: &'static str = "Relay";
+
+    fn name(&self) -> &'static str {
+        match self {
+            RelayState::Waits => "Waits",
+        }
+    }
+}
+
+impl Future for Relay {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _entered = self.state.enter();
+        if self.shared.is_done.get() {
+            return Poll::Ready(());
+        }
+        let kept = self.shared.waker.take();
+        let keeps_new = self.keeps_all || kept.is_none();
+        self.shared.waker.set(if keeps_new { Some(cx.waker().clone()) } else { kept });
+        Poll::Pending
+    }
+}
+
+#[test]
+fn stale_waker_is_found_where_a_future_that_moved_wakes_the_task_that_it_left() {
+    let run = |keeps_all| {
+        findings(move |event_loop: &mut EventLoop| {
+            event_loop
+                .block_on(async {
+                    let shared = Rc::new(RelayShared::default());
+                    let state = Stateful::new(RelayState::Waits);
+                    let mut relay = Some(Relay { state, shared: shared.clone(), keeps_all });
+                    let (sender, receiver) = oneshot();
+                    let mut sender = Some(sender);
+                    spawn_named(
+                        "first",
+                        poll_fn(move |cx| {
+                            let mut relay = relay.take().expect("it is polled once");
+                            assert!(Pin::new(&mut relay).poll(cx).is_pending());
+                            _ = sender.take().expect("it is polled once").send(relay);
+                            Poll::Ready(())
+                        }),
+                    );
+                    spawn_named("second", async move { receiver.await.expect("a relay").await });
+                    sleep(Duration::from_millis(2)).await;
+                    shared.is_done.set(true);
+                    shared.waker.take().expect("one was kept").wake();
+                    sleep(Duration::from_millis(2)).await;
+                })
+                .expect("a timer is set");
+        })
+    };
+    let names = |what: &str| (what.to_owned(), "second".to_owned());
+    assert_eq!(run(false), [names("lost_waker"), names("stale_waker")]);
+    assert_eq!(run(true), []);
+}
+
+#[test]
+fn stale_event_is_found_where_the_successor_of_a_source_would_have_had_its_news() {
+    let run = |closes_the_copy| {
+        findings(move |event_loop: &mut EventLoop| {
+            event_loop
+                .block_on(async {
+                    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
+                    ours.set_nonblocking(true).expect("a socket");
+                    // The kernel goes on telling of a socket of which there is another descriptor.
+                    let copy = ours.try_clone().expect("a copy");
+                    let described = Described { what: "socket", descriptor: None, peer: None };
+                    let registered = Forgotten(mio::net::UnixStream::from_std(ours));
+                    let source = Source::new(registered, Initially::Waiting, described).expect("a source");
+                    drop(source);
+                    let copy = if closes_the_copy {
+                        drop(copy);
+                        None
+                    } else {
+                        Some(copy)
+                    };
+                    let (successor, _other_end) = pair();
+                    let mut theirs = theirs;
+                    _ = theirs.write_all(b"1");
+                    sleep(Duration::from_millis(2)).await;
+                    drop((successor, copy));
+                })
+                .expect("a timer is set");
+        })
+    };
+    let given = run(false);
+    assert!(
+        !given.is_empty() && given.iter().all(|finding| *finding == ("stale_event".to_owned(), String::new())),
+        "{given:?}"
+    );
+    assert_eq!(run(true), []);
+}
+
+/// A source whose registration is not undone, as where somebody closes a descriptor and keeps a copy.
+struct Forgotten(mio::net::UnixStream);
+
+impl mio::event::Source for Forgotten {
+    fn register(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> std::io::Result<()> {
+        self.0.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, _: &mio::Registry, _: mio::Token, _: mio::Interest) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &mio::Registry) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn spin_is_found_where_a_task_wakes_itself_a_thousand_times_for_nothing() {
+    let spins = |event_loop: &mut EventLoop, times: usize, works: bool| {
+        let spins = async move {
+            for _ in 0..times {
+                if works {
+                    let mut timer = sleep(Duration::from_secs(1));
+                    let _later = poll_fn(|cx| Poll::Ready(Pin::new(&mut timer).poll(cx))).await;
+                }
+                yield_now().await;
+            }
+        };
+        event_loop.block_on(async { spawn_named("spins", spins).await.expect("no panic") }).expect("no deadlock");
+    };
+    assert_eq!(findings(|event_loop| spins(event_loop, 1_000, false)), found("spin", "spins"));
+    assert_eq!(findings(|event_loop| spins(event_loop, 999, false)), []);
+    assert_eq!(findings(|event_loop| spins(event_loop, 3_000, true)), []);
+}
+
+#[test]
+fn poll_after_ready_is_found_where_a_future_is_polled_again() {
+    let polls = |event_loop: &mut EventLoop, times: usize| {
+        for_a_moment(event_loop, "polls", async move {
+            let mut all = glassloop::futures::join_all([async {}]);
+            for _ in 0..times {
+                poll_fn(|cx| Pin::new(&mut all).poll(cx)).await;
+            }
+        });
+    };
+    assert_eq!(findings(|event_loop| polls(event_loop, 2)), found("poll_after_ready", "polls"));
+    assert_eq!(findings(|event_loop| polls(event_loop, 1)), []);
+}
+
+#[test]
+fn snooze_is_found_where_a_woken_child_is_not_polled() {
+    let run = |waits_elsewhere: bool| {
+        findings(move |event_loop: &mut EventLoop| {
+            event_loop
+                .block_on(async {
+                    spawn_named("parent", async move {
+                        let mut results =
+                            as_completed([1, 2, 3].map(|milliseconds| sleep(Duration::from_millis(2 * milliseconds))));
+                        while results.next().await.is_some() {
+                            if waits_elsewhere {
+                                sleep(Duration::from_millis(30)).await;
+                            }
+                        }
+                    })
+                    .await
+                    .expect("no panic");
+                })
+                .expect("timers are set");
+        })
+    };
+    let found = run(true);
+    assert!(!found.is_empty(), "nothing was found");
+    assert!(found.iter().all(|finding| *finding == ("snooze".to_owned(), "parent".to_owned())), "{found:?}");
+    assert_eq!(run(false), []);
+}
+
+#[test]
+fn slow_poll_and_loop_lag_are_found_where_a_poll_is_long() {
+    let blocks = |event_loop: &mut EventLoop| {
+        event_loop
+            .block_on(async {
+                spawn_named("late", async {});
+                let began = now();
+                while now() - began < Duration::from_millis(3) {
+                    std::hint::spin_loop();
+                }
+                yield_now().await;
+                yield_now().await;
+            })
+            .expect("no deadlock");
+    };
+    let found = findings_below(Duration::from_millis(2), blocks);
+    assert!(found.contains(&("slow_poll".to_owned(), "root".to_owned())), "{found:?}");
+    assert!(found.contains(&("loop_lag".to_owned(), "late".to_owned())), "{found:?}");
+    assert_eq!(findings(blocks), []);
+}
