@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::task::{Context, Poll, ready};
 
 use glassloop::http::client::{Client, Collect, Exchange};
+use glassloop::observe::polled_after_ready;
 
 use support::Error;
 use support::countries::{Country, metadata_url, told};
@@ -66,7 +67,7 @@ impl Future for Chain {
                         return Poll::Pending;
                     }
                 },
-                ThreeCalls::Done => panic!("`Chain` polled after it was ready"),
+                ThreeCalls::Done => polled_after_ready("Chain"),
             }
         }
     }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use glassloop::observe::{State, Stateful};
 use glassloop::sync::WakerSlot;
 use glassloop::{sleep, spawn_named};
 
@@ -23,14 +24,27 @@ struct Bell {
 }
 
 struct Ring {
+    /// Tells the observer which future it is, and who polls it.
+    state: Stateful<Waiting>,
     bell: Rc<RefCell<Bell>>,
     is_fixed: bool,
+}
+
+struct Waiting;
+
+impl State for Waiting {
+    const OF: &'static str = "Ring";
+
+    fn name(&self) -> &'static str {
+        "Waiting"
+    }
 }
 
 impl Future for Ring {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _parent = self.state.enter();
         let mut bell = self.bell.borrow_mut();
         if bell.has_rung {
             return Poll::Ready(());
@@ -45,13 +59,13 @@ impl Future for Ring {
 pub fn run(is_fixed: bool) -> Result<(), Error> {
     support::event_loop()?.block_on(async {
         let bell = Rc::new(RefCell::new(Bell::default()));
-        let mut ring = Ring { bell: bell.clone(), is_fixed };
+        let mut ring = Some(Ring { state: Stateful::new(Waiting), bell: bell.clone(), is_fixed });
         // One task looks, once, and gives the future away when it ends.
         let first = spawn_named(
             "first",
             poll_fn(move |cx| {
-                let _pending = Pin::new(&mut ring).poll(cx);
-                Poll::Ready(Ring { bell: ring.bell.clone(), is_fixed })
+                let _pending = Pin::new(ring.as_mut().expect("it is there until it is given away")).poll(cx);
+                Poll::Ready(ring.take().expect("it is there until it is given away"))
             }),
         );
         let second = spawn_named("second", first.await?);
