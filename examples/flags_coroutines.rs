@@ -1,4 +1,4 @@
-//! One job, five ways (5): the twenty flags in coroutines, the chapter's downloader over the library's API.
+//! One job, five ways (5): the twenty flags in coroutines, on the loop: the chapter's downloader.
 //!
 //!     cargo run --release --example flags_coroutines
 //!
@@ -7,19 +7,20 @@
 //!
 //! To try next: `PERMITS = 1`, then 20; leave the `await` behind `run_in_executor` away and see what is counted.
 
-use std::path::PathBuf;
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
 
 use glassloop::flags::codes::POPULAR;
-use glassloop::flags::site::{EmbeddedServer, Kind};
 use glassloop::http::client::Client;
 use glassloop::sync::Semaphore;
-use glassloop::{EventLoop, JoinSet, run_in_executor};
+use glassloop::{JoinSet, run_in_executor};
+
+use support::Error;
 
 const PERMITS: usize = 5;
-
-type Error = Box<dyn std::error::Error>;
 
 /// What all the tasks share.
 struct Downloader {
@@ -30,14 +31,15 @@ struct Downloader {
 }
 
 impl Downloader {
-    async fn download_one(&self, code: &str) -> Result<usize, Error> {
+    async fn download_one(&self, code: &str) -> Result<(), Error> {
         let image = {
             let _permit = self.permits.acquire().await;
             self.get_flag(code).await?
         };
-        let (path, length) = (self.folder.join(format!("{code}.gif")), image.len());
+        let (path, bytes) = (self.folder.join(format!("{code}.gif")), image.len());
         run_in_executor(None, move || std::fs::write(path, image)).await??;
-        Ok(length)
+        println!("{code}: {bytes} bytes");
+        Ok(())
     }
 
     async fn get_flag(&self, code: &str) -> Result<Vec<u8>, Error> {
@@ -45,43 +47,36 @@ impl Downloader {
         if response.status() != 200 {
             return Err(format!("HTTP status {}", response.status()).into());
         }
-        Ok(response.into_body().collect(1 << 20).await?)
+        Ok(response.into_body().collect(64 << 20).await?)
     }
 }
 
-async fn download_many(downloader: Downloader) -> usize {
+async fn supervise(downloader: Downloader) -> Result<usize, Error> {
     let downloader = Rc::new(downloader);
     let mut tasks = JoinSet::new();
-    for code in POPULAR {
-        let (downloader, code) = (downloader.clone(), code.to_lowercase());
-        tasks.spawn(async move { (code.clone(), downloader.download_one(&code).await) });
+    for code in POPULAR.map(str::to_lowercase) {
+        let downloader = downloader.clone();
+        tasks.spawn_named(&format!("flag {code}"), async move { downloader.download_one(&code).await });
     }
     let mut saved = 0;
-    while let Some(result) = tasks.join_next().await {
-        match result {
-            Ok((code, Ok(bytes))) => {
-                println!("{code}: {bytes} bytes");
-                saved += 1;
-            }
-            Ok((code, Err(error))) => println!("*** Error for {code}: {error}"),
-            Err(panicked) => println!("*** {panicked}"),
-        }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+        saved += 1;
     }
-    saved
+    Ok(saved)
 }
 
-fn main() -> Result<(), Error> {
-    let server = EmbeddedServer::start(Kind::Local)?;
-    let folder = std::env::temp_dir().join(format!("flags_coroutines-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
+fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
     let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
-    let (base_url, started) = (server.base_url(), Instant::now());
+    let downloader = Downloader { client, permits, base_url: base_url.to_owned(), folder: folder.to_owned() };
+    support::event_loop()?.block_on(supervise(downloader))?
+}
 
-    let mut event_loop = EventLoop::new()?;
-    let downloader = Downloader { client, permits, base_url, folder: folder.clone() };
-    let saved = event_loop.block_on(download_many(downloader))?;
-
-    println!("{saved} flags in {:.3} s, in {}", started.elapsed().as_secs_f64(), folder.display());
-    std::fs::remove_dir_all(&folder)?;
-    Ok(())
+pub(crate) fn main() -> ExitCode {
+    support::main(&["--server URL"], |arguments| {
+        let (site, folder) = (support::site(arguments)?, support::temporary_folder()?);
+        let saved = download_many(site.base_url(), folder.path())?;
+        println!("{saved} flags downloaded.");
+        Ok(())
+    })
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use glassloop::observe::{Cause, Effect, Event, Kind, Observer, TaskId, WaitReason};
 use glassloop::sync::oneshot;
+use glassloop::trace::{self, Tee};
 use glassloop::{EventLoop, sleep, spawn_named};
 
 /// Tells every event in a sentence.
@@ -69,7 +70,12 @@ impl Observer for Narrator {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut event_loop = EventLoop::builder().observer(Narrator::default()).build()?;
+    let mut observers = Tee::new();
+    observers.add(Narrator::default());
+    if let Some(recording) = trace::from_environment()? {
+        observers.add(recording); // GLASSLOOP_TRACE=hello.html, to look at it again
+    }
+    let mut event_loop = EventLoop::builder().observer(observers).build()?;
     let greeting = event_loop.block_on(async {
         let (sender, receiver) = oneshot();
         let hello = spawn_named("hello", async {

@@ -105,7 +105,9 @@ impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("deadlock: nothing can ever wake the loop again")?;
         for task in &self.tasks {
-            write!(f, "; `{}` waits for {}", task.name, task.waiting_for)?;
+            // A future of the program's own need not say what it waits for.
+            let waiting_for = if task.waiting_for.is_empty() { "something" } else { task.waiting_for };
+            write!(f, "; `{}` waits for {waiting_for}", task.name)?;
             if let Some(place) = &task.spawned_at {
                 write!(f, " (spawned at {place})")?;
             }

@@ -1,0 +1,36 @@
+//! A call that blocks, in a task.
+//!
+//! `std::thread::sleep` stands for all of them: reading a file, asking for a name's address, compressing, taking a lock
+//! that somebody else holds. The loop has one thread, and here it is gone for 100 ms; the other task, which wants to do
+//! something every ten, stands still. The cure is a thread that has nothing else to do.
+
+use std::time::Duration;
+
+use glassloop::{run_in_executor, sleep, spawn_named};
+
+use super::support::{self, Error};
+
+pub fn run(is_fixed: bool) -> Result<(), Error> {
+    support::event_loop()?.block_on(async {
+        let ticks = spawn_named("ticks", async {
+            let mut longest = Duration::ZERO;
+            for _ in 0..15 {
+                let before = glassloop::now();
+                sleep(Duration::from_millis(10)).await;
+                longest = longest.max(glassloop::now() - before);
+            }
+            longest
+        });
+        let blocker = spawn_named("blocker", async move {
+            sleep(Duration::from_millis(25)).await;
+            let block = || std::thread::sleep(Duration::from_millis(100));
+            match is_fixed {
+                true => run_in_executor(None, block).await,
+                false => Ok(block()),
+            }
+        });
+        blocker.await??;
+        println!("a sleep of 10 ms took up to {} ms", ticks.await?.as_millis());
+        Ok(())
+    })?
+}

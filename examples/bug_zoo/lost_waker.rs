@@ -1,0 +1,63 @@
+//! A future returns Pending and has kept nobody's waker.
+//!
+//! The contract of `poll` in one sentence: whoever returns Pending has seen to it that somebody will call the waker. A
+//! future that just looks and finds nothing is never looked at again; whoever brings the letter has nobody to wake.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use glassloop::sync::WakerSlot;
+use glassloop::{sleep, spawn_named};
+
+use super::support::{self, Error};
+
+#[derive(Default)]
+struct Letterbox {
+    letter: Option<&'static str>,
+    waiting: WakerSlot,
+}
+
+struct Letter {
+    letterbox: Rc<RefCell<Letterbox>>,
+    is_fixed: bool,
+}
+
+impl Future for Letter {
+    type Output = &'static str;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<&'static str> {
+        let mut letterbox = self.letterbox.borrow_mut();
+        if let Some(letter) = letterbox.letter.take() {
+            return Poll::Ready(letter);
+        }
+        if self.is_fixed {
+            let _replaced = letterbox.waiting.register(cx.waker());
+        }
+        Poll::Pending
+    }
+}
+
+pub fn run(is_fixed: bool) -> Result<(), Error> {
+    support::event_loop()?.block_on(async {
+        let letterbox = Rc::new(RefCell::new(Letterbox::default()));
+        let reader = spawn_named("reader", Letter { letterbox: letterbox.clone(), is_fixed });
+        sleep(Duration::from_millis(20)).await;
+
+        letterbox.borrow_mut().letter = Some("a letter");
+        let waker = letterbox.borrow_mut().waiting.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        sleep(Duration::from_millis(20)).await;
+        if reader.is_finished() {
+            println!("the reader has {}", reader.await?);
+        } else {
+            println!("the letter lies there, and the reader waits; we give up");
+        }
+        Ok(())
+    })?
+}

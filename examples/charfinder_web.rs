@@ -1,0 +1,115 @@
+//! On top: the same search as a web page, a page of results at a time.
+//!
+//!     cargo run --release --example charfinder_web
+//!     cargo run --release --example charfinder_web -- --serve        then open http://127.0.0.1:8888/
+//!
+//! The library's HTTP server with a service of one function. A query like "ideograph" finds a hundred thousand
+//! characters; the page shows a hundred of them and a link to the next, so that every answer is small, and is made in one
+//! short poll.
+//!
+//! To try next: `PAGE = 1_000_000`, and look at the longest poll in the trace; then make the page on the pool
+//! (`Answer::Later` with `run_in_executor`), and look again.
+
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use glassloop::http::client::Client;
+use glassloop::http::proto::encode_target;
+use glassloop::http::server::{Response, Server, text};
+use glassloop::{run_in_executor, spawn_named};
+use http::{HeaderValue, StatusCode, header};
+
+use support::characters::Index;
+use support::countries::body_of;
+
+/// Results on one page.
+const PAGE: usize = 100;
+
+/// The page for a request's target: `/?q=smiling+cat&page=2`.
+fn page(index: &Index, target: &http::Uri) -> Response {
+    if target.path() != "/" {
+        return text(StatusCode::NOT_FOUND, "there is one page here: /\n");
+    }
+    let field = |name: &str| {
+        let fields = target.query().unwrap_or_default().split('&');
+        fields.filter_map(|field| field.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+    };
+    let (query, number) = (field("q").unwrap_or_default(), field("page").and_then(|n| n.parse().ok()).unwrap_or(1));
+    let found = index.find(&query);
+    let shown = found.iter().skip(PAGE * (usize::max(number, 1) - 1).min(found.len())).take(PAGE);
+    let rows: String = shown.map(|named| format!("<tr><td>{}\n", named.to_string().replace('\t', "<td>"))).collect();
+    let shown_query = query.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let next = if found.len() > PAGE * number {
+        let query = shown_query.replace(' ', "+");
+        format!("<p><a href=\"?q={query}&amp;page={next}\">page {next}</a>", next = number + 1)
+    } else {
+        String::new()
+    };
+    let mut response = text(
+        StatusCode::OK,
+        format!(
+            "<!doctype html><meta charset=utf-8><title>Charfinder</title>\
+             <form><input name=q value=\"{shown_query}\" autofocus> <button>Find</button></form>\
+             <p>{} found<table>\n{rows}</table>{next}\n",
+            found.len()
+        ),
+    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+/// A form's value as it was typed: `+` is a space, `%41` an A.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = value.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (*byte, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'%', Some(encoded)) => {
+                bytes.push(encoded);
+                rest = &behind[2..];
+            }
+            (byte, _) => {
+                bytes.push(if byte == b'+' { b' ' } else { byte });
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn main() -> ExitCode {
+    support::main(&["--server URL", "--serve"], |arguments| {
+        support::event_loop()?.block_on(async {
+            let base_url = match arguments.value("--server") {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None => {
+                    let index = Arc::new(run_in_executor(None, Index::build).await?);
+                    let port = if arguments.has("--serve") { 8888 } else { 0 };
+                    let service = move |request: &http::Request<()>| page(&index, request.uri());
+                    let server = Server::bind(([127, 0, 0, 1], port).into(), service)?;
+                    let base_url = format!("http://{}", server.local_addr());
+                    println!("{base_url}/");
+                    let serving = spawn_named("server", server);
+                    if arguments.has("--serve") {
+                        serving.await?;
+                    }
+                    base_url
+                }
+            };
+            let client = Client::new();
+            for query in ["smiling+cat", "ideograph", "ideograph&page=3", "<no%20such>"] {
+                let mut target = Vec::new();
+                encode_target(&mut target, &format!("/?q={query}"));
+                let url = format!("{base_url}{}", String::from_utf8_lossy(&target));
+                let page = String::from_utf8(body_of(client.get(&url).await).await?)?;
+                let found = page.split("<p>").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or("?");
+                let first = page.split("<tr><td>").nth(1).and_then(|row| row.lines().next()).unwrap_or("nothing");
+                println!("{query}: {found}, a page of {} bytes: {}", page.len(), first.replace("<td>", " "));
+            }
+            Ok(())
+        })?
+    })
+}

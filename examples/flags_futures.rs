@@ -1,0 +1,138 @@
+//! One job, five ways (4): the twenty flags as hand-written futures, on the loop.
+//!
+//!     cargo run --release --example flags_futures
+//!
+//! One flag is one `enum`: its variants are what it can be waiting for, each with all that is needed then and nothing
+//! that is not. `poll` is one `match` in their order. Compared with callbacks the pieces are in one place again, the
+//! errors go up with `?`, and dropping the value cancels it, wherever it is. Compared with a coroutine this *is* the
+//! coroutine: it is what the compiler makes of `flags_coroutines`.
+//!
+//! To try next: set GLASSLOOP_TRACE=flags.html and follow one flag from state to state; add a state that sleeps between
+//! two attempts when the server answers with 503.
+
+mod support;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::task::{Context, Poll, ready};
+
+use glassloop::flags::codes::POPULAR;
+use glassloop::http::client::{Client, Collect, Exchange};
+use glassloop::observe::{State, Stateful};
+use glassloop::sync::{Acquire, Permit, Semaphore};
+use glassloop::{JobHandle, JoinSet, run_in_executor};
+
+use support::Error;
+
+const PERMITS: usize = 5;
+
+/// What one flag waits for.
+enum Flag {
+    Permit(Acquire),
+    Head(Exchange),
+    Body(Collect),
+    Save(JobHandle<std::io::Result<()>>, usize),
+    Done,
+}
+
+impl State for Flag {
+    const OF: &'static str = "Flag";
+
+    fn name(&self) -> &'static str {
+        match self {
+            Flag::Permit(_) => "Permit",
+            Flag::Head(_) => "Head",
+            Flag::Body(_) => "Body",
+            Flag::Save(..) => "Save",
+            Flag::Done => "Done",
+        }
+    }
+}
+
+struct OneFlag {
+    state: Stateful<Flag>,
+    /// From `Head` to `Body`.
+    permit: Option<Permit>,
+    client: Client,
+    url: String,
+    code: String,
+    path: PathBuf,
+}
+
+impl Future for OneFlag {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let OneFlag { state, permit, client, url, code, path } = &mut *self;
+        let _parent = state.enter();
+        loop {
+            match state.get_mut() {
+                Flag::Permit(acquire) => {
+                    *permit = Some(ready!(Pin::new(acquire).poll(cx)));
+                    state.go(Flag::Head(client.get(url)));
+                }
+                Flag::Head(exchange) => {
+                    let response = ready!(Pin::new(exchange).poll(cx))?;
+                    if response.status() != 200 {
+                        return Poll::Ready(Err(format!("HTTP status {}", response.status()).into()));
+                    }
+                    state.go(Flag::Body(response.into_body().collect(64 << 20)));
+                }
+                Flag::Body(collect) => {
+                    let image = ready!(Pin::new(collect).poll(cx))?;
+                    drop(permit.take()); // it goes to the flag that has waited longest
+                    let (path, bytes) = (path.clone(), image.len());
+                    state.go(Flag::Save(run_in_executor(None, move || std::fs::write(path, image)), bytes));
+                }
+                Flag::Save(job, bytes) => {
+                    ready!(Pin::new(job).poll(cx))??;
+                    println!("{code}: {bytes} bytes");
+                    state.go(Flag::Done);
+                }
+                Flag::Done => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+/// All of them: the future that the loop is given. One that fails ends the others, which are dropped with the set.
+struct AllFlags {
+    tasks: JoinSet<Result<(), Error>>,
+    saved: usize,
+}
+
+impl Future for AllFlags {
+    type Output = Result<usize, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(ended) = ready!(Pin::new(&mut self.tasks.join_next()).poll(cx)) {
+            ended??;
+            self.saved += 1;
+        }
+        Poll::Ready(Ok(self.saved))
+    }
+}
+
+fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
+    let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
+    support::event_loop()?.block_on(async {
+        let mut tasks = JoinSet::new();
+        for code in POPULAR.map(str::to_lowercase) {
+            let state = Stateful::new(Flag::Permit(permits.acquire()));
+            let (url, path) = (format!("{base_url}/{code}/{code}.gif"), folder.join(format!("{code}.gif")));
+            tasks.spawn(OneFlag { state, permit: None, client: client.clone(), url, code, path });
+        }
+        AllFlags { tasks, saved: 0 }.await
+    })?
+}
+
+pub(crate) fn main() -> ExitCode {
+    support::main(&["--server URL"], |arguments| {
+        let (site, folder) = (support::site(arguments)?, support::temporary_folder()?);
+        let saved = download_many(site.base_url(), folder.path())?;
+        println!("{saved} flags downloaded.");
+        Ok(())
+    })
+}

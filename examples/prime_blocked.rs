@@ -1,0 +1,48 @@
+//! Files and the pool: a long computation in a task, and the spinner does not turn.
+//!
+//!     cargo run --release --example prime_blocked
+//!
+//! `is_prime` waits for nothing: it computes. For a loop that is the same: it does not get its thread back. Only the word
+//! `async` has been put in front of it, and that changes nothing, since there is no `await` inside.
+//!
+//! To try next: `prime_yielding`; `run_in_executor(None, || is_prime(N))`, and compare the times.
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use glassloop::spawn_named;
+
+use support::spinner::Spinner;
+
+const N: u64 = 5_000_111_000_222_021;
+
+async fn is_prime(n: u64) -> bool {
+    if n < 2 || n.is_multiple_of(2) {
+        return n == 2;
+    }
+    let mut divisor = 3;
+    while divisor * divisor <= n {
+        if n.is_multiple_of(divisor) {
+            return false;
+        }
+        divisor += 2;
+    }
+    true
+}
+
+fn main() -> ExitCode {
+    support::main(&[], |_| {
+        let (spinner, started) = (Spinner::default(), Instant::now());
+        let answer = support::event_loop()?.block_on(async {
+            let spinning = spawn_named("spinner", spinner.clone().spin());
+            let answer = is_prime(N).await;
+            spinning.abort();
+            answer
+        })?;
+        println!("Is {N} prime? {answer}, in {:.2} s.", started.elapsed().as_secs_f64());
+        println!("The spinner turned {} times.", spinner.turns());
+        Ok(())
+    })
+}
