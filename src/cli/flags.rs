@@ -10,7 +10,7 @@ use url::Url;
 
 use super::open_files;
 use super::progress::Progress;
-use super::signals::{Interruption, SecondSignal, interruption};
+use super::signals::{Interruption, SecondSignal, watch};
 use super::{EXIT_USAGE, fail};
 use crate::download::Folder;
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
@@ -231,7 +231,7 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = Event::new();
         let (sender, mut interrupted) = oneshot();
-        spawn_named("signals", watch_signals(stop.clone(), sender));
+        spawn_named("signals", watch(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
         let counts = download_many(codes, options, Client::new(), stop, |code, outcome| {
             progress.one_more();
@@ -250,17 +250,6 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
     let lost = event_loop.shutdown().lost;
     let (counts, interruption) = ran?;
     Ok(Report { counts, first_error, interruption, lost })
-}
-
-/// Lets the run end well when a signal comes.
-async fn watch_signals(stop: Event, interrupted: oneshot::Sender<Interruption>) {
-    match interruption().await {
-        Ok(interruption) => {
-            let _run_is_over = interrupted.send(interruption);
-            stop.set();
-        }
-        Err(error) => log::warn!("Ctrl-C will end the run at once: {error}"),
-    }
 }
 
 fn print_outcome(code: CountryCode, outcome: &Outcome) {

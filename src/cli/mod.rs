@@ -3,12 +3,17 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
+//! | `get.rs` | `glassloop get` |
+//! | `get_json.rs`, `get_progress.rs` | what it says to programs and to people |
 //! | `serve.rs` | `glassloop serve` |
 //! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
 //! | `progress.rs` | a bar on a terminal, a line a second elsewhere |
 //! | `open_files.rs` | the limit on open files |
 
 mod flags;
+mod get;
+mod get_json;
+mod get_progress;
 mod open_files;
 mod progress;
 mod signals;
@@ -28,6 +33,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flags(flags::FlagsArguments),
+    Get(Box<get::GetArguments>),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -39,7 +45,14 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
     match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
+        Command::Get(arguments) => get::run(&arguments),
     }
+}
+
+/// Prints a line of what was asked for.
+fn print_line(line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{line}")
 }
 
 /// Ends the command with one line on stderr.

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::event_loop::{Described, Direction, Initially, Source};
+use crate::sync::{Event, oneshot};
 
 /// What ends a run early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl SecondSignal {
 ///
 /// # Errors
 /// If the signals cannot be registered with the loop.
-pub(super) async fn interruption() -> io::Result<Interruption> {
+async fn interruption() -> io::Result<Interruption> {
     let described = Described { what: "signals", descriptor: None, peer: None };
     let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
     signals.set_background(true);
@@ -95,4 +96,15 @@ pub(super) async fn interruption() -> io::Result<Interruption> {
         }
     })
     .await
+}
+
+/// Lets the run end well when a signal comes.
+pub(super) async fn watch(stop: Event, interrupted: oneshot::Sender<Interruption>) {
+    match interruption().await {
+        Ok(interruption) => {
+            let _run_is_over = interrupted.send(interruption);
+            stop.set();
+        }
+        Err(error) => log::warn!("Ctrl-C will end the run at once: {error}"),
+    }
 }
