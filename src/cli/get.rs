@@ -20,8 +20,8 @@ use super::open_files;
 use super::signals::{Interruption, SecondSignal, watch};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
-    Address, Class, Event, Folder, Fsync, Gauge, How, LineError, Options, Overwrite, Plan, Planned, RedirectRules, Shard,
-    Sha256, Tally, Wanted, What, basic, download_all, escaped_line,
+    Address, Class, Event, Folder, Fsync, Gauge, How, LineError, Options, Overwrite, Plan, Planned, RedirectRules,
+    Sha256, Shard, Tally, Wanted, What, basic, download_all, escaped_line,
 };
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::http::client::Client;
@@ -29,7 +29,9 @@ use crate::sync::{self, oneshot};
 
 /// Download files, many at once: each whole under its name, or continued by the next run
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    args_override_self = true,
+    after_help = "\
 Examples:
   glassloop get https://example.org/a.iso            one file, into this folder
   glassloop get -i list.txt -d out -j 64             a list: `url`, or `url TAB name TAB sha256:HEX`
@@ -37,7 +39,8 @@ Examples:
   glassloop get http://example.org/x -o - | tar x    to standard output
 
 Exit codes, the worst of all transfers: 0 all is there; 1 an HTTP status of 400 or more; 2 usage, or a bad line;
-4 network or time; 5 protocol, redirect, too large; 6 checksum; 3 a file or the disk; 130 and 143 interrupted.")]
+4 network or time; 5 protocol, redirect, too large; 6 checksum; 3 a file or the disk; 130 and 143 interrupted."
+)]
 pub(super) struct GetArguments {
     /// What to download
     #[arg(value_name = "URL", required_unless_present = "input")]
@@ -177,7 +180,10 @@ enum ProgressHow {
 /// Runs the command.
 pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     if arguments.urls.len() != 1 && (arguments.output.is_some() || arguments.checksum.is_some()) {
-        return fail(EXIT_USAGE, "--output and --checksum are for a single URL; give the list names and checksums of its own");
+        return fail(
+            EXIT_USAGE,
+            "--output and --checksum are for a single URL; give the list names and checksums of its own",
+        );
     }
     if arguments.json && arguments.writes_to_stdout() {
         return fail(EXIT_USAGE, "--json and the file cannot both go to standard output");
@@ -343,18 +349,22 @@ fn dry_run(mut plan: Plan, folder: &Path) -> ExitCode {
 
 // -- The run -------------------------------------------------------------------------------------------------------
 
-fn download(arguments: &GetArguments, plan: Plan, folder: Folder) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn download(arguments: &GetArguments, mut plan: Plan, folder: Folder) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
     let mut event_loop = EventLoop::builder().give_up_flag(second_signal.give_up_flag()).build()?;
     let started = Instant::now();
     let options = arguments.options(folder);
     let gauge = Gauge::default();
+    let json = arguments.json.then(JsonLines::start);
+    if let Some(json) = &json {
+        plan.paced_by(json.pace());
+    }
+    let json = json.map(|json| Rc::new(RefCell::new(json)));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = sync::Event::new();
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch(stop.clone(), sender));
         let progress = Rc::new(GetProgress::start(arguments.progress_style(), gauge.clone()));
-        let json = if arguments.json { Some(Rc::new(RefCell::new(JsonLines::start()))) } else { None };
         let report = {
             let (progress, json) = (progress.clone(), json.clone());
             move |event: &Event<'_>| {
@@ -368,11 +378,11 @@ fn download(arguments: &GetArguments, plan: Plan, folder: Folder) -> Result<Exit
         };
         let tally = download_all(plan, options, arguments.client(), gauge.clone(), stop, report).await;
         progress.finish();
-        (tally, json, interrupted.try_recv())
+        (tally, interrupted.try_recv())
     });
     second_signal.now_shutting_down();
     let lost = event_loop.shutdown().lost;
-    let (tally, json, interruption) = ran?;
+    let (tally, interruption) = ran?;
     let code = exit_code(&tally, interruption);
     if let Some(json) = json.and_then(|json| Rc::try_unwrap(json).ok()) {
         json.into_inner().finish(&tally, gauge.bytes(), started.elapsed(), code);

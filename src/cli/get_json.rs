@@ -1,43 +1,56 @@
 //! `glassloop get --json`: a line of JSON for everything that happens. `docs/get-json.md` describes the lines.
 
 use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, unbounded};
 use serde_json::{Value, json};
 
-use crate::download::{Event, Tally, What, escaped_line};
+use crate::download::{Event, Pace, Tally, What, escaped_line};
 
 /// The version of the lines: it changes when a program that reads them would have to.
 const VERSION: u32 = 1;
 
-/// Lines for which nobody has had time yet. Beyond that the transfers wait for whoever reads.
-const QUEUED: usize = 16 * 1024;
+/// Lines that may wait to be read. While there are more, no more of the list is read.
+const MANY: usize = 16 * 1024;
 
 /// Standard output, with a thread of its own: whoever reads it may be slow (I7).
 pub(super) struct JsonLines {
     lines: Sender<String>,
+    waiting: Arc<Waiting>,
     thread: JoinHandle<()>,
 }
 
 impl JsonLines {
     /// Starts the thread.
     pub(super) fn start() -> JsonLines {
-        let (lines, queue) = bounded::<String>(QUEUED);
+        // Without a bound: the loop must not wait here. The list does, by `pace`.
+        let (lines, queue) = unbounded::<String>();
+        let waiting = Arc::new(Waiting { lines: Mutex::new(Some(0)), are_few: Condvar::new() });
+        let written = waiting.clone();
         let thread = std::thread::spawn(move || {
             let mut output = std::io::BufWriter::new(std::io::stdout().lock());
             while let Ok(line) = queue.recv() {
-                let written = output.write_all(line.as_bytes());
+                written.one_less();
+                let result = output.write_all(line.as_bytes());
                 // Written through as soon as nothing more is there.
-                let written = written.and_then(|()| if queue.is_empty() { output.flush() } else { Ok(()) });
-                if let Err(error) = written {
+                let result = result.and_then(|()| if queue.is_empty() { output.flush() } else { Ok(()) });
+                if let Err(error) = result {
                     log::error!("writing to standard output: {error}");
-                    return;
+                    break;
                 }
             }
+            written.end();
         });
-        JsonLines { lines, thread }
+        JsonLines { lines, waiting, thread }
+    }
+
+    /// Blocks for as long as whoever reads the lines is far behind.
+    pub(super) fn pace(&self) -> Pace {
+        let waiting = self.waiting.clone();
+        Pace(Box::new(move || waiting.wait_until_few()))
     }
 
     /// Writes the line for an event.
@@ -60,8 +73,47 @@ impl JsonLines {
     }
 
     fn put(&mut self, value: &Value) {
+        self.waiting.one_more();
         // The thread ends early only if nobody reads any more.
         let _nobody_reads = self.lines.send(format!("{value}\n"));
+    }
+}
+
+/// How many lines wait to be read.
+struct Waiting {
+    /// `None` when the thread has ended.
+    lines: Mutex<Option<usize>>,
+    are_few: Condvar,
+}
+
+impl Waiting {
+    fn one_more(&self) {
+        if let Some(lines) = &mut *self.lock() {
+            *lines += 1;
+        }
+    }
+
+    fn one_less(&self) {
+        if let Some(lines) = &mut *self.lock() {
+            *lines -= 1;
+            if *lines == MANY {
+                self.are_few.notify_all();
+            }
+        }
+    }
+
+    /// The thread has ended: nobody is to wait for it any more.
+    fn end(&self) {
+        *self.lock() = None;
+        self.are_few.notify_all();
+    }
+
+    fn wait_until_few(&self) {
+        let _few = self.are_few.wait_while(self.lock(), |lines| lines.is_some_and(|lines| lines > MANY));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<usize>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,9 +125,7 @@ fn line_for(event: &Event<'_>) -> Option<Value> {
         }
         Some(value)
     };
-    let error = |class: &str, code: &str, message: String| {
-        json!({ "error": { "class": class, "code": code, "msg": escaped_line(message) } })
-    };
+    let error = |class: &str, code: &str, message: String| json!({ "error": { "class": class, "code": code, "msg": escaped_line(message) } });
     match event.what {
         What::Start => line("start", json!({})),
         What::Redirect { status, to } => line("redirect", json!({ "status": status.as_u16(), "to": to })),

@@ -101,7 +101,9 @@ impl Bars {
             let message = active.get(at).map(|active| {
                 let (name, received) = (escaped(&active.name).to_string(), active.received());
                 match active.total() {
-                    Some(total) => format!("  {} of {}  {}  {name}", Bytes(received), Bytes(total), drawn(received, total)),
+                    Some(total) => {
+                        format!("  {} of {}  {}  {name}", Bytes(received), Bytes(total), drawn(received, total))
+                    }
                     None => format!("  {}  {name}", Bytes(received)),
                 }
             });

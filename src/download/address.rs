@@ -34,7 +34,9 @@ impl Address {
         }
         let url = Url::parse(text.trim_matches(' ')).map_err(AddressError::Syntax)?;
         // To the parser `http:///x` is a URL of the host `x`, and hardly what was meant.
-        if text.split_once("//").is_none_or(|(_, rest)| rest.starts_with('/')) && matches!(url.scheme(), "http" | "https") {
+        if text.split_once("//").is_none_or(|(_, rest)| rest.starts_with('/'))
+            && matches!(url.scheme(), "http" | "https")
+        {
             return Err(AddressError::NoHost);
         }
         Address::from_url(url)
@@ -203,7 +205,9 @@ impl fmt::Display for AddressError {
                 f.write_str("it is no URL; give one like http://host/path")
             }
             AddressError::Syntax(error) => write!(f, "it is no URL: {error}"),
-            AddressError::Scheme(scheme) => write!(f, "`{scheme}:` is not spoken here; give an http:// or https:// URL"),
+            AddressError::Scheme(scheme) => {
+                write!(f, "`{scheme}:` is not spoken here; give an http:// or https:// URL")
+            }
             AddressError::NoHost => f.write_str("the URL has no host; give one like http://host/path"),
             AddressError::Uri(error) => write!(f, "the URL cannot be sent: {error}"),
         }

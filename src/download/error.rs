@@ -134,7 +134,9 @@ impl FetchError {
             },
             FetchError::Status(_) | FetchError::WaitTooLong { .. } | FetchError::HostGivenUp { .. } => Class::Status,
             FetchError::TimedOut { .. } | FetchError::CannotStartOver => Class::Network,
-            FetchError::Redirect { .. } | FetchError::Unexpected { .. } | FetchError::TooLarge { .. } => Class::Protocol,
+            FetchError::Redirect { .. } | FetchError::Unexpected { .. } | FetchError::TooLarge { .. } => {
+                Class::Protocol
+            }
             FetchError::Checksum { .. } => Class::Checksum,
             FetchError::Save(_) | FetchError::Job(_) => Class::File,
         }
@@ -248,8 +250,7 @@ mod tests {
 
     #[test]
     fn the_worst_is_a_file_then_a_checksum_the_protocol_the_network_usage_and_a_status() {
-        let mut classes =
-            [Class::Usage, Class::File, Class::Status, Class::Checksum, Class::Network, Class::Protocol];
+        let mut classes = [Class::Usage, Class::File, Class::Status, Class::Checksum, Class::Network, Class::Protocol];
         classes.sort();
         assert_eq!(classes.map(Class::exit_code), [1, 2, 4, 5, 6, 3]);
     }

@@ -107,9 +107,17 @@ struct Host<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    Paused { since: Instant, until: Instant, times: u32 },
+    Paused {
+        since: Instant,
+        until: Instant,
+        times: u32,
+    },
     /// One ticket has its turn or may have it; the others wait for what it is told.
-    Probing { since: Instant, times: u32, is_sent: bool },
+    Probing {
+        since: Instant,
+        times: u32,
+        is_sent: bool,
+    },
     GivenUp,
 }
 

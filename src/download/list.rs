@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn bad_lines_are_told_with_their_numbers_and_the_rest_goes_on() {
         let long = format!("http://a.test/{}\n", "x".repeat(MAX_LINE_BYTES));
-        let text = [b"# a list\n\nhttp://a.test/1\r\nnonsense\n\xff\n".as_slice(), long.as_bytes(), b"http://a.test/2"].concat();
+        let text = [b"# a list\n\nhttp://a.test/1\r\nnonsense\n\xff\n".as_slice(), long.as_bytes(), b"http://a.test/2"]
+            .concat();
         let lines = all(&text);
         let numbers: Vec<u64> = lines.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [3, 4, 5, 6, 7]);

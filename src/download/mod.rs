@@ -52,7 +52,7 @@ pub use limit::RateLimit;
 pub use list::{LineError, Sha256, Wanted};
 pub use name::name_from_path;
 pub use options::{Options, Overwrite};
-pub use plan::{BadLine, Batch, Found, Item, Place, Plan, Planned};
+pub use plan::{BadLine, Batch, Found, Item, Pace, Place, Plan, Planned};
 pub use redirect::RedirectRules;
 pub use report::{Done, Event, How, What};
 pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};

@@ -131,6 +131,17 @@ pub struct Plan {
     is_tree: bool,
     /// Where to look what is there already.
     folder: Option<Folder>,
+    /// Waits until more is wanted.
+    pace: Option<Pace>,
+}
+
+/// A function that blocks for as long as somebody is behind with the events of what has been planned so far.
+pub struct Pace(pub Box<dyn FnMut() + Send>);
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pace")
+    }
 }
 
 impl Plan {
@@ -144,6 +155,7 @@ impl Plan {
             shard: None,
             is_tree: false,
             folder: None,
+            pace: None,
         }
     }
 
@@ -170,6 +182,11 @@ impl Plan {
     /// Looks for what is in this folder already. An empty one is not looked at again.
     pub fn look_into(&mut self, folder: &Folder) {
         self.folder = (!folder.is_empty()).then(|| folder.clone());
+    }
+
+    /// Lets somebody hold the plan up: whoever takes longer to hear of the transfers than they take.
+    pub fn paced_by(&mut self, pace: Pace) {
+        self.pace = Some(pace);
     }
 
     /// The next line; `None` at the end.
@@ -208,6 +225,9 @@ impl Plan {
 
     /// At most so many lines, and no more than are there without waiting, but at least one.
     pub fn next_batch(&mut self, at_most: usize) -> Batch {
+        if let Some(Pace(wait)) = &mut self.pace {
+            wait();
+        }
         let mut planned = Vec::new();
         while planned.len() < at_most {
             match self.next() {

@@ -73,7 +73,10 @@ impl Route {
             Err(error) => {
                 let scheme = String::from_utf8_lossy(location.as_bytes());
                 let scheme = scheme.split([':', '/']).next().unwrap_or_default();
-                return refused("only http and https are, with a host", &format!("`{scheme}…` ({})", escaped_line(error)));
+                return refused(
+                    "only http and https are, with a host",
+                    &format!("`{scheme}…` ({})", escaped_line(error)),
+                );
             }
         };
         if self.visited.len() >= self.rules.at_most as usize {
@@ -93,7 +96,6 @@ impl Route {
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests {

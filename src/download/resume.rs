@@ -29,7 +29,8 @@ impl PartState {
 
     /// What proves that the server still has this version. Weak validators do not: they allow for other bytes.
     pub(super) fn validator(&self) -> Option<&str> {
-        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
+        let is_strong = |etag: &&str| etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"');
+        let strong = self.etag.as_deref().filter(is_strong);
         strong.or(self.last_modified.as_deref())
     }
 
@@ -78,7 +79,8 @@ impl PartState {
         if content_length(headers).is_some_and(|length| length != last - first + 1) {
             return Err("its length is not that of the part");
         }
-        let differs = |name, ours: &Option<String>| text(headers, name).is_some_and(|theirs| Some(&theirs) != ours.as_ref());
+        let differs =
+            |name, ours: &Option<String>| text(headers, name).is_some_and(|theirs| Some(&theirs) != ours.as_ref());
         if differs(&ETAG, &self.etag) || (self.etag.is_none() && differs(&LAST_MODIFIED, &self.last_modified)) {
             return Err("it is of another version");
         }
@@ -160,7 +162,8 @@ mod tests {
     }
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let fields = fields.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let fields =
+            fields.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         fields.collect()
     }
 
@@ -220,6 +223,8 @@ mod tests {
         let weak = PartState { etag: Some("W/\"1\"".to_owned()), ..state() };
         assert_eq!((state().validator(), weak.validator()), (Some("\"1\""), Some("then")));
         assert_eq!(PartState { last_modified: None, ..weak }.validator(), None);
+        let broken = PartState { etag: Some(String::new()), last_modified: None, ..state() };
+        assert_eq!(broken.validator(), None);
         assert_eq!(state().without_validators().validator(), None);
     }
 

@@ -112,7 +112,8 @@ impl Folder {
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let opened = openat(folder.descriptor(), segment, flags, Mode::empty());
-            let descriptor = opened.map_err(|error| SaveError::new("opening the folder", path.clone(), error.into()))?;
+            let descriptor =
+                opened.map_err(|error| SaveError::new("opening the folder", path.clone(), error.into()))?;
             folder = Folder {
                 shared: Arc::new(Shared {
                     descriptor,
@@ -362,7 +363,10 @@ mod tests {
         let folder = Folder::open(place.path()).expect("a folder");
         let inner = folder.within("a.test/b").expect("made");
         inner.save("c", b"", 1, Existing::Keep, Fsync::None).expect("saved");
-        assert!(place.path().join("a.test/b/c").exists() && folder.within("a.test/b").expect("there").look_at("c").is_some());
+        assert!(
+            place.path().join("a.test/b/c").exists()
+                && folder.within("a.test/b").expect("there").look_at("c").is_some()
+        );
         std::os::unix::fs::symlink("/", place.path().join("out")).expect("a link");
         folder.within("out/x").expect_err("a link");
     }
@@ -371,7 +375,8 @@ mod tests {
     fn a_folder_in_the_place_of_the_file_is_an_error_that_leaves_nothing() {
         both_ways(|folder| {
             std::fs::create_dir(folder.path().join("br.gif")).expect("a folder");
-            let error = folder.save("br.gif", b"GIF", 1, Existing::Replace, Fsync::None).expect_err("a folder is there");
+            let error =
+                folder.save("br.gif", b"GIF", 1, Existing::Replace, Fsync::None).expect_err("a folder is there");
             assert!(error.to_string().contains("br.gif"), "{error}");
             assert_eq!(names_in(folder.path()), ["br.gif"]);
         });

@@ -44,9 +44,8 @@ impl Transfer {
 
     /// 416: the part may be all there is.
     pub(super) async fn save_complete(&mut self, answered: &Answered) -> Result<Done, Failure> {
-        let is_complete = |sink: &Sink| {
-            sink.state().is_some_and(|state| state.is_complete(&answered.headers, sink.written()))
-        };
+        let is_complete =
+            |sink: &Sink| sink.state().is_some_and(|state| state.is_complete(&answered.headers, sink.written()));
         match self.sink.take() {
             Some(sink) if is_complete(&sink) => self.finish(sink, answered).await,
             sink => {
@@ -63,7 +62,8 @@ impl Transfer {
         if answered.status == StatusCode::PARTIAL_CONTENT {
             written = self.sink.as_ref().map_or(0, Sink::written);
             let state = self.sink.as_ref().and_then(Sink::state);
-            let checked = state.map_or(Err("there is no part"), |state| state.check_continues(&answered.headers, written));
+            let checked =
+                state.map_or(Err("there is no part"), |state| state.check_continues(&answered.headers, written));
             checked.map_err(|why| self.does_not_fit(answered, why))?;
         }
         let total = body.length().map(|length| length + written);

@@ -103,7 +103,9 @@ mod tests {
         validators.save(&folder).expect("saved");
         let next = Validators::load(&folder);
         assert_eq!(next.conditions("x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
-        for (path, url, bytes) in [("y", "http://a.test/x", 3), ("x", "http://a.test/y", 3), ("x", "http://a.test/x", 4)] {
+        for (path, url, bytes) in
+            [("y", "http://a.test/x", 3), ("x", "http://a.test/y", 3), ("x", "http://a.test/x", 4)]
+        {
             assert!(next.conditions(path, url, bytes).is_empty());
         }
     }
