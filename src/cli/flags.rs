@@ -12,7 +12,7 @@ use super::open_files;
 use super::progress::Progress;
 use super::signals::{Interruption, SecondSignal, watch};
 use super::{EXIT_USAGE, fail};
-use crate::download::Folder;
+use crate::download::{Folder, escaped_line};
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
@@ -239,7 +239,7 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
                 print_outcome(code, outcome);
             }
             if let Outcome::Failed(error) = outcome {
-                first_error.get_or_insert_with(|| format!("{code}: {error}"));
+                first_error.get_or_insert_with(|| escaped_line(format_args!("{code}: {error}")));
             }
         })
         .await;
@@ -256,7 +256,7 @@ fn print_outcome(code: CountryCode, outcome: &Outcome) {
     match outcome {
         Outcome::Saved => eprintln!("{code} OK"),
         Outcome::NotFound => eprintln!("{code} not found"),
-        Outcome::Failed(error) => eprintln!("*** Error for {code}: {error}"),
+        Outcome::Failed(error) => eprintln!("*** Error for {code}: {}", escaped_line(error)),
         Outcome::Cancelled => eprintln!("{code} interrupted"),
     }
 }
