@@ -83,7 +83,8 @@ struct Writing {
 /// What a thread gives back.
 type Written = (Sink, Vec<u8>, Result<(), SaveError>);
 
-/// What may come next.
+/// What may come next. It lies on the stack for a moment.
+#[allow(clippy::large_enum_variant)]
 enum Arrival {
     Bytes(usize),
     End,

@@ -88,7 +88,7 @@ impl fmt::Display for BadLine {
 #[derive(Debug, PartialEq)]
 pub enum Planned {
     /// A file to download.
-    Item(Item),
+    Item(Box<Item>),
     /// Nothing.
     Bad(BadLine),
 }
@@ -216,7 +216,7 @@ impl Plan {
                     if self.shard.is_none_or(|shard| shard.holds(wanted.address.as_str())) {
                         let found = self.look_for(&place);
                         let Wanted { address, sha256, .. } = wanted;
-                        return Ok(Some(Planned::Item(Item { id, line, address, place, sha256, found })));
+                        return Ok(Some(Planned::Item(Box::new(Item { id, line, address, place, sha256, found }))));
                     }
                 }
             }

@@ -28,6 +28,9 @@ const LOOK_AHEAD: usize = 4096;
 /// Lines that are read at once.
 const BATCH: usize = 256;
 
+/// Somebody to tell of what happens.
+type Report = dyn FnMut(&Event<'_>);
+
 /// What all transfers of a run share.
 pub(super) struct Run {
     pub(super) options: Options,
@@ -42,7 +45,7 @@ pub(super) struct Run {
     /// Happens when all is to end.
     pub(super) stop: sync::Event,
     pub(super) validators: Option<RefCell<Validators>>,
-    report: RefCell<Box<dyn FnMut(&Event<'_>)>>,
+    report: RefCell<Box<Report>>,
 }
 
 impl Run {
@@ -162,7 +165,8 @@ struct Downloading<'a> {
     ahead: usize,
 }
 
-/// What may happen next.
+/// What may happen next. It lies on the stack for a moment.
+#[allow(clippy::large_enum_variant)]
 enum News {
     Stop,
     Batch(Result<(Plan, Batch), JobError>),

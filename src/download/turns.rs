@@ -55,9 +55,9 @@ impl Turns {
     }
 
     /// Queues a file.
-    pub(super) fn queue(&self, item: Item) {
+    pub(super) fn queue(&self, item: Box<Item>) {
         let origin = item.address.origin().to_owned();
-        self.shared.hosts.borrow_mut().queue(&origin, Ticket::Fresh(Box::new(item)));
+        self.shared.hosts.borrow_mut().queue(&origin, Ticket::Fresh(item));
         self.shared.wake();
     }
 
