@@ -3,7 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
-//! | `get.rs` | `glassloop get` |
+//! | `get.rs`, `get_arguments.rs` | `glassloop get` |
 //! | `get_json.rs`, `get_progress.rs` | what it says to programs and to people |
 //! | `serve.rs` | `glassloop serve` |
 //! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
@@ -12,6 +12,7 @@
 
 mod flags;
 mod get;
+mod get_arguments;
 mod get_json;
 mod get_progress;
 mod open_files;
@@ -33,7 +34,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flags(flags::FlagsArguments),
-    Get(Box<get::GetArguments>),
+    Get(Box<get_arguments::GetArguments>),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
