@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use glassloop::flags::codes::POPULAR;
-use glassloop::flags::site::EmbeddedServer;
+use glassloop::flags::site::{EmbeddedServer, Kind};
 use glassloop::http::client::Client;
 use glassloop::sync::Semaphore;
 use glassloop::{EventLoop, JoinSet, run_in_executor};
@@ -68,4 +68,20 @@ async fn download_many(downloader: Downloader) -> usize {
         }
     }
     saved
+}
+
+fn main() -> Result<(), Error> {
+    let server = EmbeddedServer::start(Kind::Local)?;
+    let folder = std::env::temp_dir().join(format!("flags_coroutines-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
+    let (base_url, started) = (server.base_url(), Instant::now());
+
+    let mut event_loop = EventLoop::new()?;
+    let downloader = Downloader { client, permits, base_url, folder: folder.clone() };
+    let saved = event_loop.block_on(download_many(downloader))?;
+
+    println!("{saved} flags in {:.3} s, in {}", started.elapsed().as_secs_f64(), folder.display());
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
 }

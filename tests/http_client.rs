@@ -3,14 +3,15 @@
 #[path = "support/peer.rs"]
 mod peer;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
 
 use glassloop::http::client::{Client, ClientError, ClientErrorKind, Stage};
 use glassloop::http::proto::ProtocolErrorKind;
 use glassloop::net::ConnectError;
-use glassloop::{EventLoop, Job, run_in_executor, sleep, spawn};
+use glassloop::{EventLoop, Job, LoopError, run_in_executor, sleep, spawn};
 use http::{Method, Request, StatusCode};
 use peer::{Peer, accept, is_closed, read_head, reset, send};
 
@@ -54,6 +55,17 @@ fn one_connection_serves_many_requests() {
             assert_eq!(fetch(&client, &server.url("/")).await.unwrap(), (StatusCode::OK, b"hello".to_vec()));
         }
         assert_eq!((client.connections_opened(), client.connections_reused()), (1, 4));
+    });
+    server.join();
+}
+
+#[test]
+fn a_name_is_looked_up_and_its_addresses_are_tried_until_one_answers() {
+    let server = Peer::answering(&[HELLO]);
+    run(async {
+        // Where it also stands for ::1, nobody listens there.
+        let url = format!("http://LOCALHOST:{}/", server.address().port());
+        assert_eq!(fetch(&Client::new(), &url).await.unwrap().1, b"hello");
     });
     server.join();
 }
@@ -168,6 +180,40 @@ fn a_refusal_is_heard_while_the_request_is_still_being_written() {
 }
 
 #[test]
+fn a_refusal_is_heard_even_if_the_request_cannot_be_written_to_its_end() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        send(&mut connection, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 2\r\n\r\nno");
+        // It closes with the request unread: the client is told by a reset.
+        assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
+    });
+    run(async {
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
+        let response = Client::new().request(request).await.unwrap();
+        assert_eq!(response.status(), 431);
+    });
+    server.join();
+}
+
+#[test]
+fn a_request_that_cannot_be_written_is_an_error_of_writing() {
+    let server = Peer::start(|listener| {
+        let connection = accept(listener);
+        assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
+        reset(connection);
+    });
+    run(async {
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
+        let error = Client::new().request(request).await.unwrap_err();
+        assert!(matches!(error.kind(), ClientErrorKind::Write(_)), "{error:?}");
+        assert_eq!(error.stage(), Stage::WrittenNoByteRead);
+    });
+    server.join();
+}
+
+#[test]
 fn a_body_can_be_taken_in_pieces_of_any_size() {
     let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
     let answer = content.clone();
@@ -192,7 +238,7 @@ fn a_body_can_be_taken_in_pieces_of_any_size() {
         let mut body = client.get(&server.url("/")).await.unwrap().into_body();
         let (mut whole, mut buffer) = (Vec::new(), [0; 1001]);
         loop {
-            let read = std::future::poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
+            let read = poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
             if read == 0 {
                 break;
             }
@@ -249,6 +295,44 @@ fn a_connection_that_the_server_gives_up_is_not_kept() {
         }
     });
     server.join();
+}
+
+#[test]
+fn a_connection_that_the_request_gives_up_is_not_kept() {
+    let server = Peer::answering(&[HELLO]);
+    run(async {
+        let client = Client::new();
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("connection", "close".parse().unwrap());
+        let body = client.request(request).await.unwrap().into_body();
+        assert_eq!(body.collect(10).await.unwrap(), b"hello");
+        assert_eq!(client.connections_idle(), 0);
+    });
+    server.join();
+}
+
+#[test]
+fn a_connection_whose_end_came_with_the_response_is_not_kept() {
+    let (asked, until_asked) = mpsc::channel();
+    let (answer, until_told) = mpsc::channel::<()>();
+    let server = Peer::start(move |listener| {
+        let mut connection = accept(listener);
+        read_head(&mut connection);
+        asked.send(()).unwrap();
+        until_told.recv().unwrap();
+        send(&mut connection, HELLO);
+    });
+    run(async {
+        let client = Client::new();
+        let exchange = spawn(client.get(&server.url("/")));
+        hear(until_asked).await;
+        // The loop stands still until response and end are both there.
+        answer.send(()).unwrap();
+        server.join();
+        let body = exchange.await.unwrap().unwrap().into_body();
+        assert_eq!(body.collect(10).await.unwrap(), b"hello");
+        assert_eq!(client.connections_idle(), 0);
+    });
 }
 
 /// A server that answers once, closes the connection when the second request has come, and answers on the next.
@@ -359,42 +443,121 @@ fn a_response_that_nobody_asked_for_is_noticed_even_if_the_loop_could_not_look()
 
 #[test]
 fn an_idle_connection_that_ends_is_closed_at_once() {
-    let (close, until_told) = mpsc::channel::<()>();
-    let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
-        send(&mut connection, HELLO);
-        until_told.recv().unwrap();
-    });
-    run(async {
-        let client = Client::new();
-        fetch(&client, &server.url("/")).await.unwrap();
-        assert_eq!(client.connections_idle(), 1);
-        close.send(()).unwrap();
-        server.join();
-        // The end has come: one look at the reactor shows it, and one turn later it has been seen to.
-        for _ in 0..3 {
-            sleep(Duration::from_millis(1)).await;
-        }
-        assert_eq!(client.connections_idle(), 0);
-    });
+    for requests in [1, 2] {
+        let (close, until_told) = mpsc::channel::<()>();
+        let server = Peer::start(move |listener| {
+            let mut connection = accept(listener);
+            for _ in 0..requests {
+                read_head(&mut connection);
+                send(&mut connection, HELLO);
+            }
+            until_told.recv().unwrap();
+        });
+        run(async {
+            let client = Client::new();
+            for _ in 0..requests {
+                fetch(&client, &server.url("/")).await.unwrap();
+                let_the_loop_look().await;
+            }
+            assert_eq!((client.connections_opened(), client.connections_idle()), (1, 1));
+            close.send(()).unwrap();
+            server.join();
+            let_the_loop_look().await;
+            assert_eq!(client.connections_idle(), 0);
+        });
+    }
+}
+
+/// One look at the reactor shows what the kernel knows, and one turn later it has been seen to.
+async fn let_the_loop_look() {
+    for _ in 0..3 {
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[test]
 fn a_connection_is_kept_for_four_seconds_and_no_longer() {
-    let server = Peer::answering(&[HELLO]);
+    let server = Peer::start(|listener| {
+        for _ in 0..2 {
+            let mut connection = accept(listener);
+            read_head(&mut connection);
+            send(&mut connection, HELLO);
+            assert!(is_closed(&mut connection));
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+    event_loop
+        .block_on(async {
+            let client = Client::new();
+            for _ in 0..2 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_millis(3900)).await;
+                assert_eq!(client.connections_idle(), 1);
+                sleep(Duration::from_millis(200)).await;
+                assert_eq!(client.connections_idle(), 0);
+                // Now nobody watches any more: the second connection has a watch of its own.
+                sleep(Duration::from_secs(60)).await;
+            }
+            server.join();
+        })
+        .unwrap();
+    match event_loop.block_on(std::future::pending::<()>()) {
+        Err(LoopError::Deadlock(deadlock)) => assert_eq!(deadlock.tasks.len(), 1, "the root alone is left"),
+        other => panic!("{other:?} is no deadlock"),
+    }
+}
+
+#[test]
+fn a_connection_is_used_for_ten_minutes_and_no_longer() {
+    let server = Peer::start(|listener| {
+        for _ in 0..2 {
+            let mut connection = accept(listener);
+            while !read_head(&mut connection).is_empty() {
+                send(&mut connection, HELLO);
+            }
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+    event_loop
+        .block_on(async {
+            let client = Client::new();
+            for _ in 0..198 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_secs(3)).await;
+            }
+            assert_eq!(client.connections_opened(), 1);
+            for _ in 0..4 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_secs(3)).await;
+            }
+            assert_eq!(client.connections_opened(), 2);
+        })
+        .unwrap();
+    drop(event_loop);
+    server.join();
+}
+
+#[test]
+fn a_connection_that_is_used_again_is_waited_for_again() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        read_head(&mut connection);
+        send(&mut connection, HELLO);
+        read_head(&mut connection);
+        // Long enough for virtual time to jump to the limit for the head, if it could.
+        std::thread::sleep(Duration::from_millis(20));
+        send(&mut connection, HELLO);
+    });
     let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
     event_loop
         .block_on(async {
             let client = Client::new();
             fetch(&client, &server.url("/")).await.unwrap();
-            sleep(Duration::from_millis(3900)).await;
-            assert_eq!(client.connections_idle(), 1);
-            sleep(Duration::from_millis(200)).await;
-            assert_eq!(client.connections_idle(), 0);
-            server.join();
+            fetch(&client, &server.url("/")).await.unwrap();
+            assert_eq!(client.connections_reused(), 1);
         })
         .unwrap();
+    server.join();
 }
 
 #[test]
@@ -404,6 +567,7 @@ fn an_idle_connection_is_no_reason_to_wait() {
     let client = Client::new();
     event_loop.block_on(fetch(&client, &server.url("/"))).unwrap().unwrap();
     assert!(event_loop.block_on(std::future::pending::<()>()).is_err(), "that is a deadlock");
+    assert_eq!(client.connections_idle(), 1, "the verdict came late: it waited for the connection to grow old");
     drop(event_loop);
     server.join();
 }
@@ -475,6 +639,39 @@ fn a_body_that_falls_silent_is_an_error() {
         assert!(matches!(error.kind(), ClientErrorKind::BodyIdle { .. }), "{error:?}");
         assert_eq!((error.is_timeout(), error.stage()), (true, Stage::InBody));
     });
+    server.join();
+}
+
+#[test]
+fn every_byte_starts_the_time_for_silence_anew() {
+    let (go_on, until_told) = mpsc::channel();
+    let (has_sent, sent) = mpsc::channel();
+    let server = Peer::start(move |listener| {
+        let mut connection = accept(listener);
+        read_head(&mut connection);
+        send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n");
+        while let Ok(()) = until_told.recv() {
+            send(&mut connection, "x");
+            has_sent.send(()).unwrap();
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+    event_loop
+        .block_on(async {
+            let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
+            for _ in 0..4 {
+                let is_waiting = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx, |_| ()).is_pending())).await;
+                assert!(is_waiting);
+                go_on.send(()).unwrap();
+                sent.recv().unwrap();
+                let_the_loop_look().await;
+                // What has come waits to be read, and virtual time may jump: 80 s in all, with a limit of 30 s.
+                sleep(Duration::from_secs(20)).await;
+                assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
+            }
+        })
+        .unwrap();
+    drop(go_on);
     server.join();
 }
 

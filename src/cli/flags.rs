@@ -1,6 +1,5 @@
 //! `glassloop flags`: the flags of the asyncio chapter.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use url::Url;
 use super::open_files;
 use super::progress::Progress;
 use super::signals::{Interruption, SecondSignal, watch};
-use super::{EXIT_USAGE, fail};
+use super::{EXIT_USAGE, fail, some_seed};
 use crate::download::{Folder, escaped_line};
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
@@ -179,23 +178,13 @@ impl Site {
         if arguments.external {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
-        let embedded = start_embedded(arguments)?;
+        let embedded = EmbeddedServer::start(match arguments.server {
+            Server::Delay => Kind::Delay,
+            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
+            Server::Local | Server::Remote => Kind::Local,
+        })?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
-}
-
-/// Starts the server that `--server` names, in a thread of its own.
-fn start_embedded(arguments: &FlagsArguments) -> std::io::Result<EmbeddedServer> {
-    EmbeddedServer::start(match arguments.server {
-        Server::Delay => Kind::Delay,
-        Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
-        Server::Local | Server::Remote => Kind::Local,
-    })
-}
-
-/// A seed that is another one at each run.
-fn some_seed() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 /// The first lines, in the chapter's words.
@@ -233,7 +222,9 @@ fn download(codes: &[CountryCode], options: Options, verbose: bool) -> Result<Re
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
-        let counts = download_many(codes, options, Client::new(), stop, |code, outcome| {
+        // As many connections as requests at once: none is closed only to be opened again.
+        let client = Client::builder().idle_connections_per_host(options.max_requests).build();
+        let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {
                 print_outcome(code, outcome);
@@ -273,7 +264,8 @@ impl Report {
         if counts.failed > 0 {
             eprintln!("{} error{}.", counts.failed, plural(counts.failed));
             if let Some(error) = &self.first_error {
-                eprintln!("The first: {error} (-v shows them all)");
+                let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
+                eprintln!("The first: {error}{others}");
             }
         }
         if counts.cancelled > 0 {

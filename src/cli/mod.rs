@@ -17,8 +17,10 @@ mod get_json;
 mod get_progress;
 mod open_files;
 mod progress;
+mod serve;
 mod signals;
 
+use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +37,7 @@ struct Arguments {
 enum Command {
     Flags(flags::FlagsArguments),
     Get(Box<get_arguments::GetArguments>),
+    Serve(serve::ServeArguments),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
     }
 }
 
@@ -60,4 +64,9 @@ fn print_line(line: &str) -> std::io::Result<()> {
 fn fail(exit: u8, message: impl std::fmt::Display) -> ExitCode {
     eprintln!("glassloop: {message}");
     ExitCode::from(exit)
+}
+
+/// A seed that is another one at each run, and short enough to be typed.
+fn some_seed() -> u64 {
+    RandomState::new().hash_one(()) % 1_000_000
 }

@@ -61,6 +61,8 @@ impl Progress {
     pub(super) fn finish(self) {
         if let Progress::Bar(bar) = self {
             bar.abandon();
+            // The bar leaves the cursor behind its end.
+            eprintln!();
         }
     }
 }

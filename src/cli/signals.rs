@@ -77,7 +77,7 @@ impl SecondSignal {
 ///
 /// # Errors
 /// If the signals cannot be registered with the loop.
-async fn interruption() -> io::Result<Interruption> {
+pub(super) async fn interruption() -> io::Result<Interruption> {
     let described = Described { what: "signals", descriptor: None, peer: None };
     let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
     signals.set_background(true);

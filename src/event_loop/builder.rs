@@ -5,19 +5,17 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::Waker;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::core::{Core, ReadyQueue, Root, Shared};
+use super::core::{Core, ReadyQueue, Shared};
 use super::notify::Notifier;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
 use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
-use super::task::Header;
+use super::root::Root;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};
 use crate::observe::{Observer, Stage, TaskId};
-use crate::sync::HoldId;
 
 /// Readiness events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -115,23 +113,13 @@ impl Builder {
         let poll = mio::Poll::new()?;
         let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
         let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
-        let header = Header::new(TaskId::ROOT, shared.clone());
         let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real() });
         let stage = self.observer.map(|observer| {
             let clock = clock.clone();
             Stage::new(observer, Box::new(move || clock.elapsed()))
         });
         let core = Core {
-            root: Root {
-                woken: Cell::new(true),
-                waker: Waker::from(header.clone()),
-                header,
-                hold: HoldId::open(),
-                waiting_for: Cell::new(""),
-                polls: Cell::new(0),
-                queued_at: Cell::new(Duration::ZERO),
-                wakes: RefCell::default(),
-            },
+            root: Root::new(shared.clone()),
             reactor: Reactor::new(poll.registry().try_clone()?),
             shared,
             tasks: RefCell::default(),
@@ -144,6 +132,7 @@ impl Builder {
             default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
             stage: Cell::new(stage),
             next_wake: Cell::new(0),
+            seen_foreign: Cell::new(TaskId::ROOT),
             closing: Cell::new(false),
         };
         Ok(EventLoop {

@@ -13,13 +13,14 @@ use super::clock::{Clock, tick_at_or_after};
 use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
-use super::task::{Header, Name, NewTask, Run, Sink, Slot, Tasks};
+use super::root::Root;
+use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CurrentTask, Effect, JobId, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId, WakeId, current_task,
-    listening, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, Effect, JobId, JobOutcome, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId,
+    WakeId, current_task, listening, report_at, tell, waiting_for,
 };
-use crate::sync::{HoldId, WakerSlot};
+use crate::sync::WakerSlot;
 
 /// The half of a loop that other threads may touch. Wakers keep it alive.
 pub(crate) struct Shared {
@@ -59,18 +60,6 @@ pub(crate) struct Timer {
     pub(crate) background: bool,
 }
 
-/// The root future's part: it has no slot, for it lives on the caller's stack.
-pub(crate) struct Root {
-    pub(crate) woken: Cell<bool>,
-    pub(crate) waker: Waker,
-    pub(crate) header: Arc<Header>,
-    pub(crate) hold: HoldId,
-    pub(crate) waiting_for: Cell<&'static str>,
-    pub(crate) polls: Cell<u64>,
-    pub(crate) queued_at: Cell<Duration>,
-    pub(crate) wakes: RefCell<Vec<WakeId>>,
-}
-
 /// One loop, as its own thread sees it.
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
@@ -87,6 +76,8 @@ pub(crate) struct Core {
     /// The observer, while the loop is not running.
     pub(crate) stage: Cell<Option<Stage>>,
     pub(crate) next_wake: Cell<u64>,
+    /// A task whose waker was in strange hands when the verdict was last asked for (I16).
+    pub(crate) seen_foreign: Cell<TaskId>,
     /// Tasks are refused: the loop is shutting down (I14).
     pub(crate) closing: Cell<bool>,
 }
@@ -164,6 +155,47 @@ impl Core {
         let marked = self.tasks.borrow().get(id).is_some_and(|slot| !slot.aborted.replace(true));
         if marked {
             self.schedule(id);
+        }
+    }
+
+    // -- Hearing other threads -------------------------------------------------------------------------------------
+
+    /// One thing that another thread has said.
+    pub(crate) fn hear(&self, said: Remote) {
+        match said {
+            Remote::Wake { task } => {
+                self.clear_remote_pending(task);
+                self.wake_local(task, Cause::Outside);
+            }
+            Remote::JobStarted { job, worker, at } => {
+                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
+                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
+                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
+            }
+            Remote::JobEnded { job, worker, at, panicked } => {
+                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
+                if crate::observe::listening() {
+                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
+                }
+                let entry = self.jobs.borrow_mut().remove(job);
+                if let Some(mut entry) = entry {
+                    let _cause = CauseGuard::set(Cause::Job(job));
+                    if let Some(waker) = entry.waker.take() {
+                        call_waker(|| waker.wake());
+                    }
+                    // Its place in the pool's queue goes to the next: still caused by this job.
+                    drop(entry);
+                }
+            }
+        }
+    }
+
+    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
+    fn clear_remote_pending(&self, task: TaskId) {
+        if task.is_root() {
+            self.root.header.clear_remote_pending();
+        } else if let Some(slot) = self.tasks.borrow().get(task) {
+            slot.header.clear_remote_pending();
         }
     }
 

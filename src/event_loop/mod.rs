@@ -9,9 +9,10 @@
 //! | `core.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `clock.rs`, `wheel.rs`, `sleep.rs` | time |
+//! | `clock.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
+//! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
@@ -22,12 +23,14 @@ mod builder;
 mod clock;
 mod core;
 mod current;
+mod error;
 mod executor;
 mod job_state;
 mod join_set;
 mod notify;
 mod pool;
 mod reactor;
+mod root;
 mod shutdown;
 mod sleep;
 mod source;
@@ -42,16 +45,14 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use self::core::{Core, Remote, call_waker, observed};
-use crate::observe::{
-    Cause, CauseGuard, CurrentTask, JobOutcome, Kind, TaskId, WaitReason, report_at, set_turn, tell, waiting_for,
-};
-use crate::sync::Polled;
+use crate::observe::{Cause, CauseGuard, Kind, WaitReason, set_turn, tell};
 
 pub use builder::Builder;
+pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
 pub use pool::ThreadPool;
@@ -224,19 +225,6 @@ impl EventLoop {
         self.is_notified = false;
     }
 
-    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
-        let core = &*self.core;
-        core.tell_root_poll_begin();
-        core.io_budget.refill();
-        self.budget.spent += 1;
-        let _task = CurrentTask::set(TaskId::ROOT);
-        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
-        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
-        core.root.waiting_for.set(waiting_for());
-        core.tell_root_poll_end(polled.is_ready());
-        polled
-    }
-
     /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
     fn run_ready_tasks(&mut self) {
         while !self.is_budget_spent() {
@@ -372,45 +360,6 @@ enum Wait {
 }
 
 impl Core {
-    /// One thing that another thread has said.
-    fn hear(&self, said: Remote) {
-        match said {
-            Remote::Wake { task } => {
-                self.clear_remote_pending(task);
-                self.wake_local(task, Cause::Outside);
-            }
-            Remote::JobStarted { job, worker, at } => {
-                let queued_at = self.jobs.borrow_mut().get_mut(job).map(|entry| entry.queued_at);
-                let wait = queued_at.map_or(Duration::ZERO, |queued_at| at.saturating_duration_since(queued_at));
-                report_at(Some((self.clock.since_base(at), worker)), Kind::JobStart { job, wait });
-            }
-            Remote::JobEnded { job, worker, at, panicked } => {
-                let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
-                if crate::observe::listening() {
-                    report_at(Some((self.clock.since_base(at), worker)), Kind::JobEnd { job, outcome });
-                }
-                let entry = self.jobs.borrow_mut().remove(job);
-                if let Some(mut entry) = entry {
-                    let _cause = CauseGuard::set(Cause::Job(job));
-                    if let Some(waker) = entry.waker.take() {
-                        call_waker(|| waker.wake());
-                    }
-                    // Its place in the pool's queue goes to the next: still caused by this job.
-                    drop(entry);
-                }
-            }
-        }
-    }
-
-    /// So that the next wake from another thread is pushed again. Before the poll: a wake during it counts.
-    fn clear_remote_pending(&self, task: TaskId) {
-        if task.is_root() {
-            self.root.header.clear_remote_pending();
-        } else if let Some(slot) = self.tasks.borrow().get(task) {
-            slot.header.clear_remote_pending();
-        }
-    }
-
     /// How long the loop may sleep for a timer. Virtual time jumps there instead, if only timers are left to wait for.
     fn sleep_until(&self, deadline: Duration) -> Duration {
         let left = deadline.saturating_sub(self.clock.elapsed());
@@ -420,61 +369,6 @@ impl Core {
             return Duration::ZERO;
         }
         left
-    }
-
-    fn tell_root_poll_begin(&self) {
-        if crate::observe::listening() {
-            let delay = self.clock.elapsed().saturating_sub(self.root.queued_at.get());
-            let number = self.root.polls.replace(self.root.polls.get() + 1);
-            let wakes = self.root.wakes.take();
-            tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
-        }
-    }
-
-    fn tell_root_poll_end(&self, ready: bool) {
-        tell!(Kind::PollEnd {
-            task: TaskId::ROOT,
-            ready,
-            waiting_for: self.root.waiting_for.get(),
-            wakers: self.root.wakers_alive(),
-        });
-    }
-}
-
-/// Why the loop cannot go on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LoopError {
-    /// Nothing can ever wake anything again.
-    Deadlock(Deadlock),
-    /// The system refused to wait for events.
-    Reactor(io::Error),
-}
-
-impl LoopError {
-    fn in_one_word(&self) -> &'static str {
-        match self {
-            LoopError::Deadlock(_) => "deadlock",
-            LoopError::Reactor(_) => "failed",
-        }
-    }
-}
-
-impl fmt::Display for LoopError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoopError::Deadlock(deadlock) => deadlock.fmt(f),
-            LoopError::Reactor(_) => f.write_str("waiting for events failed"),
-        }
-    }
-}
-
-impl std::error::Error for LoopError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            LoopError::Deadlock(_) => None,
-            LoopError::Reactor(error) => Some(error),
-        }
     }
 }
 

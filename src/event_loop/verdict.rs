@@ -12,7 +12,8 @@
 use std::fmt;
 use std::sync::atomic::{Ordering, fence};
 
-use super::core::{Core, Root};
+use super::core::Core;
+use super::task::Slot;
 use crate::observe::{Kind, TaskId, tell};
 use crate::sync::any_foreign_sub_waker;
 
@@ -55,9 +56,20 @@ impl Core {
     }
 
     fn is_any_waker_foreign(&self) -> bool {
-        self.root.is_waker_foreign()
-            || self.tasks.borrow().iter().any(|(_, slot)| slot.is_waker_foreign())
-            || any_foreign_sub_waker()
+        self.root.is_waker_foreign() || self.is_any_tasks_waker_foreign() || any_foreign_sub_waker()
+    }
+
+    fn is_any_tasks_waker_foreign(&self) -> bool {
+        // The one that was found last time is the likeliest: a loop that lives on other threads' wakes need not look at
+        // all its tasks before every sleep.
+        let tasks = self.tasks.borrow();
+        let is_foreign = |id| tasks.get(id).is_some_and(Slot::is_waker_foreign);
+        if is_foreign(self.seen_foreign.get()) {
+            return true;
+        }
+        let found = tasks.iter().find(|(_, slot)| slot.is_waker_foreign());
+        self.seen_foreign.set(found.map_or(TaskId::ROOT, |(id, _)| id));
+        found.is_some()
     }
 
     /// Who is stuck, and in what.
@@ -86,17 +98,6 @@ impl Core {
             });
         }
         Deadlock { tasks }
-    }
-}
-
-impl Root {
-    pub(super) fn wakers_alive(&self) -> usize {
-        // The header is counted once for itself, once for the waker beside it.
-        std::sync::Arc::strong_count(&self.header).saturating_sub(2)
-    }
-
-    fn is_waker_foreign(&self) -> bool {
-        self.wakers_alive() > self.hold.count()
     }
 }
 

@@ -3,21 +3,25 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{Request, StatusCode};
 
 use super::codes::CountryCode;
 use super::drawing::draw;
 use super::metadata::metadata_json;
 use crate::event_loop::{EventLoop, Job, run_in_executor};
-use crate::http::server::{Answer, Body, Delay, Faults, Limits, Response, Server, Service, Stopper, listen, text};
+use crate::http::server::{
+    Answer, Delay, Faults, Limits, Representation, Response, Server, Service, StaticFiles, Stopper, Validators, listen,
+    refuse_method, text,
+};
 
 /// Answers `/flags/cc/cc.gif` with a drawn flag and `/flags/cc/metadata.json` with what is said about it; everything else
 /// is not found.
@@ -26,7 +30,7 @@ use crate::http::server::{Answer, Body, Delay, Faults, Limits, Response, Server,
 /// nothing has been drawn.
 #[derive(Clone, Default)]
 pub struct Site {
-    drawn: Rc<RefCell<HashMap<CountryCode, Bytes>>>,
+    drawn: Rc<RefCell<HashMap<CountryCode, Representation>>>,
 }
 
 /// What a path on the site names.
@@ -37,15 +41,13 @@ enum Resource {
 
 impl Service for Site {
     fn answer(&self, request: &Request<()>) -> Answer {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response.into();
+        if let Some(refusal) = refuse_method(request.method()) {
+            return refusal.into();
         }
         match resource(request.uri().path()) {
-            Some(Resource::Image(code)) => self.image(code),
+            Some(Resource::Image(code)) => self.image(code, request),
             Some(Resource::Metadata(code)) => match code.country() {
-                Some(country) => of_type("application/json", metadata_json(country).into()).into(),
+                Some(country) => json(metadata_json(country)).respond(request).into(),
                 None => not_found().into(),
             },
             None => not_found().into(),
@@ -54,18 +56,19 @@ impl Service for Site {
 }
 
 impl Site {
-    fn image(&self, code: CountryCode) -> Answer {
+    fn image(&self, code: CountryCode, request: &Request<()>) -> Answer {
         if let Some(image) = self.drawn.borrow().get(&code) {
-            return of_type("image/gif", image.clone()).into();
+            return image.respond(request).into();
         }
-        let drawn = self.drawn.clone();
+        let (drawn, request) = (self.drawn.clone(), request.clone());
         Answer::Later(Box::pin(async move {
             let job = Job::new(move || draw(code)).label("draw").abandonable();
             match run_in_executor(None, job).await {
                 Ok(Some(image)) => {
-                    let image = Bytes::from(image);
-                    drawn.borrow_mut().insert(code, image.clone());
-                    of_type("image/gif", image)
+                    let image = gif(image);
+                    let response = image.respond(&request);
+                    drawn.borrow_mut().insert(code, image);
+                    response
                 }
                 Ok(None) => not_found(),
                 Err(error) => {
@@ -77,6 +80,23 @@ impl Site {
     }
 }
 
+fn gif(image: Vec<u8>) -> Representation {
+    let validators = validators(&image);
+    Representation::new(image, "image/gif", validators)
+}
+
+fn json(text: String) -> Representation {
+    let validators = validators(text.as_bytes());
+    Representation::new(text, "application/json", validators)
+}
+
+/// The same bytes have the same tag, whenever they were drawn.
+fn validators(content: &[u8]) -> Validators {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(content);
+    Validators::new(&format!("{:016x}", hasher.finish()), None)
+}
+
 /// `/flags/br/br.gif` and `/flags/br/metadata.json`, with the code in small letters.
 fn resource(path: &str) -> Option<Resource> {
     let (folder, file) = path.strip_prefix("/flags/")?.split_once('/')?;
@@ -86,12 +106,6 @@ fn resource(path: &str) -> Option<Resource> {
         None if file == "metadata.json" => Some(Resource::Metadata(code)),
         _ => None,
     }
-}
-
-fn of_type(media_type: &'static str, content: Bytes) -> Response {
-    let mut response = Response::new(Body::Bytes(content));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
 }
 
 fn not_found() -> Response {
@@ -161,6 +175,14 @@ impl EmbeddedServer {
     /// If there is no port, no thread or no descriptor left.
     pub fn start(kind: Kind) -> io::Result<EmbeddedServer> {
         EmbeddedServer::serve(Limits::default(), kind.faults(), || Ok(Site::default()))
+    }
+
+    /// The same with real images: those below `folder`, as `flags/cc/cc.gif`.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start); or if the folder cannot be opened.
+    pub fn start_with_images(kind: Kind, folder: PathBuf) -> io::Result<EmbeddedServer> {
+        EmbeddedServer::serve(Limits::default(), kind.faults(), move || StaticFiles::open(&folder))
     }
 
     /// Starts a server for any service, which is made in the server's thread.

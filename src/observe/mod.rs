@@ -5,7 +5,7 @@
 //! * [`Observer`]: the one method that receives events;
 //! * [`Stateful`]: the setter through which every hand-written future changes its state.
 //!
-//! The room depends on nothing. The rooms above call [`tell!`](crate::observe::tell) at the places where
+//! The room depends on nothing. The rooms above call `tell!` at the places where
 //! something happens; with nobody watching, that is one branch on a thread-local flag. The design follows
 //! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api):
 //! the watcher is called synchronously, from the places themselves, and a watcher that panics is removed.

@@ -1,7 +1,7 @@
 //! Ways for tasks of one loop to wait for each other: wakers only, no loop.
 //!
-//! * [`oneshot`]: one value, once;
-//! * [`channel`]: a queue of values, bounded or not;
+//! * [`oneshot()`]: one value, once;
+//! * [`channel()`]: a queue of values, bounded or not;
 //! * [`Event`]: something that happens once, for all who wait;
 //! * [`Semaphore`]: at most so many at once, first come first served;
 //! * [`WakerSlot`]: where all of them, and every leaf future above, keep the waker of whoever waits.

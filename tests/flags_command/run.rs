@@ -32,8 +32,9 @@ impl From<Output> for Run {
 impl Run {
     /// The number at the start of the line that goes on with `what`; 0 if there is none.
     pub fn count(&self, what: &str) -> usize {
-        let line = self.said.lines().find_map(|line| line.split_once(' ').filter(|(_, rest)| rest.starts_with(what)));
-        line.map_or(0, |(number, _)| number.parse().expect("a number"))
+        let number_before =
+            |line: &str| line.split_once(' ').filter(|(_, rest)| rest.starts_with(what))?.0.parse().ok();
+        self.said.lines().find_map(number_before).unwrap_or(0)
     }
 
     /// Downloaded, not found, errors, interrupted.

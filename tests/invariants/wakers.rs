@@ -206,8 +206,8 @@ fn i06_a_child_that_is_woken_while_the_task_looks_elsewhere_is_polled_next() {
             to.push(cx.waker().clone());
             Poll::<Result<i32, oneshot::Closed>>::Pending
         });
-        let children: [Pin<Box<dyn Future<Output = Result<i32, oneshot::Closed>>>>; 3] =
-            [Box::pin(one), Box::pin(never), Box::pin(three)];
+        type Child = Pin<Box<dyn Future<Output = Result<i32, oneshot::Closed>>>>;
+        let children: [Child; 3] = [Box::pin(one), Box::pin(never), Box::pin(three)];
         let mut results = as_completed(children);
         poll_fn(|cx| {
             assert!(Pin::new(&mut results.next()).poll(cx).is_pending());

@@ -110,7 +110,7 @@ impl Future for Exchange {
             // Each state either goes to another one, or says how far its wait for the head has come.
             let head = match state.get_mut() {
                 ExchangeState::Checkout => {
-                    match order.client.pool.take(&order.target.origin, cx, now()) {
+                    match order.client.pool.take(&order.target.origin, now()) {
                         Some(connection) => {
                             order.client.count_reused();
                             *flight = Some(order.begin(connection, true, state.id()));

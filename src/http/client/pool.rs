@@ -5,12 +5,12 @@
 //! over, and it stays only while it is silent: a server has nothing to say to a client that has not asked. Bytes on an
 //! idle connection would be taken for the answer to the next request; the end of it would be met in the middle of one.
 //!
-//! Three things see to that:
+//! Two things see to that:
 //!
 //! * the watch ([`IdleWatch`](super::watch::IdleWatch)) waits for all idle connections at once and closes what speaks or ends;
-//! * whoever takes a connection out looks at the readiness that the reactor has cached;
-//! * and asks the kernel itself, if the last evidence of silence is older than a turn of the loop. A connection that is
-//!   used again at once, as busy ones are, pays no system call for coming here.
+//! * whoever takes a connection out asks the kernel itself, since the reactor may not have looked in this turn. That is a
+//!   system call a request, and it has its reason: without it, bytes that came in the last microseconds would become
+//!   the answer to somebody else's question.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -29,16 +29,13 @@ pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 /// How old a connection may be. Load balancers and changed addresses are noticed this way.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// How long it counts as known that a connection was silent: about as long as the loop goes without looking.
-const FRESH: Duration = Duration::from_micros(200);
-
 /// Idle connections, by server. The last one in is the first one out: the warmest, and the others may grow old.
 pub(super) struct Pool {
     idle: RefCell<HashMap<Rc<Origin>, Vec<Idle>>>,
     /// At most so many for one server.
     limit_per_host: usize,
     /// The waker of the watch.
-    watcher: RefCell<WakerSlot>,
+    watcher: Cell<WakerSlot>,
     /// Whether there is a watch.
     pub(super) is_watched: Cell<bool>,
 }
@@ -54,25 +51,18 @@ impl Idle {
     fn expires_at(&self) -> Instant {
         (self.since + MAX_IDLE).min(self.connection.opened_at() + MAX_AGE)
     }
-
-    /// Whether the connection has kept silent since it came here.
-    fn is_silent(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let is_fresh = now.saturating_duration_since(self.since) < FRESH;
-        (is_fresh && self.connection.transport().poll_readable(cx).is_pending())
-            || self.connection.transport().is_silent()
-    }
 }
 
 impl Pool {
     pub(super) fn new(limit_per_host: usize) -> Pool {
-        Pool { idle: RefCell::default(), limit_per_host, watcher: RefCell::default(), is_watched: Cell::new(false) }
+        Pool { idle: RefCell::default(), limit_per_host, watcher: Cell::default(), is_watched: Cell::new(false) }
     }
 
     /// A connection to this server, if there is one that can be used.
-    pub(super) fn take(&self, origin: &Origin, cx: &mut Context<'_>, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(origin)?.pop()?;
-            if now < idle.expires_at() && idle.is_silent(cx, now) {
+            if now < idle.expires_at() && idle.connection.transport().is_silent() {
                 idle.connection.transport().set_background(false);
                 return Some(idle.connection);
             }
@@ -81,7 +71,7 @@ impl Pool {
 
     /// Keeps a connection whose exchange has ended. The oldest one makes way if there are too many.
     pub(super) fn put(&self, connection: Connection, now: Instant) {
-        if connection.opened_at() + MAX_AGE <= now || self.limit_per_host == 0 {
+        if self.limit_per_host == 0 {
             return;
         }
         connection.set_background(true);
@@ -95,7 +85,10 @@ impl Pool {
         connections.push(Idle { connection, since: now });
         drop(idle);
         drop(oldest); // I4: a closed connection drops wakers
-        self.watcher.borrow().wake_by_ref();
+        // Out of its cell while it is used (I4).
+        let watcher = self.watcher.take();
+        watcher.wake_by_ref();
+        self.watcher.set(watcher);
     }
 
     /// The watch looks after all connections: it closes what has spoken, ended or grown old, and is woken when another
@@ -126,7 +119,9 @@ impl Pool {
 
     /// Whoever watches leaves its waker.
     pub(super) fn register_watcher(&self, cx: &Context<'_>) {
-        let replaced = self.watcher.borrow_mut().register(cx.waker());
+        let mut watcher = self.watcher.take();
+        let replaced = watcher.register(cx.waker());
+        self.watcher.set(watcher);
         drop(replaced);
     }
 
@@ -139,15 +134,6 @@ impl Pool {
     /// How many connections are idle.
     pub(super) fn len(&self) -> usize {
         self.idle.borrow().values().map(Vec::len).sum()
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // The watch ends when it finds the pool gone.
-        if let Some(waker) = self.watcher.get_mut().take() {
-            waker.wake();
-        }
     }
 }
 

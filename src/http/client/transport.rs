@@ -26,13 +26,6 @@ impl Transport {
         }
     }
 
-    /// Whether something has come, as far as the reactor has been told. Waits for it otherwise.
-    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Transport::Plain(stream) => stream.poll_readable(cx),
-        }
-    }
-
     /// Whether nothing has come, not even the end, as far as the kernel knows. A system call.
     pub(super) fn is_silent(&self) -> bool {
         match self {

@@ -13,8 +13,8 @@ use crate::observe::{State, Stateful};
 /// Closes idle connections: the moment one speaks or ends, and when it has grown old.
 ///
 /// It waits in the background, on every idle connection and on one timer: a program whose only hope is that an idle
-/// connection does something is deadlocked (I16). It ends when there is nothing to watch, and the next connection that
-/// becomes idle starts another.
+/// connection does something is deadlocked (I16). It ends when its timer finds nothing to watch, be it that the client is
+/// gone, and the next connection that becomes idle starts another.
 #[derive(Debug)]
 pub(super) struct IdleWatch {
     client: Weak<Shared>,

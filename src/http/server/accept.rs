@@ -18,17 +18,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::service::Service;
 use super::{Builder, Shared, Stopper};
-use crate::event_loop::{JoinSet, Sleep, sleep};
+use crate::event_loop::{JoinSet, Sleep, now, sleep};
 use crate::net::{TcpListener, TcpStream};
 use crate::observe::{State, Stateful};
 
 /// How long accepting pauses when the system has no descriptor, or no memory, for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a shortage goes on before it is told of again. Connections come and go, and one that gets through between
+/// two that do not is not the end of it.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// A server: a future that ends when it has been [stopped](Self::stopper). Dropping it closes everything at once.
 ///
@@ -42,8 +46,8 @@ pub struct Server {
     connections: JoinSet<()>,
     shared: Rc<Shared>,
     stopper: Stopper,
-    /// Whether the present shortage of descriptors has been told of.
-    is_shortage_logged: bool,
+    /// When a shortage of descriptors was last told of.
+    shortage_told: Option<Instant>,
 }
 
 /// What a server waits for.
@@ -100,7 +104,7 @@ impl Server {
             connections: JoinSet::new(),
             shared: Rc::new(shared),
             stopper: Stopper::default(),
-            is_shortage_logged: false,
+            shortage_told: None,
         })
     }
 
@@ -142,7 +146,9 @@ impl Server {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return None;
         }
-        if !std::mem::replace(&mut self.is_shortage_logged, true) {
+        let now = now();
+        if self.shortage_told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_AGAIN) {
+            self.shortage_told = Some(now);
             log::warn!("accepting connections at {} pauses: {error}", self.address);
         }
         Some(ServerState::Pause(sleep(PAUSE)))
@@ -168,7 +174,6 @@ impl Future for Server {
                 // At most 32 in one poll: then the listener's budget is spent, and the others have their turn (I11).
                 ServerState::Accept => match this.poll_accept(cx) {
                     Poll::Ready(Ok((stream, peer))) => {
-                        this.is_shortage_logged = false;
                         // The place of one that has not asked for anything yet will do: it is about to leave.
                         if this.has_place() || this.shared.members.ask_oldest_new_to_leave() {
                             this.take_in(stream, peer);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::faults::{Chooser, Faults};
-use super::service::{Answered, Service};
+use super::service::{Answered, OnAnswer, Service};
 use super::{Server, Shared};
 
 /// Connections that the kernel holds ready while the loop is busy. The kernel has a maximum of its own.
@@ -59,7 +59,7 @@ impl Default for Limits {
 pub struct Builder {
     limits: Limits,
     faults: Faults,
-    on_answer: Option<Box<dyn Fn(&Answered<'_>)>>,
+    on_answer: Option<OnAnswer>,
 }
 
 impl Builder {

@@ -35,6 +35,18 @@ pub struct Faults {
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
+impl Faults {
+    /// Whether the seed decides anything.
+    pub fn are_drawn(&self) -> bool {
+        let is_drawn = |rate: f64| rate > 0.0 && rate < 1.0;
+        let delay =
+            self.delay.is_some_and(|delay| is_drawn(delay.rate) || (delay.rate > 0.0 && delay.least < delay.most));
+        // Where a body is interrupted is drawn, too.
+        let interrupted = [self.truncate_rate, self.reset_rate, self.stall_rate].iter().any(|&rate| rate > 0.0);
+        delay || interrupted || self.error.is_some_and(|(rate, _)| is_drawn(rate))
+    }
+}
+
 /// How long answers are held back: a time between two bounds, in so many cases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delay {

@@ -22,9 +22,13 @@ mod builder;
 mod connection;
 mod date;
 mod faults;
+mod files;
 mod input;
 mod members;
 mod outgoing;
+mod preconditions;
+mod ranges;
+mod representation;
 mod service;
 mod stop;
 
@@ -35,11 +39,15 @@ use std::rc::Rc;
 use self::date::DateLine;
 use self::faults::Chooser;
 use self::members::Members;
+use self::service::OnAnswer;
 use crate::http::buffers::Buffers;
 
 pub use accept::Server;
 pub use builder::{Builder, Limits, listen};
 pub use faults::{Delay, Faults};
+pub use files::StaticFiles;
+pub use preconditions::Validators;
+pub use representation::{Representation, refuse_method};
 pub use service::{Answer, Answered, Body, FilePart, Response, Service, text};
 pub use stop::Stopper;
 
@@ -49,7 +57,7 @@ struct Shared {
     limits: Limits,
     faults: Chooser,
     /// Is told of each answer that has ended.
-    on_answer: Option<Box<dyn Fn(&Answered<'_>)>>,
+    on_answer: Option<OnAnswer>,
     members: Rc<Members>,
     buffers: Rc<Buffers>,
     /// Where heads are written before they go out, lent to one connection at a time.

@@ -132,6 +132,9 @@ pub struct Answered<'a> {
     pub is_complete: bool,
 }
 
+/// Keeps a log.
+pub(super) type OnAnswer = Box<dyn Fn(&Answered<'_>)>;
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

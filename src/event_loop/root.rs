@@ -1,0 +1,99 @@
+//! The root: the future that `block_on` was given. It is a task without a slot, since it lives on the caller's stack.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::EventLoop;
+use super::core::{Core, Shared};
+use super::task::Header;
+use crate::observe::{CurrentTask, Kind, TaskId, WakeId, tell, waiting_for};
+use crate::sync::{HoldId, Polled};
+
+/// What a slot is to a task.
+pub(crate) struct Root {
+    /// To be polled in the next turn: what `scheduled` is in a slot (I3).
+    pub(crate) woken: Cell<bool>,
+    waker: Waker,
+    /// Counted once here and once for `waker`.
+    pub(crate) header: Arc<Header>,
+    /// Where the clones of its waker are counted.
+    hold: HoldId,
+    pub(crate) waiting_for: Cell<&'static str>,
+    polls: Cell<u64>,
+    /// When it was woken; kept only for an observer.
+    pub(crate) queued_at: Cell<Duration>,
+    /// The wakes since the last poll; kept only for an observer.
+    pub(crate) wakes: RefCell<Vec<WakeId>>,
+}
+
+impl Root {
+    pub(super) fn new(shared: Arc<Shared>) -> Root {
+        let header = Header::new(TaskId::ROOT, shared);
+        Root {
+            woken: Cell::new(true),
+            waker: Waker::from(header.clone()),
+            header,
+            hold: HoldId::open(),
+            waiting_for: Cell::new(""),
+            polls: Cell::new(0),
+            queued_at: Cell::new(Duration::ZERO),
+            wakes: RefCell::default(),
+        }
+    }
+
+    /// Clones of the waker beside its own: everybody's.
+    fn wakers_alive(&self) -> usize {
+        Arc::strong_count(&self.header).saturating_sub(2)
+    }
+
+    /// Whether a clone of the waker is in hands that the loop cannot see (I16).
+    pub(super) fn is_waker_foreign(&self) -> bool {
+        self.wakers_alive() > self.hold.count()
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.hold.close();
+    }
+}
+
+impl EventLoop {
+    /// A panic of the root is the caller's: it goes through the loop, which can be used again.
+    pub(super) fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        let core = &*self.core;
+        core.tell_root_poll_begin();
+        core.io_budget.refill();
+        self.budget.spent += 1;
+        let _task = CurrentTask::set(TaskId::ROOT);
+        let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
+        let polled = root.poll(&mut Context::from_waker(&core.root.waker));
+        core.root.waiting_for.set(waiting_for());
+        core.tell_root_poll_end(polled.is_ready());
+        polled
+    }
+}
+
+impl Core {
+    fn tell_root_poll_begin(&self) {
+        if crate::observe::listening() {
+            let delay = self.clock.elapsed().saturating_sub(self.root.queued_at.get());
+            let number = self.root.polls.replace(self.root.polls.get() + 1);
+            let wakes = self.root.wakes.take();
+            tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
+        }
+    }
+
+    fn tell_root_poll_end(&self, ready: bool) {
+        tell!(Kind::PollEnd {
+            task: TaskId::ROOT,
+            ready,
+            waiting_for: self.root.waiting_for.get(),
+            wakers: self.root.wakers_alive(),
+        });
+    }
+}

@@ -1,0 +1,105 @@
+//! A folder as a page of links.
+
+use std::fmt::Write;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Dir, FileType};
+
+use super::path::SitePath;
+
+/// Entries on a page. A folder with more of them shows the first so many that the system names.
+const MOST_ENTRIES: usize = 10_000;
+
+/// The page for a folder: its names in order, folders with a slash behind them.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn page(folder: OwnedFd, path: &SitePath) -> io::Result<String> {
+    let mut entries = Vec::new();
+    for entry in Dir::new(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !name.starts_with(b".") && entries.len() < MOST_ENTRIES {
+            entries.push((name.to_vec(), entry.file_type() == FileType::Directory));
+        }
+    }
+    entries.sort_unstable();
+    let title = format!("/{}", path.name.to_string_lossy());
+    let mut page = String::new();
+    page.push_str("<!doctype html>\n<meta charset=\"utf-8\">\n<title>");
+    push_escaped(&mut page, &title);
+    page.push_str("</title>\n<h1>");
+    push_escaped(&mut page, &title);
+    page.push_str("</h1>\n<ul>\n");
+    if !path.name.as_os_str().is_empty() {
+        page.push_str("<li><a href=\"../\">../</a>\n");
+    }
+    for (name, is_folder) in entries {
+        let slash = if is_folder { "/" } else { "" };
+        page.push_str("<li><a href=\"./");
+        push_encoded(&mut page, &name);
+        page.push_str(slash);
+        page.push_str("\">");
+        push_escaped(&mut page, &String::from_utf8_lossy(&name));
+        page.push_str(slash);
+        page.push_str("</a>\n");
+    }
+    page.push_str("</ul>\n");
+    Ok(page)
+}
+
+/// Text that is nothing but text in HTML.
+fn push_escaped(page: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            character if character.is_control() => page.push('\u{fffd}'),
+            character => page.push(character),
+        }
+    }
+}
+
+/// A name that is one segment of a path (RFC 3986 §2.3), whatever its bytes are.
+fn push_encoded(page: &mut String, name: &[u8]) {
+    for byte in name {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => page.push(char::from(*byte)),
+            byte => write!(page, "%{byte:02X}").expect("writing to a string does not fail"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    #[test]
+    fn names_cannot_become_anything_but_names() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["<script>\"'&", "a b?c#d", "z", ".hidden"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        fs::create_dir(place.path().join("folder")).unwrap();
+        let path = SitePath { name: PathBuf::from("x<y"), is_folder: true };
+        let page = page(fs::File::open(place.path()).unwrap().into(), &path).unwrap();
+        assert!(page.contains("<h1>/x&lt;y</h1>"), "{page}");
+        let links: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("<li>")).collect();
+        assert_eq!(
+            links,
+            [
+                "<a href=\"../\">../</a>",
+                "<a href=\"./%3Cscript%3E%22%27%26\">&lt;script&gt;&quot;&#39;&amp;</a>",
+                "<a href=\"./a%20b%3Fc%23d\">a b?c#d</a>",
+                "<a href=\"./folder/\">folder/</a>",
+                "<a href=\"./z\">z</a>",
+            ]
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! From a resource and a request for it to a response: conditions, ranges, and the fields that go with them.
+
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE};
+use http::{HeaderValue, Method, Request, StatusCode};
+
+use super::preconditions::{Validators, Verdict};
+use super::ranges::{Selected, select};
+use super::service::{Body, FilePart, Response, text};
+
+/// A resource in its present state. Copies share its bytes.
+///
+/// ```
+/// use glassloop::http::server::{Representation, Validators};
+/// use http::{Request, StatusCode};
+///
+/// let tea = Representation::new("Darjeeling", "text/plain", Validators::new("v1", None));
+/// let request = Request::get("/tea").header("range", "bytes=-4").body(()).expect("a request");
+/// let response = tea.respond(&request);
+/// assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+/// assert_eq!(response.headers()["content-range"], "bytes 6-9/10");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Representation {
+    body: Body,
+    media_type: HeaderValue,
+    validators: Validators,
+}
+
+impl Representation {
+    /// A resource with these bytes, of this type.
+    pub fn new(body: impl Into<Body>, media_type: &'static str, validators: Validators) -> Representation {
+        Representation { body: body.into(), media_type: HeaderValue::from_static(media_type), validators }
+    }
+
+    /// The response to a GET or HEAD: 200, 206, 304, 412 or 416.
+    pub fn respond(&self, request: &Request<()>) -> Response {
+        let mut response = match self.validators.judge(request.headers()) {
+            Verdict::Proceed => self.in_part(request),
+            Verdict::NotModified => status(StatusCode::NOT_MODIFIED),
+            Verdict::Failed => return text(StatusCode::PRECONDITION_FAILED, "it has changed\n"),
+        };
+        let fields = response.headers_mut();
+        fields.insert(ETAG, self.validators.tag.clone());
+        if let Some((_, modified)) = &self.validators.modified {
+            fields.insert(LAST_MODIFIED, modified.clone());
+        }
+        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        response
+    }
+
+    /// All of it, or the part that is asked for. Only GET knows ranges (RFC 9110 §14.2).
+    fn in_part(&self, request: &Request<()>) -> Response {
+        let length = self.body.length();
+        let mut ranges = request.headers().get_all(RANGE).iter();
+        let selected = match (ranges.next(), ranges.next()) {
+            (Some(range), None) if *request.method() == Method::GET => {
+                if self.validators.allow_range(request.headers()) {
+                    select(range.as_bytes(), length)
+                } else {
+                    Selected::Whole
+                }
+            }
+            _ => Selected::Whole,
+        };
+        let mut response = match selected {
+            Selected::Whole => Response::new(self.body.clone()),
+            Selected::Part { from, length: part } => {
+                let mut response = Response::new(part_of(&self.body, from, part));
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                let place = format!("bytes {from}-{}/{length}", from + part - 1);
+                response.headers_mut().insert(CONTENT_RANGE, field(place));
+                response
+            }
+            Selected::Unsatisfiable => {
+                let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "there is nothing in that range\n");
+                response.headers_mut().insert(CONTENT_RANGE, field(format!("bytes */{length}")));
+                return response;
+            }
+        };
+        response.headers_mut().insert(CONTENT_TYPE, self.media_type.clone());
+        response
+    }
+}
+
+/// What resources that can only be looked at say to other methods; `None` for GET and HEAD.
+pub fn refuse_method(method: &Method) -> Option<Response> {
+    let mut response = match *method {
+        Method::GET | Method::HEAD => return None,
+        Method::OPTIONS => status(StatusCode::OK),
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS are allowed\n"),
+    };
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    Some(response)
+}
+
+fn status(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response
+}
+
+fn field(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("it is letters, digits and signs")
+}
+
+fn part_of(body: &Body, from: u64, length: u64) -> Body {
+    match body {
+        Body::Empty => Body::Empty,
+        Body::Bytes(bytes) => Body::Bytes(slice(bytes, from, length)),
+        Body::File(part) => Body::File(FilePart { file: part.file.clone(), from: part.from + from, length }),
+    }
+}
+
+fn slice(bytes: &Bytes, from: u64, length: u64) -> Bytes {
+    // Both are within the length of something in memory.
+    bytes.slice(from as usize..(from + length) as usize)
+}
