@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use super::get::Bytes;
 use crate::download::{Gauge, escaped};
 use crate::event_loop::{JoinHandle, sleep, spawn_named};
 
@@ -137,5 +136,22 @@ async fn lines(gauge: Gauge, started: Instant) {
     loop {
         sleep(Duration::from_secs(1)).background().await;
         eprintln!("{}", overall(&gauge, started));
+    }
+}
+
+/// A number of bytes, as people like to read it.
+pub(super) struct Bytes(pub(super) u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut number = self.0 as f64;
+        for unit in ["B", "KiB", "MiB", "GiB"] {
+            if number < 1024.0 || unit == "GiB" {
+                let places = if unit == "B" { 0 } else { 1 };
+                return write!(f, "{number:.places$} {unit}");
+            }
+            number /= 1024.0;
+        }
+        Ok(())
     }
 }

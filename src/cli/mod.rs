@@ -3,7 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
-//! | `get.rs` | `glassloop get` |
+//! | `get.rs`, `get_arguments.rs` | `glassloop get` |
 //! | `get_json.rs`, `get_progress.rs` | what it says to programs and to people |
 //! | `serve.rs` | `glassloop serve` |
 //! | `trace.rs` | `glassloop trace` |
@@ -14,6 +14,7 @@
 
 mod flags;
 mod get;
+mod get_arguments;
 mod get_json;
 mod get_progress;
 mod open_files;
@@ -42,7 +43,7 @@ enum Command {
     Flags(flags::FlagsArguments),
     Serve(serve::ServeArguments),
     Trace(trace::TraceArguments),
-    Get(Box<get::GetArguments>),
+    Get(Box<get_arguments::GetArguments>),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.

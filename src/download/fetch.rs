@@ -53,8 +53,10 @@ pub(super) struct Transfer {
     attempts: u32,
     /// Bytes that an earlier run had left and that were not given up.
     pub(super) resumed_from: u64,
-    /// Whether the part has turned out not to fit, so that the next request is for all of the file.
-    pub(super) is_from_zero: bool,
+    /// Whether what is in the sink is of no use, so that the next request is for all of the file.
+    pub(super) is_useless: bool,
+    /// Whether a part has turned out not to fit. That happens once.
+    has_started_over: bool,
     state: RefCell<Stateful<TransferState>>,
 }
 
@@ -133,7 +135,8 @@ impl Transfer {
             sink: None,
             attempts: 0,
             resumed_from: 0,
-            is_from_zero: false,
+            is_useless: false,
+            has_started_over: false,
             state: RefCell::new(Stateful::new(TransferState::Turn)),
         }
     }
@@ -186,9 +189,9 @@ impl Transfer {
             };
             let wait = match next {
                 Attempt::Never => return Err(error),
-                Attempt::FromZero if self.is_from_zero => return Err(error),
+                Attempt::FromZero if self.has_started_over => return Err(error),
                 Attempt::FromZero => {
-                    self.is_from_zero = true;
+                    (self.has_started_over, self.is_useless) = (true, true);
                     Duration::ZERO
                 }
                 Attempt::AfterPause => self.turn.as_ref().map_or(Duration::ZERO, Turn::paused_for),
@@ -339,7 +342,7 @@ impl Transfer {
     /// What asks for the rest of a part, if there is one that may be continued.
     fn rest_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let part = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.is_from_zero);
+        let part = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.is_useless);
         let validator = part.and_then(|sink| sink.state()?.validator());
         if let (Some(part), Some(Ok(validator))) = (part, validator.map(HeaderValue::from_str)) {
             let range = HeaderValue::try_from(format!("bytes={}-", part.written()));

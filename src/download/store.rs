@@ -32,7 +32,7 @@ impl Transfer {
                 self.resumed_from = part.written();
                 self.reading.fall_back_to(part.written());
             }
-            self.is_from_zero = !is_ours || !self.run.options.resume;
+            self.is_useless = !is_ours || !self.run.options.resume;
             self.sink = Some(Sink::Part(part));
         }
         Ok(())
@@ -99,6 +99,7 @@ impl Transfer {
         let state = state.clone();
         let begin = move || sink.begin(state).map(|()| sink);
         self.sink = Some(run_in_executor(None, Job::new(begin).label("begin")).await.map_err(FetchError::Job)??);
+        self.is_useless = false;
         Ok(())
     }
 

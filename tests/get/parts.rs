@@ -100,6 +100,23 @@ fn a_server_that_never_fits_is_tried_from_zero_once() {
 }
 
 #[test]
+fn what_was_begun_anew_is_continued_like_any_other() {
+    let (old, new) = (content(13, LENGTH), content(14, LENGTH));
+    let served = new.clone();
+    let server = cutting(old, "\"1\"", move |request| match request.earlier {
+        1 => Reply::status(206).body("x").field("Content-Range", "bytes 0-0/1"),
+        2 => Reply::file(request, &served, "\"2\"").cut_after(LENGTH / 2),
+        _ => Reply::file(request, &served, "\"2\""),
+    });
+    let place = Place::new();
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("x") == new);
+    let ranges: Vec<Option<String>> =
+        server.requests().iter().map(|request| range_of(request).map(str::to_owned)).collect();
+    assert_eq!(ranges, [None, Some("786432-".to_owned()), None, Some("524288-".to_owned())]);
+}
+
+#[test]
 fn without_a_validator_nothing_is_continued() {
     let body = content(8, LENGTH);
     for weak in ["W/\"1\"", ""] {
