@@ -290,7 +290,7 @@ impl Core {
             {
                 slot.wakes = wakes;
             }
-            self.diagnose_poll_begin(id, delay);
+            self.diagnose_poll_begin(id, now, delay);
         }
     }
 

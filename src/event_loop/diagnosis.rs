@@ -27,17 +27,21 @@ use crate::sync::HoldId;
 /// Wakes of a task by itself, in a row and to no effect, that are a finding.
 const SPINS: u32 = 1_000;
 
-/// Polls of which it is remembered when they began.
-const POLLS: usize = 256;
+/// Readings of the thread's own clock that are remembered.
+const READINGS: usize = 256;
+
+/// The thread's own clock is read when so much of the limit has passed since the last time: reading it is a system call,
+/// dearer than many a poll.
+const READINGS_A_LIMIT: u32 = 10;
 
 /// What is known of the polls so far.
 pub(crate) struct Diagnosis {
     /// How long a poll, or the wait for one, may take.
     limit: Duration,
-    /// When the poll began, and how much the thread had worked by then.
-    began: Cell<(Duration, Option<Duration>)>,
-    /// The last polls: when each began, and how much the thread had worked by then.
-    before: RefCell<VecDeque<(Duration, Duration)>>,
+    /// When the poll began.
+    began: Cell<Duration>,
+    /// The last readings of the thread's own clock: when, and how much it had worked by then.
+    readings: RefCell<VecDeque<(Duration, Duration)>>,
     /// Whether the task has woken itself during the poll.
     woke_itself: Cell<bool>,
     /// How often each task has woken itself in a row.
@@ -61,24 +65,40 @@ impl Diagnosis {
         Diagnosis {
             limit,
             began: Cell::default(),
-            before: RefCell::default(),
+            readings: RefCell::default(),
             woke_itself: Cell::default(),
             spins: RefCell::default(),
             moved: RefCell::default(),
         }
     }
 
-    fn note_worked(&self, now: Duration, worked: Duration) {
-        let mut before = self.before.borrow_mut();
-        if before.len() == POLLS {
-            before.pop_front();
+    /// Reads the thread's own clock, if it is time.
+    fn read_thread_time(&self, now: Duration) {
+        let mut readings = self.readings.borrow_mut();
+        let is_recent = readings.back().is_some_and(|(at, _)| *at + self.limit / READINGS_A_LIMIT > now);
+        if !is_recent && let Some(worked) = thread_time() {
+            if readings.len() == READINGS {
+                readings.pop_front();
+            }
+            readings.push_back((now, worked));
         }
-        before.push_back((now, worked));
     }
 
-    /// How much the thread had worked at the last poll to begin before a moment, if that is remembered.
-    fn worked_before(&self, moment: Duration) -> Option<Duration> {
-        self.before.borrow().iter().rev().find(|(began, _)| *began <= moment).map(|(_, worked)| *worked)
+    /// What is known of how much the thread has worked since a moment: not more than this.
+    fn worked_since(&self, moment: Duration) -> Option<Duration> {
+        let readings = self.readings.borrow();
+        let (_, before) = readings.iter().rev().find(|(at, _)| *at <= moment)?;
+        Some(thread_time()?.saturating_sub(*before))
+    }
+
+    /// The evidence for something that took a time until now.
+    fn evidence_of(&self, what: &str, took: Duration, now: Duration) -> String {
+        let mut evidence = format!("{what} {}; the limit is {}", milliseconds(took), milliseconds(self.limit));
+        if let Some(worked) = self.worked_since(now.saturating_sub(took)) {
+            let worked = milliseconds(worked.min(took));
+            evidence += &format!("; the loop's thread was on a processor for {worked} of it at most");
+        }
+        evidence
     }
 
     /// The task has ended.
@@ -89,29 +109,16 @@ impl Diagnosis {
 }
 
 impl Core {
-    /// A poll begins, so long after its wake.
-    pub(super) fn diagnose_poll_begin(&self, task: TaskId, delay: Duration) {
+    /// A poll begins now, so long after its wake.
+    pub(super) fn diagnose_poll_begin(&self, task: TaskId, now: Duration, delay: Duration) {
         notes::clear();
         let diagnosis = &self.diagnosis;
         diagnosis.woke_itself.set(false);
-        let (now, worked) = (self.clock.elapsed(), thread_time());
-        diagnosis.began.set((now, worked));
+        diagnosis.began.set(now);
+        diagnosis.read_thread_time(now);
         if delay > diagnosis.limit {
-            let mut evidence = format!(
-                "{} passed between its wake and its poll; the limit is {}",
-                milliseconds(delay),
-                milliseconds(diagnosis.limit)
-            );
-            if let Some(worked) = worked
-                && let Some(before) = diagnosis.worked_before(now.saturating_sub(delay))
-            {
-                let worked = milliseconds(worked.saturating_sub(before).min(delay));
-                evidence += &format!("; the loop's thread was on a processor for at most {worked} of it");
-            }
+            let evidence = diagnosis.evidence_of("from its wake to its poll it took", delay, now);
             self.find("loop_lag", task, &evidence, "look for a slow poll before it, or for a machine that is busy");
-        }
-        if let Some(worked) = worked {
-            diagnosis.note_worked(now, worked);
         }
     }
 
@@ -138,10 +145,12 @@ impl Core {
 
     /// A poll is over.
     pub(super) fn diagnose_poll_end(&self, task: TaskId, ready: bool) {
-        let (began, worked) = self.diagnosis.began.get();
-        let took = self.clock.elapsed().saturating_sub(began);
+        let now = self.clock.elapsed();
+        let took = now.saturating_sub(self.diagnosis.began.get());
         if took > self.diagnosis.limit {
-            self.find_slow_poll(task, took, worked);
+            let evidence = self.diagnosis.evidence_of("the poll took", took, now);
+            let advice = "hand what blocks or computes to `run_in_executor`, or yield now and then";
+            self.find("slow_poll", task, &evidence, advice);
         }
         if ready {
             self.diagnosis.spins.borrow_mut().remove(&task);
@@ -213,17 +222,6 @@ impl Core {
         }
     }
 
-    fn find_slow_poll(&self, task: TaskId, took: Duration, worked: Option<Duration>) {
-        let mut evidence =
-            format!("the poll took {}; the limit is {}", milliseconds(took), milliseconds(self.diagnosis.limit));
-        if let (Some(before), Some(after)) = (worked, thread_time()) {
-            let worked = milliseconds(after.saturating_sub(before));
-            evidence += &format!("; the thread was on a processor for {worked} of it");
-        }
-        let advice = "hand what blocks or computes to `run_in_executor`, or yield now and then";
-        self.find("slow_poll", task, &evidence, advice);
-    }
-
     fn find(&self, what: &'static str, task: TaskId, evidence: &str, advice: &str) {
         let state = self.standing(task).map_or("", |standing| standing.waiting_for);
         tell!(Kind::Diagnosis { what, task: Some(task), state, evidence, advice });
@@ -259,13 +257,12 @@ fn milliseconds(time: Duration) -> String {
 }
 
 /// How much this thread has worked, where the system says.
-#[cfg(all(feature = "trace", unix))]
+#[cfg(feature = "trace")]
 fn thread_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+    cpu_time::ThreadTime::try_now().ok().map(|time| time.as_duration())
 }
 
-#[cfg(not(all(feature = "trace", unix)))]
+#[cfg(not(feature = "trace"))]
 fn thread_time() -> Option<Duration> {
     None
 }

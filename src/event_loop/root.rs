@@ -100,11 +100,12 @@ impl EventLoop {
 impl Core {
     fn tell_root_poll_begin(&self) {
         if crate::observe::listening() {
-            let delay = self.clock.elapsed().saturating_sub(self.root.queued_at.get());
+            let now = self.clock.elapsed();
+            let delay = now.saturating_sub(self.root.queued_at.get());
             let number = self.root.polls.replace(self.root.polls.get() + 1);
             let wakes = self.root.wakes.take();
             tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
-            self.diagnose_poll_begin(TaskId::ROOT, delay);
+            self.diagnose_poll_begin(TaskId::ROOT, now, delay);
         }
     }
 

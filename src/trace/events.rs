@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::field::{put_name, put_number, put_string};
+use super::json::{put_name, put_number, put_string};
 
 /// A thread of a process, as they are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 
+use super::json::{put_name, put_number, put_string};
 use super::line::{Cause, Finding, IoOutcome, Wakes};
 use super::reader::Fault;
 use super::text::{Interner, Text};
@@ -25,50 +26,6 @@ pub(super) trait Field: Sized {
 
     /// Takes it out of a line.
     fn take(name: &'static str, line: &mut Object<'_>) -> Result<Self, Fault>;
-}
-
-/// Writes `,"name":`.
-pub(super) fn put_name(name: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-/// Writes a number in decimal.
-pub(super) fn put_number(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[first..]);
-}
-
-/// Writes a string. Control characters other than line ends and tabs are of no use to anybody who reads a recording,
-/// and some readers choke on them: they are removed.
-pub(super) fn put_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| matches!(c, '"' | '\\') || c.is_control()) {
-        let (plain, special) = rest.split_at(at);
-        out.extend_from_slice(plain.as_bytes());
-        let mut characters = special.chars();
-        match characters.next() {
-            Some('"') => out.extend_from_slice(b"\\\""),
-            Some('\\') => out.extend_from_slice(b"\\\\"),
-            Some('\n') => out.extend_from_slice(b"\\n"),
-            Some('\t') => out.extend_from_slice(b"\\t"),
-            _ => {}
-        }
-        rest = characters.as_str();
-    }
-    out.extend_from_slice(rest.as_bytes());
-    out.push(b'"');
 }
 
 impl Object<'_> {
@@ -383,26 +340,5 @@ impl Field for Box<Finding> {
             evidence: Field::take("evidence", line)?,
             advice: Field::take("advice", line)?,
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{put_number, put_string};
-
-    #[test]
-    fn numbers_are_written_in_decimal() {
-        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
-            let mut out = vec![];
-            put_number(number, &mut out);
-            assert_eq!(out, number.to_string().as_bytes());
-        }
-    }
-
-    #[test]
-    fn strings_keep_all_but_control_characters() {
-        let mut out = vec![];
-        put_string("a\"b\\c\nd\te\u{1b}[31mf\u{7f}g\u{85}héß", &mut out);
-        assert_eq!(String::from_utf8(out).expect("UTF-8"), r#""a\"b\\c\nd\te[31mfghéß""#);
     }
 }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::field::{put_name, put_number, put_string};
+use super::json::{put_name, put_number, put_string};
 use super::reader::Fault;
 use crate::observe::ClockKind;
 

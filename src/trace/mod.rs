@@ -6,7 +6,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `line.rs` | a line as a value: the table of all kinds of events |
-//! | `field.rs`, `text.rs`, `header.rs` | how each part of a line is written and read; its texts; the first line |
+//! | `field.rs`, `json.rs`, `text.rs`, `header.rs` | how each part of a line is written and read; its texts; the first line |
 //! | `keep.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a line; several observers |
 //! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
 //! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
@@ -37,6 +37,7 @@ mod field;
 mod follow;
 mod form;
 mod header;
+mod json;
 mod keep;
 mod line;
 mod narration;

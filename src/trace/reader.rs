@@ -5,8 +5,9 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde_json::Value;
 
-use super::field::{Field, Object, put_name, put_number, put_string};
+use super::field::{Field, Object};
 use super::header::Header;
+use super::json::{put_name, put_number, put_string};
 use super::line::{Fact, Line};
 use super::text::Interner;
 
