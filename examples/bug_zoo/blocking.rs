@@ -26,7 +26,10 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
             let block = || std::thread::sleep(Duration::from_millis(100));
             match is_fixed {
                 true => run_in_executor(None, block).await,
-                false => Ok(block()),
+                false => {
+                    block();
+                    Ok(())
+                }
             }
         });
         blocker.await??;
