@@ -1,13 +1,10 @@
 //! `--step`: the loop stops before each turn, shows its state, and waits for Enter. Meanwhile the clocks stand still.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 
 use crate::event_loop::Pause;
 use crate::observe::Observer;
 use crate::trace::{Fact, Follow, Line, World};
-
-/// Things of a kind that are shown; of more, the number is told.
-const SHOWN: usize = 20;
 
 /// Stops before each turn until a line comes in. When the input ends, it stops no more.
 pub(super) fn step(input: impl BufRead, out: impl Write, pause: Pause) -> impl Observer {
@@ -36,47 +33,11 @@ impl<I: BufRead, O: Write> Stepper<I, O> {
         }
     }
 
-    fn show(&mut self, turn: u64) -> std::io::Result<()> {
-        let world = &self.world;
-        let out = &mut self.out;
-        let milliseconds = |time: u64| format!("{}.{:03} ms", time / 1_000_000, time / 1_000 % 1_000);
-        writeln!(out, "\nBefore turn {turn}, at {}:", milliseconds(world.now))?;
-        let ready = world.ready.iter().map(|task| world.task(*task));
-        list(out, "ready", ready)?;
-        let tasks = world.tasks.iter().filter(|(id, _)| !world.ready.contains(id)).map(|(id, task)| {
-            let what = if task.waiting_for.is_empty() { "something" } else { &task.waiting_for };
-            format!("{} waits for {what}", world.task(*id))
-        });
-        list(out, "tasks", tasks)?;
-        let sources = world.sources.iter().map(|(id, source)| {
-            let peer = source.peer.map_or(String::new(), |peer| format!(" with {peer}"));
-            format!("source {id}, {}{peer}, {}", source.what, source.news)
-        });
-        list(out, "sources", sources)?;
-        let timers = world.timers.iter().map(|(id, timer)| {
-            let whose = timer.task.map_or(String::new(), |task| format!(" for {}", world.task(task)));
-            format!("timer {id}{whose}, due in {}", milliseconds(timer.deadline.saturating_sub(world.now)))
-        });
-        list(out, "timers", timers)?;
-        let jobs = world.jobs.iter().map(|(id, job)| match job.worker {
-            Some(worker) => format!("{}, on worker {worker}", world.job(*id)),
-            None => format!("{}, queued", world.job(*id)),
-        });
-        list(out, "jobs", jobs)?;
-        write!(out, "Enter for the turn: ")?;
+    fn show(&mut self, turn: u64) -> io::Result<()> {
+        let (out, now) = (&mut self.out, self.world.now);
+        writeln!(out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
+        write!(out, "{}Enter for the turn: ", self.world)?;
         out.flush()
-    }
-}
-
-/// A heading and what stands under it, unless that is nothing.
-fn list(out: &mut impl Write, heading: &str, mut things: impl Iterator<Item = String>) -> std::io::Result<()> {
-    for (index, thing) in things.by_ref().take(SHOWN).enumerate() {
-        let heading = if index == 0 { heading } else { "" };
-        writeln!(out, "  {heading:8} {thing}")?;
-    }
-    match things.count() {
-        0 => Ok(()),
-        more => writeln!(out, "  {:8} and {more} more", ""),
     }
 }
 
@@ -132,6 +93,7 @@ mod tests {
         assert!(by_the_loop >= slept && began.elapsed() >= by_the_loop + 3 * Duration::from_millis(30));
         let shown = String::from_utf8(screen.0.take()).expect("UTF-8");
         assert_eq!(shown.matches("Enter for the turn: ").count(), shown.matches("Before turn ").count());
+        assert!(shown.contains("  ready    the root future\n"), "{shown}");
         assert!(shown.contains("  ready    task `sleeper`\n"), "{shown}");
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{EXIT_USAGE, fail};
-use crate::trace::{ReadError, Reader, Statistics, check, explain, perfetto};
+use crate::trace::{ReadError, Reader, Statistics, check, explain, perfetto, write_page};
 
 /// Narrate, count, check or convert a recording (`--trace FILE.jsonl` makes one)
 #[derive(Args, Debug)]
@@ -18,6 +18,8 @@ Examples:
   glassloop trace explain run.jsonl        read it, a sentence an event
   glassloop trace perfetto run.jsonl -o run.json
                                            open that in https://ui.perfetto.dev
+  glassloop trace html run.jsonl -o run.html
+                                           replay it in a browser
   glassloop trace stats - < run.jsonl      count it, from standard input")]
 pub(super) struct TraceArguments {
     #[command(subcommand)]
@@ -34,6 +36,8 @@ enum What {
     Check(Files),
     /// Make a timeline of it, for Perfetto or chrome://tracing
     Perfetto(Files),
+    /// Make a page that replays it, forwards and backwards
+    Html(Files),
 }
 
 #[derive(Args, Debug)]
@@ -48,7 +52,8 @@ struct Files {
 
 /// Runs the command.
 pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
-    let (What::Explain(files) | What::Stats(files) | What::Check(files) | What::Perfetto(files)) = &arguments.what;
+    let (What::Explain(files) | What::Stats(files) | What::Check(files) | What::Perfetto(files) | What::Html(files)) =
+        &arguments.what;
     let name = files.recording.display();
     let input: Box<dyn BufRead> = match open(&files.recording) {
         Ok(input) => input,
@@ -84,6 +89,7 @@ fn answer<R: BufRead>(what: &What, reader: &mut Reader<R>, files: &Files) -> io:
         What::Explain(_) => explain(reader, &mut out)?,
         What::Stats(_) => count(reader, &mut out)?,
         What::Perfetto(_) => perfetto(reader, &mut out)?,
+        What::Html(_) => write_page(reader, &mut out)?.fault,
         What::Check(_) => match check(reader) {
             Ok(sound) => {
                 write!(out, "{} events, and they can be true", sound.lines)?;

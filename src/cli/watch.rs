@@ -113,12 +113,13 @@ impl Watch {
     }
 }
 
-/// Logs what the loop finds to be wrong. A deadlock ends the run, which says so itself.
+/// Logs what the loop finds to be wrong. A deadlock ends the run, which says so itself; and that tasks had to wait for
+/// their polls may be the machine's doing alone.
 fn warn_of_findings() -> impl Observer {
     let mut narrator = Narrator::default();
     Follow::new(move |line: &Line| {
         let sentence = narrator.tell(line);
-        if matches!(&line.fact, Fact::Diagnosis { finding } if &*finding.what != "deadlock") {
+        if matches!(&line.fact, Fact::Diagnosis { finding } if !matches!(&*finding.what, "deadlock" | "loop_lag")) {
             log::warn!("{sentence}");
         }
     })

@@ -16,7 +16,7 @@
 //! from an earlier wait: the source will call these only when the task has waited there again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
@@ -27,12 +27,17 @@ use crate::sync::HoldId;
 /// Wakes of a task by itself, in a row and to no effect, that are a finding.
 const SPINS: u32 = 1_000;
 
+/// Polls of which it is remembered when they began.
+const POLLS: usize = 256;
+
 /// What is known of the polls so far.
 pub(crate) struct Diagnosis {
     /// How long a poll, or the wait for one, may take.
     limit: Duration,
     /// When the poll began, and how much the thread had worked by then.
     began: Cell<(Duration, Option<Duration>)>,
+    /// The last polls: when each began, and how much the thread had worked by then.
+    before: RefCell<VecDeque<(Duration, Duration)>>,
     /// Whether the task has woken itself during the poll.
     woke_itself: Cell<bool>,
     /// How often each task has woken itself in a row.
@@ -56,10 +61,24 @@ impl Diagnosis {
         Diagnosis {
             limit,
             began: Cell::default(),
+            before: RefCell::default(),
             woke_itself: Cell::default(),
             spins: RefCell::default(),
             moved: RefCell::default(),
         }
+    }
+
+    fn note_worked(&self, now: Duration, worked: Duration) {
+        let mut before = self.before.borrow_mut();
+        if before.len() == POLLS {
+            before.pop_front();
+        }
+        before.push_back((now, worked));
+    }
+
+    /// How much the thread had worked at the last poll to begin before a moment, if that is remembered.
+    fn worked_before(&self, moment: Duration) -> Option<Duration> {
+        self.before.borrow().iter().rev().find(|(began, _)| *began <= moment).map(|(_, worked)| *worked)
     }
 
     /// The task has ended.
@@ -75,14 +94,24 @@ impl Core {
         notes::clear();
         let diagnosis = &self.diagnosis;
         diagnosis.woke_itself.set(false);
-        diagnosis.began.set((self.clock.elapsed(), thread_time()));
+        let (now, worked) = (self.clock.elapsed(), thread_time());
+        diagnosis.began.set((now, worked));
         if delay > diagnosis.limit {
-            let evidence = format!(
+            let mut evidence = format!(
                 "{} passed between its wake and its poll; the limit is {}",
                 milliseconds(delay),
                 milliseconds(diagnosis.limit)
             );
+            if let Some(worked) = worked
+                && let Some(before) = diagnosis.worked_before(now.saturating_sub(delay))
+            {
+                let worked = milliseconds(worked.saturating_sub(before).min(delay));
+                evidence += &format!("; the loop's thread was on a processor for at most {worked} of it");
+            }
             self.find("loop_lag", task, &evidence, "look for a slow poll before it, or for a machine that is busy");
+        }
+        if let Some(worked) = worked {
+            diagnosis.note_worked(now, worked);
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::page::write_page;
 use super::perfetto::perfetto;
 use super::reader::{ReadError, Reader};
 use super::recorder::Recorder;
@@ -22,6 +23,8 @@ pub enum Form {
     Lines,
     /// `.json`: a timeline for Perfetto.
     Timeline,
+    /// `.html`: a page that replays it.
+    Page,
 }
 
 impl Form {
@@ -41,9 +44,10 @@ impl Form {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("jsonl") => Ok(Form::Lines),
             Some("json") => Ok(Form::Timeline),
+            Some("html") => Ok(Form::Page),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("{}: the name of a recording ends in .jsonl or .json", path.display()),
+                format!("{}: the name of a recording ends in .jsonl, .json or .html", path.display()),
             )),
         }
     }
@@ -58,6 +62,7 @@ impl Form {
         let fault = match self {
             Form::Lines => reader.copy(&mut out)?,
             Form::Timeline => perfetto(&mut reader, &mut out)?,
+            Form::Page => write_page(&mut reader, &mut out)?.fault,
         };
         out.flush()?;
         Ok(fault)

@@ -1,4 +1,35 @@
 //! Recordings: how a run is written down, and what can be made of it afterwards.
+//!
+//! A [`Recorder`] observes a loop and writes a line of JSON for each event. Everything else is a function of these lines,
+//! whether they come from a file, by a [`Reader`], or from a run that still goes on, by [`Follow`].
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `line.rs` | a line as a value: the table of all kinds of events |
+//! | `field.rs`, `text.rs`, `header.rs` | how each part of a line is written and read; its texts; the first line |
+//! | `keep.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a line; several observers |
+//! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
+//! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
+//! | `world.rs`, `still.rs` | what there is at a moment of the run, folded from the lines; the same as text |
+//! | `narration.rs`, `words.rs`, `explain.rs` | a sentence for each line |
+//! | `statistics.rs`, `spread.rs`, `summary.rs` | numbers |
+//! | `perfetto.rs`, `tracks.rs`, `events.rs` | a timeline, for Perfetto |
+//! | `page.rs`, `page/` | a page that replays the run |
+//! | `form.rs` | which of these a file's name asks for; the variable `GLASSLOOP_TRACE` |
+//!
+//! ```
+//! use glassloop::{EventLoop, spawn_named, trace::{Explain, Recorder, Tee}};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("run.jsonl");
+//! let mut observers = Tee::new();
+//! observers.add(Recorder::create(&path)?);
+//! observers.add(Explain::new(std::io::stderr()));
+//! let mut event_loop = EventLoop::builder().observer(observers).build()?;
+//! event_loop.block_on(async { spawn_named("hello", async {}).await })??;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 mod check;
 mod events;
 mod explain;
@@ -9,11 +40,13 @@ mod header;
 mod keep;
 mod line;
 mod narration;
+mod page;
 mod perfetto;
 mod reader;
 mod recorder;
 mod spread;
 mod statistics;
+mod still;
 mod summary;
 mod tee;
 mod text;
@@ -29,6 +62,7 @@ pub use form::{Form, Recording, VARIABLE, builder, from_environment};
 pub use header::Header;
 pub use line::{Cause, Fact, Finding, IoOutcome, Line, Wakes};
 pub use narration::Narrator;
+pub use page::{MOST_EVENTS, PageReport, write_page};
 pub use perfetto::perfetto;
 pub use reader::{Fault, ReadError, Reader};
 pub use recorder::{Recorder, Written};

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use super::line::{Cause, Effect, Fact, Finding, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation};
 use super::line::{TaskOutcome, WaitReason};
-use super::text::Text;
-use super::words::{bytes, capitalised, duration, how_many, list, spaced, there_are};
+use super::words::{bytes, capitalised, due_in, duration, how_many, list, spaced, there_are, waits_for};
 use super::world::{World, news};
 
 /// Puts a recording into words. What was told before is what things are called by.
@@ -300,23 +299,5 @@ fn turn_begins(turn: u64, counts: &LoopCounts) -> String {
     match parts.is_empty() {
         true => format!("turn {turn} begins with nothing to do."),
         false => format!("turn {turn} begins: {}.", list(&parts)),
-    }
-}
-
-fn due_in(deadline: u64, now: u64) -> String {
-    match deadline.saturating_sub(now) {
-        0 => "due now".to_owned(),
-        // Five hundred years are a way to say "never".
-        left if deadline == u64::MAX || left > 400 * 365 * 86_400 * 1_000_000_000 => "never due".to_owned(),
-        left => format!("due in {}", duration(left)),
-    }
-}
-
-/// What a task that is not ready does. States are named in capitals.
-fn waits_for(what: &Text) -> String {
-    match what.chars().next() {
-        None => "waits, and does not say for what".to_owned(),
-        Some(first) if first.is_uppercase() => format!("waits in `{what}`"),
-        Some(_) => format!("waits for {what}"),
     }
 }

@@ -11,7 +11,8 @@ use super::words::duration;
 ///
 /// A wake is *coalesced* if its task was on the ready queue already, *stale* if the task had ended. A wake by a source is
 /// *spurious* if the poll that it led to was not ready and had nothing of that source: no bytes, no end, no error, no
-/// connection. (Of other causes a recording cannot tell whether they were in vain.)
+/// connection. (Of other causes a recording cannot tell whether they were in vain, nor of sources that are read
+/// without telling, as signals are.)
 ///
 /// ```
 /// use glassloop::trace::{Fact, Line, Statistics};
@@ -56,6 +57,8 @@ pub struct Statistics {
     poll: Option<Poll>,
     /// The sources behind wakes that no poll has answered.
     woken_by: HashMap<u64, u32>,
+    /// Sources of which input or output is told.
+    telling: HashSet<u32>,
 }
 
 /// A poll that has begun.
@@ -86,10 +89,12 @@ impl Statistics {
             Fact::PollEnd { ready, .. } => {
                 if let Some(poll) = self.poll.take() {
                     self.poll_time.add(line.time.saturating_sub(poll.began));
-                    let in_vain = poll.sources.iter().filter(|source| !poll.served.contains(source)).count();
+                    let is_in_vain = |source: &&u32| self.telling.contains(source) && !poll.served.contains(source);
+                    let in_vain = poll.sources.iter().filter(is_in_vain).count();
                     self.spurious += if *ready { 0 } else { in_vain as u64 };
                 }
             }
+            Fact::SourceDel { source } => _ = self.telling.remove(source),
             Fact::JobStart { wait, .. } => self.pool_wait.add(*wait),
             Fact::Diagnosis { .. } => self.findings += 1,
             Fact::Dropped { number } => {
@@ -119,6 +124,7 @@ impl Statistics {
     }
 
     fn io(&mut self, source: u32, operation: Operation, outcome: &IoOutcome) {
+        self.telling.insert(source);
         if *outcome != IoOutcome::WouldBlock
             && let Some(poll) = &mut self.poll
         {

@@ -69,6 +69,25 @@ pub(super) fn spaced(camel_case: &str) -> String {
     words.replace('_', " ")
 }
 
+/// What a task that is not ready does. States are named in capitals.
+pub(super) fn waits_for(what: &str) -> String {
+    match what.chars().next() {
+        None => "waits, and does not say for what".to_owned(),
+        Some(first) if first.is_uppercase() => format!("waits in `{what}`"),
+        Some(_) => format!("waits for {what}"),
+    }
+}
+
+/// When a timer fires.
+pub(super) fn due_in(deadline: u64, now: u64) -> String {
+    match deadline.saturating_sub(now) {
+        0 => "due now".to_owned(),
+        // Five hundred years are a way to say "never".
+        left if deadline == u64::MAX || left > 400 * 365 * 86_400 * 1_000_000_000 => "never due".to_owned(),
+        left => format!("due in {}", duration(left)),
+    }
+}
+
 /// Begins a sentence.
 pub(super) fn capitalised(sentence: &str) -> String {
     let mut characters = sentence.chars();

@@ -89,6 +89,8 @@ impl World {
     pub fn apply(&mut self, line: &Line) {
         self.now = self.now.max(line.time);
         match &line.fact {
+            // `block_on` wakes its future without a word.
+            Fact::RunBegin { .. } => self.ready.push_back(0),
             Fact::Spawn { task, name, .. } => self.spawn(*task, name),
             Fact::Done { task, .. } => {
                 self.ready.retain(|ready| ready != task);
@@ -96,7 +98,10 @@ impl World {
                     self.ended_tasks.keep(*task, ended);
                 }
             }
-            Fact::Wake { task, effect: Effect::Queued, .. } => self.ready.push_back(*task),
+            Fact::Wake { task, effect: Effect::Queued, .. } => {
+                self.ready.retain(|ready| ready != task);
+                self.ready.push_back(*task);
+            }
             Fact::PollBegin { task, number, .. } => {
                 self.ready.retain(|ready| ready != task);
                 if let Some(task) = self.task_mut(*task) {

@@ -110,7 +110,7 @@ async fn echo() {
 async fn jobs() {
     let add = run_in_executor(None, Job::new(|| 1 + 1).label("add").bytes(2));
     assert_eq!(add.await.expect("no panic"), 2);
-    run_in_executor(None, || panic!("on purpose")).await.map(|()| ()).expect_err("it panics");
+    run_in_executor::<()>(None, || panic!("on purpose")).await.expect_err("it panics");
 }
 
 async fn permits() {
@@ -126,7 +126,7 @@ async fn permits() {
 /// Tasks that end in all ways.
 async fn ends() {
     let panics = spawn(async { panic!("on purpose") });
-    panics.await.map(|()| ()).expect_err("it panics");
+    panics.await.expect_err("it panics");
     let mut set = JoinSet::new();
     set.spawn_named("aborted", std::future::pending::<()>());
     yield_now().await;

@@ -1,0 +1,96 @@
+"use strict";
+// The keyboard, and the address: `#seq=812&task=7` leads anybody to the same moment.
+
+/** How long the page rests at a moment before the address says so, in milliseconds: browsers limit how often. */
+const REST = 200;
+
+class Keyboard {
+  constructor(player, transport, timeline) {
+    this.keys = {
+      ArrowLeft: (event) => this.step(event, -1),
+      ArrowRight: (event) => this.step(event, 1),
+      Home: () => player.seek(0),
+      End: () => player.seek(Infinity),
+      p: () => player.step(1, "poll"),
+      P: () => player.step(-1, "poll"),
+      t: () => player.step(1, "turn"),
+      T: () => player.step(-1, "turn"),
+      " ": () => transport.toggle(),
+      "/": () => this.find(),
+      "+": () => timeline.zoom(0.5),
+      "=": () => timeline.zoom(0.5),
+      "-": () => timeline.zoom(2),
+      0: () => timeline.show(timeline.whole),
+      "[": () => timeline.pan(-0.3),
+      "]": () => timeline.pan(0.3),
+      "?": () => this.help(),
+      Escape: () => player.select(null),
+    };
+    Object.assign(this, { player, transport });
+    // Before the elements' own listeners: with the scrubber focused, shift and an arrow are still a turn.
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const act = this.keys[event.key];
+    if (act === undefined || isForElement(event)) return;
+    event.preventDefault();
+    act(event);
+  }
+
+  step(event, direction) {
+    this.transport.pause();
+    this.player.step(direction, event.shiftKey ? "turn" : "event");
+  }
+
+  find() {
+    const text = document.getElementById("find");
+    text.focus();
+    text.select();
+    text.scrollIntoView({ block: "nearest" });
+  }
+
+  help() {
+    const keys = document.getElementById("keys");
+    keys.open = !keys.open;
+    if (keys.open) keys.querySelector("summary").focus();
+  }
+}
+
+/** Whether the focused element needs this key for itself. */
+function isForElement(event) {
+  const { target, key } = event;
+  const isText = target.matches("input:not([type=range], [type=checkbox]), textarea");
+  if (isText) return true;
+  if (target.matches("select")) return key.startsWith("Arrow") || key === " " || key === "Home" || key === "End";
+  if (key === " ") return target.matches("button, summary, a, [type=checkbox]");
+  return false;
+}
+
+/** Keeps the address in step with the player, both ways. */
+class Address {
+  constructor(player) {
+    this.player = player;
+    this.timer = null;
+    window.addEventListener("hashchange", () => this.read());
+  }
+
+  /** Goes where the address says. Anything else in it is ignored. */
+  read() {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    const number = (name) => (/^\d{1,15}$/.test(wanted.get(name) ?? "") ? Number(wanted.get(name)) : null);
+    const seq = number("seq") ?? this.player.seq;
+    const task = number("task");
+    this.player.selected = this.player.index.tasks.has(task) ? task : null;
+    this.player.seek(seq);
+  }
+
+  update({ seq, selected }) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const hash = `#seq=${seq}${selected === null ? "" : `&task=${selected}`}`;
+      if (location.hash !== hash) history.replaceState(null, "", hash);
+    }, REST);
+  }
+}
