@@ -405,7 +405,7 @@ fn long(event_loop: &mut EventLoop) {
         .block_on(async {
             let permits = Semaphore::new(100);
             let mut tasks = JoinSet::new();
-            for number in 0..2000 {
+            for number in 0..3000 {
                 let permits = permits.clone();
                 tasks.spawn_named(&format!("task {number}"), async move {
                     for round in 0..10 {
