@@ -8,7 +8,7 @@
 //! milliseconds, stays here. Shown are medians; threads and sockets are the most that were seen at one time.
 //!
 //! What to look at: with a delay, four styles take the time of four rounds of five, and the first that of twenty. Without
-//! one, the first is the quickest: there is nothing to wait for, and so nothing to gain.
+//! one, all take much the same: there is little to wait for, and so little to gain.
 //!
 //! To try next: `--delay 300`; `flags_threads` with twenty threads, and the loops with twenty permits.
 

@@ -99,8 +99,12 @@ fn readiness_reads_and_writes_allocate_nothing() {
         let stream = stream.get_or_insert_with(|| TcpStream::from_std(ours.take().expect("once")).expect("registered"));
         let mut buffer = [0; 16];
         while let Poll::Ready(read) = stream.poll_read(cx, &mut buffer) {
-            assert_eq!(read.expect("it is connected"), 4);
-            assert!(matches!(stream.poll_write(cx, b"pong"), Poll::Ready(Ok(4))));
+            // Two may have come together, if the first turns met them late.
+            let read = read.expect("it is connected");
+            assert!(read > 0 && read.is_multiple_of(4));
+            assert!(
+                matches!(stream.poll_write(cx, &b"pongpongpongpong"[..read]), Poll::Ready(Ok(written)) if written == read)
+            );
         }
         Poll::<()>::Pending
     });

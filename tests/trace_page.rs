@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use glassloop::futures::yield_now;
 use glassloop::sync::Semaphore;
 use glassloop::trace::{Cause, Fact, Narrator, Reader, write_page};
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep};
@@ -408,10 +409,12 @@ fn long(event_loop: &mut EventLoop) {
             for number in 0..2000 {
                 let permits = permits.clone();
                 tasks.spawn_named(&format!("task {number}"), async move {
-                    for round in 0..10 {
+                    for round in 0..9 {
                         let permit = permits.acquire().await;
                         sleep(Duration::from_millis(1)).await;
                         drop(permit);
+                        // How many turns the sleeps take depends on the machine; this does not.
+                        yield_now().await;
                         if round % 5 == 0 {
                             let _done = run_in_executor(None, Job::new(|| ()).label("nothing")).await;
                         }
@@ -454,9 +457,9 @@ fn two_hundred_thousand_events() {
         "{events} events: ready after {:.0} ms (median of 5; {:.0} to {:.0}); a seek {:.1} ms (median of 200), 99 % under {:.1} ms, longest {:.1} ms",
         ready[2], ready[0], ready[4], seeks[100], seeks[197], seeks[199],
     );
-    // No list has a row for every event.
+    // No list has a row for every event. (A task has one, while it lives: of ten elements.)
     let elements = shown.browser.run("return document.querySelectorAll('*').length").as_u64();
-    assert!(elements.is_some_and(|elements| elements < 5000), "{elements:?}");
+    assert!(elements.is_some_and(|elements| elements < events as u64 / 5), "{elements:?}");
     for seq in [1, events / 3, events / 2, events - 1] {
         let from_start = shown.state_after(&format!("glassloop.seek(0); glassloop.seek({seq})"));
         let from_end = shown.state_after(&format!("glassloop.seek(Infinity); glassloop.seek({seq})"));

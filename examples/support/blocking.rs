@@ -2,7 +2,7 @@
 //!
 //! That the codec knows no sockets is what makes this possible in so few lines.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -39,7 +39,11 @@ impl Connection {
 
         let (mut decoder, mut body, mut status) = (ResponseDecoder::new(&Method::GET), vec![], StatusCode::OK);
         loop {
-            let read = self.stream.read(&mut self.buffer)?;
+            let read = match self.stream.read(&mut self.buffer) {
+                // A signal: whoever handles it says what happens next.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             if read == 0 {
                 decoder.on_eof().map_err(io::Error::other)?;
             }

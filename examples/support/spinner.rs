@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use glassloop::sleep;
 
-/// Turns ten times a second, if it is let.
+/// Turns a hundred times a second, if it is let.
 #[derive(Clone, Debug, Default)]
 pub struct Spinner {
     turns: Rc<Cell<u32>>,
@@ -19,7 +19,7 @@ impl Spinner {
         for sign in r"\|/-".chars().cycle() {
             print!("\r{sign}\r");
             std::io::stdout().flush().ok();
-            sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(10)).await;
             self.turns.set(self.turns.get() + 1);
         }
     }

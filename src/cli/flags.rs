@@ -9,10 +9,10 @@ use url::Url;
 
 use super::open_files;
 use super::progress::Progress;
-use super::signals::{Interruption, SecondSignal, interruption};
+use super::signals::{Interruption, SecondSignal, watch_signals};
 use super::watch::{Watch, WatchArguments};
 use super::{EXIT_USAGE, fail, some_seed};
-use crate::download::Folder;
+use crate::download::{Folder, escaped_line};
 use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
@@ -244,7 +244,7 @@ fn download(
                 print_outcome(code, outcome);
             }
             if let Outcome::Failed(error) = outcome {
-                first_error.get_or_insert_with(|| format!("{code}: {error}"));
+                first_error.get_or_insert_with(|| escaped_line(format_args!("{code}: {error}")));
             }
         })
         .await;
@@ -257,22 +257,11 @@ fn download(
     Ok(Report { counts, first_error, interruption, lost })
 }
 
-/// Lets the run end well when a signal comes.
-async fn watch_signals(stop: Event, interrupted: oneshot::Sender<Interruption>) {
-    match interruption().await {
-        Ok(interruption) => {
-            let _run_is_over = interrupted.send(interruption);
-            stop.set();
-        }
-        Err(error) => log::warn!("Ctrl-C will end the run at once: {error}"),
-    }
-}
-
 fn print_outcome(code: CountryCode, outcome: &Outcome) {
     match outcome {
         Outcome::Saved => eprintln!("{code} OK"),
         Outcome::NotFound => eprintln!("{code} not found"),
-        Outcome::Failed(error) => eprintln!("*** Error for {code}: {error}"),
+        Outcome::Failed(error) => eprintln!("*** Error for {code}: {}", escaped_line(error)),
         Outcome::Cancelled => eprintln!("{code} interrupted"),
     }
 }

@@ -3,6 +3,8 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
+//! | `get.rs`, `get_arguments.rs` | `glassloop get` |
+//! | `get_json.rs`, `get_progress.rs` | what it says to programs and to people |
 //! | `serve.rs` | `glassloop serve` |
 //! | `trace.rs` | `glassloop trace` |
 //! | `watch.rs`, `step.rs` | the flags that let one see a loop at work |
@@ -11,6 +13,10 @@
 //! | `open_files.rs` | the limit on open files |
 
 mod flags;
+mod get;
+mod get_arguments;
+mod get_json;
+mod get_progress;
 mod open_files;
 mod progress;
 mod serve;
@@ -37,6 +43,7 @@ enum Command {
     Flags(flags::FlagsArguments),
     Serve(serve::ServeArguments),
     Trace(trace::TraceArguments),
+    Get(Box<get_arguments::GetArguments>),
 }
 
 /// Usage errors: bad arguments, or what they name is not there.
@@ -50,7 +57,14 @@ pub fn main() -> ExitCode {
         Command::Flags(arguments) => flags::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Get(arguments) => get::run(&arguments),
     }
+}
+
+/// Prints a line of what was asked for.
+fn print_line(line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{line}")
 }
 
 /// Ends the command with one line on stderr.

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::event_loop::{Described, Direction, Initially, Source};
+use crate::sync::{Event, oneshot};
 
 /// What ends a run early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +96,15 @@ pub(super) async fn interruption() -> io::Result<Interruption> {
         }
     })
     .await
+}
+
+/// Lets the run end well when a signal comes.
+pub(super) async fn watch_signals(stop: Event, interrupted: oneshot::Sender<Interruption>) {
+    match interruption().await {
+        Ok(interruption) => {
+            let _run_is_over = interrupted.send(interruption);
+            stop.set();
+        }
+        Err(error) => log::warn!("Ctrl-C will end the run at once: {error}"),
+    }
 }

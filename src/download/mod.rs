@@ -1,9 +1,60 @@
-//! What every download needs beyond HTTP: when to try again, and how a file comes to be, whole or not at all.
+//! Files from servers: all that a download needs beyond HTTP.
 //!
-//! From here up, what waits is written as coroutines.
+//! From here up, what waits is written as coroutines (`async fn`); they run on the loop that the rooms below have built.
+//! Read in this order:
+//!
+//! | file | subject | waits, or blocks |
+//! | --- | --- | --- |
+//! | `run.rs`, `options.rs` | a run: the plan, the transfers, the tally | waits |
+//! | `plan.rs`, `list.rs`, `address.rs` | from lines to URLs and places in a folder | blocks, on a thread of its own |
+//! | `name.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
+//! | `host.rs`, `turns.rs` | who may ask which host when | the second waits |
+//! | `fetch.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, redirects, retries | waits |
+//! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
+//! | `save.rs`, `part.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
+//! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
+//! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
 
+mod address;
+mod body;
+mod error;
+mod escape;
+mod fetch;
+mod gauge;
+mod hash;
+mod host;
+mod limit;
+mod list;
+mod name;
+mod names;
+mod options;
+mod part;
+mod plan;
+mod redirect;
+mod report;
+mod resume;
 mod retry;
+mod run;
 mod save;
+mod sink;
+mod store;
+mod turns;
+mod validators;
 
-pub use retry::{Backoff, is_worth_retrying};
-pub use save::{Folder, SaveError};
+pub(crate) use address::basic;
+pub use address::{Address, AddressError};
+pub use error::{Class, FetchError};
+pub(crate) use escape::escaped_line;
+pub use escape::{Escaped, escaped};
+pub use gauge::{Active, Gauge};
+pub use hash::{Shard, stable_hash};
+pub use limit::RateLimit;
+pub use list::{LineError, Sha256, Wanted};
+pub use name::name_from_path;
+pub use options::{Options, Overwrite};
+pub use plan::{BadLine, Batch, Found, Item, Pace, Place, Plan, Planned};
+pub use redirect::RedirectRules;
+pub use report::{Done, Event, How, What};
+pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};
+pub use run::{Tally, download_all};
+pub use save::{Existing, Folder, Fsync, SaveError, Whole};

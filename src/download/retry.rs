@@ -4,14 +4,19 @@
 //! from coming back together (Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+use crate::http::client::{ClientError, ClientErrorKind};
+use crate::http::proto::ProtocolErrorKind;
+use crate::net::ConnectError;
 
 /// The bound of the first wait.
-const FIRST: Duration = Duration::from_millis(500);
+pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// The bound that no later one exceeds.
-const LONGEST: Duration = Duration::from_secs(30);
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
 /// Whether a server that answers so may answer otherwise soon.
 ///
@@ -24,6 +29,50 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// ```
 pub fn is_worth_retrying(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
+}
+
+/// Whether what broke an exchange may not break the next one: limits on time, resets, hosts that refuse or cannot be
+/// reached, names that cannot be looked up just now, heads and bodies that end too early. Not what a server says on
+/// purpose, be it ever so wrong.
+pub fn may_heal(error: &ClientError) -> bool {
+    match error.kind() {
+        ClientErrorKind::Resolve(error) => error.is_temporary,
+        ClientErrorKind::Connect(ConnectError::NoAddress) => false,
+        ClientErrorKind::ResolveTimedOut { .. }
+        | ClientErrorKind::Connect(_)
+        | ClientErrorKind::Write(_)
+        | ClientErrorKind::Read(_)
+        | ClientErrorKind::HeadTimedOut { .. }
+        | ClientErrorKind::BodyIdle { .. } => true,
+        ClientErrorKind::Protocol(error) => is_cut_off(error.kind),
+        _ => false,
+    }
+}
+
+/// Whether the peer went away in the middle: a fault of the network as a rule, and not of what was said.
+pub(super) fn is_cut_off(kind: ProtocolErrorKind) -> bool {
+    matches!(kind, ProtocolErrorKind::EmptyReply | ProtocolErrorKind::TruncatedHead | ProtocolErrorKind::TruncatedBody)
+}
+
+/// How long a server asks to wait (RFC 9110 §10.2.3): seconds, or a date.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use glassloop::download::retry_after;
+/// use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("120"));
+/// assert_eq!(retry_after(&headers, SystemTime::now()), Some(Duration::from_secs(120)));
+/// ```
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is a very long time all the same.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX))));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The waits of one transfer between its attempts.
@@ -53,7 +102,7 @@ impl Backoff {
 }
 
 /// A number in [0, 1), different each time: the standard library seeds its hash maps from the system's randomness.
-fn random_fraction() -> f64 {
+pub(super) fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0);
     // The 53 bits that an f64 can hold.
     (random >> 11) as f64 / (1u64 << 53) as f64
@@ -61,6 +110,8 @@ fn random_fraction() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -78,5 +129,24 @@ mod tests {
     fn the_server_s_own_wait_is_the_least() {
         let asked = Duration::from_secs(77);
         assert_eq!(Backoff::new(1).next_wait(Some(asked)), Some(asked));
+    }
+
+    #[test]
+    fn a_server_asks_for_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        for (value, seconds) in [
+            ("7", Some(7)),
+            ("99999999", Some(99_999_999)),
+            ("99999999999999999999999", Some(u64::from(u32::MAX))),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("+7", None),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_static(value))].into_iter().collect();
+            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{value}");
+        }
     }
 }

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode};
 
 use super::codes::CountryCode;
 use super::metadata::file_name;
-use crate::download::{Backoff, Folder, SaveError, is_worth_retrying};
+use crate::download::{Backoff, Existing, Folder, Fsync, SaveError, is_worth_retrying, may_heal, retry_after};
 use crate::event_loop::{Job, JobError, JoinSet, run_in_executor, sleep};
 use crate::futures::{Either, race};
 use crate::http::client::{Client, ClientError};
@@ -183,8 +183,7 @@ impl Download {
             StatusCode::OK => response.into_body().collect(MAX_FLAG_BYTES).await.map_err(Attempt::broken),
             StatusCode::NOT_FOUND => Err(Attempt::last(Ended::NotFound)),
             status => {
-                let retry_after = response.headers().get(header::RETRY_AFTER);
-                let least = retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+                let least = retry_after(response.headers(), SystemTime::now());
                 let error = FlagError::Status(status).into();
                 let wait = if is_worth_retrying(status) { Wait::AtLeast(least) } else { Wait::Never };
                 Err(Attempt { error, wait })
@@ -195,7 +194,7 @@ impl Download {
     async fn save(&self, name: String, image: Vec<u8>) -> Result<(), FlagError> {
         let (folder, scale) = (self.options.folder.clone(), self.options.scale);
         let bytes = image.len() as u64 * scale as u64;
-        let save = move || folder.save(&name, &image, scale);
+        let save = move || folder.save(&name, &image, scale, Existing::Replace, Fsync::None);
         let saved = match self.options.save {
             SaveOn::Pool => run_in_executor(None, Job::new(save).label("save").bytes(bytes)).await?,
             SaveOn::Loop => save(), // I7: the exception on purpose
@@ -251,7 +250,8 @@ impl Attempt {
 
     /// The connection failed, or what came over it.
     fn broken(error: ClientError) -> Attempt {
-        Attempt { error: FlagError::Http(error).into(), wait: Wait::AtLeast(None) }
+        let wait = if may_heal(&error) { Wait::AtLeast(None) } else { Wait::Never };
+        Attempt { error: FlagError::Http(error).into(), wait }
     }
 }
 

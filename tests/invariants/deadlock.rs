@@ -55,6 +55,13 @@ fn i16_the_verdict_names_every_task_and_what_it_waits_for() {
 }
 
 #[test]
+fn i16_a_future_that_does_not_say_what_it_waits_for_waits_for_something() {
+    let mut event_loop = event_loop();
+    let error = event_loop.block_on(pending::<()>()).expect_err("nothing can happen");
+    assert!(error.to_string().ends_with("`root` waits for something"), "{error}");
+}
+
+#[test]
 fn i16_tasks_that_wait_for_each_other() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {

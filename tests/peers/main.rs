@@ -7,6 +7,7 @@ mod curl_fetches;
 mod flags_folder;
 mod from_httpbin;
 mod from_nginx;
+mod load;
 mod nginx;
 mod processes;
 mod python;

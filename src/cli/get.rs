@@ -1,0 +1,202 @@
+//! `glassloop get`: the downloader, from its plan to its exit code.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::get_arguments::GetArguments;
+use super::get_json::JsonLines;
+use super::get_progress::{Bytes, GetProgress};
+use super::open_files;
+use super::signals::{Interruption, SecondSignal, watch_signals};
+use super::{EXIT_USAGE, fail};
+use crate::download::{
+    Address, Class, Event, Folder, Gauge, How, LineError, Plan, Planned, Tally, Wanted, What, download_all,
+    escaped_line,
+};
+use crate::event_loop::{EventLoop, LoopError, spawn_named};
+use crate::sync::{self, oneshot};
+
+/// Runs the command.
+pub(super) fn run(arguments: &GetArguments) -> ExitCode {
+    if arguments.urls.len() != 1 && (arguments.output.is_some() || arguments.checksum.is_some()) {
+        return fail(
+            EXIT_USAGE,
+            "--output and --checksum are for a single URL; give the list names and checksums of its own",
+        );
+    }
+    if arguments.json && arguments.writes_to_stdout() {
+        return fail(EXIT_USAGE, "--json and the file cannot both go to standard output");
+    }
+    let mut plan = match plan(arguments) {
+        Ok(plan) => plan,
+        Err(message) => return fail(EXIT_USAGE, message),
+    };
+    if arguments.dry_run {
+        return dry_run(plan, &arguments.folder_and_name().0);
+    }
+    let folder = match Folder::open(&arguments.folder_and_name().0) {
+        Ok(folder) => folder,
+        Err(error) => {
+            let message = format_args!("{error}; choose another folder with --dest");
+            return fail(Class::File.exit_code(), escaped_line(message));
+        }
+    };
+    plan.look_into(&folder);
+    // A transfer may have a connection and a file.
+    open_files::allow(3 * usize::from(arguments.jobs));
+    match download(arguments, plan, folder) {
+        Ok(code) => code,
+        Err(error) => fail(Class::File.exit_code(), error),
+    }
+}
+
+// -- The plan ------------------------------------------------------------------------------------------------------
+
+fn plan(arguments: &GetArguments) -> Result<Plan, String> {
+    let mut plan = Plan::new();
+    let (_, name) = arguments.folder_and_name();
+    for url in &arguments.urls {
+        let address = Address::parse(url).map_err(LineError::Address);
+        let (name, sha256) = (name.clone(), arguments.checksum);
+        plan.add(address.map(|address| Wanted { address, name, sha256 }));
+    }
+    if let Some(input) = &arguments.input {
+        let list: Box<dyn Read + Send> = if input == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(input);
+            Box::new(file.map_err(|error| format!("opening the list {}: {error}", input.display()))?)
+        };
+        plan.read_from(list);
+    }
+    if let Some(shard) = arguments.shard {
+        plan.take_only(shard);
+    }
+    if arguments.tree {
+        plan.keep_folders();
+    }
+    Ok(plan)
+}
+
+fn dry_run(mut plan: Plan, folder: &Path) -> ExitCode {
+    let mut worst = None;
+    loop {
+        match plan.next() {
+            Ok(None) => break,
+            Ok(Some(Planned::Item(item))) => {
+                let line = format!("{} -> {}", item.address, folder.join(item.place.path()).display());
+                // Whoever reads this may have read enough.
+                if super::print_line(&escaped_line(line)).is_err() {
+                    break;
+                }
+            }
+            Ok(Some(Planned::Bad(line))) => {
+                eprintln!("glassloop: {}", escaped_line(line));
+                worst = worst.max(Some(Class::Usage));
+            }
+            Err(error) => {
+                eprintln!("glassloop: reading the list: {error}");
+                worst = worst.max(Some(Class::File));
+                break;
+            }
+        }
+    }
+    worst.map_or(ExitCode::SUCCESS, |class| ExitCode::from(class.exit_code()))
+}
+
+// -- The run -------------------------------------------------------------------------------------------------------
+
+fn download(arguments: &GetArguments, mut plan: Plan, folder: Folder) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let second_signal = SecondSignal::install()?;
+    let mut event_loop = EventLoop::builder().give_up_flag(second_signal.give_up_flag()).build()?;
+    let started = Instant::now();
+    let options = arguments.options(folder);
+    let gauge = Gauge::default();
+    let json = arguments.json.then(JsonLines::start);
+    if let Some(json) = &json {
+        plan.paced_by(json.pace());
+    }
+    let json = json.map(|json| Rc::new(RefCell::new(json)));
+    let ran: Result<_, LoopError> = event_loop.block_on(async {
+        let stop = sync::Event::new();
+        let (sender, mut interrupted) = oneshot();
+        spawn_named("signals", watch_signals(stop.clone(), sender));
+        let progress = Rc::new(GetProgress::start(arguments.progress_style(), gauge.clone()));
+        let report = {
+            let (progress, json) = (progress.clone(), json.clone());
+            move |event: &Event<'_>| {
+                if let Some(json) = &json {
+                    json.borrow_mut().write(event);
+                }
+                if let Some(line) = line_for(event) {
+                    progress.print(&line);
+                }
+            }
+        };
+        let tally = download_all(plan, options, arguments.client(), gauge.clone(), stop, report).await;
+        progress.finish();
+        (tally, interrupted.try_recv())
+    });
+    second_signal.now_shutting_down();
+    let lost = event_loop.shutdown().lost;
+    let (tally, interruption) = ran?;
+    let code = exit_code(&tally, interruption);
+    if let Some(json) = json.and_then(|json| Rc::try_unwrap(json).ok()) {
+        json.into_inner().finish(&tally, gauge.bytes(), started.elapsed(), code);
+    }
+    if !arguments.quiet {
+        print_summary(&tally, gauge.bytes(), started.elapsed());
+    }
+    if !lost.is_empty() {
+        eprintln!("glassloop: {} file{} given up while being written", lost.len(), plural(lost.len() as u64));
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// What is said of an event to people, if anything is.
+fn line_for(event: &Event<'_>) -> Option<String> {
+    let url = event.url.unwrap_or_default();
+    let line = match event.what {
+        What::Fail(error) => format!("glassloop: {url}: {error}"),
+        What::BadLine(line) => format!("glassloop: {line}"),
+        What::Retry { error, wait, .. } => {
+            log::info!("{}", escaped_line(format_args!("{url}: {error}; again in {:.1} s", wait.as_secs_f64())));
+            return None;
+        }
+        What::Start | What::Redirect { .. } | What::Done(_) | What::Cancelled => return None,
+    };
+    Some(escaped_line(line))
+}
+
+fn exit_code(tally: &Tally, interruption: Option<Interruption>) -> u8 {
+    match (interruption, tally.worst) {
+        (Some(interruption), _) => interruption.exit_code(),
+        (None, Some(worst)) => worst.exit_code(),
+        (None, None) => 0,
+    }
+}
+
+fn print_summary(tally: &Tally, bytes: u64, elapsed: Duration) {
+    let parts = [
+        (tally.saved, How::Saved.name()),
+        (tally.exists, "there already"),
+        (tally.unchanged, How::Unchanged.name()),
+        (tally.checked, How::Checked.name()),
+        (tally.failed, "failed"),
+        (tally.bad_lines, "bad lines"),
+        (tally.cancelled, "given up"),
+    ];
+    let counts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
+    eprintln!("{counts}; {} in {:.2} s", Bytes(bytes), elapsed.as_secs_f64());
+}
+
+fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}

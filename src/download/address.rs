@@ -1,0 +1,285 @@
+//! A URL that can be fetched, without what must not be shown.
+
+use std::fmt;
+
+use http::{HeaderValue, Uri};
+use url::Url;
+
+/// An absolute `http` or `https` URL in its normal form. A user name and a password in it are kept apart, as the field
+/// that carries them, so that what is shown, logged or written down never holds them. A fragment is dropped.
+///
+/// ```
+/// use glassloop::download::Address;
+///
+/// let address = Address::parse("http://me:secret@A.test:80/b/../c?d#e")?;
+/// assert_eq!(address.as_str(), "http://a.test/c?d");
+/// assert_eq!(address.authorization().unwrap(), "Basic bWU6c2VjcmV0");
+/// # Ok::<(), glassloop::download::AddressError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    url: Url,
+    authorization: Option<HeaderValue>,
+}
+
+impl Address {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// If it is none, names another scheme or no host, or has a control character in it: the URL parser would drop some
+    /// of those and keep others, and neither is what was meant.
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
+        if text.chars().any(char::is_control) {
+            return Err(AddressError::ControlCharacter);
+        }
+        let url = Url::parse(text.trim_matches(' ')).map_err(AddressError::Syntax)?;
+        // To the parser `http:///x` is a URL of the host `x`, and hardly what was meant.
+        if text.split_once("//").is_none_or(|(_, rest)| rest.starts_with('/'))
+            && matches!(url.scheme(), "http" | "https")
+        {
+            return Err(AddressError::NoHost);
+        }
+        Address::from_url(url)
+    }
+
+    /// What a `Location` field points to from here (RFC 9110 §10.2.2). A user name in it is ignored: a server has no
+    /// business to choose with which one we come.
+    pub(super) fn follow(&self, location: &[u8]) -> Result<Address, AddressError> {
+        if location.iter().any(|byte| byte.is_ascii_control()) {
+            return Err(AddressError::ControlCharacter);
+        }
+        // Bytes beyond ASCII are not legal here, and common: they are meant as they are.
+        let mut ascii = String::with_capacity(location.len());
+        for &byte in location {
+            match byte {
+                0x80.. => ascii.push_str(&format!("%{byte:02X}")),
+                byte => ascii.push(char::from(byte)),
+            }
+        }
+        let mut address = Address::from_url(self.url.join(&ascii).map_err(AddressError::Syntax)?)?;
+        address.authorization = None;
+        Ok(address)
+    }
+
+    fn from_url(mut url: Url) -> Result<Address, AddressError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(AddressError::Scheme(url.scheme().to_owned()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(AddressError::NoHost);
+        }
+        let authorization = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some(basic(&percent_decoded(user), &percent_decoded(password.unwrap_or_default()))),
+        };
+        url.set_fragment(None);
+        // These fail only for URLs without a host.
+        let _has_a_host = url.set_username("").and_then(|()| url.set_password(None));
+        Ok(Address { url, authorization })
+    }
+
+    /// The URL, as it may be shown.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// `Basic` credentials, if the URL had a user name.
+    pub fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
+    /// Whether it is an `https` URL.
+    pub fn is_secure(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// The path, percent-encoded.
+    pub fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// Scheme, host and port: what credentials are for (RFC 6454), and what is not asked too much at once.
+    pub fn origin(&self) -> &str {
+        &self.url[..url::Position::BeforePath]
+    }
+
+    /// The host, with its port unless that is the scheme's own.
+    pub fn host_and_port(&self) -> &str {
+        &self.url[url::Position::BeforeHost..url::Position::BeforePath]
+    }
+
+    /// The same for the client.
+    pub(super) fn to_uri(&self) -> Result<Uri, AddressError> {
+        self.as_str().parse().map_err(AddressError::Uri)
+    }
+}
+
+/// The field value for a user and a password (RFC 7617 §2).
+pub(crate) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
+    let value = format!("Basic {}", base64(&[user, b":", password].concat()));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Undoes percent-encoding, once. What only looks like it stays.
+pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let encoded = match (first, behind) {
+            (b'%', [high, low, ..]) => {
+                let hex = |digit: u8| char::from(digit).to_digit(16);
+                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low) as u8)
+            }
+            _ => None,
+        };
+        bytes.push(encoded.unwrap_or(*first));
+        rest = if encoded.is_some() { &behind[2..] } else { behind };
+    }
+    bytes
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.as_str())
+    }
+}
+
+/// Why a URL cannot be fetched. The message never shows the URL: what could not be read may hold a password.
+#[derive(Debug)]
+pub enum AddressError {
+    /// It has a control character in it.
+    ControlCharacter,
+    /// It is no absolute URL.
+    Syntax(url::ParseError),
+    /// It is of another scheme.
+    Scheme(String),
+    /// It names no host.
+    NoHost,
+    /// It has a character in it that cannot be sent.
+    Uri(http::uri::InvalidUri),
+}
+
+impl AddressError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            AddressError::Syntax(error) => Some(error),
+            AddressError::Uri(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for AddressError {
+    fn eq(&self, other: &AddressError) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressError::ControlCharacter => f.write_str("the URL has a control character in it"),
+            AddressError::Syntax(url::ParseError::RelativeUrlWithoutBase) => {
+                f.write_str("it is no URL; give one like http://host/path")
+            }
+            AddressError::Syntax(error) => write!(f, "it is no URL: {error}"),
+            AddressError::Scheme(scheme) => {
+                write!(f, "`{scheme}:` is not spoken here; give an http:// or https:// URL")
+            }
+            AddressError::NoHost => f.write_str("the URL has no host; give one like http://host/path"),
+            AddressError::Uri(error) => write!(f, "the URL cannot be sent: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AddressError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        AddressError::source(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Address {
+        Address::parse(text).expect("a URL")
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_refused_without_being_shown() {
+        for (text, says) in [
+            ("file:///etc/passwd", "`file:`"),
+            ("ftp://me:secret@a.test/", "`ftp:`"),
+            ("a.test/x", "no URL"),
+            ("http://", "no URL"),
+            ("http:///x", "no host"),
+            ("http://a.test/\tx", "control character"),
+            ("http://me:secret@a.test:99999999/", "no URL"),
+        ] {
+            let said = Address::parse(text).expect_err(text).to_string();
+            assert!(said.contains(says) && !said.contains("secret"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_followed_as_the_rfc_says_and_never_with_its_user() {
+        let here = at("http://me:secret@a.test/b/c?d");
+        for (location, there) in [
+            ("e", "http://a.test/b/e"),
+            ("/e f", "http://a.test/e%20f"),
+            ("//b.test", "http://b.test/"),
+            ("?x#y", "http://a.test/b/c?x"),
+            ("https://you:pass@b.test/z", "https://b.test/z"),
+        ] {
+            let followed = here.follow(location.as_bytes()).expect("a URL");
+            assert_eq!((followed.as_str(), followed.authorization()), (there, None), "{location}");
+        }
+        assert_eq!(here.follow(b"/\xc3\xa4").expect("a URL").as_str(), "http://a.test/%C3%A4");
+        for refused in ["file:///etc/passwd", "javascript:alert(1)", "http://[", "/a\tb"] {
+            here.follow(refused.as_bytes()).expect_err(refused);
+        }
+    }
+
+    #[test]
+    fn origins_are_equal_when_scheme_host_and_port_are() {
+        assert_eq!(at("http://A.test:80/x").origin(), at("http://u@a.test/y").origin());
+        assert_ne!(at("http://a.test/").origin(), at("https://a.test/").origin());
+        assert_ne!(at("http://a.test/").origin(), at("http://a.test:81/").origin());
+        assert_eq!(at("http://a.test:81/x").host_and_port(), "a.test:81");
+    }
+
+    #[test]
+    fn base64_ends_in_signs_for_what_is_missing() {
+        assert_eq!([b"".as_slice(), b"f", b"fo", b"foo"].map(base64), ["", "Zg==", "Zm8=", "Zm9v"]);
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_not_shown() {
+        let address = at("http://a%40b:p%3Aq@a.test/");
+        assert_eq!(address.authorization(), Some(&basic(b"a@b", b"p:q")));
+        assert!(!format!("{address:?} {address}").contains("p%3Aq"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Not more than so many bytes a second, over all transfers together: a token bucket on the loop's timers.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::event_loop::{now, sleep_until};
+
+/// A limit on the rate at which bytes are taken.
+///
+/// The bucket is kept as a moment: the one at which all that has been taken will have been paid for. Who takes moves it
+/// on, and waits until it is no more than a burst ahead. (The form is that of the "generic cell rate algorithm" of ATM
+/// networks: one number, and no timer that fills anything.)
+#[derive(Debug)]
+pub struct RateLimit {
+    bytes_per_second: u64,
+    /// When all that was taken is paid for. `None` before the first.
+    paid_at: Cell<Option<Instant>>,
+}
+
+/// How far ahead of its payment one may be: short enough to be smooth, long enough not to wait for every read.
+const BURST: Duration = Duration::from_millis(100);
+
+impl RateLimit {
+    /// A limit of so many bytes a second, at least one.
+    pub fn new(bytes_per_second: u64) -> RateLimit {
+        RateLimit { bytes_per_second: bytes_per_second.max(1), paid_at: Cell::new(None) }
+    }
+
+    /// Takes so many bytes, and waits until that many were due.
+    pub async fn take(&self, bytes: usize) {
+        let now = now();
+        let price = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        let paid_at = self.paid_at.get().map_or(now, |paid_at| paid_at.max(now)) + price;
+        self.paid_at.set(Some(paid_at));
+        if paid_at > now + BURST {
+            sleep_until(paid_at - BURST).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_loop::{EventLoop, sleep};
+    use crate::futures::join_all;
+
+    #[test]
+    fn several_who_take_share_the_rate() {
+        let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
+        let took = event_loop.block_on(async {
+            let (limit, started) = (RateLimit::new(1000), now());
+            join_all((0..4).map(|_| async {
+                for _ in 0..25 {
+                    limit.take(100).await;
+                }
+            }))
+            .await;
+            now() - started
+        });
+        let took = took.expect("no deadlock").as_secs_f64();
+        assert!((9.8..=10.1).contains(&took), "10,000 bytes at 1,000 a second took {took} s");
+    }
+
+    #[test]
+    fn a_pause_is_not_saved_up() {
+        let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
+        let took = event_loop.block_on(async {
+            let limit = RateLimit::new(1000);
+            limit.take(1).await;
+            sleep(Duration::from_secs(3600)).await;
+            let started = now();
+            limit.take(2000).await;
+            now() - started
+        });
+        assert!(took.expect("no deadlock") >= Duration::from_millis(1900));
+    }
+}

@@ -1,0 +1,254 @@
+//! A list of URLs, a line each: `url`, then, if wanted, a tab and a file name, a tab and `sha256:HEX`.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::address::{Address, AddressError};
+use super::name::harmless;
+
+/// The longest line that is read; what is longer is no URL, and might not end at all.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// What one line of a list asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What to fetch.
+    pub address: Address,
+    /// The file's name, if it is given.
+    pub name: Option<String>,
+    /// What the content has to add up to.
+    pub sha256: Option<Sha256>,
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sha256(pub [u8; 32]);
+
+impl std::str::FromStr for Sha256 {
+    type Err = LineError;
+
+    /// Reads `sha256:` and 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Sha256, LineError> {
+        let digits = text.strip_prefix("sha256:").ok_or(LineError::Checksum)?.as_bytes();
+        let mut digest = [0; 32];
+        if digits.len() != 64 {
+            return Err(LineError::Checksum);
+        }
+        for (byte, pair) in digest.iter_mut().zip(digits.chunks(2)) {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16).ok_or(LineError::Checksum);
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Ok(Sha256(digest))
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sha256({self})")
+    }
+}
+
+impl Wanted {
+    /// Reads a line. `None` if it is empty or a comment.
+    ///
+    /// ```
+    /// use glassloop::download::Wanted;
+    ///
+    /// let wanted = Wanted::from_line("http://a.test/x\tbetter.txt")?.expect("not a comment");
+    /// assert_eq!(wanted.name.as_deref(), Some("better.txt"));
+    /// assert_eq!(Wanted::from_line("# nothing")?, None);
+    /// # Ok::<(), glassloop::download::LineError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the URL, the name or the checksum cannot be used.
+    pub fn from_line(line: &str) -> Result<Option<Wanted>, LineError> {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let mut parts = line.split('\t');
+        let url = parts.next().unwrap_or_default().trim_matches(' ');
+        if url.is_empty() && line.trim().is_empty() || url.starts_with('#') {
+            return Ok(None);
+        }
+        let address = Address::parse(url).map_err(LineError::Address)?;
+        let (mut name, mut sha256) = (None, None);
+        for (at, part) in parts.map(|part| part.trim_matches(' ')).enumerate().filter(|(_, part)| !part.is_empty()) {
+            if part.starts_with("sha256:") && sha256.is_none() {
+                sha256 = Some(part.parse()?);
+            } else if at == 0 {
+                name = Some(checked_name(part)?);
+            } else {
+                return Err(LineError::Surplus);
+            }
+        }
+        Ok(Some(Wanted { address, name, sha256 }))
+    }
+}
+
+/// A name that the list itself gives: taken as it is, or not at all.
+fn checked_name(name: &str) -> Result<String, LineError> {
+    if harmless(name) == name { Ok(name.to_owned()) } else { Err(LineError::Name) }
+}
+
+/// Why a line cannot be used. The message does not show the line, which may hold a password.
+#[derive(Debug, PartialEq)]
+pub enum LineError {
+    /// The URL.
+    Address(AddressError),
+    /// The name would not be a file's in the folder.
+    Name,
+    /// The checksum is none.
+    Checksum,
+    /// There is more on the line than there can be.
+    Surplus,
+    /// The line is longer than 64 KiB.
+    TooLong,
+    /// The line is not UTF-8.
+    NotText,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LineError::Address(error) => error.fmt(f),
+            LineError::Name => f.write_str("the name is not one that a file in the folder can have"),
+            LineError::Checksum => f.write_str("the checksum is not `sha256:` and 64 hexadecimal digits"),
+            LineError::Surplus => f.write_str("there is more on the line than a URL, a name and a checksum"),
+            LineError::TooLong => f.write_str("the line is longer than 64 KiB"),
+            LineError::NotText => f.write_str("the line is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for LineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LineError::Address(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a list line by line, with room for one line.
+pub(super) struct Lines {
+    source: BufReader<Box<dyn Read + Send>>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl Lines {
+    pub(super) fn new(source: Box<dyn Read + Send>) -> Lines {
+        Lines { source: BufReader::with_capacity(MAX_LINE_BYTES, source), line: Vec::new(), number: 0 }
+    }
+
+    /// Whether a whole line is there, so that the next one needs no waiting.
+    pub(super) fn has_line(&self) -> bool {
+        self.source.buffer().contains(&b'\n')
+    }
+
+    /// The number of the line that was read last, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The next line that is not a comment, for good or bad; `None` at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Result<Wanted, LineError>>> {
+        loop {
+            let Some(line) = self.read_line()? else { return Ok(None) };
+            match line.and_then(Wanted::from_line) {
+                Ok(None) => {}
+                Ok(Some(wanted)) => return Ok(Some(Ok(wanted))),
+                Err(error) => return Ok(Some(Err(error))),
+            }
+        }
+    }
+
+    fn read_line(&mut self) -> io::Result<Option<Result<&str, LineError>>> {
+        self.line.clear();
+        let mut is_too_long = false;
+        loop {
+            let available = match self.source.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let end = available.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
+            let used = end.unwrap_or(available.len());
+            let is_last = used == 0;
+            if is_last && self.line.is_empty() && !is_too_long {
+                return Ok(None);
+            }
+            is_too_long |= self.line.len() + used > MAX_LINE_BYTES;
+            if !is_too_long {
+                self.line.extend_from_slice(&available[..used]);
+            }
+            self.source.consume(used);
+            if is_last || end.is_some() {
+                break;
+            }
+        }
+        self.number += 1;
+        if is_too_long {
+            return Ok(Some(Err(LineError::TooLong)));
+        }
+        Ok(Some(std::str::from_utf8(&self.line).map_err(|_| LineError::NotText)))
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8]) -> Vec<(u64, Result<Wanted, LineError>)> {
+        let mut lines = Lines::new(Box::new(io::Cursor::new(text.to_vec())));
+        let mut all = vec![];
+        while let Some(line) = lines.next().expect("memory can be read") {
+            all.push((lines.number(), line));
+        }
+        all
+    }
+
+    #[test]
+    fn bad_lines_are_told_with_their_numbers_and_the_rest_goes_on() {
+        let long = format!("http://a.test/{}\n", "x".repeat(MAX_LINE_BYTES));
+        let text = [b"# a list\n\nhttp://a.test/1\r\nnonsense\n\xff\n".as_slice(), long.as_bytes(), b"http://a.test/2"]
+            .concat();
+        let lines = all(&text);
+        let numbers: Vec<u64> = lines.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [3, 4, 5, 6, 7]);
+        let is_good: Vec<bool> = lines.iter().map(|(_, line)| line.is_ok()).collect();
+        assert_eq!(is_good, [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_line_may_have_a_name_and_a_checksum() {
+        let digest = "ab".repeat(32);
+        for (line, name, has_checksum) in [
+            (format!("http://a.test/x\tn.txt\tsha256:{digest}"), Some("n.txt"), true),
+            (format!("http://a.test/x\t\tsha256:{digest}"), None, true),
+            (format!("http://a.test/x\tsha256:{}", digest.to_uppercase()), None, true),
+            ("http://a.test/x\tn.txt".to_owned(), Some("n.txt"), false),
+        ] {
+            let wanted = Wanted::from_line(&line).expect("a good line").expect("not a comment");
+            assert_eq!((wanted.name.as_deref(), wanted.sha256.is_some()), (name, has_checksum), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_not_stay_in_the_folder_is_refused() {
+        for line in ["http://a.test/\t../x", "http://a.test/\ta/b", "http://a.test/\t.x", "http://a.test/\tx\ty"] {
+            Wanted::from_line(line).expect_err(line);
+        }
+    }
+}

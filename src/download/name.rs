@@ -1,0 +1,178 @@
+//! What a file is called: a name made from what somebody else wrote, which is a name here and nothing more.
+
+use super::address::percent_decoded;
+use super::escape::is_obeyed;
+
+/// The most bytes of a name. Temporary names are made of it and have to fit in the 255 of most file systems.
+const MAX_BYTES: usize = 200;
+
+/// What a URL that ends in a slash is called.
+const INDEX: &str = "index.html";
+
+/// The file name for a URL's path: its last segment, percent-decoded once.
+///
+/// It is split before it is decoded, so that an encoded slash cannot make two segments of one. Whatever could leave the
+/// folder, hide the file, be taken for an option, or be refused by a file system is replaced by `_`.
+///
+/// ```
+/// use glassloop::download::name_from_path;
+///
+/// assert_eq!(name_from_path("/flags/br/br.gif"), "br.gif");
+/// assert_eq!(name_from_path("/a%20b.txt"), "a b.txt");
+/// assert_eq!(name_from_path("/x/..%2F..%2Fetc%2Fpasswd"), "_._.._etc_passwd");
+/// assert_eq!(name_from_path("/"), "index.html");
+/// ```
+pub fn name_from_path(path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match last {
+        "" => INDEX.to_owned(),
+        last => harmless(&decoded(last)),
+    }
+}
+
+/// The folders for a URL: its host, with its port if it has one, and its path but for the last segment.
+pub(super) fn folders_from(host_and_port: &str, path: &str) -> String {
+    let mut folders = harmless(host_and_port);
+    let (between, _last) = path.rsplit_once('/').unwrap_or_default();
+    for segment in between.split('/').filter(|segment| !segment.is_empty()) {
+        folders.push('/');
+        folders.push_str(&harmless(&decoded(segment)));
+    }
+    folders
+}
+
+/// Makes a name of any text: one segment, no longer than a file system takes, that nothing takes for anything else.
+pub(super) fn harmless(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for character in text.trim_matches(' ').chars() {
+        let is_refused = matches!(character, '/' | '\\' | '\0' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
+        let replaced = if is_refused || is_obeyed(character) { '_' } else { character };
+        // At most so many bytes, and whole characters.
+        if name.len() + replaced.len_utf8() > MAX_BYTES {
+            break;
+        }
+        name.push(replaced);
+    }
+    if name.starts_with(['-', '~', '.']) {
+        name.replace_range(..1, "_");
+    }
+    // The names of our own files beside it.
+    if name.ends_with(".part") || name.ends_with(".part.json") {
+        name.truncate(name.len().min(MAX_BYTES - 1));
+        name.push('_');
+    }
+    if name.is_empty() { "_".to_owned() } else { name }
+}
+
+/// Text from percent-encoding; what is not UTF-8 becomes a replacement character.
+fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text)).into_owned()
+}
+
+/// The name that a `Content-Disposition` field gives (RFC 6266 §4.3): `filename*` before `filename`.
+pub(super) fn name_from_disposition(value: &str) -> Option<String> {
+    let (mut plain, mut extended) = (None, None);
+    for parameter in parameters(value).skip(1) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            // RFC 8187: charset'language'value.
+            "filename*" => {
+                let mut parts = value.splitn(3, '\'');
+                if let (Some(charset), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next())
+                    && charset.eq_ignore_ascii_case("utf-8")
+                {
+                    extended = Some(decoded(encoded));
+                }
+            }
+            "filename" => plain = Some(unquoted(value)),
+            _ => {}
+        }
+    }
+    let given = extended.or(plain)?;
+    // Some servers send a whole path: only its end is a name.
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    (!last.is_empty()).then(|| harmless(last))
+}
+
+/// Splits at semicolons that are not inside quotes.
+fn parameters(value: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value.split(move |character| {
+        let is_end = character == ';' && !is_quoted;
+        if character == '"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        is_escaped = is_quoted && character == '\\' && !is_escaped;
+        is_end
+    })
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut plain = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        plain.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leaves_the_folder_hides_or_looks_like_an_option() {
+        for (path, name) in [
+            ("/..", "_."),
+            ("/.", "_"),
+            ("/%2e%2e", "_."),
+            ("/..%2fx", "_._x"),
+            ("/a%5Cb", "a_b"),
+            ("/%00", "_"),
+            ("/-rf", "_rf"),
+            ("/~root", "_root"),
+            ("/.bashrc", "_bashrc"),
+            ("/a%1b%5b2Jb", "a_[2Jb"),
+            ("/a%E2%80%AEb", "a_b"),
+            ("/%ff", "_"),
+            ("/a%252Fb", "a%2Fb"),
+            ("/100%", "100%"),
+            ("/%20", "_"),
+            ("/x.part", "x.part_"),
+            ("/x.part.json", "x.part.json_"),
+        ] {
+            assert_eq!(name_from_path(path), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_ends_on_a_whole_character_within_the_limit() {
+        let name = name_from_path(&format!("/{}", "ä".repeat(150)));
+        assert_eq!(name, "ä".repeat(100));
+        assert!(name_from_path(&format!("/{}.part", "x".repeat(195))).len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn a_disposition_gives_one_name() {
+        for (value, name) in [
+            ("attachment; filename=a.txt", Some("a.txt")),
+            ("attachment; filename=\"a; \\\"b\\\".txt\"; x=y", Some("a; _b_.txt")),
+            ("attachment; filename=plain; filename*=UTF-8''F%C3%BC%C3%9Fe", Some("Füße")),
+            ("attachment; filename=\"../../etc/passwd\"", Some("passwd")),
+            ("attachment; filename=\"..\"", Some("_.")),
+            ("attachment", None),
+            ("attachment; filename=\"\"", None),
+        ] {
+            assert_eq!(name_from_disposition(value).as_deref(), name, "{value}");
+        }
+    }
+
+    #[test]
+    fn folders_stay_folders() {
+        assert_eq!(folders_from("a.test:81", "/x/..%2f/%2e%2e/y z/last"), "a.test_81/x/_._/_./y z");
+    }
+}

@@ -1,0 +1,163 @@
+//! Where a redirect leads, and whether to go there.
+
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+
+use super::address::Address;
+use super::error::FetchError;
+use super::escape::escaped_line;
+
+/// What redirects are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct RedirectRules {
+    /// At most so many.
+    pub at_most: u32,
+    /// From `https` to `http`, too.
+    pub allow_downgrade: bool,
+    /// Credentials and the caller's own fields go along to other hosts.
+    pub is_location_trusted: bool,
+}
+
+impl Default for RedirectRules {
+    fn default() -> Self {
+        RedirectRules { at_most: 10, allow_downgrade: false, is_location_trusted: false }
+    }
+}
+
+/// The way of one request from redirect to redirect.
+#[derive(Debug)]
+pub(super) struct Route {
+    here: Address,
+    /// Where we have been.
+    visited: Vec<String>,
+    /// Credentials and the caller's fields, as long as they are sent.
+    headers: HeaderMap,
+    rules: RedirectRules,
+}
+
+/// Whether this is an answer that leads elsewhere (RFC 9110 §15.4). Not 300, which leaves the choice to the user, and
+/// not 304, 305 and 306.
+pub(super) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+impl Route {
+    pub(super) fn new(start: Address, headers: HeaderMap, rules: RedirectRules) -> Route {
+        Route { here: start, visited: Vec::new(), headers, rules }
+    }
+
+    /// Where we are.
+    pub(super) fn here(&self) -> &Address {
+        &self.here
+    }
+
+    /// The credentials and the caller's own fields that may be sent here.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Goes where an answer leads.
+    ///
+    /// What was meant for one server is not for another one: when scheme, host or port change, credentials and the
+    /// caller's fields are dropped, and they stay dropped, since a way back may have been laid by somebody else.
+    pub(super) fn follow(&mut self, answer: &HeaderMap) -> Result<(), FetchError> {
+        let mut locations = answer.get_all(LOCATION).iter();
+        let refused = |why, to: &str| Err(FetchError::Redirect { why, to: to.to_owned() });
+        let Some(location) = locations.next() else { return refused("it does not say where to", "nowhere") };
+        if locations.any(|other| other != location) {
+            return refused("it names two places", "two places");
+        }
+        let there = match self.here.follow(location.as_bytes()) {
+            Ok(there) => there,
+            // What cannot be read may hold a password: only its beginning is shown.
+            Err(error) => {
+                let scheme = String::from_utf8_lossy(location.as_bytes());
+                let scheme = scheme.split([':', '/']).next().unwrap_or_default();
+                return refused(
+                    "only http and https are, with a host",
+                    &format!("`{scheme}…` ({})", escaped_line(error)),
+                );
+            }
+        };
+        if self.visited.len() >= self.rules.at_most as usize {
+            return refused("there were too many before it (--max-redirs)", there.as_str());
+        }
+        if self.here.is_secure() && !there.is_secure() && !self.rules.allow_downgrade {
+            return refused("it leads from https to http (--allow-downgrade)", there.as_str());
+        }
+        self.visited.push(self.here.as_str().to_owned());
+        if self.visited.iter().any(|visited| visited == there.as_str()) {
+            return refused("it leads in a circle", there.as_str());
+        }
+        if there.origin() != self.here.origin() && !self.rules.is_location_trusted {
+            self.headers.clear();
+        }
+        self.here = there;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::AUTHORIZATION;
+
+    use super::*;
+
+    fn route(start: &str, rules: RedirectRules) -> Route {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        headers.insert("x-mine", HeaderValue::from_static("1"));
+        Route::new(Address::parse(start).expect("a URL"), headers, rules)
+    }
+
+    fn follow(route: &mut Route, locations: &[&'static str]) -> Result<String, String> {
+        let fields: HeaderMap = locations.iter().map(|at| (LOCATION, HeaderValue::from_static(at))).collect();
+        route.follow(&fields).map(|()| route.here().to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn credentials_stay_with_their_origin_and_are_not_taken_up_again() {
+        let mut route = route("http://a.test/1", RedirectRules::default());
+        follow(&mut route, &["/2"]).expect("followed");
+        assert_eq!(route.headers().len(), 2);
+        follow(&mut route, &["http://a.test:81/3"]).expect("followed");
+        assert!(route.headers().is_empty());
+        follow(&mut route, &["http://a.test/4"]).expect("followed");
+        assert!(route.headers().is_empty());
+    }
+
+    #[test]
+    fn credentials_go_along_if_the_locations_are_trusted() {
+        let mut route = route("http://a.test/1", RedirectRules { is_location_trusted: true, ..Default::default() });
+        follow(&mut route, &["https://b.test/"]).expect("followed");
+        assert_eq!(route.headers().len(), 2);
+    }
+
+    #[test]
+    fn redirects_that_are_not_followed_say_why() {
+        for (start, locations, says) in [
+            ("http://a.test/", &[][..], "where to"),
+            ("http://a.test/", &["/x", "/y"], "two places"),
+            ("http://a.test/", &["file:///etc/passwd"], "`file…`"),
+            ("http://a.test/", &["ftp://me:secret@b.test/"], "`ftp…`"),
+            ("http://a.test/", &["http://me:secret@:81/"], "host"),
+            ("http://a.test/x", &["/x"], "circle"),
+            ("https://a.test/", &["http://a.test/"], "--allow-downgrade"),
+        ] {
+            let error = follow(&mut route(start, RedirectRules::default()), locations).expect_err(says);
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+        follow(&mut route("http://a.test/", RedirectRules::default()), &["/x", "/x"]).expect("two equal ones are one");
+        let rules = RedirectRules { allow_downgrade: true, ..Default::default() };
+        follow(&mut route("https://a.test/", rules), &["http://a.test/"]).expect("allowed");
+    }
+
+    #[test]
+    fn there_is_an_end_to_redirects() {
+        let mut route = route("http://a.test/", RedirectRules { at_most: 2, ..Default::default() });
+        follow(&mut route, &["/1"]).expect("the first");
+        follow(&mut route, &["/2"]).expect("the second");
+        assert!(follow(&mut route, &["/3"]).expect_err("the third").contains("--max-redirs"));
+    }
+}

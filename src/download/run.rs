@@ -1,0 +1,351 @@
+//! A run: a plan, as many transfers at once as there are turns, and a tally of how they ended.
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::body::DISK_ROOM;
+use super::error::{Class, FetchError};
+use super::fetch::{Ended, Transfer};
+use super::gauge::Gauge;
+use super::host::Limits;
+use super::limit::RateLimit;
+use super::options::{Options, Overwrite};
+use super::plan::{Batch, Item, Plan, Planned};
+use super::report::{Done, Event, How, What};
+use super::save::SaveError;
+use super::turns::{Fresh, Turns};
+use super::validators::Validators;
+use crate::event_loop::{Job, JobError, JobHandle, JoinError, JoinSet, ThreadPool, run_in_executor};
+use crate::futures::{Either, race};
+use crate::http::client::Client;
+use crate::sync;
+
+/// How far the list is read ahead of the transfers: within so many lines, hosts take turns.
+const LOOK_AHEAD: usize = 4096;
+
+/// Lines that are read at once.
+const BATCH: usize = 256;
+
+/// Somebody to tell of what happens.
+type Report = dyn FnMut(&Event<'_>);
+
+/// What all transfers of a run share.
+pub(super) struct Run {
+    pub(super) options: Options,
+    pub(super) client: Client,
+    pub(super) turns: Turns,
+    /// Room for bytes that wait for the disk.
+    pub(super) disk: sync::Semaphore,
+    /// Whoever reads our output may take its time: it has a thread of its own (I7).
+    pub(super) stdout: ThreadPool,
+    pub(super) limit: Option<RateLimit>,
+    pub(super) gauge: Gauge,
+    /// Happens when all is to end.
+    pub(super) stop: sync::Event,
+    pub(super) validators: Option<RefCell<Validators>>,
+    report: RefCell<Box<Report>>,
+}
+
+impl Run {
+    pub(super) fn tell(&self, item: &Item, what: What<'_>) {
+        let url = Some(item.address.as_str());
+        (self.report.borrow_mut())(&Event { id: item.id, line: item.line, url, what });
+    }
+}
+
+/// How many ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Downloaded.
+    pub saved: u64,
+    /// There already.
+    pub exists: u64,
+    /// There already, and the server says that they are what they were.
+    pub unchanged: u64,
+    /// Asked for and not downloaded.
+    pub checked: u64,
+    /// Not had.
+    pub failed: u64,
+    /// Lines that could not be used.
+    pub bad_lines: u64,
+    /// Given up, since the run was to end.
+    pub cancelled: u64,
+    /// The worst that has happened.
+    pub worst: Option<Class>,
+}
+
+impl Tally {
+    fn add(&mut self, ended: Ended) {
+        match ended {
+            Ended::Done(How::Saved) => self.saved += 1,
+            Ended::Done(How::Exists) => self.exists += 1,
+            Ended::Done(How::Unchanged) => self.unchanged += 1,
+            Ended::Done(How::Checked) => self.checked += 1,
+            Ended::Failed { class, .. } => {
+                self.failed += 1;
+                self.blame(class);
+            }
+            Ended::Cancelled => self.cancelled += 1,
+        }
+    }
+
+    fn blame(&mut self, class: Class) {
+        self.worst = self.worst.max(Some(class));
+    }
+}
+
+/// Downloads what the plan says, and tells of everything as it happens.
+///
+/// When `stop` happens, no more is started, requests are given up, and what has come of large files stays for the next
+/// run. The same without giving up what is under way when the disk is full, or after a failure if that is asked for.
+///
+/// # Panics
+/// If no loop runs on this thread.
+pub async fn download_all(
+    plan: Plan,
+    options: Options,
+    client: Client,
+    gauge: Gauge,
+    stop: sync::Event,
+    report: impl FnMut(&Event<'_>) + 'static,
+) -> Tally {
+    let limits = Limits {
+        jobs: options.jobs.max(1),
+        per_host: options.per_host.max(1),
+        max_wait: options.max_wait,
+        pauses: options.retries > 0,
+    };
+    let mut tally = Tally::default();
+    let validators = if options.conditional {
+        let folder = options.folder.clone();
+        let load = Job::new(move || Validators::load(&folder)).label("load validators");
+        Some(RefCell::new(run_in_executor(None, load).await.unwrap_or_default()))
+    } else {
+        None
+    };
+    let run = Rc::new(Run {
+        turns: Turns::new(limits),
+        disk: sync::Semaphore::new(DISK_ROOM),
+        stdout: ThreadPool::new("stdout", 1),
+        limit: options.limit_rate.map(RateLimit::new),
+        validators,
+        report: RefCell::new(Box::new(report)),
+        options,
+        client,
+        gauge,
+        stop,
+    });
+    Downloading::new(&run, plan).run(&mut tally).await;
+    if let Err(error) = save_validators(&run).await {
+        log::error!("{error}");
+        tally.blame(Class::File);
+    }
+    tally
+}
+
+async fn save_validators(run: &Run) -> Result<(), FetchError> {
+    let Some(validators) = &run.validators else { return Ok(()) };
+    let (validators, folder) = (validators.take(), run.options.folder.clone());
+    let save = move || -> Result<(), SaveError> { validators.save(&folder) };
+    Ok(run_in_executor(None, Job::new(save).label("save validators")).await??)
+}
+
+/// The state of the one task that reads the plan, starts transfers, and counts them.
+struct Downloading<'a> {
+    run: &'a Rc<Run>,
+    /// The thread that reads the list (I7).
+    reader: ThreadPool,
+    /// The plan, when nobody reads in it; `None` also at its end.
+    plan: Option<Plan>,
+    reading: Option<JobHandle<(Plan, Batch)>>,
+    transfers: JoinSet<Ended>,
+    /// Files that are planned and have not ended.
+    ahead: usize,
+}
+
+/// What may happen next. It lies on the stack for a moment.
+#[allow(clippy::large_enum_variant)]
+enum News {
+    Stop,
+    Batch(Result<(Plan, Batch), JobError>),
+    Fresh(Fresh),
+    Ended(Result<Ended, JoinError>),
+}
+
+impl Downloading<'_> {
+    fn new(run: &Rc<Run>, plan: Plan) -> Downloading<'_> {
+        Downloading {
+            run,
+            reader: ThreadPool::new("list", 1),
+            plan: Some(plan),
+            reading: None,
+            transfers: JoinSet::new(),
+            ahead: 0,
+        }
+    }
+
+    async fn run(mut self, tally: &mut Tally) {
+        loop {
+            self.read_ahead();
+            if self.ahead == 0 && self.reading.is_none() {
+                return;
+            }
+            match self.news().await {
+                News::Stop => break,
+                News::Batch(Ok((plan, batch))) => self.take_in(plan, batch, tally),
+                News::Batch(Err(error)) => {
+                    log::error!("reading the list: {error}");
+                    tally.blame(Class::File);
+                    self.reading = None;
+                    self.run.gauge.plan_is_complete();
+                }
+                News::Fresh(Fresh::Start(item, turn)) => {
+                    let name = format!("get {}", item.place.name);
+                    let transfer = Transfer::new(self.run.clone(), item, turn);
+                    self.transfers.spawn_named(&name, transfer.run());
+                }
+                News::Fresh(Fresh::Refused(item)) => {
+                    let error = FetchError::HostGivenUp { limit: self.run.options.max_wait };
+                    self.run.tell(&item, What::Fail(&error));
+                    self.ended(Ended::Failed { class: error.class(), is_disk_full: false }, tally);
+                }
+                News::Ended(ended) => self.transfer_ended(ended, tally),
+            }
+        }
+        self.start_no_more(tally);
+        while let Some(ended) = self.transfers.join_next().await {
+            self.transfer_ended(ended, tally);
+        }
+    }
+
+    fn transfer_ended(&mut self, ended: Result<Ended, JoinError>, tally: &mut Tally) {
+        // I12: one that panics takes only itself along.
+        let ended = ended.unwrap_or_else(|error| {
+            log::error!("{error}");
+            Ended::Failed { class: Class::File, is_disk_full: false }
+        });
+        self.ended(ended, tally);
+        if let Ended::Failed { is_disk_full, .. } = ended
+            && (is_disk_full || self.run.options.fail_fast)
+        {
+            self.start_no_more(tally);
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, tally: &mut Tally) {
+        self.ahead -= 1;
+        self.run.gauge.one_more_ended();
+        tally.add(ended);
+    }
+
+    /// Forgets what has not been started.
+    fn start_no_more(&mut self, tally: &mut Tally) {
+        self.plan = None;
+        self.reading = None;
+        let given_up = self.run.turns.clear_fresh();
+        self.ahead -= given_up;
+        tally.cancelled += given_up as u64;
+        self.run.gauge.plan_is_complete();
+    }
+
+    /// Lets the next lines be read, if there is room for them.
+    fn read_ahead(&mut self) {
+        if self.reading.is_some() || self.ahead + BATCH > LOOK_AHEAD {
+            return;
+        }
+        let Some(mut plan) = self.plan.take() else { return };
+        let read = move || {
+            let batch = plan.next_batch(BATCH);
+            (plan, batch)
+        };
+        self.reading = Some(run_in_executor(Some(&self.reader), Job::new(read).label("read list").abandonable()));
+    }
+
+    fn take_in(&mut self, plan: Plan, batch: Batch, tally: &mut Tally) {
+        self.reading = None;
+        for planned in batch.planned {
+            match planned {
+                Planned::Bad(line) => {
+                    tally.bad_lines += 1;
+                    tally.blame(Class::Usage);
+                    let event = Event { id: line.id, line: line.line, url: None, what: What::BadLine(&line) };
+                    (self.run.report.borrow_mut())(&event);
+                }
+                Planned::Item(item) => {
+                    self.run.gauge.add_planned(1);
+                    if self.stays(&item) {
+                        self.run.tell(&item, What::Done(&self.exists(&item)));
+                        self.run.gauge.one_more_ended();
+                        tally.add(Ended::Done(How::Exists));
+                    } else {
+                        self.ahead += 1;
+                        self.run.turns.queue(item);
+                    }
+                }
+            }
+        }
+        if let Some(error) = batch.error {
+            log::error!("reading the list: {error}");
+            tally.blame(Class::File);
+        }
+        match batch.is_last {
+            true => self.run.gauge.plan_is_complete(),
+            false => self.plan = Some(plan),
+        }
+    }
+
+    /// Whether what is there is enough.
+    fn stays(&self, item: &Item) -> bool {
+        let options = &self.run.options;
+        let is_asked = options.spider || options.conditional || options.to_stdout || options.remote_name;
+        item.found.whole.is_some() && options.overwrite == Overwrite::Never && !is_asked
+    }
+
+    fn exists(&self, item: &Item) -> Done {
+        Done {
+            how: How::Exists,
+            path: Some(self.run.options.folder.path().join(item.place.path())),
+            status: None,
+            bytes: item.found.whole.map_or(0, |whole| whole.bytes),
+            resumed_from: 0,
+            attempts: 0,
+            reused: false,
+            to_first_byte: None,
+            total: Duration::ZERO,
+            etag: None,
+            sha256: None,
+        }
+    }
+
+    /// Waits for whatever comes first. Dropping the wait loses nothing.
+    async fn news(&mut self) -> News {
+        let Downloading { run, reading, transfers, .. } = self;
+        let stop = async {
+            run.stop.wait().await;
+            News::Stop
+        };
+        let batch = async {
+            match reading {
+                Some(reading) => News::Batch(reading.await),
+                None => pending().await,
+            }
+        };
+        let ended = async {
+            match transfers.join_next().await {
+                Some(ended) => News::Ended(ended),
+                None => pending().await,
+            }
+        };
+        let fresh = async { News::Fresh(run.turns.next_fresh().await) };
+        first(first(stop, ended), first(fresh, batch)).await
+    }
+}
+
+/// The first of two of a kind.
+async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    match race(one, other).await {
+        Either::First(output) | Either::Second(output) => output,
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the bytes of a body go: into a file that grows, or to standard output.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use sha2::Digest;
+
+use super::list::Sha256;
+use super::part::{Finished, PartFile};
+use super::resume::PartState;
+use super::save::{Existing, Fsync, SaveError};
+
+/// What a body is written to, a chunk at a time, by threads of a pool.
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// A file.
+    Part(PartFile),
+    /// Standard output.
+    Stdout(Stdout),
+}
+
+/// Standard output, and what has been written to it.
+#[derive(Debug, Default)]
+pub(super) struct Stdout {
+    written: u64,
+    state: Option<PartState>,
+    hasher: Option<sha2::Sha256>,
+}
+
+impl Stdout {
+    /// Nothing has been written yet. `hash`: what is will be.
+    pub(super) fn new(hash: bool) -> Stdout {
+        Stdout { hasher: hash.then(sha2::Sha256::default), ..Stdout::default() }
+    }
+}
+
+impl Sink {
+    /// How many bytes are in it.
+    pub(super) fn written(&self) -> u64 {
+        match self {
+            Sink::Part(part) => part.written(),
+            Sink::Stdout(stdout) => stdout.written,
+        }
+    }
+
+    /// Of which version they are.
+    pub(super) fn state(&self) -> Option<&PartState> {
+        match self {
+            Sink::Part(part) => part.state(),
+            Sink::Stdout(stdout) => stdout.state.as_ref(),
+        }
+    }
+
+    /// Whether what is in it can be taken back.
+    pub(super) fn can_start_over(&self) -> bool {
+        match self {
+            Sink::Part(_) => true,
+            Sink::Stdout(stdout) => stdout.written == 0,
+        }
+    }
+
+    /// Starts with a version, from zero.
+    pub(super) fn begin(&mut self, state: PartState) -> Result<(), SaveError> {
+        match self {
+            Sink::Part(part) => part.begin(state),
+            Sink::Stdout(stdout) => {
+                stdout.state = Some(state);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
+        match self {
+            Sink::Part(part) => part.write(bytes),
+            Sink::Stdout(stdout) => {
+                io::stdout().write_all(bytes).map_err(to_stdout)?;
+                stdout.written += bytes.len() as u64;
+                if let Some(hasher) = &mut stdout.hasher {
+                    hasher.update(bytes);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// All has been written.
+    pub(super) fn finish(
+        self,
+        name: &str,
+        expected: Option<Sha256>,
+        existing: Existing,
+        fsync: Fsync,
+    ) -> Result<Finished, SaveError> {
+        match self {
+            Sink::Part(part) => part.finish(name, expected, existing, fsync),
+            Sink::Stdout(stdout) => {
+                io::stdout().flush().map_err(to_stdout)?;
+                let found = stdout.hasher.map(|hasher| Sha256(hasher.finalize().into()));
+                match (expected, found) {
+                    (Some(expected), Some(found)) if expected != found => Ok(Finished::Mismatch { found }),
+                    _ => Ok(Finished::Saved { sha256: found }),
+                }
+            }
+        }
+    }
+}
+
+fn to_stdout(error: io::Error) -> SaveError {
+    SaveError::new("writing to", PathBuf::from("standard output"), error)
+}

@@ -1,0 +1,238 @@
+//! One transfer's body, and the file that it becomes.
+
+use http::StatusCode;
+use http::header::CONTENT_DISPOSITION;
+use sha2::Digest;
+
+use super::body::{Broken, CHUNK_BYTES, Chunks, Received, Receiving};
+use super::error::FetchError;
+use super::fetch::{Answered, Attempt, Failure, Transfer, TransferState};
+use super::list::Sha256;
+use super::name::name_from_disposition;
+use super::options::Options;
+use super::part::{Finished, PartFile};
+use super::plan::Place;
+use super::report::{Done, How};
+use super::resume::PartState;
+use super::retry::may_heal;
+use super::save::{Existing, Folder, SaveError};
+use super::sink::{Sink, Stdout};
+use crate::event_loop::{Job, run_in_executor};
+use crate::http::client::Body;
+
+impl Transfer {
+    /// Opens what an earlier run left.
+    pub(super) async fn open_part(&mut self) -> Result<(), FetchError> {
+        let (folder, place, hash) = (self.run.options.folder.clone(), self.item.place.clone(), self.wants_hash());
+        let find = move || PartFile::find(&folder_of(&folder, &place)?, &place.name, hash);
+        let found = run_in_executor(None, Job::new(find).label("open part")).await??;
+        if let Some(part) = found {
+            let is_ours = part.state().is_some_and(|state| state.url == self.item.address.as_str());
+            if is_ours && self.run.options.resume {
+                self.resumed_from = part.written();
+                self.reading.fall_back_to(part.written());
+            }
+            self.is_useless = !is_ours || !self.run.options.resume;
+            self.sink = Some(Sink::Part(part));
+        }
+        Ok(())
+    }
+
+    fn wants_hash(&self) -> bool {
+        self.item.sha256.is_some() || self.run.options.hash_all
+    }
+
+    /// 416: the part may be all there is.
+    pub(super) async fn save_complete(&mut self, answered: &Answered) -> Result<Done, Failure> {
+        let is_complete =
+            |sink: &Sink| sink.state().is_some_and(|state| state.is_complete(&answered.headers, sink.written()));
+        match self.sink.take() {
+            Some(sink) if is_complete(&sink) => self.finish(sink, answered).await,
+            sink => {
+                self.sink = sink;
+                Err(self.does_not_fit(answered, "the part is longer than the file, or of another one"))
+            }
+        }
+    }
+
+    /// 206, or another answer with a file in it.
+    pub(super) async fn save(&mut self, answered: &Answered, body: Body) -> Result<Done, Failure> {
+        self.go(TransferState::Body);
+        let mut written = 0;
+        if answered.status == StatusCode::PARTIAL_CONTENT {
+            written = self.sink.as_ref().map_or(0, Sink::written);
+            let state = self.sink.as_ref().and_then(Sink::state);
+            let checked =
+                state.map_or(Err("there is no part"), |state| state.check_continues(&answered.headers, written));
+            checked.map_err(|why| self.does_not_fit(answered, why))?;
+        }
+        let total = body.length().map(|length| length + written);
+        self.check_size(total)?;
+        self.reading.set_total(total);
+        let state = PartState::of(self.item.address.as_str(), &answered.headers, total);
+        if written == 0 {
+            self.begin(&state).await?;
+        }
+        match self.receive(body, &state).await? {
+            Received::Whole(bytes) => self.save_small(bytes, answered).await,
+            Received::Written(sink) => self.finish(sink, answered).await,
+            Received::Large(_) => unreachable!("what is large has been given a sink"),
+        }
+    }
+
+    /// What the server has is not what the part is of.
+    fn does_not_fit(&self, answered: &Answered, why: &'static str) -> Failure {
+        Failure { error: FetchError::Unexpected { status: answered.status, why }, next: Attempt::FromZero }
+    }
+
+    /// Prepares what there is for a body from its first byte.
+    async fn begin(&mut self, state: &PartState) -> Result<(), Failure> {
+        if self.run.options.to_stdout && self.sink.is_none() {
+            self.sink = Some(Sink::Stdout(Stdout::new(self.wants_hash())));
+        }
+        self.reading.fall_back_to(0);
+        self.resumed_from = 0;
+        let Some(mut sink) = self.sink.take() else { return Ok(()) };
+        if !sink.can_start_over() {
+            return Err(FetchError::CannotStartOver.into());
+        }
+        let state = state.clone();
+        let begin = move || sink.begin(state).map(|()| sink);
+        self.sink = Some(run_in_executor(None, Job::new(begin).label("begin")).await.map_err(FetchError::Job)??);
+        self.is_useless = false;
+        Ok(())
+    }
+
+    fn check_size(&self, length: Option<u64>) -> Result<(), Failure> {
+        match self.run.options.max_bytes {
+            Some(limit) if length.is_some_and(|length| length > limit) => Err(FetchError::TooLarge { limit }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    // -- The body --------------------------------------------------------------------------------------------------
+
+    /// Receives the body, into a file of its own if there is more than one chunk of it.
+    async fn receive(&mut self, body: Body, state: &PartState) -> Result<Received, Failure> {
+        let run = self.run.clone();
+        let (kept, hash) = (self.sink.as_ref().map_or(0, Sink::written), self.wants_hash());
+        let is_large = body.length().is_some_and(|length| length > CHUNK_BYTES as u64);
+        if is_large && self.sink.is_none() {
+            self.sink = Some(create_part(&run.options, &self.item.place, state, hash).await?);
+        }
+        let mut receiving = Receiving {
+            body,
+            sink: self.sink.take(),
+            reading: &mut self.reading,
+            disk: &run.disk,
+            pool: run.options.to_stdout.then_some(&run.stdout),
+            limit: run.limit.as_ref(),
+            at_most: run.options.max_bytes.map(|limit| limit.saturating_sub(kept)),
+        };
+        let mut received = receiving.receive(Chunks::default()).await;
+        if let Ok(Received::Large(chunks)) = received {
+            let create = create_part(&run.options, &self.item.place, state, hash);
+            receiving.sink = Some(create.await?);
+            received = receiving.receive(chunks).await;
+        }
+        received.map_err(|Broken { error, sink }| {
+            self.sink = sink;
+            let next = match &error {
+                FetchError::Http(error) if may_heal(error) => Attempt::After(None),
+                _ => Attempt::Never,
+            };
+            Failure { error, next }
+        })
+    }
+
+    // -- The end ---------------------------------------------------------------------------------------------------
+
+    /// What the file is called in the end.
+    fn final_name(&self, answered: &Answered) -> String {
+        let disposition = answered.headers.get(CONTENT_DISPOSITION).filter(|_| self.run.options.remote_name);
+        let named = disposition.and_then(|value| name_from_disposition(std::str::from_utf8(value.as_bytes()).ok()?));
+        named.unwrap_or_else(|| self.item.place.name.clone())
+    }
+
+    /// Saves a file that is in memory, in one go.
+    async fn save_small(&mut self, bytes: Vec<u8>, answered: &Answered) -> Result<Done, Failure> {
+        self.go(TransferState::Save);
+        let room = self.run.disk.acquire_many(bytes.len()).await;
+        // The network is done with; the disk need not hold up the next request.
+        self.turn = None;
+        let (options, name, place) = (&self.run.options, self.final_name(answered), self.item.place.clone());
+        let (folder, existing, fsync) = (options.folder.clone(), options.existing(), options.fsync);
+        let (expected, hash, length) = (self.item.sha256, self.wants_hash(), bytes.len() as u64);
+        let useless = PartState { url: self.item.address.as_str().to_owned(), ..PartState::default() };
+        let save = move || -> Result<Finished, SaveError> {
+            let folder = folder_of(&folder, &place)?;
+            let found = hash.then(|| Sha256(sha2::Sha256::digest(&bytes).into()));
+            if let (Some(expected), Some(found)) = (expected, found)
+                && expected != found
+            {
+                let mut part = PartFile::create(&folder, &place.name, false)?;
+                part.begin(useless)?;
+                part.write(&bytes)?;
+                return Ok(Finished::Mismatch { found });
+            }
+            match folder.save(&name, &bytes, 1, existing, fsync) {
+                Ok(()) => Ok(Finished::Saved { sha256: found }),
+                Err(error) if error.is_taken() && existing == Existing::Keep => Ok(Finished::Exists),
+                Err(error) => Err(error),
+            }
+        };
+        let job = Job::new(save).label("save").bytes(length);
+        let finished = run_in_executor(None, job).await.map_err(FetchError::Job)??;
+        drop(room);
+        self.ended(finished, answered, length)
+    }
+
+    /// Gives a part that is complete its name.
+    async fn finish(&mut self, sink: Sink, answered: &Answered) -> Result<Done, Failure> {
+        self.go(TransferState::Save);
+        self.turn = None;
+        let (options, name, length) = (&self.run.options, self.final_name(answered), sink.written());
+        let (expected, existing, fsync) = (self.item.sha256, options.existing(), options.fsync);
+        let pool = options.to_stdout.then_some(&self.run.stdout);
+        let finish = move || sink.finish(&name, expected, existing, fsync);
+        let finished = run_in_executor(pool, Job::new(finish).label("finish")).await.map_err(FetchError::Job)??;
+        self.ended(finished, answered, length)
+    }
+
+    fn ended(&mut self, finished: Finished, answered: &Answered, bytes: u64) -> Result<Done, Failure> {
+        let path = Place { folders: self.item.place.folders.clone(), name: self.final_name(answered) }.path();
+        let path = (!self.run.options.to_stdout).then_some(path);
+        match finished {
+            Finished::Saved { sha256 } => {
+                if let (Some(validators), Some(path)) = (&self.run.validators, &path) {
+                    let (path, url) = (path.to_string_lossy().into_owned(), self.item.address.as_str());
+                    validators.borrow_mut().note(path, url, &answered.headers, bytes);
+                }
+                Ok(Done { sha256, ..self.done(How::Saved, path, answered, bytes) })
+            }
+            Finished::Exists => Ok(self.done(How::Exists, path, answered, bytes)),
+            Finished::Mismatch { found } => {
+                let expected = self.item.sha256.unwrap_or(found);
+                Err(FetchError::Checksum { expected, found }.into())
+            }
+        }
+    }
+}
+
+/// Creates the file for a large body, with its state beside it.
+async fn create_part(options: &Options, place: &Place, state: &PartState, hash: bool) -> Result<Sink, FetchError> {
+    let (folder, place, state) = (options.folder.clone(), place.clone(), state.clone());
+    let create = move || -> Result<Sink, SaveError> {
+        let mut part = PartFile::create(&folder_of(&folder, &place)?, &place.name, hash)?;
+        part.begin(state)?;
+        Ok(Sink::Part(part))
+    };
+    Ok(run_in_executor(None, Job::new(create).label("create part")).await??)
+}
+
+fn folder_of(folder: &Folder, place: &Place) -> Result<Folder, SaveError> {
+    match &place.folders {
+        Some(folders) => folder.within(folders),
+        None => Ok(folder.clone()),
+    }
+}

@@ -1,0 +1,174 @@
+//! The table of hosts at work: tasks that wait for their turn, and the loop's clock.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::host::{Answer, Blame, HostId, Hosts, Limits, Next};
+use super::plan::Item;
+use super::retry::random_fraction;
+use crate::event_loop::{Sleep, now, sleep_until};
+use crate::observe::note_waiting;
+use crate::sync::{WakerSlot, oneshot};
+
+/// The turns of a run. A handle: clones share them.
+#[derive(Clone)]
+pub(super) struct Turns {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    hosts: RefCell<Hosts<Ticket>>,
+    /// Whoever hands the turns out.
+    waker: RefCell<WakerSlot>,
+}
+
+/// What waits for a turn.
+enum Ticket {
+    /// A file that nothing has been done for yet: there is no task for it.
+    Fresh(Box<Item>),
+    /// A task that had a turn before.
+    Again(oneshot::Sender<Turn>),
+}
+
+/// The right to send requests to one host. Dropping it ends it.
+pub(super) struct Turn {
+    shared: Rc<Shared>,
+    host: HostId,
+}
+
+/// What becomes of a file whose turn has come.
+pub(super) enum Fresh {
+    /// It is to be fetched.
+    Start(Box<Item>, Turn),
+    /// Its host has paused for too long.
+    Refused(Box<Item>),
+}
+
+impl Turns {
+    pub(super) fn new(limits: Limits) -> Turns {
+        Turns { shared: Rc::new(Shared { hosts: RefCell::new(Hosts::new(limits)), waker: RefCell::default() }) }
+    }
+
+    /// Queues a file.
+    pub(super) fn queue(&self, item: Box<Item>) {
+        let origin = item.address.origin().to_owned();
+        self.shared.hosts.borrow_mut().queue(&origin, Ticket::Fresh(item));
+        self.shared.wake();
+    }
+
+    /// A turn for a task that had one before. `None` if the host has paused for too long.
+    pub(super) async fn again(&self, origin: &str) -> Option<Turn> {
+        let (sender, receiver) = oneshot();
+        self.shared.hosts.borrow_mut().queue_again(origin, Ticket::Again(sender));
+        self.shared.wake();
+        receiver.await.ok()
+    }
+
+    /// Takes back all files that had no turn. How many.
+    pub(super) fn clear_fresh(&self) -> usize {
+        self.shared.hosts.borrow_mut().clear_fresh()
+    }
+
+    /// The next file whose turn it is. Whoever awaits this hands out the turns of the others on the way, so somebody has
+    /// to, as long as there are any. Dropping it loses nothing.
+    pub(super) fn next_fresh(&self) -> NextFresh {
+        NextFresh { shared: self.shared.clone(), pause: None }
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take(); // I4
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Turn {
+    /// Notes what the host has said.
+    pub(super) fn answered(&self, answer: Answer) -> Blame {
+        let blame = self.shared.hosts.borrow_mut().answered(self.host, answer, now(), random_fraction());
+        if answer != Answer::Fine {
+            log::debug!("{answer:?}; paused for {:?}", self.paused_for());
+        }
+        blame
+    }
+
+    /// Whether the transfer may try again.
+    pub(super) fn may_retry(&self) -> bool {
+        self.shared.hosts.borrow_mut().may_retry(self.host)
+    }
+
+    /// How long the host pauses from now on.
+    pub(super) fn paused_for(&self) -> Duration {
+        let until = self.shared.hosts.borrow().paused_until(self.host);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.hosts.borrow_mut().end(self.host);
+        self.shared.wake();
+    }
+}
+
+/// The future of [`Turns::next_fresh`].
+pub(super) struct NextFresh {
+    shared: Rc<Shared>,
+    /// The end of the first pause, while there is one.
+    pause: Option<(Instant, Sleep)>,
+}
+
+impl Future for NextFresh {
+    type Output = Fresh;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fresh> {
+        let this = &mut *self;
+        loop {
+            let next = this.shared.hosts.borrow_mut().next(now());
+            let turn = |host| Turn { shared: this.shared.clone(), host };
+            match next {
+                Next::Start(Ticket::Fresh(item), host) => return Poll::Ready(Fresh::Start(item, turn(host))),
+                Next::Refuse(Ticket::Fresh(item)) => return Poll::Ready(Fresh::Refused(item)),
+                // If the task is gone, so is the turn.
+                Next::Start(Ticket::Again(sender), host) => _ = sender.send(turn(host)),
+                Next::Refuse(Ticket::Again(sender)) => drop(sender),
+                Next::Nobody(until) => {
+                    let _replaced = this.shared.waker.borrow_mut().register(cx.waker());
+                    match (&mut this.pause, until) {
+                        (_, None) => this.pause = None,
+                        (Some((same, _)), Some(until)) if *same == until => {}
+                        (pause, Some(until)) => *pause = Some((until, sleep_until(until))),
+                    }
+                    if let Some((_, sleep)) = &mut this.pause
+                        && Pin::new(sleep).poll(cx).is_ready()
+                    {
+                        this.pause = None;
+                        continue;
+                    }
+                    note_waiting("turns to hand out");
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").field("running", &self.shared.hosts.borrow().running()).finish()
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("host", &self.host).finish()
+    }
+}

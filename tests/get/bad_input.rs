@@ -1,0 +1,117 @@
+//! Bad input: what cannot be used is said, with its line, and the rest goes on.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::run::Place;
+use crate::server::{Reply, Server};
+
+#[test]
+fn bad_lines_are_told_and_the_rest_is_fetched() {
+    let server = Server::echo();
+    let list = format!(
+        "# a list\n{}\nnonsense\n\nftp://a.test/x\n{}\thttp://b\n{}\n",
+        server.url("/1"),
+        server.url("/2"),
+        server.url("/3")
+    );
+    let place = Place::new();
+    let run = place.get_list(&list, &[]);
+    run.assert(2, "2 saved, 3 bad lines");
+    for says in ["line 3: it is no URL", "line 5: `ftp:`", "line 6: the name"] {
+        assert!(run.said.contains(says), "{}", run.said);
+    }
+    assert_eq!(place.names(), ["1", "3"]);
+}
+
+#[test]
+fn bad_arguments_are_usage_errors() {
+    let place = Place::new();
+    for (arguments, says) in [
+        (&[][..], "required"),
+        (&["nonsense"], "no URL"),
+        (&["file:///etc/passwd"], "`file:`"),
+        (&["http://a.test/\u{7}"], "control character"),
+        (&["-i", "/nonexistent/list"], "/nonexistent/list"),
+        (&["-o", "x", "http://a.test/1", "http://a.test/2"], "single URL"),
+        (&["-H", "nonsense", "http://a.test/"], "Name: value"),
+        (&["-H", "A: b\r\nC: d", "http://a.test/"], "control character"),
+        (&["--shard", "3/2", "http://a.test/"], "K/N"),
+        (&["--checksum", "md5:x", "http://a.test/"], "sha256"),
+        (&["--limit-rate", "fast", "http://a.test/"], "unit"),
+        (&["-j", "0", "http://a.test/"], "0"),
+        (&["--json", "-o", "-", "http://a.test/"], "standard output"),
+    ] {
+        place.get(arguments).assert(2, says);
+    }
+    assert!(place.names().is_empty());
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_said_before_anything_is_asked() {
+    let server = Server::echo();
+    let place = Place::new();
+    place.write("file", "");
+    let folder = place.path("file/sub");
+    place.get(["--dest".as_ref(), folder.as_os_str(), server.url("/x").as_ref()]).assert(3, "--dest");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_read_only_folder_is_said() {
+    if rustix::process::geteuid().is_root() {
+        return; // who may do everything is refused nothing
+    }
+    let server = Server::echo();
+    let place = Place::new();
+    std::fs::set_permissions(place.folder(), PermissionsExt::from_mode(0o500)).expect("ours");
+    place.get([server.url("/x")]).assert(3, "--dest");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_costs_only_that_file() {
+    let server = Server::echo();
+    let place = Place::new();
+    std::fs::create_dir(place.path("x")).expect("made");
+    place.get(["--overwrite", "always", &server.url("/x"), &server.url("/y")]).assert(3, "1 saved, 1 failed");
+    assert_eq!(place.names(), ["x", "y"]);
+}
+
+#[test]
+fn a_dead_host_among_good_ones_costs_only_its_own() {
+    let server = Server::echo();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let mut list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+    list.insert_str(0, &format!("http://{free}/dead\n"));
+    Place::new().get_list(&list, &["--retry", "1"]).assert(4, "100 saved, 1 failed");
+}
+
+#[test]
+fn the_worst_decides_in_whatever_order_they_end() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/missing" => Reply::status(404),
+        "/circle" => Reply::redirect(302, "/circle"),
+        _ => Reply::ok("x"),
+    });
+    let place = Place::new();
+    place.write("mine.part", "somebody's");
+    let [missing, circle, good, mine] = ["/missing", "/circle", "/good", "/mine"].map(|path| server.url(path));
+    for (urls, code) in [
+        (vec![&good], 0),
+        (vec![&missing, &good], 1),
+        (vec![&circle, &missing], 5),
+        (vec![&missing, &circle], 5),
+        (vec![&mine, &circle, &missing], 3),
+    ] {
+        let urls: Vec<&str> = urls.into_iter().map(String::as_str).collect();
+        assert_eq!(place.get([&["--overwrite", "always"], &urls[..]].concat()).code, Some(code), "{urls:?}");
+    }
+}
+
+#[test]
+fn after_the_first_failure_nothing_more_is_started_if_that_is_asked_for() {
+    let server = Server::start(|request| if request.path == "/0" { Reply::status(404) } else { Reply::ok("x") });
+    let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+    let run = Place::new().get_list(&list, &["--fail-fast", "-j", "1"]);
+    run.assert(1, "1 failed, 99 given up");
+    assert_eq!(server.requests().len(), 1);
+}

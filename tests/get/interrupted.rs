@@ -1,0 +1,110 @@
+//! Signals and worse: what is on disk afterwards, and what the next run makes of it.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::run::{Place, Run, content};
+use crate::server::{Reply, Server};
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it runs");
+}
+
+/// A server whose bodies take seconds.
+fn slow(body: Vec<u8>) -> Server {
+    Server::start(move |request| {
+        let reply = Reply::file(request, &body, "\"1\"");
+        if request.earlier == 0 { reply.rate(512) } else { reply }
+    })
+}
+
+#[test]
+fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
+    for (which, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let body = content(1, 2 << 20);
+        let server = slow(body.clone());
+        let place = Place::new();
+        let list: String = (0..20).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+        place.write("list", &list);
+        let mut command = place.command(["-i".as_ref(), place.path("list").as_os_str()]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
+        while server.sent() < 200_000 {
+            std::thread::yield_now();
+        }
+        signal(&child, which);
+        let run: Run = child.wait_with_output().expect("it ends").into();
+        run.assert(code, "20 given up");
+        assert!(place.names().iter().any(|name| name.ends_with(".part")), "{:?}", place.names());
+        place.get(["-i".as_ref(), place.path("list").as_os_str()]).assert(0, "20 saved");
+        assert!((0..20).all(|number| place.read(&number.to_string()) == body));
+    }
+}
+
+#[test]
+fn killed_twenty_times_and_run_once_more_all_is_whole_and_little_was_fetched_twice() {
+    let sizes = [100, 5_000, 60_000, 300_000, 900_000, 2_500_000];
+    let files: Vec<Vec<u8>> = (0..48).map(|number| content(number, sizes[number as usize % sizes.len()])).collect();
+    let served = files.clone();
+    let server = Server::start(move |request| {
+        let number: usize = request.path[1..].parse().expect("a number");
+        Reply::file(request, &served[number], &format!("\"{number}\"")).rate(8 * 1024)
+    });
+    let place = Place::new();
+    let list: String = (0..files.len()).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+    let list_file = Place::new();
+    list_file.write("list", &list);
+    let list = list_file.path("list");
+    let command = || place.command(["-i".as_ref(), list.as_os_str()]);
+    let all: u64 = files.iter().map(|file| file.len() as u64).sum();
+    for round in 1..=20 {
+        let mut child = command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command runs");
+        // Somewhere on the way: a twenty-first of the bytes later.
+        while server.sent() < all * round / 21 && child.try_wait().expect("its state").is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+    let run: Run = command().output().expect("the command runs").into();
+    run.assert(0, "");
+    for (number, file) in files.iter().enumerate() {
+        assert!(place.read(&number.to_string()) == *file, "{number}");
+    }
+    assert_eq!(place.names().len(), files.len(), "{:?}", place.names());
+    assert!(server.sent() * 10 < all * 12, "{} bytes were sent for {all}", server.sent());
+}
+
+#[test]
+#[ignore = "needs a mount namespace (unshare)"]
+fn a_full_disk_is_said_and_what_is_there_can_be_continued_elsewhere() {
+    let body = content(2, 700_000);
+    let served = body.clone();
+    let server = Server::start(move |request| Reply::file(request, &served, "\"1\"").rate(64 * 1024));
+    let place = Place::new();
+    std::fs::create_dir(place.path("small")).expect("made");
+    let script = format!(
+        "mount -t tmpfs -o size=1m none {0}/small && cd {0}/small &&
+         {1} get --progress none -d . {2} {3} {4}; code=$?; cp -a . {0}/kept; exit $code",
+        place.folder().display(),
+        env!("CARGO_BIN_EXE_glassloop"),
+        server.url("/a"),
+        server.url("/b"),
+        server.url("/c"),
+    );
+    let mut unshare = std::process::Command::new("unshare");
+    let output = unshare.args(["-Urm", "sh", "-c", &script]).output().expect("unshare runs");
+    let run: Run = output.into();
+    run.assert(3, "No space left on device").assert(3, "make room");
+    let kept = place.path("kept");
+    let arguments = ["a", "b", "c"].map(|name| server.url(&format!("/{name}")));
+    let before = server.sent();
+    let mut command = place.command(arguments);
+    let run: Run = command.arg("--dest").arg(&kept).output().expect("the command runs").into();
+    run.assert(0, "saved");
+    for name in ["a", "b", "c"] {
+        assert!(std::fs::read(kept.join(name)).expect("the file") == body, "{name}");
+    }
+    assert!(server.sent() - before < 2 * body.len() as u64, "the parts were continued");
+}

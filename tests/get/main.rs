@@ -1,0 +1,12 @@
+//! `glassloop get` against servers that do what a test says. No other program is needed, but for what is ignored.
+
+mod bad_input;
+mod files;
+mod interrupted;
+mod output;
+mod parts;
+mod redirects;
+mod retries;
+mod run;
+mod server;
+mod with_others;

@@ -1,0 +1,216 @@
+//! Parts: continued only if they are provably of the same file, and left alone if they are not ours.
+
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use crate::run::{Place, content};
+use crate::server::{Reply, Request, Server};
+
+const LENGTH: usize = 1 << 20;
+
+/// A server that cuts the first answer off, and then answers as `then` says.
+fn cutting(first: Vec<u8>, etag: &'static str, then: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(move |request| match request.earlier {
+        0 => Reply::file(request, &first, etag).cut_after(LENGTH * 3 / 4),
+        _ => then(request),
+    })
+}
+
+fn range_of(request: &str) -> Option<&str> {
+    request.lines().find_map(|line| line.strip_prefix("range: bytes="))
+}
+
+#[test]
+fn a_retry_goes_on_where_the_connection_broke() {
+    let body = content(1, LENGTH);
+    let served = body.clone();
+    let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
+    let place = Place::new();
+    let run = place.get(["--json", &server.url("/x")]);
+    run.assert(0, "1 saved");
+    assert!(place.read("x") == body);
+    assert_eq!(place.names(), ["x"]);
+    assert_eq!(range_of(&server.requests()[1]), Some("786432-"));
+    assert_eq!(run.line("summary")["bytes"], LENGTH, "no byte is counted twice");
+}
+
+#[test]
+fn the_next_run_goes_on_where_the_last_one_ended() {
+    let body = content(2, LENGTH);
+    let served = body.clone();
+    let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
+    let place = Place::new();
+    place.get(["--retry", "0", &server.url("/x")]).assert(4, "reading the response body");
+    assert_eq!(place.names(), ["x.part", "x.part.json"]);
+    let run = place.get(["--json", &server.url("/x")]);
+    assert_eq!(run.line("done")["resumed_from"], LENGTH * 3 / 4);
+    assert!(place.read("x") == body);
+    assert_eq!(place.names(), ["x"]);
+}
+
+#[test]
+fn another_file_of_the_same_length_is_fetched_from_its_beginning() {
+    let (old, new) = (content(3, LENGTH), content(4, LENGTH));
+    for retries in ["0", "3"] {
+        let served = new.clone();
+        let server = cutting(old.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"2\""));
+        let place = Place::new();
+        let first = place.get(["--retry", retries, &server.url("/x")]);
+        assert_eq!(first.code, Some(if retries == "0" { 4 } else { 0 }), "{}", first.said);
+        place.get([server.url("/x")]).assert(0, "");
+        assert!(place.read("x") == new);
+    }
+}
+
+#[test]
+fn a_server_that_ignores_the_validator_cannot_make_a_mixture() {
+    let (old, new) = (content(5, LENGTH), content(6, LENGTH));
+    for lie in ["etag", "total", "start", "no-range"] {
+        let served = new.clone();
+        let server = cutting(old.clone(), "\"1\"", move |request| {
+            let Some(first) =
+                request.field("Range").and_then(|range| range[6..].strip_suffix('-')?.parse::<usize>().ok())
+            else {
+                return Reply::ok(served.clone()).field("ETag", "\"2\"");
+            };
+            let part = Reply::status(206).body(&served[first..]);
+            let range = |first: usize, total: usize| format!("bytes {first}-{}/{total}", LENGTH - 1);
+            match lie {
+                "etag" => part.field("ETag", "\"2\"").field("Content-Range", &range(first, LENGTH)),
+                "total" => part.field("Content-Range", &range(first, LENGTH + 1)),
+                "start" => part.field("Content-Range", &range(first - 1, LENGTH)),
+                _ => part,
+            }
+        });
+        let place = Place::new();
+        place.get([server.url("/x")]).assert(0, "1 saved");
+        assert!(place.read("x") == new, "{lie}");
+        assert_eq!(server.count("/x"), 3, "{lie}: from zero once");
+    }
+}
+
+#[test]
+fn a_server_that_never_fits_is_tried_from_zero_once() {
+    let body = content(7, LENGTH);
+    let server = cutting(body, "\"1\"", |_| {
+        Reply::status(206).body("x").field("Content-Range", "bytes 0-0/1").field("ETag", "\"1\"")
+    });
+    Place::new().get([server.url("/x")]).assert(5, "206");
+    assert_eq!(server.count("/x"), 3);
+}
+
+#[test]
+fn what_was_begun_anew_is_continued_like_any_other() {
+    let (old, new) = (content(13, LENGTH), content(14, LENGTH));
+    let served = new.clone();
+    let server = cutting(old, "\"1\"", move |request| match request.earlier {
+        1 => Reply::status(206).body("x").field("Content-Range", "bytes 0-0/1"),
+        2 => Reply::file(request, &served, "\"2\"").cut_after(LENGTH / 2),
+        _ => Reply::file(request, &served, "\"2\""),
+    });
+    let place = Place::new();
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("x") == new);
+    let ranges: Vec<Option<String>> =
+        server.requests().iter().map(|request| range_of(request).map(str::to_owned)).collect();
+    assert_eq!(ranges, [None, Some("786432-".to_owned()), None, Some("524288-".to_owned())]);
+}
+
+#[test]
+fn without_a_validator_nothing_is_continued() {
+    let body = content(8, LENGTH);
+    for weak in ["W/\"1\"", ""] {
+        let served = body.clone();
+        let server = Server::start(move |request| {
+            assert_eq!(request.field("Range"), None);
+            let reply = Reply::ok(served.clone()).field("ETag", weak);
+            if request.earlier == 0 { reply.cut_after(LENGTH / 2) } else { reply }
+        });
+        let place = Place::new();
+        place.get([server.url("/x")]).assert(0, "1 saved");
+        assert!(place.read("x") == body);
+    }
+}
+
+#[test]
+fn a_part_that_is_all_there_is_is_done() {
+    let body = content(9, LENGTH);
+    let served = body.clone();
+    // It says that there is more than there is.
+    let server = Server::start(move |request| match (request.path.as_str(), request.earlier) {
+        ("/x", 0) => Reply::ok([&served[..], b"more"].concat()).field("ETag", "\"1\"").cut_after(LENGTH),
+        _ => Reply::file(request, &served, "\"1\""),
+    });
+    let place = Place::new();
+    place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
+    // The total was another one, so it is fetched anew; with the right one, 416 is the end.
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("x") == body);
+    place.write("y.part", &body);
+    let state =
+        format!(r#"{{"v":1,"url":"{}","etag":"\"1\"","last_modified":null,"total":{LENGTH}}}"#, server.url("/y"));
+    place.write("y.part.json", state);
+    let sent = server.sent();
+    place.get([server.url("/y")]).assert(0, "1 saved");
+    assert!(place.read("y") == body);
+    assert_eq!(server.sent(), sent, "nothing was missing");
+}
+
+#[test]
+fn no_continue_begins_anew() {
+    let body = content(10, LENGTH);
+    let served = body.clone();
+    let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
+    let place = Place::new();
+    place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
+    place.get(["--no-continue", &server.url("/x")]).assert(0, "1 saved");
+    assert_eq!(range_of(&server.requests()[1]), None);
+    assert!(place.read("x") == body);
+}
+
+#[test]
+fn parts_that_are_not_ours_are_left_alone() {
+    let body = content(11, LENGTH);
+    let server = Server::start(move |request| Reply::file(request, &body, "\"1\""));
+    for (kind, says) in [("foreign", "no state"), ("symlink", "symbolic link"), ("pipe", "not a regular file")] {
+        let place = Place::new();
+        match kind {
+            "foreign" => place.write("x.part", "somebody's"),
+            "symlink" => {
+                place.write("target", "precious");
+                symlink("target", place.path("x.part")).expect("a link");
+            }
+            _ => {
+                let made = std::process::Command::new("mkfifo").arg(place.path("x.part")).status();
+                assert!(made.expect("mkfifo runs").success());
+            }
+        }
+        place.get([server.url("/x")]).assert(3, says).assert(3, "left alone");
+        assert!(!place.path("x").exists());
+        match kind {
+            "foreign" => assert_eq!(place.text("x.part"), "somebody's"),
+            "symlink" => assert_eq!(place.text("target"), "precious"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_part_that_another_process_downloads_is_left_alone() {
+    let body = content(12, LENGTH);
+    let served = body.clone();
+    let server = Server::start(move |request| {
+        // The first one takes a while.
+        let reply = Reply::file(request, &served, "\"1\"");
+        if request.earlier == 0 { reply.rate(4096) } else { reply }
+    });
+    let place = Place::new();
+    let mut first = place.command([server.url("/x")]).stderr(Stdio::null()).spawn().expect("the command runs");
+    while !place.path("x.part.json").exists() {
+        std::thread::yield_now();
+    }
+    place.get([server.url("/x")]).assert(3, "another process");
+    assert!(first.wait().expect("it ends").success());
+    assert!(place.read("x") == body);
+    assert_eq!(place.names(), ["x"]);
+}

@@ -1,0 +1,98 @@
+//! Redirects: which are followed, and what goes along.
+
+use crate::run::Place;
+use crate::server::{Reply, Server};
+
+#[test]
+fn every_kind_of_redirect_is_followed_to_the_file_named_by_the_first_url() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/a.txt" => Reply::redirect(status, "b/c.txt"),
+            _ => Reply::ok("content"),
+        });
+        let place = Place::new();
+        place.get([server.url("/a.txt")]).assert(0, "1 saved");
+        assert_eq!(place.names(), ["a.txt"]);
+        assert_eq!(server.count("/b/c.txt"), 1);
+    }
+}
+
+#[test]
+fn credentials_and_fields_do_not_go_to_another_origin_nor_back() {
+    let other = Server::start(|request| {
+        let home = request.path.split_once("?back=").map(|(_, home)| home.to_owned());
+        home.map_or(Reply::ok("other"), |home| Reply::redirect(302, &home))
+    });
+    let away = other.url("/away");
+    let home = Server::start(move |request| match request.path.as_str() {
+        "/start" => Reply::redirect(302, &format!("{away}?back=http://{}/end", request.field("Host").unwrap())),
+        _ => Reply::ok("home"),
+    });
+    let place = Place::new();
+    let arguments = ["-H", "X-Mine: 1", "-H", "Cookie: a=b", &home.url_with_password("/start")];
+    place.get(arguments).assert(0, "1 saved");
+    let requests = home.requests();
+    for field in ["authorization: Basic", "cookie: a=b", "x-mine: 1"] {
+        assert!(requests[0].contains(field), "{}", requests[0]);
+        assert!(!other.requests()[0].contains(field), "{}", other.requests()[0]);
+        assert!(!requests[1].contains(field), "{}", requests[1]);
+    }
+}
+
+#[test]
+fn trusted_locations_get_the_credentials() {
+    let other = Server::echo();
+    let away = other.url("/x");
+    let home = Server::start(move |_| Reply::redirect(302, &away));
+    Place::new().get(["--location-trusted", "-u", "a:b", &home.url("/")]).assert(0, "1 saved");
+    assert!(other.requests()[0].contains("authorization: Basic YTpi"), "{}", other.requests()[0]);
+}
+
+#[test]
+fn redirects_that_are_not_followed_end_with_5_and_leave_nothing() {
+    for (location, says) in
+        [("file:///etc/passwd", "only http and https"), ("/start", "in a circle"), ("//[", "only http and https")]
+    {
+        let server = Server::start(move |_| Reply::redirect(302, location));
+        let place = Place::new();
+        place.get([server.url("/start")]).assert(5, says);
+        assert!(place.names().is_empty());
+    }
+}
+
+#[test]
+fn two_locations_and_none_are_errors() {
+    let two = Server::start(|_| Reply::redirect(302, "/a").field("Location", "/b"));
+    Place::new().get([two.url("/x")]).assert(5, "two places");
+    let none = Server::start(|_| Reply::status(302));
+    Place::new().get([none.url("/x")]).assert(5, "where to");
+}
+
+#[test]
+fn there_is_an_end_to_redirects() {
+    let server = Server::start(|request| {
+        let number: u32 = request.path[1..].parse().expect("a number");
+        Reply::redirect(302, &format!("/{}", number + 1))
+    });
+    Place::new().get([server.url("/0")]).assert(5, "--max-redirs");
+    assert_eq!(server.requests().len(), 11);
+    Place::new().get(["--max-redirs", "0", &server.url("/100")]).assert(5, "--max-redirs");
+}
+
+#[test]
+fn no_more_requests_go_to_the_host_of_a_redirect_than_to_any() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let target = Server::start(|_| {
+        MOST.fetch_max(NOW.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        NOW.fetch_sub(1, Ordering::SeqCst);
+        Reply::ok("x")
+    });
+    let to = target.url("/x");
+    let start = Server::start(move |_| Reply::redirect(302, &to));
+    let list: String = (0..20).map(|number| format!("{}\n", start.url(&format!("/{number}")))).collect();
+    Place::new().get_list(&list, &["--per-host", "2"]).assert(0, "20 saved");
+    assert!(MOST.load(Ordering::SeqCst) <= 2, "{} at once", MOST.load(Ordering::SeqCst));
+}

@@ -1,0 +1,210 @@
+//! A server on threads of its own that answers as a test says.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A server on 127.0.0.1. Its threads end with the process.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    answer: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
+    /// The heads of all requests, as they came.
+    log: Mutex<Vec<String>>,
+    /// Requests, by path.
+    counts: Mutex<HashMap<String, usize>>,
+    /// Bytes of bodies that were sent.
+    sent: AtomicU64,
+}
+
+/// What a client has asked.
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// How many requests there were for this path before.
+    pub earlier: usize,
+    head: String,
+}
+
+impl Request {
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// An answer, and how it is sent.
+#[derive(Clone)]
+pub struct Reply {
+    status: u16,
+    fields: String,
+    body: Vec<u8>,
+    /// Close after so many bytes of the body.
+    cut_after: Option<usize>,
+    /// Bytes of the body a millisecond.
+    rate: Option<usize>,
+    /// Wait before the head.
+    delay: Duration,
+}
+
+impl Reply {
+    pub fn status(status: u16) -> Reply {
+        Reply { status, fields: String::new(), body: vec![], cut_after: None, rate: None, delay: Duration::ZERO }
+    }
+
+    pub fn ok(body: impl Into<Vec<u8>>) -> Reply {
+        Reply { body: body.into(), ..Reply::status(200) }
+    }
+
+    pub fn redirect(status: u16, to: &str) -> Reply {
+        Reply::status(status).field("Location", to)
+    }
+
+    pub fn field(mut self, name: &str, value: &str) -> Reply {
+        self.fields.push_str(&format!("{name}: {value}\r\n"));
+        self
+    }
+
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { body: body.into(), ..self }
+    }
+
+    pub fn cut_after(self, bytes: usize) -> Reply {
+        Reply { cut_after: Some(bytes), ..self }
+    }
+
+    pub fn rate(self, bytes_per_millisecond: usize) -> Reply {
+        Reply { rate: Some(bytes_per_millisecond), ..self }
+    }
+
+    pub fn delay(self, delay: Duration) -> Reply {
+        Reply { delay, ..self }
+    }
+
+    /// A file with a validator: the range that was asked for, if it is of this version, else all of it.
+    pub fn file(request: &Request, content: &[u8], etag: &str) -> Reply {
+        let reply = Reply::ok(content).field("ETag", etag);
+        let range = request.field("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let is_same = request.field("If-Range").is_none_or(|validator| validator == etag);
+        match range.and_then(|first| first.parse::<usize>().ok()) {
+            Some(first) if is_same && first >= content.len() => {
+                Reply::status(416).field("Content-Range", &format!("bytes */{}", content.len()))
+            }
+            Some(first) if is_same => Reply { status: 206, ..reply.body(&content[first..]) }
+                .field("Content-Range", &format!("bytes {first}-{}/{}", content.len() - 1, content.len())),
+            _ => reply,
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server.
+    pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let shared = Arc::new(Shared {
+            answer: Box::new(answer),
+            log: Mutex::default(),
+            counts: Mutex::default(),
+            sent: AtomicU64::new(0),
+        });
+        let server = Server { address, shared: shared.clone() };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = shared.clone();
+                thread::spawn(move || while serve(&stream, &shared).is_some() {});
+            }
+        });
+        server
+    }
+
+    /// One that answers every path with the path itself.
+    pub fn echo() -> Server {
+        Server::start(|request| Reply::ok(request.path.clone()))
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The same with a user name and a password.
+    pub fn url_with_password(&self, path: &str) -> String {
+        format!("http://user:hunter2@{}{path}", self.address)
+    }
+
+    /// The heads of all requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.log.lock().expect("no test thread panics with it").clone()
+    }
+
+    /// How many requests there were for a path.
+    pub fn count(&self, path: &str) -> usize {
+        self.shared.counts.lock().expect("no test thread panics with it").get(path).copied().unwrap_or_default()
+    }
+
+    /// Bytes of bodies that have been sent.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// One request; `None` when there is no more to be had on this connection.
+fn serve(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
+    let head = read_head(stream)?;
+    let mut words = head.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    shared.log.lock().ok()?.push(head.clone());
+    let earlier = {
+        let mut counts = shared.counts.lock().ok()?;
+        let count = counts.entry(path.clone()).or_default();
+        *count += 1;
+        *count - 1
+    };
+    let request = Request { method, path, earlier, head };
+    let reply = (shared.answer)(&request);
+    thread::sleep(reply.delay);
+    let head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}\r\n", reply.status, reply.body.len(), reply.fields);
+    let body = if request.method == "HEAD" { &[][..] } else { &reply.body };
+    let kept = &body[..reply.cut_after.unwrap_or(body.len()).min(body.len())];
+    match reply.rate {
+        None => {
+            stream.write_all(&[head.as_bytes(), kept].concat()).ok()?;
+            shared.sent.fetch_add(kept.len() as u64, Ordering::Relaxed);
+        }
+        Some(rate) => {
+            stream.write_all(head.as_bytes()).ok()?;
+            for piece in kept.chunks(rate) {
+                stream.write_all(piece).ok()?;
+                shared.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+    if reply.cut_after.is_some() {
+        let _gone = stream.shutdown(Shutdown::Both);
+        return None;
+    }
+    Some(())
+}
+
+fn read_head(mut stream: &TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
