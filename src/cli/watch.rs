@@ -11,7 +11,7 @@ use clap::Args;
 use super::step::step;
 use crate::event_loop::{Builder, Pause};
 use crate::observe::{ClockKind, Event, Observer};
-use crate::trace::{Explain, Fact, Follow, Form, Line, Narrator, Recording, Summary, Tee, from_environment};
+use crate::trace::{Explain, Findings, Form, Recording, Summary, Tee, from_environment};
 
 /// What is typed.
 #[derive(Args, Clone, Debug)]
@@ -116,13 +116,7 @@ impl Watch {
 /// Logs what the loop finds to be wrong. A deadlock ends the run, which says so itself; and that tasks had to wait for
 /// their polls may be the machine's doing alone.
 fn warn_of_findings() -> impl Observer {
-    let mut narrator = Narrator::default();
-    Follow::new(move |line: &Line| {
-        let sentence = narrator.tell(line);
-        if matches!(&line.fact, Fact::Diagnosis { finding } if !matches!(&*finding.what, "deadlock" | "loop_lag")) {
-            log::warn!("{sentence}");
-        }
-    })
+    Findings::new(|sentence| log::warn!("{sentence}")).without(&["deadlock", "loop_lag"])
 }
 
 /// An observer, and what it costs: the time of a sample of its events is taken, and told at the end.

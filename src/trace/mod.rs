@@ -11,7 +11,7 @@
 //! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
 //! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
 //! | `world.rs`, `still.rs` | what there is at a moment of the run, folded from the lines; the same as text |
-//! | `narration.rs`, `words.rs`, `explain.rs` | a sentence for each line |
+//! | `narration.rs`, `words.rs`, `explain.rs`, `findings.rs` | a sentence for each line, or for each finding |
 //! | `statistics.rs`, `spread.rs`, `summary.rs` | numbers |
 //! | `perfetto.rs`, `tracks.rs`, `events.rs` | a timeline, for Perfetto |
 //! | `page.rs`, `page/` | a page that replays the run |
@@ -34,6 +34,7 @@ mod check;
 mod events;
 mod explain;
 mod field;
+mod findings;
 mod follow;
 mod form;
 mod header;
@@ -58,6 +59,7 @@ mod writer;
 
 pub use check::{Sound, check};
 pub use explain::{Explain, explain};
+pub use findings::Findings;
 pub use follow::Follow;
 pub use form::{Form, Recording, VARIABLE, builder, from_environment};
 pub use header::Header;

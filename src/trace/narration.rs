@@ -29,12 +29,17 @@ impl Narrator {
     /// The sentence for the next line of a recording.
     pub fn tell(&mut self, line: &Line) -> String {
         let is_again = matches!(&line.fact, Fact::TimerSet { timer, .. } if self.world.timers.contains_key(timer));
-        self.world.apply(line);
+        self.pass(line);
         let sentence = self.sentence(line, is_again);
+        capitalised(&sentence.replace(char::is_control, " "))
+    }
+
+    /// Goes on by a line without a sentence.
+    pub fn pass(&mut self, line: &Line) {
+        self.world.apply(line);
         if let Fact::WaitBegin { timeout, .. } = line.fact {
             self.wait = timeout;
         }
-        capitalised(&sentence.replace(char::is_control, " "))
     }
 
     /// The state that has been told of so far.

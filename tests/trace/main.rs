@@ -7,4 +7,5 @@ mod perfetto;
 mod programs;
 mod reading;
 mod recorder;
+mod statistics;
 mod timeline;

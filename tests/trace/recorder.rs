@@ -231,3 +231,29 @@ fn several_observers_hear_the_same() {
     assert_eq!(*one.borrow(), (0..one.borrow().len() as u64).collect::<Vec<u64>>());
     assert_eq!(one, other);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_writer_that_falls_behind_costs_events_and_neither_memory_nor_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    // Nobody reads the pipe while the loop runs.
+    let recorder = Recorder::create(&path).expect("a recorder");
+    let mut event_loop = EventLoop::builder().observer(recorder).build().expect("a loop");
+    event_loop
+        .block_on(async {
+            for _ in 0..60_000 {
+                glassloop::futures::yield_now().await;
+            }
+        })
+        .expect("no deadlock");
+    let pipe = std::fs::File::open(&path).expect("the pipe");
+    let reading = std::thread::spawn(move || std::io::read_to_string(pipe).expect("text"));
+    drop(event_loop);
+    let recording = reading.join().expect("no panic");
+    let sound = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    // A wake, a poll and its end each; and the turns.
+    assert!(sound.dropped > 0 && sound.lines + sound.dropped > 3 * 60_000, "{sound:?}");
+    assert!(sound.lines < 150_000, "{sound:?}");
+}
