@@ -32,6 +32,9 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     if arguments.json && arguments.writes_to_stdout() {
         return fail(EXIT_USAGE, "--json and the file cannot both go to standard output");
     }
+    if arguments.watch.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
+        return fail(EXIT_USAGE, "--step and the list cannot both come from standard input; put the list in a file");
+    }
     let mut plan = match plan(arguments) {
         Ok(plan) => plan,
         Err(message) => return fail(EXIT_USAGE, message),
@@ -113,7 +116,8 @@ fn dry_run(mut plan: Plan, folder: &Path) -> ExitCode {
 
 fn download(arguments: &GetArguments, mut plan: Plan, folder: Folder) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
-    let mut event_loop = EventLoop::builder().give_up_flag(second_signal.give_up_flag()).build()?;
+    let watched = arguments.watch.open()?.watch(EventLoop::builder());
+    let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
     let started = Instant::now();
     let options = arguments.options(folder);
     let gauge = Gauge::default();

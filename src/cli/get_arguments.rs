@@ -10,6 +10,7 @@ use http::header::{
 };
 
 use super::get_progress::ProgressStyle;
+use super::watch::WatchArguments;
 use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, basic};
 use crate::http::client::Client;
 
@@ -136,6 +137,8 @@ pub(super) struct GetArguments {
     /// No progress and no summary; errors only
     #[arg(short, long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) watch: WatchArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -61,6 +61,11 @@ pub(super) struct Watch {
 }
 
 impl WatchArguments {
+    /// Whether Enter is waited for.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.step
+    }
+
     /// Opens what is to be written.
     ///
     /// # Errors

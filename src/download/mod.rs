@@ -9,13 +9,14 @@
 //! | `plan.rs`, `list.rs`, `address.rs` | from lines to URLs and places in a folder | blocks, on a thread of its own |
 //! | `name.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
 //! | `host.rs`, `turns.rs` | who may ask which host when | the second waits |
-//! | `fetch.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, redirects, retries | waits |
+//! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
 //! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
 //! | `save.rs`, `part.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
 //! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
 //! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
 
 mod address;
+mod ask;
 mod body;
 mod error;
 mod escape;

@@ -4,9 +4,10 @@ use http::StatusCode;
 use http::header::CONTENT_DISPOSITION;
 use sha2::Digest;
 
+use super::ask::Answered;
 use super::body::{Broken, CHUNK_BYTES, Chunks, Received, Receiving};
 use super::error::FetchError;
-use super::fetch::{Answered, Attempt, Failure, Transfer, TransferState};
+use super::fetch::{Attempt, Failure, Transfer, TransferState};
 use super::list::Sha256;
 use super::name::name_from_disposition;
 use super::options::Options;

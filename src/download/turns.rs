@@ -153,7 +153,7 @@ impl Future for NextFresh {
                         this.pause = None;
                         continue;
                     }
-                    note_waiting("turns to hand out");
+                    note_waiting(if this.pause.is_some() { "the end of a host's pause" } else { "turns to hand out" });
                     return Poll::Pending;
                 }
             }

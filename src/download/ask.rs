@@ -1,0 +1,166 @@
+//! One attempt's requests: what is asked for, on the way that redirects lead, and what a refusal means.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{AUTHORIZATION, IF_MODIFIED_SINCE, IF_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+
+use super::error::FetchError;
+use super::fetch::{Attempt, Failure, Transfer, TransferState};
+use super::host::{Answer, Blame};
+use super::options::Overwrite;
+use super::redirect::{Route, is_redirect};
+use super::report::What;
+use super::retry::{may_heal, retry_after};
+use crate::event_loop::now;
+use crate::futures::timeout;
+use crate::http::client::Body;
+
+/// The head of an answer that is not a redirect and not an error.
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// Whether the connection had served another exchange.
+    pub(super) is_reused: bool,
+    /// Whether the rest of a part was asked for.
+    pub(super) asked_for_rest: bool,
+    /// Whether it was asked if the file has changed.
+    pub(super) was_conditional: bool,
+    /// From the request to the head.
+    pub(super) to_first_byte: Duration,
+}
+
+impl Transfer {
+    /// Asks for the file, or what is missing of it, wherever redirects lead.
+    pub(super) async fn ask(&mut self) -> Result<(Answered, Body), Failure> {
+        self.go(TransferState::Request);
+        let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
+        let rest = self.rest_headers();
+        let conditions = if rest.is_empty() { self.conditions() } else { HeaderMap::new() };
+        loop {
+            let mut headers = route.headers().clone();
+            headers.extend(rest.clone());
+            headers.extend(conditions.clone());
+            let mut request = Request::new(());
+            *request.method_mut() = if self.run.options.spider { Method::HEAD } else { Method::GET };
+            *request.uri_mut() = route.here().to_uri()?;
+            *request.headers_mut() = headers;
+            let asked_at = now();
+            let response = match self.run.client.request(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    let next = if may_heal(&error) { Attempt::After(None) } else { Attempt::Never };
+                    self.note(if may_heal(&error) { Answer::Broken } else { Answer::Fine });
+                    return Err(Failure { error: error.into(), next });
+                }
+            };
+            let status = response.status();
+            let asked_for_rest = !rest.is_empty();
+            if is_redirect(status) {
+                self.note(Answer::Fine);
+                let origin = route.here().origin().to_owned();
+                route.follow(response.headers())?;
+                self.run.tell(&self.item, What::Redirect { status, to: route.here().as_str() });
+                drain(response.into_body()).await;
+                if route.here().origin() != origin {
+                    self.go(TransferState::Turn);
+                    let origin = route.here().origin().to_owned();
+                    self.take_turn(&origin).await?;
+                    self.go(TransferState::Request);
+                }
+            } else if status.as_u16() < 400 || (status == StatusCode::RANGE_NOT_SATISFIABLE && asked_for_rest) {
+                self.note(Answer::Fine);
+                let to_first_byte = now().saturating_duration_since(asked_at);
+                let was_conditional = !conditions.is_empty();
+                let (head, body) = response.into_parts();
+                let answered = Answered {
+                    status,
+                    headers: head.headers,
+                    is_reused: body.is_reused(),
+                    asked_for_rest,
+                    was_conditional,
+                    to_first_byte,
+                };
+                return Ok((answered, body));
+            } else {
+                return Err(self.refused(response).await);
+            }
+        }
+    }
+
+    /// Credentials and the caller's fields. Those in the URL come before those of the run.
+    fn own_headers(&self) -> HeaderMap {
+        let mut headers = self.run.options.headers.clone();
+        if let Some(authorization) = self.item.address.authorization() {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        headers
+    }
+
+    /// What asks for the rest of a part, if there is one that may be continued.
+    fn rest_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let part = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.is_useless);
+        let validator = part.and_then(|sink| sink.state()?.validator());
+        if let (Some(part), Some(Ok(validator))) = (part, validator.map(HeaderValue::from_str)) {
+            let range = HeaderValue::try_from(format!("bytes={}-", part.written()));
+            headers.insert(RANGE, range.expect("digits are legal in a field"));
+            headers.insert(IF_RANGE, validator);
+        }
+        headers
+    }
+
+    /// What asks for the file only if it is another one than what is here.
+    fn conditions(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let options = &self.run.options;
+        let Some(whole) = self.item.found.whole.filter(|_| !options.to_stdout) else { return headers };
+        if let Some(validators) = &self.run.validators {
+            let path = self.item.place.path();
+            headers = validators.borrow().conditions(&path.to_string_lossy(), self.item.address.as_str(), whole.bytes);
+        }
+        if headers.is_empty() && options.overwrite == Overwrite::Newer {
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(whole.modified.max(SystemTime::UNIX_EPOCH)));
+            headers.insert(IF_MODIFIED_SINCE, date.expect("a date is legal in a field"));
+        }
+        headers
+    }
+
+    /// Notes what the host has said.
+    fn note(&self, answer: Answer) -> Blame {
+        self.turn.as_ref().map_or(Blame::Transfer, |turn| turn.answered(answer))
+    }
+
+    /// A status of 400 or more: what it means for this transfer, and for the host.
+    async fn refused(&mut self, response: Response<Body>) -> Failure {
+        let status = response.status();
+        let asked = retry_after(response.headers(), SystemTime::now());
+        let blame = self.note(match (status.as_u16(), asked) {
+            (429, asked) => Answer::Wait(asked),
+            (503, Some(asked)) => Answer::Wait(Some(asked)),
+            (503, None) => Answer::Unavailable,
+            _ => Answer::Fine,
+        });
+        let options = &self.run.options;
+        let limit = options.max_wait;
+        let failure = match asked {
+            _ if !options.retries_after(status) => FetchError::Status(status).into(),
+            Some(asked) if asked > limit => FetchError::WaitTooLong { status, asked, limit }.into(),
+            _ if blame == Blame::Host => Failure { error: FetchError::Status(status), next: Attempt::AfterPause },
+            asked => Failure { error: FetchError::Status(status), next: Attempt::After(asked) },
+        };
+        drain(response.into_body()).await;
+        failure
+    }
+}
+
+/// The most of a body that is read for the sake of the connection.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
+
+/// How long that may take.
+const MAX_DRAINING: Duration = Duration::from_millis(500);
+
+/// Reads a body that nobody wants, so that the connection can be used again; a large or slow one is not worth it.
+pub(super) async fn drain(body: Body) {
+    let _gone_with_its_connection = timeout(MAX_DRAINING, body.collect(MAX_DRAINED_BYTES)).await;
+}
