@@ -142,7 +142,8 @@ impl Findings {
         )
     }
 
-    fn table(&self) -> String {
+    /// A line a case.
+    pub fn table(&self) -> String {
         let mut table = "file size  saved on      files              wall ms     CPU ms   requests/s       longest stall ms   p99 stall ms".to_owned();
         for measured in &self.measured {
             let (wall, stall) = (measured.wall(), measured.longest_stall());
@@ -186,7 +187,7 @@ impl Findings {
         gains.sort_by(f64::total_cmp);
         let (gain, longer) = (gains[gains.len() / 2], gains.iter().filter(|gain| **gain > 1.0).count());
         format!(
-            "{} {way}: the chapter says \"{}\". {}{}: on the loop it took {gain:.2} times as long as on the pool, longer in {longer} of {} rounds (medians {:.1} ms and {:.1} ms). The loop stood still for up to {:.1} ms; with the pool, {:.1} ms.",
+            "{} {way}: the chapter says \"{}\". {}{}: on the loop it took {gain:.2} times as long as on the pool (the median of the rounds' ratios; longer in {longer} of {} rounds; medians {:.1} ms and {:.1} ms). The loop stood still for up to {:.1} ms; with the pool, {:.1} ms.",
             size(claim.times),
             claim.words,
             claim.verdict(gain, longer as f64 / gains.len() as f64),

@@ -34,7 +34,7 @@ pub fn html(findings: &Findings) -> String {
 <title>glassloop: where files are saved</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 720px; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
 svg {{ width: 100%; height: auto; }}
 svg text {{ fill: currentColor; font-size: 12px; }}
 .grid {{ stroke: currentColor; opacity: 0.15; }}
@@ -52,7 +52,7 @@ pre {{ overflow-x: auto; font-size: 12px; }}
 "##,
         escaped(&findings.circumstances()),
         charts.concat(),
-        escaped(&findings.text()),
+        escaped(&findings.table()),
     )
 }
 

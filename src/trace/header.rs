@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::arguments::without_secrets;
 use super::json::{put_name, put_number, put_string};
 use super::reader::Fault;
 use crate::observe::ClockKind;
@@ -19,7 +20,7 @@ const VERSION: u64 = 1;
 pub struct Header {
     /// The version of this crate that recorded.
     pub glassloop: String,
-    /// The program and its arguments.
+    /// The program and its arguments, without passwords.
     pub argv: Vec<String>,
     /// The process.
     pub pid: u32,
@@ -34,7 +35,7 @@ impl Header {
     pub(super) fn now(clock: ClockKind) -> Header {
         Header {
             glassloop: env!("CARGO_PKG_VERSION").to_owned(),
-            argv: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            argv: without_secrets(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())),
             pid: std::process::id(),
             started: utc(SystemTime::now()),
             clock,

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `line.rs` | a line as a value: the table of all kinds of events |
 //! | `field.rs`, `json.rs`, `text.rs`, `header.rs` | how each part of a line is written and read; its texts; the first line |
+//! | `arguments.rs` | the command line without its secrets |
 //! | `keep.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a line; several observers |
 //! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
 //! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
@@ -30,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arguments;
 mod check;
 mod events;
 mod explain;

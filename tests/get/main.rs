@@ -9,4 +9,5 @@ mod redirects;
 mod retries;
 mod run;
 mod server;
+mod watched;
 mod with_others;
