@@ -3,6 +3,7 @@
 mod connect;
 mod dns;
 mod listener;
+mod race;
 mod stream;
 
 pub use connect::{Connect, ConnectError};
