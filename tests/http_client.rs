@@ -270,6 +270,20 @@ fn more_than_the_caller_wants_is_an_error() {
     server.join();
 }
 
+#[test]
+fn a_new_connection_says_how_long_it_took_and_a_kept_one_took_no_time() {
+    let server = Peer::answering(&[HELLO; 2]);
+    run(async {
+        let client = Client::new();
+        let first = client.get(&server.url("/")).await.unwrap().into_body();
+        assert!(first.setup_times().is_some_and(|times| times.connect > Duration::ZERO));
+        first.collect(100).await.unwrap();
+        let second = client.get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!((second.setup_times(), second.is_reused()), (None, true));
+    });
+    server.join();
+}
+
 // -- Connections ---------------------------------------------------------------------------------------------------
 
 #[test]
@@ -595,6 +609,38 @@ fn no_more_idle_connections_are_kept_than_allowed() {
         assert_eq!((client.connections_opened(), client.connections_idle()), (2, 1));
     });
     server.join();
+}
+
+#[test]
+fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
+    let (servers, closed): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (closed, until_closed) = mpsc::channel();
+            let server = Peer::start(move |listener| {
+                let mut connection = accept(listener);
+                while !read_head(&mut connection).is_empty() {
+                    send(&mut connection, HELLO);
+                }
+                let _the_test_may_be_over = closed.send(());
+            });
+            (server, until_closed)
+        })
+        .unzip();
+    run(async {
+        let client = Client::builder().idle_connections(2).build();
+        for number in [0, 1, 0, 2] {
+            fetch(&client, &servers[number].url("/")).await.unwrap();
+        }
+        assert_eq!((client.connections_opened(), client.connections_idle()), (3, 2));
+        let [first, second, third] = closed.try_into().unwrap();
+        hear(second).await;
+        for number in [0, 2] {
+            fetch(&client, &servers[number].url("/")).await.unwrap();
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (3, 3));
+        drop((first, third));
+    });
+    servers.into_iter().for_each(Peer::join);
 }
 
 // -- Faults --------------------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
         }
     };
     plan.look_into(&folder);
-    // A transfer may have a connection and a file.
-    open_files::allow(3 * usize::from(arguments.jobs));
+    // A transfer may have a connection and a file; and some connections wait for the next one.
+    open_files::allow(3 * usize::from(arguments.jobs) + arguments.idle_connections());
     match download(arguments, plan, folder) {
         Ok(code) => code,
         Err(error) => fail(Class::File.exit_code(), error),

@@ -9,6 +9,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 
+use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
 use super::watch::WatchArguments;
 use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, basic};
@@ -104,6 +105,8 @@ pub(super) struct GetArguments {
     /// Basic authentication
     #[arg(short, long, value_name = "USER:PASS", value_parser = parse_user, hide_default_value = true)]
     user: Option<HeaderValue>,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// Bytes a second, over all transfers; k, m and g are 1024, 1024², 1024³
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_rate: Option<u64>,
@@ -226,13 +229,21 @@ impl GetArguments {
         }
     }
 
+    /// How many connections may wait for their next request: without a limit, a list over very many hosts would leave one
+    /// behind at each.
+    pub(super) fn idle_connections(&self) -> usize {
+        usize::from(self.per_host).max(256)
+    }
+
     /// With whom.
     pub(super) fn client(&self) -> Client {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
             .head_timeout(self.head_timeout)
             .idle_timeout(self.idle_timeout)
+            .idle_connections(self.idle_connections())
             .idle_connections_per_host(self.per_host.into());
+        let client = self.network.apply(client);
         match &self.user_agent {
             Some(name) => client.user_agent(name.clone()).build(),
             None => client.build(),

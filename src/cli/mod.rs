@@ -3,7 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `flags.rs` | `glassloop flags` |
-//! | `get.rs`, `get_arguments.rs` | `glassloop get` |
+//! | `get.rs`, `get_arguments.rs`, `get_network.rs` | `glassloop get` |
 //! | `get_json.rs`, `get_progress.rs` | what it says to programs and to people |
 //! | `serve.rs` | `glassloop serve` |
 //! | `trace.rs` | `glassloop trace` |
@@ -16,6 +16,7 @@ mod flags;
 mod get;
 mod get_arguments;
 mod get_json;
+mod get_network;
 mod get_progress;
 mod open_files;
 mod progress;

@@ -14,7 +14,7 @@ use super::report::What;
 use super::retry::{may_heal, retry_after};
 use crate::event_loop::now;
 use crate::futures::timeout;
-use crate::http::client::Body;
+use crate::http::client::{Body, SetupTimes};
 
 /// The head of an answer that is not a redirect and not an error.
 pub(super) struct Answered {
@@ -22,6 +22,7 @@ pub(super) struct Answered {
     pub(super) headers: HeaderMap,
     /// Whether the connection had served another exchange.
     pub(super) is_reused: bool,
+    pub(super) setup_times: Option<SetupTimes>,
     /// Whether the rest of a part was asked for.
     pub(super) asked_for_rest: bool,
     /// Whether it was asked if the file has changed.
@@ -77,6 +78,7 @@ impl Transfer {
                     status,
                     headers: head.headers,
                     is_reused: body.is_reused(),
+                    setup_times: body.setup_times(),
                     asked_for_rest,
                     was_conditional,
                     to_first_byte,

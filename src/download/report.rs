@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::error::FetchError;
 use super::list::Sha256;
 use super::plan::BadLine;
+use crate::http::client::SetupTimes;
 
 /// Something that has happened to a transfer.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub struct Done {
     pub attempts: u32,
     /// Whether the last answer came over a connection that had served another.
     pub reused: bool,
+    /// How long it took to get that connection, if it was made for the last request.
+    pub setup_times: Option<SetupTimes>,
     /// From the last request to the head of its answer.
     pub to_first_byte: Option<Duration>,
     /// From its first turn to its end.

@@ -312,6 +312,7 @@ impl Downloading<'_> {
             resumed_from: 0,
             attempts: 0,
             reused: false,
+            setup_times: None,
             to_first_byte: None,
             total: Duration::ZERO,
             etag: None,

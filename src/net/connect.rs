@@ -1,4 +1,8 @@
-//! Connecting to one of several addresses, tried in turn.
+//! Connecting to one of several addresses: the sockets and the timer of the [race](super::race).
+//!
+//! ```text
+//!   NextAddress ◀──▶ Handshake ──▶ Done
+//! ```
 
 use std::fmt;
 use std::future::Future;
@@ -9,12 +13,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::TcpStream;
-use crate::event_loop::{Initially, Sleep, sleep};
+use super::race::{Race, Step, interleave};
+use crate::event_loop::{Initially, Sleep, now, sleep};
 use crate::observe::{State, Stateful, polled_after_ready};
 
 /// A future of a connection to the first address that answers.
 ///
-/// The addresses are tried one after the other, in the order given; the time limit is for all of them together.
+/// The addresses are tried by RFC 8305 §§4–5 ("Happy Eyeballs"): the families in turns, beginning with that of the first
+/// address; a new attempt every 250 ms, or at once when the latest has failed, while those before it go on. The first
+/// connection wins, and the other sockets are closed. The time limit is for all of them together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,18 +38,25 @@ use crate::observe::{State, Stateful, polled_after_ready};
 /// ```
 #[derive(Debug)]
 pub struct Connect {
-    addresses: std::vec::IntoIter<SocketAddr>,
-    deadline: Sleep,
+    addresses: Vec<SocketAddr>,
+    race: Race,
+    attempts: Attempts,
+    /// For the next start, or for the end of the time.
+    timer: Sleep,
     limit: Duration,
     state: Stateful<ConnectState>,
-    /// Why the last address did not answer.
+    /// Why the last of those that have failed has.
     last_error: Option<(SocketAddr, io::Error)>,
 }
 
+/// What a connection waits for.
 #[derive(Debug)]
 enum ConnectState {
+    /// Nothing: the race says which address is next.
     NextAddress,
-    Handshake(TcpStream, SocketAddr),
+    /// One of the attempts to end, or the time for another one.
+    Handshake,
+    /// Nothing any more.
     Done,
 }
 
@@ -52,7 +66,7 @@ impl State for ConnectState {
     fn name(&self) -> &'static str {
         match self {
             ConnectState::NextAddress => "NextAddress",
-            ConnectState::Handshake(..) => "Handshake",
+            ConnectState::Handshake => "Handshake",
             ConnectState::Done => "Done",
         }
     }
@@ -65,16 +79,50 @@ impl Connect {
     /// If no loop runs on this thread.
     #[track_caller]
     pub fn new(addresses: Vec<SocketAddr>, limit: Duration) -> Connect {
+        let timer = sleep(limit);
         Connect {
-            addresses: addresses.into_iter(),
-            deadline: sleep(limit),
+            race: Race::new(addresses.len(), timer.deadline()),
+            addresses: interleave(addresses),
+            attempts: Attempts::default(),
+            timer,
             limit,
             state: Stateful::new(ConnectState::NextAddress),
             last_error: None,
         }
     }
 
+    /// Begins with an address.
+    fn start(&mut self, number: usize) {
+        let address = self.addresses[number];
+        let started = mio::net::TcpStream::connect(address)
+            .and_then(|stream| TcpStream::register(stream, Initially::Waiting, Some(address)));
+        match started {
+            Ok(stream) => self.attempts.add(Attempt { number, stream }),
+            Err(error) => self.failed(number, error),
+        }
+    }
+
+    fn failed(&mut self, number: usize, error: io::Error) {
+        self.race.failed(number);
+        self.last_error = Some((self.addresses[number], error));
+    }
+
+    /// Why it is given up.
+    fn error(&mut self) -> ConnectError {
+        let tried = self.race.started();
+        match (self.attempts.latest(), self.last_error.take()) {
+            (Some(attempt), _) => {
+                let address = self.addresses[attempt.number];
+                ConnectError::TimedOut { address, tried, limit: self.limit }
+            }
+            (None, Some((address, error))) => ConnectError::Refused { address, tried, error },
+            (None, None) => ConnectError::NoAddress,
+        }
+    }
+
+    /// Ends the race: those who have lost it are closed.
     fn finish(&mut self, result: Result<TcpStream, ConnectError>) -> Poll<Result<TcpStream, ConnectError>> {
+        self.attempts = Attempts::default();
         self.state.go(ConnectState::Done);
         Poll::Ready(result)
     }
@@ -87,48 +135,87 @@ impl Future for Connect {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            match this.state.get_mut() {
-                ConnectState::NextAddress => {
-                    let Some(address) = this.addresses.next() else {
-                        let error = match this.last_error.take() {
-                            Some((address, error)) => ConnectError::Refused { address, error },
-                            None => ConnectError::NoAddress,
-                        };
+            match this.state.get() {
+                ConnectState::NextAddress => match this.race.next(now()) {
+                    Step::Start(number) => this.start(number),
+                    Step::Wait(until) => {
+                        if this.timer.deadline() != until {
+                            this.timer.reset(until);
+                        }
+                        this.state.go(ConnectState::Handshake);
+                    }
+                    Step::GiveUp => {
+                        let error = this.error();
                         return this.finish(Err(error));
-                    };
-                    let started = mio::net::TcpStream::connect(address)
-                        .and_then(|stream| TcpStream::register(stream, Initially::Waiting));
-                    match started {
-                        Ok(stream) => this.state.go(ConnectState::Handshake(stream, address)),
-                        Err(error) => this.last_error = Some((address, error)),
                     }
-                }
-                ConnectState::Handshake(stream, address) => {
-                    let address = *address;
-                    match stream.poll_connected(cx) {
-                        Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => {
-                            this.last_error = Some((address, error));
-                            this.state.go(ConnectState::NextAddress);
-                            continue;
+                },
+                ConnectState::Handshake => {
+                    let mut has_failed = false;
+                    while let Poll::Ready((number, result)) = this.attempts.poll(cx) {
+                        match result {
+                            Ok(stream) => return this.finish(Ok(stream)),
+                            Err(error) => this.failed(number, error),
                         }
-                        Poll::Pending => {
-                            if Pin::new(&mut this.deadline).poll(cx).is_ready() {
-                                let limit = this.limit;
-                                return this.finish(Err(ConnectError::TimedOut { address, limit }));
-                            }
-                            this.state.note_waiting();
-                            return Poll::Pending;
-                        }
+                        has_failed = true;
                     }
-                    let ConnectState::Handshake(stream, _) = this.state.replace(ConnectState::Done) else {
-                        unreachable!("the state was a handshake a moment ago")
-                    };
-                    return Poll::Ready(Ok(stream));
+                    if !has_failed && Pin::new(&mut this.timer).poll(cx).is_pending() {
+                        this.state.note_waiting();
+                        return Poll::Pending;
+                    }
+                    this.state.go(ConnectState::NextAddress);
                 }
                 ConnectState::Done => polled_after_ready("Connect"),
             }
         }
+    }
+}
+
+/// The attempts under way. Nearly always there is one, and it has its place without an allocation.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// Those that began before the latest, in order.
+    earlier: Vec<Attempt>,
+    latest: Option<Attempt>,
+}
+
+/// A socket that is being connected.
+#[derive(Debug)]
+struct Attempt {
+    /// The number of its address.
+    number: usize,
+    stream: TcpStream,
+}
+
+impl Attempts {
+    fn add(&mut self, attempt: Attempt) {
+        self.earlier.extend(self.latest.replace(attempt));
+    }
+
+    fn latest(&self) -> Option<&Attempt> {
+        self.latest.as_ref().or(self.earlier.last())
+    }
+
+    /// Takes out an attempt that has ended: of several, the one that began first.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<TcpStream>)> {
+        for place in 0..self.earlier.len() {
+            if let Poll::Ready(result) = self.earlier[place].stream.poll_connected(cx) {
+                return Poll::Ready(self.earlier.remove(place).ended(result));
+            }
+        }
+        let Some(mut latest) = self.latest.take() else { return Poll::Pending };
+        match latest.stream.poll_connected(cx) {
+            Poll::Ready(result) => Poll::Ready(latest.ended(result)),
+            Poll::Pending => {
+                self.latest = Some(latest);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Attempt {
+    fn ended(self, result: io::Result<()>) -> (usize, io::Result<TcpStream>) {
+        (self.number, result.map(|()| self.stream))
     }
 }
 
@@ -137,17 +224,21 @@ impl Future for Connect {
 pub enum ConnectError {
     /// There was no address to try.
     NoAddress,
-    /// No address answered; this is what the last one said.
+    /// All addresses that were tried have failed; this is what the last one said.
     Refused {
         /// The last address.
         address: SocketAddr,
+        /// How many were tried, it included.
+        tried: usize,
         /// What the system said of it.
         error: io::Error,
     },
-    /// The time was over while this address was being tried.
+    /// The time was over before an address had answered.
     TimedOut {
-        /// The address.
+        /// The address that was tried last, of those that had not failed.
         address: SocketAddr,
+        /// How many were tried, it included.
+        tried: usize,
         /// The limit.
         limit: Duration,
     },
@@ -155,12 +246,21 @@ pub enum ConnectError {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConnectError::NoAddress => f.write_str("there is no address to connect to"),
-            ConnectError::Refused { address, error } => write!(f, "connecting to {address}: {error}"),
-            ConnectError::TimedOut { address, limit } => {
-                write!(f, "connecting to {address}: no answer in {} s", limit.as_secs_f64())
+        let tried = match self {
+            ConnectError::NoAddress => return f.write_str("there is no address to connect to"),
+            ConnectError::Refused { address, tried, error } => {
+                write!(f, "connecting to {address}: {error}")?;
+                tried
             }
+            ConnectError::TimedOut { address, tried, limit } => {
+                write!(f, "connecting to {address}: no answer for {limit:.1?}")?;
+                tried
+            }
+        };
+        match tried {
+            0 | 1 => Ok(()),
+            2 => f.write_str(" (1 other address was tried)"),
+            _ => write!(f, " ({} other addresses were tried)", tried - 1),
         }
     }
 }

@@ -15,10 +15,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
+use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 
 use crate::event_loop::{Job, JobHandle, ThreadPool, now, run_in_executor, spawn_named};
-use crate::observe::note_waiting;
+use crate::observe::{note_waiting, polled_after_ready};
 use crate::sync::oneshot;
 
 /// How long an answer is good for.
@@ -27,8 +27,35 @@ const GOOD_FOR: Duration = Duration::from_secs(60);
 /// Threads for look-ups.
 const THREADS: usize = 4;
 
-/// What is called to look a name up. It blocks.
-type LookUpFunction = fn(&str) -> Result<Vec<IpAddr>, ResolveError>;
+/// What is called to look a name up, for addresses of one family or of both. It blocks.
+type LookUpFunction = fn(&str, Option<Family>) -> Result<Vec<IpAddr>, ResolveError>;
+
+/// A kind of address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    fn has(self, address: &IpAddr) -> bool {
+        match self {
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
 
 /// Looks names up, shares look-ups that are under way, and remembers answers for a minute. A handle: clones share all.
 ///
@@ -48,7 +75,19 @@ pub struct Resolver {
 struct Shared {
     pool: ThreadPool,
     look_up: LookUpFunction,
+    /// The only family that is wanted, if there is one.
+    family: Option<Family>,
+    /// What is answered without asking anybody.
+    fixed: Vec<FixedAnswer>,
     names: RefCell<HashMap<String, Entry>>,
+}
+
+/// The addresses of a host for connections to one port.
+struct FixedAnswer {
+    /// In lower case, without brackets.
+    host: String,
+    port: u16,
+    addresses: Vec<IpAddr>,
 }
 
 enum Entry {
@@ -63,12 +102,12 @@ type Answer = Result<Vec<IpAddr>, ResolveError>;
 impl Resolver {
     /// A resolver that asks the system.
     pub fn new() -> Resolver {
-        Resolver::with_function(ask_the_system)
+        Resolver::builder().build()
     }
 
-    fn with_function(look_up: LookUpFunction) -> Resolver {
-        let shared = Shared { pool: ThreadPool::new("dns", THREADS), look_up, names: RefCell::default() };
-        Resolver { shared: Rc::new(shared) }
+    /// A resolver that knows some answers, or that wants only some addresses.
+    pub fn builder() -> ResolverBuilder {
+        ResolverBuilder { look_up: ask_the_system, family: None, fixed: Vec::new() }
     }
 
     /// The addresses of a host, with this port. An address in digits (IPv6 with or without brackets) is its own answer.
@@ -76,12 +115,72 @@ impl Resolver {
     /// # Panics
     /// If no loop runs on this thread.
     pub fn resolve(&self, host: &str, port: u16) -> Lookup {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let state = match bare.parse::<IpAddr>() {
-            Ok(address) => LookupState::Known(Ok(vec![address])),
-            Err(_) => self.shared.clone().look_up(bare.to_ascii_lowercase()),
+        let bare = without_brackets(host);
+        let state = match self.shared.known(bare, port) {
+            Some(addresses) => LookupState::Known(self.shared.of_wanted_family(bare, addresses)),
+            None => self.shared.clone().look_up(bare.to_ascii_lowercase()),
         };
         Lookup { port, state }
+    }
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Sets up a [`Resolver`].
+///
+/// ```
+/// use glassloop::{EventLoop, net::{Family, Resolver}};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// event_loop.block_on(async {
+///     let resolver = Resolver::builder()
+///         .answer("flags.example", 80, vec!["127.0.0.1".parse()?, "::1".parse()?])
+///         .only(Family::V4)
+///         .build();
+///     assert_eq!(resolver.resolve("Flags.Example", 80).await?, ["127.0.0.1:80".parse()?]);
+///     let error = resolver.resolve("[::1]", 80).await.unwrap_err();
+///     assert_eq!(error.to_string(), "looking up `::1`: it has no IPv4 address, and no other is wanted");
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ResolverBuilder {
+    look_up: LookUpFunction,
+    family: Option<Family>,
+    fixed: Vec<FixedAnswer>,
+}
+
+impl ResolverBuilder {
+    /// Leaves out the addresses of the other family; the system is not asked for them.
+    pub fn only(mut self, family: Family) -> ResolverBuilder {
+        self.family = Some(family);
+        self
+    }
+
+    /// Answers with these addresses whenever a host is to be connected to at this port, and asks nobody. The first answer
+    /// for a host and a port counts.
+    pub fn answer(mut self, host: &str, port: u16, addresses: Vec<IpAddr>) -> ResolverBuilder {
+        let host = without_brackets(host).to_ascii_lowercase();
+        self.fixed.push(FixedAnswer { host, port, addresses });
+        self
+    }
+
+    /// The resolver.
+    pub fn build(self) -> Resolver {
+        let ResolverBuilder { look_up, family, fixed } = self;
+        let pool = ThreadPool::new("dns", THREADS);
+        Resolver { shared: Rc::new(Shared { pool, look_up, family, fixed, names: RefCell::default() }) }
+    }
+}
+
+impl fmt::Debug for ResolverBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolverBuilder")
+            .field("family", &self.family)
+            .field("fixed", &self.fixed.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,6 +191,28 @@ impl Default for Resolver {
 }
 
 impl Shared {
+    /// The addresses of a host that nobody has to be asked for.
+    fn known(&self, host: &str, port: u16) -> Option<Vec<IpAddr>> {
+        let is_meant = |answer: &&FixedAnswer| answer.port == port && answer.host.eq_ignore_ascii_case(host);
+        match self.fixed.iter().find(is_meant) {
+            Some(answer) => Some(answer.addresses.clone()),
+            None => host.parse().ok().map(|address| vec![address]),
+        }
+    }
+
+    fn of_wanted_family(&self, host: &str, mut addresses: Vec<IpAddr>) -> Answer {
+        let Some(family) = self.family else { return Ok(addresses) };
+        addresses.retain(|address| family.has(address));
+        match addresses.is_empty() {
+            true => Err(ResolveError {
+                name: host.to_owned(),
+                reason: format!("it has no {family} address, and no other is wanted"),
+                is_temporary: false,
+            }),
+            false => Ok(addresses),
+        }
+    }
+
     fn look_up(self: Rc<Self>, name: String) -> LookupState {
         let (sender, receiver) = oneshot::oneshot();
         match self.names.borrow_mut().entry(name.clone()) {
@@ -109,8 +230,9 @@ impl Shared {
                 entry.insert(Entry::Asked(vec![sender]));
             }
         }
-        let (look_up, asked) = (self.look_up, name.clone());
-        let job = run_in_executor(Some(&self.pool), Job::new(move || look_up(&asked)).label("dns").abandonable());
+        let (look_up, family, asked) = (self.look_up, self.family, name.clone());
+        let job =
+            run_in_executor(Some(&self.pool), Job::new(move || look_up(&asked, family)).label("dns").abandonable());
         // A task of its own, so that no one of those who wait carries the others.
         spawn_named("dns", Ask { shared: self, name, job });
         LookupState::Asked(receiver)
@@ -175,16 +297,18 @@ pub struct Lookup {
 enum LookupState {
     Known(Answer),
     Asked(oneshot::Receiver<Answer>),
+    Done,
 }
 
 impl Future for Lookup {
     type Output = Result<Vec<SocketAddr>, ResolveError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.state {
-            LookupState::Known(answer) => answer.clone(),
-            LookupState::Asked(receiver) => match Pin::new(receiver).poll(cx) {
+        let answer = match std::mem::replace(&mut self.state, LookupState::Done) {
+            LookupState::Known(answer) => answer,
+            LookupState::Asked(mut receiver) => match Pin::new(&mut receiver).poll(cx) {
                 Poll::Pending => {
+                    self.state = LookupState::Asked(receiver);
                     note_waiting("a name's addresses");
                     return Poll::Pending;
                 }
@@ -195,16 +319,28 @@ impl Future for Lookup {
                     is_temporary: true,
                 }),
             },
+            LookupState::Done => polled_after_ready("Lookup"),
         };
         let port = self.port;
         Poll::Ready(answer.map(|addresses| addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()))
     }
 }
 
-/// Asks `getaddrinfo`, which answers with both families at once.
-fn ask_the_system(name: &str) -> Answer {
-    let fail = |reason: String, is_temporary| Err(ResolveError { name: name.to_owned(), reason, is_temporary });
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+/// Asks `getaddrinfo`, which answers with both families at once unless only one is wanted.
+fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
+    let fail = |reason: String, is_temporary| {
+        let reason = match family {
+            None => reason,
+            Some(family) => format!("{reason} (only {family} addresses are wanted)"),
+        };
+        Err(ResolveError { name: name.to_owned(), reason, is_temporary })
+    };
+    let address = match family {
+        None => 0,
+        Some(Family::V4) => AddrFamily::Inet.into(),
+        Some(Family::V6) => AddrFamily::Inet6.into(),
+    };
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
     match getaddrinfo(Some(name), None, Some(hints)) {
         Ok(found) => {
             let addresses: Vec<IpAddr> = found.filter_map(Result::ok).map(|entry| entry.sockaddr.ip()).collect();
@@ -259,10 +395,14 @@ mod tests {
     use crate::event_loop::{EventLoop, sleep};
     use crate::futures::join_all;
 
+    fn with_function(look_up: LookUpFunction) -> Resolver {
+        ResolverBuilder { look_up, ..Resolver::builder() }.build()
+    }
+
     #[test]
     fn those_who_ask_at_once_share_a_look_up_and_the_answer_is_good_for_a_minute() {
         static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::with_function(|_| {
+        let resolver = with_function(|_, _| {
             ASKED.fetch_add(1, Ordering::SeqCst);
             Ok(vec![IpAddr::from([192, 0, 2, 1])])
         });
@@ -282,7 +422,7 @@ mod tests {
     #[test]
     fn a_failure_and_a_panic_are_told_and_not_remembered() {
         static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::with_function(|name| match ASKED.fetch_add(1, Ordering::SeqCst) {
+        let resolver = with_function(|name, _| match ASKED.fetch_add(1, Ordering::SeqCst) {
             0 => Err(ResolveError { name: name.to_owned(), reason: "no server".to_owned(), is_temporary: true }),
             1 => panic!("in the look-up"),
             _ => Ok(vec![IpAddr::from([192, 0, 2, 1])]),
@@ -297,10 +437,33 @@ mod tests {
 
     #[test]
     fn a_look_up_that_ended_with_its_loop_is_asked_again_on_the_next() {
-        let resolver = Resolver::with_function(|_| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
+        let resolver = with_function(|_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
         let unanswered = EventLoop::new().unwrap().block_on(async { [resolver.resolve("a.example", 80)] }).unwrap();
         let mut event_loop = EventLoop::new().unwrap();
         assert!(event_loop.block_on(join_all(unanswered)).unwrap()[0].is_err());
         assert!(event_loop.block_on(async { resolver.resolve("a.example", 80).await }).unwrap().is_ok());
+    }
+    #[test]
+    fn the_function_is_told_which_family_is_wanted() {
+        let look_up: LookUpFunction = |_, family| {
+            assert_eq!(family, Some(Family::V6));
+            Ok(vec![IpAddr::from([0; 16])])
+        };
+        let resolver = ResolverBuilder { look_up, ..Resolver::builder().only(Family::V6) }.build();
+        let answer = EventLoop::new().unwrap().block_on(async { resolver.resolve("a.example", 80).await }).unwrap();
+        assert_eq!(answer.as_deref(), Ok(&["[::]:80".parse().unwrap()][..]));
+    }
+
+    #[test]
+    fn a_fixed_answer_is_for_one_host_and_one_port() {
+        let resolver = Resolver::builder().answer("[::1]", 80, vec![IpAddr::from([192, 0, 2, 7])]);
+        let resolver = resolver.answer("A.example", 81, vec![]).build();
+        let run = async {
+            for (host, port, expected) in [("[::1]", 80, "192.0.2.7:80"), ("::1", 81, "[::1]:81")] {
+                assert_eq!(resolver.resolve(host, port).await.unwrap(), [expected.parse().unwrap()]);
+            }
+            assert_eq!(resolver.resolve("a.example", 81).await.unwrap(), []);
+        };
+        EventLoop::new().unwrap().block_on(run).unwrap();
     }
 }

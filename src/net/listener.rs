@@ -78,7 +78,7 @@ impl TcpListener {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(_)) => {
                 let (stream, peer) = accepted.expect("the call that succeeded left a connection");
-                Poll::Ready(TcpStream::register(stream, Initially::Ready).map(|stream| (stream, peer)))
+                Poll::Ready(TcpStream::register(stream, Initially::Ready, Some(peer)).map(|stream| (stream, peer)))
             }
         }
     }

@@ -3,9 +3,10 @@
 mod connect;
 mod dns;
 mod listener;
+mod race;
 mod stream;
 
 pub use connect::{Connect, ConnectError};
-pub use dns::{Lookup, ResolveError, Resolver};
+pub use dns::{Family, Lookup, ResolveError, Resolver, ResolverBuilder};
 pub use listener::{Accept, TcpListener};
 pub use stream::TcpStream;

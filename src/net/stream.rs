@@ -14,6 +14,8 @@ use crate::observe::{Operation, SourceId};
 #[derive(Debug)]
 pub struct TcpStream {
     source: Source<mio::net::TcpStream>,
+    /// The other side, if somebody has said who it is: that saves a system call.
+    peer: Option<SocketAddr>,
 }
 
 impl TcpStream {
@@ -27,18 +29,22 @@ impl TcpStream {
     /// If no loop runs on this thread.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::register(mio::net::TcpStream::from_std(stream), Initially::Ready)?;
+        let peer = stream.peer_addr().ok();
+        let mut stream = TcpStream::register(mio::net::TcpStream::from_std(stream), Initially::Ready, peer)?;
         stream.source.deregister_on_drop();
         Ok(stream)
     }
 
     /// A socket that nobody else has a descriptor of.
-    pub(super) fn register(stream: mio::net::TcpStream, initially: Initially) -> io::Result<TcpStream> {
+    pub(super) fn register(
+        stream: mio::net::TcpStream,
+        initially: Initially,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<TcpStream> {
         // A request is one write: there is nothing for Nagle's algorithm to gather (RFC 896), only time to lose.
         stream.set_nodelay(true)?;
-        let described =
-            Described { what: "connection", descriptor: descriptor(&stream), peer: stream.peer_addr().ok() };
-        Ok(TcpStream { source: Source::owning(stream, initially, described)? })
+        let described = Described { what: "connection", descriptor: descriptor(&stream), peer };
+        Ok(TcpStream { source: Source::owning(stream, initially, described)?, peer })
     }
 
     /// Reads what has come, at most as much as `buffer` holds. 0 is the end of the stream.
@@ -94,12 +100,12 @@ impl TcpStream {
         set_linger_zero(self.source.io())
     }
 
-    /// The other side's address.
+    /// The other side's address, as it was when the connection was made.
     ///
     /// # Errors
-    /// If the connection is not, or no longer, connected.
+    /// If it was not known then, and the connection is not, or no longer, connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.io().peer_addr()
+        self.peer.map_or_else(|| self.source.io().peer_addr(), Ok)
     }
 
     /// This side's address.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod files;
 mod interrupted;
+mod network;
 mod output;
 mod parts;
 mod redirects;

@@ -142,6 +142,10 @@ impl Server {
         format!("http://user:hunter2@{}{path}", self.address)
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// The heads of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.shared.log.lock().expect("no test thread panics with it").clone()

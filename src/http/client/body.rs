@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::connection::InFlight;
+use super::connection::{InFlight, SetupTimes};
 use super::error::{ClientError, ClientErrorKind};
 use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
@@ -55,6 +55,7 @@ pub struct Body {
     /// Bytes of content that have come.
     received: u64,
     is_reused: bool,
+    setup_times: Option<SetupTimes>,
     peer: Option<SocketAddr>,
 }
 
@@ -90,9 +91,9 @@ impl State for BodyState {
 impl Body {
     /// The body that begins in `buffer`.
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
-        let (is_reused, peer) = (flight.is_reused(), flight.peer());
+        let (is_reused, setup_times, peer) = (flight.is_reused(), flight.setup_times(), flight.peer());
         let state = Stateful::new(BodyState::Read { flight, held: None });
-        let mut body = Body { state, framing, received: 0, is_reused, peer };
+        let mut body = Body { state, framing, received: 0, is_reused, setup_times, peer };
         body.look_ahead(buffer);
         body
     }
@@ -125,6 +126,11 @@ impl Body {
     /// Whether the connection had served an exchange before.
     pub fn is_reused(&self) -> bool {
         self.is_reused
+    }
+
+    /// How long it took to get the connection, if it was made for this exchange.
+    pub fn setup_times(&self) -> Option<SetupTimes> {
+        self.setup_times
     }
 
     /// The server's address.

@@ -21,6 +21,7 @@ use crate::net::Resolver;
 ///     .head_timeout(Duration::from_secs(5))
 ///     .idle_timeout(Duration::from_secs(5))
 ///     .user_agent(HeaderValue::from_static("example/1.0"))
+///     .idle_connections(16)
 ///     .idle_connections_per_host(4)
 ///     .build();
 /// ```
@@ -28,6 +29,7 @@ use crate::net::Resolver;
 pub struct Builder {
     limits: Limits,
     user_agent: HeaderValue,
+    idle_connections: Option<usize>,
     idle_connections_per_host: usize,
     resolver: Option<Resolver>,
 }
@@ -40,12 +42,15 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
 }
 
+/// How many idle connections are kept in all if nobody says otherwise.
+const USUAL_IDLE_CONNECTIONS: usize = 256;
+
 impl Default for Builder {
     fn default() -> Self {
         let limits =
             Limits { connect: Duration::from_secs(10), head: Duration::from_secs(30), idle: Duration::from_secs(30) };
         let user_agent = HeaderValue::from_static(concat!("glassloop/", env!("CARGO_PKG_VERSION")));
-        Builder { limits, user_agent, idle_connections_per_host: 64, resolver: None }
+        Builder { limits, user_agent, idle_connections: None, idle_connections_per_host: 64, resolver: None }
     }
 }
 
@@ -75,6 +80,13 @@ impl Builder {
         self
     }
 
+    /// How many idle connections are kept in all: the oldest is closed to make room for another one. 256, or as many as
+    /// for one server if that is more.
+    pub fn idle_connections(mut self, limit: usize) -> Builder {
+        self.idle_connections = Some(limit);
+        self
+    }
+
     /// How many idle connections to one server are kept. 64; with 0 none is ever used again.
     pub fn idle_connections_per_host(mut self, limit: usize) -> Builder {
         self.idle_connections_per_host = limit;
@@ -89,12 +101,13 @@ impl Builder {
 
     /// The client.
     pub fn build(self) -> Client {
-        let Builder { limits, user_agent, idle_connections_per_host, resolver } = self;
+        let Builder { limits, user_agent, idle_connections, idle_connections_per_host, resolver } = self;
+        let idle_connections = idle_connections.unwrap_or(USUAL_IDLE_CONNECTIONS.max(idle_connections_per_host));
         let shared = Shared {
             limits,
             user_agent,
             resolver: resolver.unwrap_or_default(),
-            pool: Pool::new(idle_connections_per_host),
+            pool: Pool::new(idle_connections, idle_connections_per_host),
             buffers: Rc::default(),
             opened: 0.into(),
             reused: 0.into(),

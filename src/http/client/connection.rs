@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::error::{ClientError, ClientErrorKind, Stage};
@@ -24,14 +24,37 @@ pub(super) struct Connection {
     origin: Rc<Origin>,
     peer: Option<SocketAddr>,
     opened_at: Instant,
+    setup: SetupTimes,
+}
+
+/// How long it took until a connection could be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetupTimes {
+    /// Until the addresses of the host were known.
+    pub look_up: Duration,
+    /// From then until the connection was ready for a request.
+    pub connect: Duration,
+}
+
+/// A connection is being made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    pub(super) asked_at: Instant,
+    pub(super) looked_up_at: Instant,
 }
 
 impl Connection {
     /// A connection that has just been made.
-    pub(super) fn new(stream: TcpStream, origin: Origin) -> Connection {
+    pub(super) fn new(stream: TcpStream, origin: Origin, opening: Opening) -> Connection {
         let transport = Transport::Plain(stream);
         let peer = transport.peer_addr().ok();
-        Connection { transport, origin: Rc::new(origin), peer, opened_at: now() }
+        let opened_at = now();
+        let Opening { asked_at, looked_up_at } = opening;
+        let setup = SetupTimes {
+            look_up: looked_up_at.saturating_duration_since(asked_at),
+            connect: opened_at.saturating_duration_since(looked_up_at),
+        };
+        Connection { transport, origin: Rc::new(origin), peer, opened_at, setup }
     }
 
     pub(super) fn transport(&mut self) -> &mut Transport {
@@ -124,6 +147,11 @@ impl InFlight {
 
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.connection.peer
+    }
+
+    /// How long it took to get the connection, if it was made for this exchange.
+    pub(super) fn setup_times(&self) -> Option<SetupTimes> {
+        (!self.is_reused).then_some(self.connection.setup)
     }
 
     pub(super) fn decoder(&mut self) -> &mut ResponseDecoder {

@@ -21,7 +21,7 @@ use http::{Method, Request, Response};
 
 use super::Shared;
 use super::body::Body;
-use super::connection::{Connection, InFlight};
+use super::connection::{Connection, InFlight, Opening};
 use super::error::{ClientError, ClientErrorKind};
 use super::head::Head;
 use super::target::{Target, shown};
@@ -48,10 +48,10 @@ pub struct Exchange {
 enum ExchangeState {
     /// Nothing: a kept connection is there, or it is not.
     Checkout,
-    /// The server's addresses, until this time at most.
+    /// The server's addresses, asked for at this time.
     Resolve(Lookup, Instant),
     /// One of the addresses to answer.
-    Connect(Connect),
+    Connect(Box<Connect>, Opening),
     /// Room for the request.
     WriteHead,
     /// The head of the response.
@@ -67,7 +67,7 @@ impl State for ExchangeState {
         match self {
             ExchangeState::Checkout => "Checkout",
             ExchangeState::Resolve(..) => "Resolve",
-            ExchangeState::Connect(_) => "Connect",
+            ExchangeState::Connect(..) => "Connect",
             ExchangeState::WriteHead => "WriteHead",
             ExchangeState::ReadHead => "ReadHead",
             ExchangeState::Done => "Done",
@@ -120,16 +120,19 @@ impl Future for Exchange {
                     }
                     continue;
                 }
-                ExchangeState::Resolve(lookup, due) => {
+                ExchangeState::Resolve(lookup, asked_at) => {
+                    let limit = order.client.limits.connect;
                     let error = match Pin::new(lookup).poll(cx) {
                         Poll::Ready(Ok(addresses)) => {
-                            let left = due.saturating_duration_since(now());
-                            state.go(ExchangeState::Connect(Connect::new(addresses, left)));
+                            let opening = Opening { asked_at: *asked_at, looked_up_at: now() };
+                            let left = limit.saturating_sub(opening.looked_up_at - *asked_at);
+                            let connect = Box::new(Connect::new(addresses, left));
+                            state.go(ExchangeState::Connect(connect, opening));
                             continue;
                         }
                         Poll::Ready(Err(error)) => ClientErrorKind::Resolve(error),
-                        Poll::Pending if deadline.poll_until(cx, *due).is_ready() => {
-                            ClientErrorKind::ResolveTimedOut { limit: order.client.limits.connect }
+                        Poll::Pending if deadline.poll_until(cx, *asked_at + limit).is_ready() => {
+                            ClientErrorKind::ResolveTimedOut { limit }
                         }
                         Poll::Pending => {
                             state.note_waiting();
@@ -139,10 +142,10 @@ impl Future for Exchange {
                     state.go(ExchangeState::Done);
                     return Poll::Ready(Err(order.unconnected(error)));
                 }
-                ExchangeState::Connect(connect) => match Pin::new(connect).poll(cx) {
+                ExchangeState::Connect(connect, opening) => match Pin::new(connect).poll(cx) {
                     Poll::Ready(Ok(stream)) => {
                         order.client.count_opened();
-                        let connection = Connection::new(stream, order.target.origin.clone());
+                        let connection = Connection::new(stream, order.target.origin.clone(), *opening);
                         *flight = Some(order.begin(connection, false, state.id()));
                         state.go(ExchangeState::WriteHead);
                         continue;
@@ -209,7 +212,7 @@ impl Order {
     fn look_up(&self) -> ExchangeState {
         let origin = &self.target.origin;
         let lookup = self.client.resolver.resolve(origin.host(), origin.port());
-        ExchangeState::Resolve(lookup, now() + self.client.limits.connect)
+        ExchangeState::Resolve(lookup, now())
     }
 
     /// Starts the exchange on a connection.

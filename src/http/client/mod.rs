@@ -45,6 +45,7 @@ use crate::net::Resolver;
 
 pub use body::{Body, Chunk, Collect};
 pub use builder::Builder;
+pub use connection::SetupTimes;
 pub use error::{ClientError, ClientErrorKind, Stage};
 pub use exchange::Exchange;
 

@@ -32,6 +32,10 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// Idle connections, by server. The last one in is the first one out: the warmest, and the others may grow old.
 pub(super) struct Pool {
     idle: RefCell<HashMap<Rc<Origin>, Vec<Idle>>>,
+    /// How many there are.
+    count: Cell<usize>,
+    /// At most so many.
+    limit: usize,
     /// At most so many for one server.
     limit_per_host: usize,
     /// The waker of the watch.
@@ -54,14 +58,22 @@ impl Idle {
 }
 
 impl Pool {
-    pub(super) fn new(limit_per_host: usize) -> Pool {
-        Pool { idle: RefCell::default(), limit_per_host, watcher: Cell::default(), is_watched: Cell::new(false) }
+    pub(super) fn new(limit: usize, limit_per_host: usize) -> Pool {
+        Pool {
+            idle: RefCell::default(),
+            count: Cell::new(0),
+            limit,
+            limit_per_host,
+            watcher: Cell::default(),
+            is_watched: Cell::new(false),
+        }
     }
 
     /// A connection to this server, if there is one that can be used.
     pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(origin)?.pop()?;
+            self.count.set(self.count.get() - 1);
             if now < idle.expires_at() && idle.connection.transport().is_silent() {
                 idle.connection.transport().set_background(false);
                 return Some(idle.connection);
@@ -69,9 +81,9 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose exchange has ended. The oldest one makes way if there are too many.
+    /// Keeps a connection whose exchange has ended. If there are too many, for its server or in all, the oldest makes way.
     pub(super) fn put(&self, connection: Connection, now: Instant) {
-        if self.limit_per_host == 0 {
+        if self.limit == 0 || self.limit_per_host == 0 {
             return;
         }
         connection.set_background(true);
@@ -80,10 +92,18 @@ impl Pool {
             Some(connections) => connections,
             None => idle.entry(connection.origin().clone()).or_default(),
         };
-        let too_many = connections.len() >= self.limit_per_host;
-        let oldest = too_many.then(|| connections.remove(0));
         connections.push(Idle { connection, since: now });
+        let oldest = if connections.len() > self.limit_per_host {
+            Some(connections.remove(0))
+        } else if self.count.get() >= self.limit {
+            take_oldest(&mut idle)
+        } else {
+            None
+        };
         drop(idle);
+        if oldest.is_none() {
+            self.count.set(self.count.get() + 1);
+        }
         drop(oldest); // I4: a closed connection drops wakers
         // Out of its cell while it is used (I4).
         let watcher = self.watcher.take();
@@ -96,6 +116,7 @@ impl Pool {
     pub(super) fn sweep(&self, cx: &mut Context<'_>, now: Instant) {
         // Taken out meanwhile: to wait for a connection may drop the waker of whoever used it before (I4).
         let mut swept = self.idle.take();
+        self.count.set(0);
         for connections in swept.values_mut() {
             connections.retain_mut(|idle| {
                 // A byte would be enough to know: the connection is closed then, and nobody reads the rest. To try tells
@@ -104,7 +125,9 @@ impl Pool {
                 is_silent && now < idle.expires_at()
             });
         }
+        let left = swept.values().map(Vec::len).sum();
         let newcomers = self.idle.replace(swept);
+        self.count.set(left);
         for idle in newcomers.into_values().flatten() {
             self.put(idle.connection, idle.since);
         }
@@ -128,13 +151,28 @@ impl Pool {
     /// Closes all.
     pub(super) fn clear(&self) {
         let all = self.idle.take();
+        self.count.set(0);
         drop(all);
     }
 
     /// How many connections are idle.
     pub(super) fn len(&self) -> usize {
-        self.idle.borrow().values().map(Vec::len).sum()
+        self.count.get()
     }
+}
+
+/// Takes out the connection that has been idle for longest, and forgets its server if that was the last one. Each
+/// server's are in order, so one look at each server is enough.
+fn take_oldest(idle: &mut HashMap<Rc<Origin>, Vec<Idle>>) -> Option<Idle> {
+    let first = |connections: &Vec<Idle>| connections.first().map(|idle| idle.since);
+    let servers = idle.iter().filter_map(|(origin, connections)| Some((first(connections)?, origin)));
+    let origin = servers.min_by_key(|&(since, _)| since)?.1.clone();
+    let connections = idle.get_mut(&origin)?;
+    let oldest = connections.remove(0);
+    if connections.is_empty() {
+        idle.remove(&origin);
+    }
+    Some(oldest)
 }
 
 impl fmt::Debug for Pool {

@@ -47,7 +47,7 @@ impl Transport {
         }
     }
 
-    /// The other side's address. A system call.
+    /// The other side's address.
     pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Plain(stream) => stream.peer_addr(),

@@ -1,0 +1,286 @@
+//! Which address to try, and when: the race of RFC 8305 §§4–5, as a machine without input, output or a clock.
+//!
+//! A name often has several addresses, of two families, and any of them may lead nowhere without saying so. To wait for
+//! each to the end of its time takes too long; to try all at once is a burden to the server, which keeps one and throws
+//! the others away. So the attempts begin a quarter of a second apart, and go on side by side: a family that is broken
+//! costs that quarter of a second, which has given the method its name, Happy Eyeballs. The first connection wins.
+//!
+//! ```text
+//!                 ┌──▶ Start(i)    begin with address i, and ask again
+//!   next(now) ────┼──▶ Wait(t)     ask again at t, or when an attempt has failed
+//!                 └──▶ GiveUp      all have failed, or the time is over
+//! ```
+//!
+//! Whoever makes the connections tells of failures only. A success ends the race, and the machine with it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// From the start of one attempt to that of the next, as long as none fails: the Connection Attempt Delay of RFC 8305 §5.
+pub(super) const BETWEEN_STARTS: Duration = Duration::from_millis(250);
+
+/// The state of a race between a number of addresses.
+#[derive(Debug)]
+pub(super) struct Race {
+    addresses: usize,
+    /// How many have been tried so far; they are tried in order.
+    started: usize,
+    /// How many of these have not failed yet.
+    running: usize,
+    /// When the next may start; `None` is at once.
+    next_start: Option<Instant>,
+    /// When the time is over for all of them.
+    deadline: Instant,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Try the address with this number, and ask again.
+    Start(usize),
+    /// Ask again at this time, or as soon as an attempt has failed.
+    Wait(Instant),
+    /// There will be no connection.
+    GiveUp,
+}
+
+impl Race {
+    /// A race between so many addresses, until `deadline`.
+    pub(super) fn new(addresses: usize, deadline: Instant) -> Race {
+        Race { addresses, started: 0, running: 0, next_start: None, deadline }
+    }
+
+    /// What is to be done now.
+    pub(super) fn next(&mut self, now: Instant) -> Step {
+        // However little time is left, one address is tried: then there is something to say of it.
+        let is_over = now >= self.deadline && self.started > 0;
+        let is_complete = self.started == self.addresses;
+        if is_over || (is_complete && self.running == 0) {
+            return Step::GiveUp;
+        }
+        match self.next_start {
+            _ if is_complete => Step::Wait(self.deadline),
+            Some(next_start) if now < next_start => Step::Wait(next_start.min(self.deadline)),
+            _ => {
+                let next = self.started;
+                self.started += 1;
+                self.running += 1;
+                self.next_start = Some(now + BETWEEN_STARTS);
+                Step::Start(next)
+            }
+        }
+    }
+
+    /// The attempt with this number has failed. If it was the last to start, there is nothing to wait for before the next.
+    pub(super) fn failed(&mut self, attempt: usize) {
+        self.running -= 1;
+        if attempt + 1 == self.started {
+            self.next_start = None;
+        }
+    }
+
+    /// How many addresses have been tried.
+    pub(super) fn started(&self) -> usize {
+        self.started
+    }
+}
+
+/// Orders addresses so that the families take turns, beginning with that of the first (RFC 8305 §4). Within a family
+/// the order stays: it is the system's preference (RFC 6724).
+pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    // In two there is nothing to move.
+    if addresses.len() <= 2 {
+        return addresses;
+    }
+    let begins_with_v6 = addresses[0].is_ipv6();
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == begins_with_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut interleaved = Vec::with_capacity(first.len() + second.len());
+    while first.len() + second.len() > 0 {
+        interleaved.extend(first.next());
+        interleaved.extend(second.next());
+    }
+    interleaved
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(start: Instant, milliseconds: u64) -> Instant {
+        start + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn attempts_begin_a_quarter_of_a_second_apart() {
+        let start = Instant::now();
+        let mut race = Race::new(3, at(start, 10_000));
+        assert_eq!(race.next(start), Step::Start(0));
+        assert_eq!(race.next(start), Step::Wait(at(start, 250)));
+        assert_eq!(race.next(at(start, 249)), Step::Wait(at(start, 250)));
+        assert_eq!(race.next(at(start, 260)), Step::Start(1));
+        assert_eq!(race.next(at(start, 260)), Step::Wait(at(start, 510)));
+        assert_eq!(race.next(at(start, 510)), Step::Start(2));
+        assert_eq!(race.next(at(start, 510)), Step::Wait(at(start, 10_000)));
+        assert_eq!(race.next(at(start, 10_000)), Step::GiveUp);
+    }
+
+    #[test]
+    fn the_failure_of_the_latest_attempt_starts_the_next_at_once_and_that_of_an_earlier_one_does_not() {
+        let start = Instant::now();
+        let mut race = Race::new(4, at(start, 10_000));
+        assert_eq!(race.next(start), Step::Start(0));
+        assert_eq!(race.next(at(start, 250)), Step::Start(1));
+        race.failed(0);
+        assert_eq!(race.next(at(start, 300)), Step::Wait(at(start, 500)));
+        race.failed(1);
+        assert_eq!(race.next(at(start, 300)), Step::Start(2));
+        assert_eq!(race.next(at(start, 300)), Step::Wait(at(start, 550)));
+    }
+
+    #[test]
+    fn it_ends_when_all_have_failed() {
+        let start = Instant::now();
+        assert_eq!(Race::new(0, at(start, 1)).next(start), Step::GiveUp);
+        let mut race = Race::new(2, at(start, 10_000));
+        for attempt in 0..2 {
+            assert_eq!(race.next(start), Step::Start(attempt));
+            race.failed(attempt);
+        }
+        assert_eq!(race.next(start), Step::GiveUp);
+    }
+
+    #[test]
+    fn one_address_is_tried_even_if_no_time_is_left() {
+        let start = Instant::now();
+        let mut race = Race::new(2, start);
+        assert_eq!(race.next(start), Step::Start(0));
+        assert_eq!(race.next(start), Step::GiveUp);
+    }
+
+    #[test]
+    fn the_families_take_turns() {
+        let addresses = |text: &str| -> Vec<SocketAddr> {
+            text.split(' ').map(|ip| SocketAddr::new(ip.parse().unwrap(), 80)).collect()
+        };
+        for (given, tried) in [
+            ("::1 ::2 ::3 1.1.1.1 2.2.2.2", "::1 1.1.1.1 ::2 2.2.2.2 ::3"),
+            ("1.1.1.1 2.2.2.2 ::1", "1.1.1.1 ::1 2.2.2.2"),
+            ("::1 1.1.1.1 2.2.2.2 3.3.3.3", "::1 1.1.1.1 2.2.2.2 3.3.3.3"),
+            ("2.2.2.2 1.1.1.1 3.3.3.3", "2.2.2.2 1.1.1.1 3.3.3.3"),
+            ("1.1.1.1 ::1", "1.1.1.1 ::1"),
+        ] {
+            assert_eq!(interleave(addresses(given)), addresses(tried));
+        }
+    }
+
+    /// What an address does when it is tried, and after how many milliseconds.
+    #[derive(Clone, Copy, Debug)]
+    enum Manner {
+        Connects(u64),
+        Fails(u64),
+        Hangs,
+    }
+
+    fn manner() -> impl Strategy<Value = Manner> {
+        prop_oneof![
+            (0..2000u64).prop_map(Manner::Connects),
+            (0..2000u64).prop_map(Manner::Fails),
+            Just(Manner::Fails(0)),
+            Just(Manner::Hangs),
+        ]
+    }
+
+    /// How a race went, in milliseconds.
+    #[derive(Debug, PartialEq)]
+    struct Course {
+        starts: Vec<u64>,
+        winner: Option<usize>,
+        ended: u64,
+    }
+
+    /// The race as it is run: a clock that jumps to whatever happens next, and the machine.
+    fn run(manners: &[Manner], limit: u64) -> Course {
+        let start = Instant::now();
+        let mut race = Race::new(manners.len(), at(start, limit));
+        let (mut now, mut starts, mut is_failed) = (0, Vec::new(), vec![false; manners.len()]);
+        loop {
+            let asked_again = match race.next(at(start, now)) {
+                Step::Start(attempt) => {
+                    assert_eq!(attempt, starts.len(), "each once, in order");
+                    starts.push(now);
+                    continue;
+                }
+                Step::GiveUp => return Course { starts, winner: None, ended: now },
+                Step::Wait(until) => u64::try_from((until - start).as_millis()).unwrap(),
+            };
+            // What happens first; of two at once, the connection.
+            let events = starts.iter().enumerate().filter_map(|(attempt, &began)| match manners[attempt] {
+                Manner::Connects(after) => Some((began + after, false, attempt)),
+                Manner::Fails(after) if !is_failed[attempt] => Some((began + after, true, attempt)),
+                _ => None,
+            });
+            match events.min() {
+                Some((at, false, winner)) if at <= asked_again => {
+                    return Course { starts, winner: Some(winner), ended: at };
+                }
+                Some((at, true, loser)) if at <= asked_again => {
+                    now = at;
+                    is_failed[loser] = true;
+                    race.failed(loser);
+                }
+                _ => now = asked_again,
+            }
+        }
+    }
+
+    /// The race as it should go, worked out without a clock: when each address would start, then who is there first.
+    fn expected(manners: &[Manner], limit: u64) -> Course {
+        let mut starts = vec![0];
+        for manner in &manners[..manners.len() - 1] {
+            let after = if let Manner::Fails(after @ ..=250) = manner { *after } else { 250 };
+            starts.push(starts[starts.len() - 1] + after);
+        }
+        let arrivals = starts.iter().zip(manners).enumerate().filter_map(|(attempt, (&began, manner))| match manner {
+            Manner::Connects(after) if began < limit => Some((began + after, attempt)),
+            _ => None,
+        });
+        let first = arrivals.min().filter(|&(at, _)| at <= limit);
+        let have_all_failed = starts.iter().zip(manners).map(|(&began, manner)| match manner {
+            Manner::Fails(after) => Some(began + after),
+            _ => None,
+        });
+        let all_failed = have_all_failed.collect::<Option<Vec<u64>>>().and_then(|ends| ends.into_iter().max());
+        let (winner, ended) = match (first, all_failed) {
+            (Some((at, winner)), _) => (Some(winner), at),
+            (None, Some(at)) => (None, at.min(limit)),
+            (None, None) => (None, limit),
+        };
+        starts.retain(|&began| began == 0 || if winner.is_some() { began <= ended } else { began < limit });
+        Course { starts, winner, ended }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_to_connect_wins_whatever_the_addresses_do(
+            manners in proptest::collection::vec(manner(), 1..12),
+            limit in 1..4000u64,
+        ) {
+            let course = run(&manners, limit);
+            for (attempt, pair) in course.starts.windows(2).enumerate() {
+                let has_failed = matches!(manners[attempt], Manner::Fails(after) if pair[0] + after <= pair[1]);
+                prop_assert!(pair[1] - pair[0] >= 250 || has_failed, "{course:?}");
+            }
+            if course.winner.is_none() && course.ended < limit {
+                prop_assert_eq!(course.starts.len(), manners.len(), "given up before all were tried");
+            }
+            // Whether the last one starts at the very moment at which another arrives is of no account.
+            let expected = expected(&manners, limit);
+            prop_assert_eq!((course.winner, course.ended), (expected.winner, expected.ended));
+            prop_assert!(expected.starts.starts_with(&course.starts));
+        }
+    }
+}

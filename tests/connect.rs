@@ -1,0 +1,137 @@
+//! The race for a connection on real sockets. (Its order and its times are tested without any, beside its code.)
+
+#![cfg(target_os = "linux")]
+
+#[path = "support/silent.rs"]
+mod silent;
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use glassloop::net::{Connect, ConnectError, TcpStream};
+use glassloop::observe::{Event, Kind, Observer};
+use glassloop::{EventLoop, sleep};
+use silent::Silent;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What a connecting future has shown of itself.
+#[derive(Clone, Default)]
+struct Notes(Rc<RefCell<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    states: Vec<&'static str>,
+    /// Sockets that have been registered and not been closed.
+    open: usize,
+    has_timer_fired: bool,
+}
+
+impl Observer for Notes {
+    fn event(&mut self, event: &Event<'_>) {
+        let mut seen = self.0.borrow_mut();
+        match event.kind {
+            Kind::State { of: "Connect", to, .. } => seen.states.push(to),
+            Kind::SourceAdd { what: "connection", .. } => seen.open += 1,
+            Kind::SourceDel { .. } => seen.open -= 1,
+            Kind::TimerFire { .. } => seen.has_timer_fired = true,
+            _ => {}
+        }
+    }
+}
+
+/// Connects to one of the addresses, on a loop of its own; and what that showed.
+fn connect(addresses: &[SocketAddr], limit: Duration) -> (Result<SocketAddr, ConnectError>, Notes) {
+    let notes = Notes::default();
+    let mut event_loop = EventLoop::builder().observer(notes.clone()).build().expect("a loop");
+    let connected: Result<TcpStream, _> =
+        event_loop.block_on(async { Connect::new(addresses.to_vec(), limit).await }).expect("no deadlock");
+    let expected = usize::from(connected.is_ok());
+    assert_eq!(notes.0.borrow().open, expected, "who has lost is closed at once");
+    (connected.map(|stream| stream.peer_addr().expect("it is connected")), notes)
+}
+
+fn live() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port")
+}
+
+fn address(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("it is bound")
+}
+
+/// An address where nobody listens.
+fn refusing() -> SocketAddr {
+    address(&live())
+}
+
+#[test]
+fn an_address_that_says_nothing_is_left_behind() {
+    let (silent, live) = (Silent::at("127.0.0.1:0"), live());
+    let (connected, notes) = connect(&[silent.address(), address(&live)], LIMIT);
+    assert_eq!(connected.unwrap(), address(&live));
+    assert_eq!(silent.attempts(), 0);
+    assert_eq!(notes.0.borrow().states, ["Handshake", "NextAddress", "Handshake", "Done"]);
+}
+
+#[test]
+fn an_address_that_refuses_is_left_behind_without_waiting() {
+    let live = live();
+    let (connected, notes) = connect(&[refusing(), refusing(), address(&live)], LIMIT);
+    assert_eq!(connected.unwrap(), address(&live));
+    assert!(!notes.0.borrow().has_timer_fired);
+}
+
+#[test]
+fn one_address_is_one_attempt() {
+    let live = live();
+    let (connected, notes) = connect(&[address(&live)], LIMIT);
+    assert_eq!(connected.unwrap(), address(&live));
+    assert_eq!(notes.0.borrow().states, ["Handshake", "Done"]);
+}
+
+#[test]
+fn the_time_is_over_for_all_addresses_together() {
+    let (first, second) = (Silent::at("127.0.0.1:0"), Silent::at("127.0.0.1:0"));
+    let (connected, _) = connect(&[first.address(), refusing(), second.address()], Duration::from_millis(300));
+    let error = connected.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
+    let address = second.address();
+    let expected = format!("connecting to {address}: no answer for 300.0ms (2 other addresses were tried)");
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(first.attempts() + second.attempts(), 0);
+}
+
+#[test]
+fn when_all_have_refused_the_last_is_told() {
+    let (first, second) = (refusing(), refusing());
+    let (connected, _) = connect(&[first, second], LIMIT);
+    let error = connected.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("connecting to {second}: Connection refused")), "{error}");
+    assert!(error.ends_with(" (1 other address was tried)"), "{error}");
+    assert!(matches!(connect(&[], LIMIT).0, Err(ConnectError::NoAddress)));
+}
+
+#[test]
+fn dropping_the_future_ends_all_attempts() {
+    let (first, second) = (Silent::at("127.0.0.1:0"), Silent::at("127.0.0.1:0"));
+    let run = async {
+        {
+            let mut connect = pin!(Connect::new(vec![first.address(), second.address()], LIMIT));
+            while second.attempts() == 0 {
+                let mut soon = pin!(sleep(Duration::from_millis(10)));
+                poll_fn(|cx| {
+                    assert!(connect.as_mut().poll(cx).is_pending());
+                    soon.as_mut().poll(cx)
+                })
+                .await;
+            }
+            assert_eq!((first.attempts(), second.attempts()), (1, 1));
+        }
+        assert_eq!((first.attempts(), second.attempts()), (0, 0));
+    };
+    EventLoop::new().unwrap().block_on(run).unwrap();
+}
