@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `mod.rs` | a turn, and `block_on` round it |
 //! | `task.rs` | a task, its waker, and what a waker may own |
-//! | `core.rs` | the tables; how a task becomes ready and is polled |
+//! | `core.rs`, `ready.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
 //! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
@@ -33,6 +33,7 @@ mod notify;
 mod pause;
 mod pool;
 mod reactor;
+mod ready;
 mod root;
 mod shutdown;
 mod sleep;
