@@ -65,7 +65,7 @@ pub use reactor::{Direction, Initially};
 pub use shutdown::ShutdownReport;
 pub use sleep::{Sleep, now, sleep, sleep_until};
 pub use source::{Described, Source};
-pub use spawn::{JoinError, JoinHandle, spawn, spawn_named};
+pub use spawn::{JoinError, JoinHandle, PanicPayload, spawn, spawn_named};
 pub use verdict::{Deadlock, StuckTask};
 
 /// An event loop: it polls the tasks that are ready and, when none is, sleeps until one is.
