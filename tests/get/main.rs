@@ -8,5 +8,7 @@ mod parts;
 mod redirects;
 mod retries;
 mod run;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "other tests answer with rubbish")]
 mod server;
 mod with_others;
