@@ -201,6 +201,7 @@ impl EventLoop {
 
     /// Lets the next turn poll the root future.
     pub fn wake_root(&mut self) {
+        self.core.root.queued_at.set(self.core.clock.elapsed());
         self.core.root.woken.set(true);
     }
 
