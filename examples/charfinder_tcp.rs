@@ -103,9 +103,10 @@ fn main() -> ExitCode {
                     let index = Rc::new(run_in_executor(None, Index::build).await?);
                     let listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
                     let address = listener.local_addr()?;
-                    println!("{} characters have names; telnet {} {}", index.len(), address.ip(), address.port());
+                    println!("{} characters have names.", index.len());
                     let serving = spawn_named("server", serve(listener, index));
                     if arguments.has("--serve") {
+                        println!("telnet {} {port}", address.ip());
                         serving.await??;
                     }
                     address

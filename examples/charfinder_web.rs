@@ -91,9 +91,9 @@ fn main() -> ExitCode {
                     let service = move |request: &http::Request<()>| page(&index, request.uri());
                     let server = Server::bind(([127, 0, 0, 1], port).into(), service)?;
                     let base_url = format!("http://{}", server.local_addr());
-                    println!("{base_url}/");
                     let serving = spawn_named("server", server);
                     if arguments.has("--serve") {
+                        println!("{base_url}/");
                         serving.await?;
                     }
                     base_url

@@ -10,6 +10,9 @@
 //! What to look at: with a delay, four styles take the time of four rounds of five, and the first that of twenty. Without
 //! one, all take much the same: there is little to wait for, and so little to gain.
 //!
+//! With GLASSLOOP_TRACE=compare.html the three that have a loop are recorded, before anything is measured, each into a
+//! file of its own: compare.callbacks.html and so on.
+//!
 //! To try next: `--delay 300`; `flags_threads` with twenty threads, and the loops with twenty permits.
 
 // Each of the five files has the same `support`.
@@ -28,14 +31,14 @@ mod sequential;
 #[path = "flags_threads.rs"]
 mod threads;
 
-use std::io::Read;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use glassloop::flags::site::{EmbeddedServer, Site};
 use glassloop::http::server::{Delay, Faults, Limits};
 
-use support::{Error, meter};
+use support::cost::{Cost, run_again};
 
 /// A style: its name, its program, and its source.
 type Style = (&'static str, fn() -> ExitCode, &'static str);
@@ -63,86 +66,36 @@ fn main() -> ExitCode {
         let faults = Faults { delay: Some(delay).filter(|delay| !delay.most.is_zero()), ..Faults::default() };
         let server = EmbeddedServer::serve(Limits::default(), faults, || Ok(Site::default()))?;
         let base_url = arguments.value("--server").map_or_else(|| server.base_url(), str::to_owned);
-        run_once("threads", &base_url)?; // the first flags are drawn, and nobody's time is measured
 
-        let mut seen = STYLES.map(|_| Vec::new());
+        // Before anybody's time is measured, the flags are drawn, and what is to be recorded is recorded.
+        run_again(&["--server", &base_url], (ROLE, "threads"), None)?;
+        if let Some(path) = std::env::var_os(glassloop::trace::VARIABLE).as_ref().map(Path::new) {
+            for name in ["callbacks", "futures", "coroutines"] {
+                let ending = path.extension().unwrap_or_default();
+                let recording = path.with_extension(format!("{name}.{}", ending.display()));
+                run_again(&["--server", &base_url], (ROLE, name), Some(recording.into()))?;
+            }
+        }
+
+        let mut costs = STYLES.map(|_| Vec::new());
         for _ in 0..runs.max(1) {
-            for ((name, ..), seen) in STYLES.iter().zip(&mut seen) {
-                seen.push(run_once(name, &base_url)?);
+            for ((name, ..), costs) in STYLES.iter().zip(&mut costs) {
+                costs.push(run_again(&["--server", &base_url], (ROLE, name), None)?);
             }
         }
         println!("20 flags, {} ms before each answer, medians of {}:\n", delay.most.as_millis(), runs.max(1));
         println!("              wall ms    CPU ms   threads   sockets     polls   longest stall ms   lines");
-        for ((name, _, source), runs) in STYLES.iter().zip(seen) {
-            let median = |number: fn(&Run) -> f64| {
-                let mut all: Vec<f64> = runs.iter().map(number).collect();
-                all.sort_by(f64::total_cmp);
-                all[all.len() / 2]
+        for ((name, _, source), costs) in STYLES.iter().zip(costs) {
+            let Cost { wall, processor, threads, sockets, polls, longest_stall } = Cost::median(&costs);
+            let on_the_loop = match polls {
+                0.0 => format!("{:>10}{:>19}", "–", "–"),
+                _ => format!("{polls:10}{longest_stall:19.2}"),
             };
-            let (threads, sockets) = (median(|run| run.threads as f64), median(|run| run.sockets as f64));
-            print!(
-                "{name:<11}{:10.1}{:10.1}{threads:10}{sockets:10}",
-                median(|run| run.wall),
-                median(|run| run.processor)
-            );
-            match median(|run| run.polls) {
-                0.0 => print!("{:>10}{:>19}", "–", "–"),
-                polls => print!("{polls:10}{:19.2}", median(|run| run.stall)),
-            }
-            println!("{:8}", lines_of_code(source));
+            let lines = lines_of_code(source);
+            println!("{name:<11}{wall:10.1}{processor:10.1}{threads:10}{sockets:10}{on_the_loop}{lines:8}");
         }
         Ok(())
     })
-}
-
-/// What one run has cost. Times in ms.
-#[derive(Default)]
-struct Run {
-    wall: f64,
-    processor: f64,
-    stall: f64,
-    polls: f64,
-    threads: usize,
-    sockets: usize,
-}
-
-/// Runs a style in a process of its own.
-fn run_once(style: &str, base_url: &str) -> Result<Run, Error> {
-    let (asked, yes) = meter::question();
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--server", base_url]).env(ROLE, style).env(asked, yes).stdout(Stdio::null()).stderr(Stdio::piped());
-    let (started, mut run) = (Instant::now(), Run::default());
-    let mut child = command.spawn()?;
-    while child.try_wait()?.is_none() {
-        look_at(&child, &mut run);
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    run.wall = started.elapsed().as_secs_f64() * 1000.0;
-    let mut said = String::new();
-    child.stderr.take().ok_or("its stderr is piped")?.read_to_string(&mut said)?;
-    let measured = said.lines().find_map(|line| line.strip_prefix("measured: "));
-    let numbers: Vec<f64> = measured.into_iter().flat_map(str::split_whitespace).flat_map(str::parse).collect();
-    match numbers[..] {
-        [processor, stall, polls] if child.wait()?.success() => {
-            Ok(Run { processor: processor / 1000.0, stall: stall / 1000.0, polls, ..run })
-        }
-        _ => {
-            Err(format!("{style}: {}", said.lines().find(|line| !line.starts_with("measured")).unwrap_or("it failed"))
-                .into())
-        }
-    }
-}
-
-/// Counts a process's threads and sockets, where the system shows them (Linux). The thread that waits for Ctrl-C and its
-/// two sockets are not counted.
-fn look_at(child: &Child, run: &mut Run) {
-    let place = format!("/proc/{}", child.id());
-    let threads = std::fs::read_dir(format!("{place}/task")).map_or(0, Iterator::count);
-    let open = std::fs::read_dir(format!("{place}/fd")).into_iter().flatten().flatten();
-    let sockets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    let sockets = sockets.filter(|target| target.to_string_lossy().starts_with("socket:")).count();
-    run.threads = run.threads.max(threads.saturating_sub(1));
-    run.sockets = run.sockets.max(sockets.saturating_sub(2));
 }
 
 /// Lines that are neither empty nor comment.

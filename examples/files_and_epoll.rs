@@ -27,8 +27,8 @@ fn main() -> ExitCode {
             let (reader, _writer) = std::io::pipe()?;
             let described = Described { what: "", descriptor: None, peer: None };
 
-            register("a pipe", &reader, described)?;
-            register("a regular file", &std::fs::File::open(&path)?, described)?;
+            register("pipe", &reader, described)?;
+            register("regular file", &std::fs::File::open(&path)?, described)?;
 
             let words = run_in_executor(None, move || std::fs::read_to_string(path)).await??;
             println!("a thread of the pool has read it: {words}");
@@ -44,14 +44,14 @@ fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: Descr
     let source = mio::unix::SourceFd(&descriptor);
     let described = Described { what: name, descriptor: Some(descriptor), ..described };
     match Source::new(source, Initially::Waiting, described) {
-        Ok(source) => println!("{name} is registered as {}", source.id()),
-        Err(error) => println!("{name} cannot be registered: {error}"),
+        Ok(source) => println!("a {name} is registered as {}", source.id()),
+        Err(error) => println!("a {name} cannot be registered: {error}"),
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
 fn register<T>(name: &'static str, _io: &T, _described: Described) -> Result<(), Error> {
-    println!("{name}: this system's reactor knows sockets only");
+    println!("a {name}: this system's reactor knows sockets only");
     Ok(())
 }

@@ -5,7 +5,8 @@
 //! One flag is one `enum`: its variants are what it can be waiting for, each with all that is needed then and nothing
 //! that is not. `poll` is one `match` in their order. Compared with callbacks the pieces are in one place again, the
 //! errors go up with `?`, and dropping the value cancels it, wherever it is. Compared with a coroutine this *is* the
-//! coroutine: it is what the compiler makes of `flags_coroutines`.
+//! coroutine: it is what the compiler makes of `download_one` in `flags_coroutines`. (The lines that begin all twenty and
+//! count them are a coroutine here, too.)
 //!
 //! To try next: set GLASSLOOP_TRACE=flags.html and follow one flag from state to state; add a state that sleeps between
 //! two attempts when the server answers with 503.
@@ -97,24 +98,6 @@ impl Future for OneFlag {
     }
 }
 
-/// All of them: the future that the loop is given. One that fails ends the others, which are dropped with the set.
-struct AllFlags {
-    tasks: JoinSet<Result<(), Error>>,
-    saved: usize,
-}
-
-impl Future for AllFlags {
-    type Output = Result<usize, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        while let Some(ended) = ready!(Pin::new(&mut self.tasks.join_next()).poll(cx)) {
-            ended??;
-            self.saved += 1;
-        }
-        Poll::Ready(Ok(self.saved))
-    }
-}
-
 fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
     let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
     support::event_loop()?.block_on(async {
@@ -124,15 +107,15 @@ fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
             let (url, path) = (format!("{base_url}/{code}/{code}.gif"), folder.join(format!("{code}.gif")));
             tasks.spawn(OneFlag { state, permit: None, client: client.clone(), url, code, path });
         }
-        AllFlags { tasks, saved: 0 }.await
+        let mut saved = 0;
+        while let Some(ended) = tasks.join_next().await {
+            ended??;
+            saved += 1;
+        }
+        Ok(saved)
     })?
 }
 
 pub(crate) fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
-        let (site, folder) = (support::site(arguments)?, support::temporary_folder()?);
-        let saved = download_many(site.base_url(), folder.path())?;
-        println!("{saved} flags downloaded.");
-        Ok(())
-    })
+    support::flags_main(download_many)
 }

@@ -31,10 +31,5 @@ fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
 }
 
 pub(crate) fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
-        let (site, folder) = (support::site(arguments)?, support::temporary_folder()?);
-        let saved = download_many(site.base_url(), folder.path())?;
-        println!("{saved} flags downloaded.");
-        Ok(())
-    })
+    support::flags_main(download_many)
 }

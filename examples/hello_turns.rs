@@ -8,13 +8,18 @@
 //! To try next: let `hello` sleep twice; spawn a third task that yields ten times and see how many turns that takes
 //! (fewer than ten: why?); forget to send the message and read what the loop says.
 
+mod support;
+
 use std::collections::HashMap;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use glassloop::observe::{Cause, Effect, Event, Kind, Observer, TaskId, WaitReason};
 use glassloop::sync::oneshot;
 use glassloop::trace::{self, Tee};
 use glassloop::{EventLoop, sleep, spawn_named};
+
+use support::Error;
 
 /// Tells every event in a sentence.
 #[derive(Default)]
@@ -69,23 +74,25 @@ impl Observer for Narrator {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut observers = Tee::new();
-    observers.add(Narrator::default());
-    if let Some(recording) = trace::from_environment()? {
-        observers.add(recording); // GLASSLOOP_TRACE=hello.html, to look at it again
-    }
-    let mut event_loop = EventLoop::builder().observer(observers).build()?;
-    let greeting = event_loop.block_on(async {
-        let (sender, receiver) = oneshot();
-        let hello = spawn_named("hello", async {
-            sleep(Duration::from_millis(20)).await;
-            sender.send("hello, turns")
-        });
-        let listener = spawn_named("listener", receiver);
-        hello.await?.expect("the listener listens");
-        listener.await?.map_err(Box::<dyn std::error::Error>::from)
-    })??;
-    println!("\nThe message was: {greeting}.");
-    Ok(())
+fn main() -> ExitCode {
+    support::main(&[], |_| {
+        let mut observers = Tee::new();
+        observers.add(Narrator::default());
+        if let Some(recording) = trace::from_environment()? {
+            observers.add(recording); // GLASSLOOP_TRACE=hello.html, to look at it again
+        }
+        let mut event_loop = EventLoop::builder().observer(observers).build()?;
+        let greeting = event_loop.block_on(async {
+            let (sender, receiver) = oneshot();
+            let hello = spawn_named("hello", async {
+                sleep(Duration::from_millis(20)).await;
+                sender.send("hello, turns")
+            });
+            let listener = spawn_named("listener", receiver);
+            hello.await?.expect("the listener listens");
+            listener.await?.map_err(Error::from)
+        })??;
+        println!("\nThe message was: {greeting}.");
+        Ok(())
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example semaphore
 //!
-//! Eight tasks want one of three permits. One column a task: `.` waits, `#` has a permit. A permit that is given back
+//! Eight tasks want one of three permits. One column a task: `.` asks for a permit, `#` has one. A permit that is given back
 //! goes to whoever has waited longest, at once: it is never free for a moment in which somebody else could take it, so
 //! `free` stays at 0 as long as anybody waits.
 //!

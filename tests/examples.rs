@@ -1,13 +1,11 @@
 //! The examples, run as their readers run them. `cargo test` builds them first; `cargo test --test examples` alone does
 //! not: `cargo build --examples` does.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use glassloop::trace::{Fact, Reader};
+use glassloop::trace::{Fact, Reader, VARIABLE, check};
 
 /// All of them, in the order in which they are to be read.
 const EXAMPLES: [&str; 28] = [
@@ -73,10 +71,6 @@ impl Stage {
         self.folder.path().join("temporary")
     }
 
-    fn recording(&self) -> PathBuf {
-        self.folder.path().join("run.jsonl")
-    }
-
     fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut path = std::env::current_exe().unwrap();
         path.pop();
@@ -96,17 +90,41 @@ impl Stage {
         output
     }
 
-    /// What a run that is recorded is found to do wrong, apart from taking time.
+    /// What a run is found to do wrong, by the recordings of all its loops.
     fn findings(&self, name: &str, arguments: &[&str]) -> Vec<String> {
         let mut command = self.command(name, arguments);
-        let output = command.env("GLASSLOOP_TRACE", self.recording()).output().unwrap();
+        let output = command.env(VARIABLE, self.folder.path().join("run.jsonl")).output().unwrap();
         assert!(output.status.success(), "{name} {arguments:?}: {}", stderr(&output));
-        let lines = Reader::open(BufReader::new(File::open(self.recording()).unwrap())).unwrap();
-        let facts = lines.map(|line| line.unwrap().fact);
-        let findings =
-            facts.filter_map(|fact| if let Fact::Diagnosis { finding } = fact { Some(finding) } else { None });
-        findings.map(|finding| finding.what.to_string()).collect()
+        let recordings = self.take_recordings();
+        assert!(!recordings.is_empty(), "{name} is not recorded");
+        recordings.iter().flat_map(|(_, recording)| findings_in(recording)).collect()
     }
+
+    /// What was recorded, by name; the files are gone then.
+    fn take_recordings(&self) -> Vec<(String, String)> {
+        let names = left_in(self.folder.path()).into_iter().filter(|name| name.ends_with(".jsonl"));
+        let mut recordings: Vec<_> = names
+            .map(|name| {
+                let path = self.folder.path().join(&name);
+                let recording = std::fs::read_to_string(&path).unwrap();
+                std::fs::remove_file(path).unwrap();
+                (name, recording)
+            })
+            .collect();
+        recordings.sort();
+        recordings
+    }
+}
+
+/// The findings of a recording, which can be true.
+fn findings_in(recording: &str) -> Vec<String> {
+    let open = || Reader::open(recording.as_bytes()).unwrap();
+    check(&mut open()).unwrap();
+    let findings = open().filter_map(|line| match line.unwrap().fact {
+        Fact::Diagnosis { finding } => Some(finding.what.to_string()),
+        _ => None,
+    });
+    findings.collect()
 }
 
 fn left_in(folder: &Path) -> Vec<String> {
@@ -199,13 +217,44 @@ fn each_bug_is_found_by_its_name_and_not_when_it_is_fixed() {
 fn no_other_example_has_a_finding() {
     let stage = Stage::new();
     for name in EXAMPLES {
-        // These have no loop, or the loop that they record last belongs to another process.
-        if ["spinner_thread", "flags_sequential", "flags_threads", "compare", "bug_zoo"].contains(&name) {
+        // Three have no loop, and the zoo has its own test.
+        if ["spinner_thread", "flags_sequential", "flags_threads", "bug_zoo"].contains(&name) {
             continue;
         }
         let mut found = stage.findings(name, &[]);
         found.retain(|found| !OF_TIME.contains(&found.as_str()));
         assert_eq!(found, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn each_loop_of_an_example_has_a_recording_of_its_own() {
+    let stage = Stage::new();
+    for (name, recorded, said) in [
+        ("fire_and_forget", &["run.2.jsonl", "run.jsonl"][..], "Another loop, another recording: run.2.jsonl\n"),
+        ("compare", &["run.callbacks.jsonl", "run.coroutines.jsonl", "run.futures.jsonl"], ""),
+        // What is measured is not recorded.
+        ("save_experiment", &["run.jsonl"], ""),
+    ] {
+        let output = stage.command(name, &[]).env(VARIABLE, "run.jsonl").output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), said.to_owned()), "{name}");
+        let names: Vec<String> = stage.take_recordings().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, recorded, "{name}");
+    }
+}
+
+#[test]
+fn every_file_of_the_examples_is_short() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+                assert!(lines <= 130, "{} has {lines} lines", path.display());
+            }
+        }
     }
 }
 
@@ -242,6 +291,13 @@ fn a_folder_that_cannot_be_written_is_one_line() {
     let output = stage.run("save_experiment", &["--dest", "/nobody/has/this"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    for name in EXAMPLES.iter().filter(|name| !["spinner_thread", "flags_sequential", "flags_threads"].contains(name)) {
+        let arguments = if *name == "bug_zoo" { &["spin"][..] } else { &[] };
+        let output = stage.command(name, arguments).env(VARIABLE, "/nobody/has/this/run.html").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert_eq!(stderr(&output).lines().count(), 1, "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains("recording to /nobody/has/this/run."), "{name}: {}", stderr(&output));
+    }
 }
 
 #[cfg(unix)]
@@ -249,7 +305,7 @@ fn a_folder_that_cannot_be_written_is_one_line() {
 fn ctrl_c_is_one_line_and_leaves_no_temporary_file() {
     use rustix::process::{Pid, Signal, kill_process};
 
-    for name in ["flags_sequential", "flags_threads", "flags_coroutines", "fire_and_forget"] {
+    for name in ["flags_sequential", "flags_threads", "flags_coroutines", "fire_and_forget", "save_experiment"] {
         let stage = Stage::new();
         // A server that takes the connection and never says a word.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();

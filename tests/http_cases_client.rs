@@ -16,7 +16,7 @@ use cases::{Case, Expected, read};
 use glassloop::EventLoop;
 use glassloop::http::client::{Client, ClientError, ClientErrorKind};
 use http::{Method, Request};
-use peer::{Peer, accept, read_head, send};
+use peer::{Peer, accept, accept_request, read_head, send};
 
 /// The ways in which the answer is cut, as lengths that are taken again and again. The last is random, from a fixed seed.
 const CUTTINGS: [&[usize]; 3] = [&[usize::MAX], &[1], &[3, 17, 1, 39, 2, 2, 28, 11, 1, 7, 33, 5, 24]];
@@ -59,8 +59,7 @@ fn play(case: &Case, lengths: &'static [usize]) -> Outcome {
     let (bytes, close_after) = (case.bytes.clone(), case.close_after);
     let (has_sent, until_sent) = mpsc::channel();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send_in_pieces(&mut connection, &bytes, lengths);
         if close_after {
             drop(connection);

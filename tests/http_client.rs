@@ -13,12 +13,17 @@ use glassloop::http::proto::ProtocolErrorKind;
 use glassloop::net::ConnectError;
 use glassloop::{EventLoop, Job, LoopError, run_in_executor, sleep, spawn};
 use http::{Method, Request, StatusCode};
-use peer::{Peer, accept, is_closed, read_head, reset, send};
+use peer::{Peer, accept, accept_request, is_closed, read_head, reset, send};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 fn run<F: Future>(future: F) -> F::Output {
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
+}
+
+/// The same on a loop whose clock jumps to the next deadline when there is nothing else to wait for.
+fn run_in_virtual_time<F: Future>(future: F) -> F::Output {
+    EventLoop::builder().virtual_time().build().expect("a loop").block_on(future).expect("no deadlock")
 }
 
 /// Gets the whole of a small thing.
@@ -96,8 +101,7 @@ fn a_chunked_body_is_put_together_from_any_pieces() {
 #[test]
 fn a_body_without_a_length_ends_with_the_connection() {
     let server = Peer::start(|listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\n\r\nhello");
     });
     run(async {
@@ -253,8 +257,7 @@ fn a_body_can_be_taken_in_pieces_of_any_size() {
 fn more_than_the_caller_wants_is_an_error() {
     let server = Peer::start(|listener| {
         for answer in [HELLO, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
-            let mut connection = accept(listener);
-            read_head(&mut connection);
+            let mut connection = accept_request(listener);
             send(&mut connection, answer);
             assert!(is_closed(&mut connection));
         }
@@ -295,8 +298,7 @@ fn a_connection_that_the_server_gives_up_is_not_kept() {
             // A byte too many: where would the next response begin?
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello!",
         ] {
-            let mut connection = accept(listener);
-            read_head(&mut connection);
+            let mut connection = accept_request(listener);
             send(&mut connection, answer);
             assert!(is_closed(&mut connection));
         }
@@ -330,8 +332,7 @@ fn a_connection_whose_end_came_with_the_response_is_not_kept() {
     let (asked, until_asked) = mpsc::channel();
     let (answer, until_told) = mpsc::channel::<()>();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         asked.send(()).unwrap();
         until_told.recv().unwrap();
         send(&mut connection, HELLO);
@@ -352,8 +353,7 @@ fn a_connection_whose_end_came_with_the_response_is_not_kept() {
 /// A server that answers once, closes the connection when the second request has come, and answers on the next.
 fn closing_late() -> Peer {
     Peer::start(|listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
         read_head(&mut connection);
         drop(connection);
@@ -396,7 +396,7 @@ fn what_may_have_changed_something_is_not_sent_twice() {
 #[test]
 fn a_new_connection_that_gives_no_answer_is_not_tried_again() {
     let server = Peer::start(|listener| {
-        read_head(&mut accept(listener));
+        accept_request(listener);
     });
     run(async {
         let client = Client::new();
@@ -413,15 +413,13 @@ fn speaking_unasked() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let (speak, until_told) = mpsc::channel();
     let (has_spoken, until_spoken) = mpsc::channel();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
         until_told.recv().unwrap();
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
         has_spoken.send(()).unwrap();
         assert!(is_closed(&mut connection), "the connection was used again");
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
     });
     (server, speak, until_spoken)
@@ -493,8 +491,7 @@ async fn let_the_loop_look() {
 fn a_connection_is_kept_for_four_seconds_and_no_longer() {
     let server = Peer::start(|listener| {
         for _ in 0..2 {
-            let mut connection = accept(listener);
-            read_head(&mut connection);
+            let mut connection = accept_request(listener);
             send(&mut connection, HELLO);
             assert!(is_closed(&mut connection));
         }
@@ -554,23 +551,19 @@ fn a_connection_is_used_for_ten_minutes_and_no_longer() {
 #[test]
 fn a_connection_that_is_used_again_is_waited_for_again() {
     let server = Peer::start(|listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
         read_head(&mut connection);
         // Long enough for virtual time to jump to the limit for the head, if it could.
         std::thread::sleep(Duration::from_millis(20));
         send(&mut connection, HELLO);
     });
-    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
-    event_loop
-        .block_on(async {
-            let client = Client::new();
-            fetch(&client, &server.url("/")).await.unwrap();
-            fetch(&client, &server.url("/")).await.unwrap();
-            assert_eq!(client.connections_reused(), 1);
-        })
-        .unwrap();
+    run_in_virtual_time(async {
+        let client = Client::new();
+        fetch(&client, &server.url("/")).await.unwrap();
+        fetch(&client, &server.url("/")).await.unwrap();
+        assert_eq!(client.connections_reused(), 1);
+    });
     server.join();
 }
 
@@ -649,8 +642,7 @@ fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
 fn bytes_that_trickle_in_do_not_extend_the_time_for_the_head() {
     let server = Peer::start(|listener| {
         use std::io::Write;
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         let head = "HTTP/1.1 100 Continue\r\n\r\n".repeat(10) + "HTTP/1.1 200 OK\r\nx: " + &"x".repeat(300);
         // It would take 5 s to send all of it; and then it closes, which is another error.
         for byte in head.as_bytes() {
@@ -674,8 +666,7 @@ fn bytes_that_trickle_in_do_not_extend_the_time_for_the_head() {
 #[test]
 fn a_body_that_falls_silent_is_an_error() {
     let server = Peer::start(|listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe");
         assert!(is_closed(&mut connection));
     });
@@ -693,30 +684,26 @@ fn every_byte_starts_the_time_for_silence_anew() {
     let (go_on, until_told) = mpsc::channel();
     let (has_sent, sent) = mpsc::channel();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n");
         while let Ok(()) = until_told.recv() {
             send(&mut connection, "x");
             has_sent.send(()).unwrap();
         }
     });
-    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
-    event_loop
-        .block_on(async {
-            let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
-            for _ in 0..4 {
-                let is_waiting = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx, |_| ()).is_pending())).await;
-                assert!(is_waiting);
-                go_on.send(()).unwrap();
-                sent.recv().unwrap();
-                let_the_loop_look().await;
-                // What has come waits to be read, and virtual time may jump: 80 s in all, with a limit of 30 s.
-                sleep(Duration::from_secs(20)).await;
-                assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
-            }
-        })
-        .unwrap();
+    run_in_virtual_time(async {
+        let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
+        for _ in 0..4 {
+            let is_waiting = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx, |_| ()).is_pending())).await;
+            assert!(is_waiting);
+            go_on.send(()).unwrap();
+            sent.recv().unwrap();
+            let_the_loop_look().await;
+            // What has come waits to be read, and virtual time may jump: 80 s in all, with a limit of 30 s.
+            sleep(Duration::from_secs(20)).await;
+            assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
+        }
+    });
     drop(go_on);
     server.join();
 }
@@ -725,22 +712,18 @@ fn every_byte_starts_the_time_for_silence_anew() {
 fn a_reader_that_takes_its_time_is_no_silence_of_the_server() {
     let (go_on, until_told) = mpsc::channel();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe");
         until_told.recv().unwrap();
         send(&mut connection, "llo");
     });
-    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
-    event_loop
-        .block_on(async {
-            let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
-            assert_eq!(body.chunk().await.unwrap().unwrap(), "he");
-            sleep(Duration::from_secs(3600)).await;
-            go_on.send(()).unwrap();
-            assert_eq!(body.chunk().await.unwrap().unwrap(), "llo");
-        })
-        .unwrap();
+    run_in_virtual_time(async {
+        let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "he");
+        sleep(Duration::from_secs(3600)).await;
+        go_on.send(()).unwrap();
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "llo");
+    });
     server.join();
 }
 
@@ -758,8 +741,7 @@ fn a_port_where_nobody_listens_is_told_as_such() {
 /// What comes of a first answer, after which the server closes.
 fn fault(answer: &'static str) -> ClientError {
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, answer);
     });
     let error = run(async { fetch(&Client::new(), &server.url("/")).await.unwrap_err() });
@@ -787,8 +769,7 @@ fn a_response_that_is_cut_off_is_an_error_that_says_where() {
 fn a_reset_is_an_error_even_where_an_end_would_not_be() {
     let (received, until_received) = mpsc::channel::<()>();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\n\r\nhello");
         until_received.recv().unwrap();
         reset(connection);
@@ -810,8 +791,7 @@ fn a_reset_is_an_error_even_where_an_end_would_not_be() {
 fn what_is_not_http_is_refused_before_it_ends() {
     let server = Peer::start(|listener| {
         for answer in ["SSH-2.0-OpenSSH_9.9\r\n".to_owned(), format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(70_000))] {
-            let mut connection = accept(listener);
-            read_head(&mut connection);
+            let mut connection = accept_request(listener);
             send(&mut connection, answer);
             assert!(is_closed(&mut connection));
         }
@@ -845,8 +825,7 @@ fn what_is_no_url_is_an_error_without_a_connection() {
 fn dropping_an_exchange_closes_its_connection() {
     let (asked, until_asked) = mpsc::channel();
     let server = Peer::start(move |listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         asked.send(()).unwrap();
         assert!(is_closed(&mut connection));
     });
@@ -864,8 +843,7 @@ fn dropping_an_exchange_closes_its_connection() {
 #[test]
 fn dropping_a_body_before_its_end_closes_its_connection() {
     let server = Peer::start(|listener| {
-        let mut connection = accept(listener);
-        read_head(&mut connection);
+        let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nhello");
         assert!(is_closed(&mut connection));
     });

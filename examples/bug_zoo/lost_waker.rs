@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use glassloop::observe::note_waiting;
 use glassloop::sync::WakerSlot;
 use glassloop::{sleep, spawn_named};
 
@@ -37,6 +38,7 @@ impl Future for Letter {
         if self.is_fixed {
             let _replaced = letterbox.waiting.register(cx.waker());
         }
+        note_waiting("a letter");
         Poll::Pending
     }
 }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use glassloop::futures::yield_now;
+use glassloop::observe::note_waiting;
 use glassloop::sync::WakerSlot;
 use glassloop::{LoopError, spawn_named};
 
@@ -41,7 +42,11 @@ impl Gate {
             let is_woken = std::mem::replace(&mut is_signed_up, true);
             let _replaced = self.waiting.borrow_mut().register(cx.waker());
             // Without the second half it relies on being told.
-            if is_woken || (is_fixed && self.is_open.get()) { Poll::Ready(()) } else { Poll::Pending }
+            if is_woken || (is_fixed && self.is_open.get()) {
+                return Poll::Ready(());
+            }
+            note_waiting("the gate");
+            Poll::Pending
         })
         .await;
     }

@@ -52,6 +52,7 @@ impl Future for Ring {
         if self.is_fixed || !bell.waiting.is_set() {
             let _replaced = bell.waiting.register(cx.waker());
         }
+        self.state.note_waiting();
         Poll::Pending
     }
 }

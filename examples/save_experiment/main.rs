@@ -12,22 +12,27 @@
 //! said was written before the run. `--slow-disk MS` lets every save sleep first: an artificial disk.
 //!
 //! It prints a table and leaves `experiment.json` and `experiment.html`, with charts, in `--out` (usually
-//! target/save_experiment); the files it saves go to `--dest` (usually the temporary folder) and are removed.
+//! target/save_experiment); the files it saves go to `--dest` (usually the temporary folder) and are removed. With
+//! GLASSLOOP_TRACE a run before the first is recorded: what is measured is not, since recording takes time.
 //!
 //! To try next: `--dest` on another disk, or in memory (/dev/shm); `--slow-disk 20`: whom does the pool help then?
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `main.rs` | the plan |
-//! | `trial.rs` | one run of one case |
-//! | `findings.rs` | what the runs say together, and what becomes of the chapter's claims |
+//! | `trial.rs`, `server.rs` | one run of one case; the server's process |
+//! | `measured.rs` | a case and its runs: medians and spread |
+//! | `findings.rs`, `claims.rs` | what the runs say together; what becomes of the chapter's claims |
 //! | `page.rs` | the page with the charts |
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod claims;
 mod findings;
+mod measured;
 mod page;
+mod server;
 mod trial;
 
 use std::io::{IsTerminal, Write};
@@ -35,16 +40,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use findings::{Findings, Measured};
-use support::Error;
-use trial::{Case, Place, Server, Trial};
+use findings::Findings;
+use measured::Measured;
+use server::Server;
+use support::{Error, event_loop, measured_event_loop};
+use trial::{Case, Place, Trial};
 
 /// How often the image is written into one file, and how many files a run saves: in short, and with `--full`.
 const SIZES: [(usize, usize, usize); 4] = [(1, 40, 400), (10, 20, 200), (100, 10, 60), (1000, 2, 12)];
 
 fn main() -> ExitCode {
-    if trial::is_server() {
-        return support::main(&[], |_| trial::serve());
+    if server::is_this_process() {
+        return server::main();
     }
     support::main(&["--server URL", "--full", "--runs N", "--slow-disk MS", "--dest DIR", "--out DIR"], |arguments| {
         let is_full = arguments.has("--full");
@@ -78,7 +85,8 @@ fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Er
         })
         .collect();
     let (started, is_watched) = (Instant::now(), std::io::stderr().is_terminal());
-    trial.run(&cases[0])?; // the server and the disk are awake now
+    // This run is recorded if GLASSLOOP_TRACE says so, and not measured. Now the server and the disk are awake.
+    trial.run(&cases[0], event_loop()?)?;
     let mut measured: Vec<Measured> = cases.iter().map(|case| Measured { case: *case, runs: vec![] }).collect();
     for number in 1..=runs {
         for (at, measured) in measured.iter_mut().enumerate() {
@@ -86,7 +94,7 @@ fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Er
                 eprint!("\rrun {number} of {runs}, case {} of {}  ", at + 1, cases.len());
                 std::io::stderr().flush().ok();
             }
-            let run = trial.run(&measured.case)?;
+            let run = trial.run(&measured.case, measured_event_loop()?)?;
             measured.runs.push(run);
         }
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::findings::{Findings, Measured, Spread, size};
+use super::findings::Findings;
+use super::measured::{Measured, Spread, size};
 
 const WIDTH: f64 = 680.0;
 const HEIGHT: f64 = 320.0;

@@ -1,21 +1,16 @@
-//! One run of one case: so many images, five requests at once, each saved in the case's way; and the server, which is
-//! this program in another process.
+//! One run of one case: so many images, five requests at once, each saved in the case's way.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use glassloop::flags::site::EmbeddedServer;
 use glassloop::http::client::Client;
-use glassloop::http::server::{Faults, Limits, text};
 use glassloop::sync::Semaphore;
-use glassloop::{Job, JoinSet, run_in_executor};
-use http::StatusCode;
+use glassloop::{EventLoop, Job, JoinSet, run_in_executor};
 
-use super::support::{self, Error, countries::body_of, meter};
+use super::support::{Error, countries::body_of, folders::temporary_folder_in, meter};
 
 /// What an image has: as many as the flags on the average.
 pub const IMAGE_BYTES: usize = 13_000;
@@ -66,12 +61,11 @@ pub struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    pub fn run(&self, case: &Case) -> Result<Run, Error> {
-        let folder = support::temporary_folder_in(self.place)?;
+    pub fn run(&self, case: &Case, mut event_loop: EventLoop) -> Result<Run, Error> {
+        let folder = temporary_folder_in(self.place)?;
         rustix::fs::sync(); // what the run before has left in memory shall not be written in this one's time
         meter::take();
         let (started, processor) = (Instant::now(), meter::processor_time());
-        let mut event_loop = support::measured_event_loop()?;
         event_loop.block_on(self.download_all(case, folder.path()))??;
         let (wall, processor) = (started.elapsed(), meter::processor_time() - processor);
         drop(event_loop);
@@ -116,53 +110,5 @@ impl Trial<'_> {
             }
             if fsync { file.sync_all() } else { Ok(()) }
         }
-    }
-}
-
-/// Tells a process that it is the server.
-const ROLE: &str = "GLASSLOOP_EXPERIMENT_SERVER";
-
-/// Whether this process is the server.
-pub fn is_server() -> bool {
-    std::env::var_os(ROLE).is_some()
-}
-
-/// Answers every request with an image, until whoever started this process closes its end of stdin, or is gone.
-pub fn serve() -> Result<(), Error> {
-    let image = || bytes::Bytes::from(vec![b'x'; IMAGE_BYTES]);
-    let server = EmbeddedServer::serve(Limits::default(), Faults::default(), move || {
-        let image = image();
-        Ok(move |_: &http::Request<()>| text(StatusCode::OK, image.clone()))
-    })?;
-    println!("http://{}", server.address());
-    std::io::stdin().read_to_end(&mut vec![])?;
-    Ok(())
-}
-
-/// The server's process. It ends when this is dropped.
-pub struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Server {
-    pub fn start() -> Result<Server, Error> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.env(ROLE, "1").env_remove("GLASSLOOP_TRACE").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn()?;
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().ok_or("its stdout is piped")?).read_line(&mut url)?;
-        Ok(Server { process, url: url.trim().to_owned() })
-    }
-
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _is_gone = self.process.wait();
     }
 }

@@ -8,12 +8,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::core::{Core, ReadyQueue, Shared};
+use super::core::{Core, Shared};
 use super::diagnosis::Diagnosis;
 use super::notify::Notifier;
 use super::pause::Pause;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
 use super::reactor::{IoBudget, Reactor, WAKER_TOKEN};
+use super::ready::ReadyQueue;
 use super::root::Root;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};

@@ -1,7 +1,6 @@
 //! What the parts of one loop share: the tables, and how a task becomes ready.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,6 +13,7 @@ use super::diagnosis::Diagnosis;
 use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
 use super::reactor::{IoBudget, Reactor};
+use super::ready::ReadyQueue;
 use super::root::Root;
 use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
@@ -354,51 +354,4 @@ pub(crate) fn call_waker(call: impl FnOnce()) {
 /// The wheel's id in the words of the observer.
 pub(crate) fn observed(id: wheel::TimerId) -> TimerId {
     TimerId { index: id.index, generation: id.generation }
-}
-
-/// The tasks that are ready, first-in first-out, or shuffled by a seed to find code that leans on the order.
-#[derive(Default)]
-pub(crate) struct ReadyQueue {
-    queue: VecDeque<TaskId>,
-    seed: u64,
-    /// The state of the generator; 0 is no shuffling.
-    shuffle: u64,
-}
-
-impl ReadyQueue {
-    pub(crate) fn new(seed: u64) -> ReadyQueue {
-        ReadyQueue { queue: VecDeque::new(), seed, shuffle: seed }
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    pub(crate) fn push(&mut self, id: TaskId) {
-        self.queue.push_back(id);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<TaskId> {
-        if self.shuffle != 0 && !self.queue.is_empty() {
-            // xorshift64: Marsaglia, "Xorshift RNGs", 2003.
-            self.shuffle ^= self.shuffle << 13;
-            self.shuffle ^= self.shuffle >> 7;
-            self.shuffle ^= self.shuffle << 17;
-            let pick = (self.shuffle % self.queue.len() as u64) as usize;
-            self.queue.swap(0, pick);
-        }
-        self.queue.pop_front()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.queue.clear();
-    }
 }

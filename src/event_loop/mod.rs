@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `mod.rs` | a turn, and `block_on` round it |
 //! | `task.rs` | a task, its waker, and what a waker may own |
-//! | `core.rs` | the tables; how a task becomes ready and is polled |
+//! | `core.rs`, `ready.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
 //! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
@@ -33,6 +33,7 @@ mod notify;
 mod pause;
 mod pool;
 mod reactor;
+mod ready;
 mod root;
 mod shutdown;
 mod sleep;
@@ -64,7 +65,7 @@ pub use reactor::{Direction, Initially};
 pub use shutdown::ShutdownReport;
 pub use sleep::{Sleep, now, sleep, sleep_until};
 pub use source::{Described, Source};
-pub use spawn::{JoinError, JoinHandle, spawn, spawn_named};
+pub use spawn::{JoinError, JoinHandle, PanicPayload, spawn, spawn_named};
 pub use verdict::{Deadlock, StuckTask};
 
 /// An event loop: it polls the tasks that are ready and, when none is, sleeps until one is.
@@ -200,6 +201,7 @@ impl EventLoop {
 
     /// Lets the next turn poll the root future.
     pub fn wake_root(&mut self) {
+        self.core.root.queued_at.set(self.core.clock.elapsed());
         self.core.root.woken.set(true);
     }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::core::{Core, call_waker};
@@ -103,7 +104,8 @@ impl<T> Sink<T> for JoinSink<T> {
                 TaskOutcome::Finished
             }
             Err(payload) => {
-                let error = JoinError::Panicked { task: self.name.to_string(), payload };
+                let (task, message) = (self.name.to_string(), panic_text(&*payload));
+                let error = JoinError::Panicked { task, message, payload: PanicPayload(Mutex::new(payload)) };
                 // I12: if the handle is gone, nobody will ever look at it.
                 if Rc::strong_count(&self.join) == 1 {
                     log::error!("{error}");
@@ -184,16 +186,49 @@ impl<T> Drop for JoinHandle<T> {
 }
 
 /// Why a task has no result.
+///
+/// It is one of the errors that `?` makes a `Box<dyn Error + Send + Sync>` of.
+///
+/// ```
+/// use glassloop::{EventLoop, spawn_named};
+///
+/// fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+///     let mut event_loop = EventLoop::new()?;
+///     event_loop.block_on(async { Ok(spawn_named("oracle", async { panic!("no") }).await?) })?
+/// }
+/// assert_eq!(answer().unwrap_err().to_string(), "the task `oracle` panicked: no");
+/// ```
 pub enum JoinError {
     /// It panicked.
     Panicked {
         /// The task's name.
         task: String,
-        /// What it panicked with, for [`std::panic::resume_unwind`].
-        payload: Box<dyn Any + Send>,
+        /// What it said, if it said it in words.
+        message: String,
+        /// What it panicked with.
+        payload: PanicPayload,
     },
     /// It was aborted, or the loop shut down.
     Aborted,
+}
+
+/// What a task panicked with.
+///
+/// A panic may carry anything that is `Send`; an error has to be `Sync` as well to be of use to most programs. What lies
+/// behind a lock is, and this lock is never taken.
+pub struct PanicPayload(Mutex<Box<dyn Any + Send>>);
+
+impl PanicPayload {
+    /// For [`std::panic::resume_unwind`].
+    pub fn into_inner(self) -> Box<dyn Any + Send> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PanicPayload").finish_non_exhaustive()
+    }
 }
 
 impl JoinError {
@@ -211,9 +246,7 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            JoinError::Panicked { task, payload } => {
-                write!(f, "the task `{task}` panicked: {}", panic_text(&**payload))
-            }
+            JoinError::Panicked { task, message, .. } => write!(f, "the task `{task}` panicked: {message}"),
             JoinError::Aborted => f.write_str("the task was aborted"),
         }
     }

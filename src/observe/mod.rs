@@ -43,9 +43,9 @@ pub use event::{
 };
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
+pub use stage::note_waiting;
 pub(crate) use stage::{
-    CurrentTask, Stage, current_task, listening, note_waiting, put_stage, report, report_at, set_turn, tell,
-    waiting_for,
+    CurrentTask, Stage, current_task, listening, put_stage, report, report_at, set_turn, tell, waiting_for,
 };
 pub use state::{State, Stateful};
 

@@ -124,9 +124,22 @@ impl Drop for CurrentTask {
     }
 }
 
-/// A future that is about to return `Pending` says what it waits for, for the deadlock verdict and the observer.
+/// A future that is about to return `Pending` says what it waits for, in a few words: they stand in the trace, and in
+/// the error when nothing can ever wake it. A future whose states are [`Stateful`](super::Stateful) has a method for it.
+///
+/// ```
+/// use std::{future::poll_fn, task::Poll};
+/// use glassloop::{EventLoop, observe::note_waiting};
+///
+/// let stuck = EventLoop::new()?.block_on(poll_fn(|_| -> Poll<()> {
+///     note_waiting("a letter");
+///     Poll::Pending
+/// }));
+/// assert!(stuck.unwrap_err().to_string().contains("a letter"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[inline]
-pub(crate) fn note_waiting(what: &'static str) {
+pub fn note_waiting(what: &'static str) {
     WAITING_FOR.set(what);
 }
 

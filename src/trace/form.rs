@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::page::write_page;
 use super::perfetto::perfetto;
@@ -112,6 +113,11 @@ impl Recording {
             .map_err(|error| io::Error::new(error.kind(), format!("recording to {}: {error}", lines.display())))?;
         Ok(Recording { recorder: Some(recorder), lines, wanted })
     }
+
+    /// The file that will be there in the end.
+    pub fn path(&self) -> &Path {
+        self.wanted.as_ref().map_or(&self.lines, |(path, _)| path)
+    }
 }
 
 impl Observer for Recording {
@@ -142,15 +148,32 @@ impl Drop for Recording {
     }
 }
 
+/// Recordings that this process has begun because the variable asked for them.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+
 /// A recording, if the variable `GLASSLOOP_TRACE` names a file for it.
+///
+/// The first of a process has this name. A process that asks again has several loops, and each further recording has its
+/// number before the ending: `run.html`, `run.2.html`, `run.3.html`.
 ///
 /// # Errors
 /// If it names one that cannot be recorded to.
 pub fn from_environment() -> io::Result<Option<Recording>> {
-    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(Recording::create).transpose()
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(None) };
+    let number = BEGUN.fetch_add(1, Ordering::Relaxed) + 1;
+    Recording::create(numbered(path.into(), number)).map(Some)
 }
 
-/// [`EventLoop::builder`], observed by a recording if the variable `GLASSLOOP_TRACE` names a file for it.
+/// The name of the recording with this number, if that of the first is `path`.
+fn numbered(path: PathBuf, number: u32) -> PathBuf {
+    match path.extension() {
+        Some(ending) if number > 1 => path.with_extension(format!("{number}.{}", ending.display())),
+        _ => path,
+    }
+}
+
+/// [`EventLoop::builder`], observed by a recording if the variable `GLASSLOOP_TRACE` names a file for it: of several
+/// loops each has a file of its own, as for [`from_environment`].
 ///
 /// # Errors
 /// If it names one that cannot be recorded to.

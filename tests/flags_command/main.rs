@@ -4,4 +4,7 @@ mod bad_input;
 mod bad_servers;
 mod interrupted;
 mod run;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "other tests ask for more than an answer")]
+mod server;
 mod well;

@@ -9,6 +9,8 @@ mod parts;
 mod redirects;
 mod retries;
 mod run;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "other tests answer with rubbish")]
 mod server;
 mod watched;
 mod with_others;

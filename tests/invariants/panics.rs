@@ -46,7 +46,7 @@ fn i12_a_panic_reaches_the_handle_and_every_other_task_lives_on() {
         assert_eq!(error.to_string(), "the task `clumsy` panicked: fell over");
         let error = spawn(async { std::panic::panic_any(7u8) }).await.map(|(): ()| ()).unwrap_err();
         let JoinError::Panicked { payload, .. } = error else { panic!("it was not aborted") };
-        assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
+        assert_eq!(payload.into_inner().downcast_ref::<u8>(), Some(&7));
         other.await.expect("it had nothing to do with it");
     });
 }

@@ -14,13 +14,7 @@ use crate::support::*;
 #[test]
 fn i03_many_wakes_are_one_poll() {
     run(async {
-        let (polls, wakers) = (Counter::new(), Log::new());
-        let (p, w) = (polls.clone(), wakers.clone());
-        spawn(poll_fn(move |cx| {
-            p.add();
-            w.push(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (_task, polls, wakers) = spawn_waiting();
         yield_times(1).await;
         let waker = wakers.take().remove(0);
         for _ in 0..10 {
@@ -34,13 +28,7 @@ fn i03_many_wakes_are_one_poll() {
 #[test]
 fn i03_many_wakes_from_another_thread_are_one_poll() {
     run(async {
-        let (polls, wakers) = (Counter::new(), Log::new());
-        let (p, w) = (polls.clone(), wakers.clone());
-        spawn(poll_fn(move |cx| {
-            p.add();
-            w.push(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (_task, polls, wakers) = spawn_waiting();
         yield_times(1).await;
         let waker = wakers.take().remove(0);
         let thread = std::thread::spawn(move || (0..10).for_each(|_| waker.wake_by_ref()));
@@ -94,13 +82,7 @@ fn i03_a_stale_waker_of_a_reused_slot_polls_nobody_and_keeps_nobody_from_being_w
         let first = spawn(own_waker());
         let slot = first.id().expect("it was taken").index;
         let stale = first.await.expect("it does not panic");
-        let (polls, wakers) = (Counter::new(), Log::new());
-        let (p, w) = (polls.clone(), wakers.clone());
-        let second = spawn(poll_fn(move |cx| {
-            p.add();
-            w.push(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (second, polls, wakers) = spawn_waiting();
         assert_eq!(second.id().expect("it was taken").index, slot, "the slot is used again");
         yield_times(1).await;
         stale.wake();

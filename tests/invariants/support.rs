@@ -6,9 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use glassloop::EventLoop;
 use glassloop::event_loop::{Builder, LoopError};
 use glassloop::observe::{Event, Observer};
+use glassloop::{EventLoop, JoinHandle, spawn};
 
 /// An observer made of a closure.
 pub struct Watch<F>(pub F);
@@ -102,6 +102,18 @@ pub fn count_polls(polls: &Counter) -> impl Future<Output = ()> + use<> {
         polls.add();
         Poll::Pending
     })
+}
+
+/// A task that is never done: its polls are counted, and the waker of each is kept.
+pub fn spawn_waiting() -> (JoinHandle<()>, Counter, Log<Waker>) {
+    let (polls, wakers) = (Counter::new(), Log::new());
+    let (p, w) = (polls.clone(), wakers.clone());
+    let task = spawn(poll_fn(move |cx| {
+        p.add();
+        w.push(cx.waker().clone());
+        Poll::Pending
+    }));
+    (task, polls, wakers)
 }
 
 /// Lets every task that is ready have a turn, `times` times.

@@ -107,14 +107,7 @@ fn i02_a_wake_while_the_thread_ends_does_not_panic() {
 #[test]
 fn i02_a_wake_runs_nothing() {
     run(async {
-        let polls = Counter::new();
-        let wakers = Log::new();
-        let (p, w) = (polls.clone(), wakers.clone());
-        spawn(poll_fn(move |cx| {
-            p.add();
-            w.push(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (_task, polls, wakers) = spawn_waiting();
         yield_times(1).await;
         let waker = wakers.take().remove(0);
         waker.wake();

@@ -54,6 +54,13 @@ pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
+/// The next connection, and the head of its first request is read.
+pub(crate) fn accept_request(listener: &TcpListener) -> TcpStream {
+    let mut connection = accept(listener);
+    read_head(&mut connection);
+    connection
+}
+
 /// Reads to the end of a request's head; nothing if the client closes instead.
 pub(crate) fn read_head(connection: &mut TcpStream) -> String {
     let mut head = Vec::new();
@@ -61,7 +68,7 @@ pub(crate) fn read_head(connection: &mut TcpStream) -> String {
     while !head.ends_with(b"\r\n\r\n") {
         match connection.read(&mut byte) {
             Ok(1..) => head.push(byte[0]),
-            Ok(0) | Err(_) => break,
+            Ok(0) | Err(_) => return String::new(),
         }
     }
     String::from_utf8(head).expect("a request is text")

@@ -385,6 +385,26 @@ fn snooze_is_found_where_a_woken_child_is_not_polled() {
 }
 
 #[test]
+fn the_time_between_two_runs_is_no_lag_of_the_second() {
+    let delays = Rc::new(RefCell::new(vec![]));
+    let keep = delays.clone();
+    let follow = Follow::new(move |line: &Line| {
+        if let Fact::PollBegin { task: 0, delay, .. } = &line.fact {
+            keep.borrow_mut().push(*delay);
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().observer(follow).build().expect("a loop");
+    event_loop.block_on(async { drop(spawn_named("sleeper", sleep(Duration::from_secs(60)))) }).expect("no deadlock");
+    // Nobody waits for the task, and its minute goes by.
+    let mut nothing = std::pin::pin!(pending::<()>());
+    while event_loop.take_error().is_none() {
+        assert!(event_loop.turn(nothing.as_mut()).is_pending());
+    }
+    event_loop.block_on(async { assert!(now() > std::time::Instant::now()) }).expect("no deadlock");
+    assert_eq!(*delays.borrow(), [0, 0]);
+}
+
+#[test]
 fn slow_poll_and_loop_lag_are_found_where_a_poll_is_long() {
     let blocks = |event_loop: &mut EventLoop| {
         event_loop

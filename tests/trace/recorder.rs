@@ -215,6 +215,34 @@ fn the_environment_can_ask_for_a_recording() {
 }
 
 #[test]
+#[ignore = "a program for a child process"]
+fn asks_the_environment_for_three_loops() {
+    for _ in 0..3 {
+        let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
+        hello(&mut event_loop);
+    }
+}
+
+#[test]
+fn each_loop_of_a_process_has_a_recording_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.run.html");
+    let mut command = child("asks_the_environment_for_three_loops", &path);
+    assert!(command.env(glassloop::trace::VARIABLE, &path).status().expect("a child").success());
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let pages = ["my.run.2.html", "my.run.3.html", "my.run.html"];
+    assert_eq!(names, pages.map(|page| [page.to_owned(), format!("{page}.jsonl")]).concat());
+    for page in pages {
+        let recording = std::fs::read_to_string(folder.path().join(format!("{page}.jsonl"))).expect("the recording");
+        check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    }
+}
+
+#[test]
 fn several_observers_hear_the_same() {
     struct Kinds(Rc<RefCell<Vec<u64>>>);
     impl Observer for Kinds {

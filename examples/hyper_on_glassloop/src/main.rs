@@ -16,6 +16,7 @@ mod stream;
 mod timer;
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -68,7 +69,7 @@ async fn ask(address: std::net::SocketAddr) -> Result<(), Error> {
     Ok(())
 }
 
-fn main() -> Result<(), Error> {
+fn run() -> Result<(), Error> {
     // Recorded if GLASSLOOP_TRACE names a file.
     glassloop::trace::builder()?.build()?.block_on(async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
@@ -83,4 +84,14 @@ fn main() -> Result<(), Error> {
         println!("who said nothing was answered with {read} bytes after {:.1} s", started.elapsed().as_secs_f64());
         Ok(())
     })?
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! A server on threads of its own that answers as a test says.
 
+#[path = "peer.rs"]
+#[expect(dead_code, reason = "here the answers depend on the request, and not on a script")]
+mod peer;
+
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -46,6 +50,8 @@ impl Request {
 /// An answer, and how it is sent.
 #[derive(Clone)]
 pub struct Reply {
+    /// Sent as it is, before the connection is closed, in place of all the rest.
+    raw: Option<&'static str>,
     status: u16,
     fields: String,
     body: Vec<u8>,
@@ -59,7 +65,13 @@ pub struct Reply {
 
 impl Reply {
     pub fn status(status: u16) -> Reply {
-        Reply { status, fields: String::new(), body: vec![], cut_after: None, rate: None, delay: Duration::ZERO }
+        let (fields, body) = (String::new(), vec![]);
+        Reply { raw: None, status, fields, body, cut_after: None, rate: None, delay: Duration::ZERO }
+    }
+
+    /// These bytes, whatever they are, and the end of the connection.
+    pub fn raw(bytes: &'static str) -> Reply {
+        Reply { raw: Some(bytes), ..Reply::status(0) }
     }
 
     pub fn ok(body: impl Into<Vec<u8>>) -> Reply {
@@ -120,9 +132,9 @@ impl Server {
         });
         let server = Server { address, shared: shared.clone() };
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for mut stream in listener.incoming().flatten() {
                 let shared = shared.clone();
-                thread::spawn(move || while serve(&stream, &shared).is_some() {});
+                thread::spawn(move || while serve(&mut stream, &shared).is_some() {});
             }
         });
         server
@@ -163,8 +175,8 @@ impl Server {
 }
 
 /// One request; `None` when there is no more to be had on this connection.
-fn serve(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
-    let head = read_head(stream)?;
+fn serve(stream: &mut TcpStream, shared: &Shared) -> Option<()> {
+    let head = peer::read_head(stream);
     let mut words = head.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     shared.log.lock().ok()?.push(head.clone());
@@ -177,6 +189,10 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
     let request = Request { method, path, earlier, head };
     let reply = (shared.answer)(&request);
     thread::sleep(reply.delay);
+    if let Some(bytes) = reply.raw {
+        let _gone = stream.write_all(bytes.as_bytes());
+        return None;
+    }
     let head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}\r\n", reply.status, reply.body.len(), reply.fields);
     let body = if request.method == "HEAD" { &[][..] } else { &reply.body };
     let kept = &body[..reply.cut_after.unwrap_or(body.len()).min(body.len())];
@@ -194,21 +210,5 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
             }
         }
     }
-    if reply.cut_after.is_some() {
-        let _gone = stream.shutdown(Shutdown::Both);
-        return None;
-    }
-    Some(())
-}
-
-fn read_head(mut stream: &TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).ok()
+    reply.cut_after.is_none().then_some(())
 }
