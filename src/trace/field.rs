@@ -204,7 +204,7 @@ impl Field for Cause {
             Cause::Timer(timer) => ("timer", Some(timer)),
             Cause::Job(job) => ("job", Some(job)),
             Cause::Task(task) => ("task", Some(task)),
-            Cause::Myself => ("myself", None),
+            Cause::Myself => ("self", None),
             Cause::Spawn => ("spawn", None),
             Cause::Outside => ("outside", None),
         };
@@ -228,7 +228,7 @@ impl Field for Cause {
                 ("timer", Some(timer), _) => Some(Cause::Timer(timer)),
                 ("job", Some(job), _) => Some(Cause::Job(job)),
                 ("task", Some(task), _) => Some(Cause::Task(task)),
-                ("myself", _, Some(true)) => Some(Cause::Myself),
+                ("self", _, Some(true)) => Some(Cause::Myself),
                 ("spawn", _, Some(true)) => Some(Cause::Spawn),
                 ("outside", _, Some(true)) => Some(Cause::Outside),
                 _ => None,

@@ -103,7 +103,7 @@ function causeWords({ cause, by }, nameOf) {
   switch (cause) {
     case "source": case "timer": case "job": return `${cause} ${by}`;
     case "task": return nameOf(by);
-    case "myself": return "itself";
+    case "self": return "itself";
     case "spawn": return "its spawning";
     default: return "the outside";
   }

@@ -40,7 +40,7 @@ function arrowsOf(player, task, from, to) {
     const arrow = { seq, poll, from: wake.t, to: recording.timeOf[poll], effect: wake.effect, lane: "loop", words: causeWords(wake, (id) => player.nameOf(id)) };
     if (wake.cause === "outside") arrow.lane = null;
     if (wake.cause === "task") arrow.lane = `task ${wake.by}`;
-    if (wake.cause === "myself") arrow.lane = `task ${task}`;
+    if (wake.cause === "self") arrow.lane = `task ${task}`;
     if (wake.cause === "job" && index.causeOf[seq] >= 0) {
       const ended = index.causeOf[seq];
       arrow.from = recording.timeOf[ended];

@@ -200,7 +200,7 @@ impl Rows {
                     Cause::Timer(timer) => ("timer", Some(*timer)),
                     Cause::Job(job) => ("job", Some(*job)),
                     Cause::Task(task) => ("task", Some(*task)),
-                    Cause::Myself => ("myself", None),
+                    Cause::Myself => ("self", None),
                     Cause::Spawn => ("spawn", None),
                     Cause::Outside => ("outside", None),
                 };

@@ -39,7 +39,7 @@ fn a_row_is_kind_time_turn_thread_and_the_fields_that_are_there() {
         r#""kind":"mark","text":"a""#,
         r#""kind":"io","source":3,"operation":"read","would_block":true"#,
         r#""kind":"poll_begin","task":2,"number":0,"delay":5,"wakes":[3,4]"#,
-        r#""kind":"wake","wake":7,"task":2,"cause":{"myself":true},"effect":"queued""#,
+        r#""kind":"wake","wake":7,"task":2,"cause":{"self":true},"effect":"queued""#,
     ]);
     assert!(report.fault.is_none(), "{:?}", report.fault);
     let strings = &data(&page, "id=\"recording-strings\"")[0];
@@ -52,7 +52,7 @@ fn a_row_is_kind_time_turn_thread_and_the_fields_that_are_there() {
             [position("mark"), 0, 1, 0, number("a")],
             [position("io"), 10, 0, 0, 3, null, number("read"), null, 1],
             [position("poll_begin"), 10, 0, 0, 2, 0, 5, 3, 4],
-            [position("wake"), 10, 0, 0, 7, 2, number("myself"), null, number("queued")],
+            [position("wake"), 10, 0, 0, 7, 2, number("self"), null, number("queued")],
         ])
     );
     assert_eq!(data(&page, "id=\"recording-header\"")[0]["cells"], 1 + 5 + 5 + 5);
