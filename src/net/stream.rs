@@ -84,6 +84,22 @@ impl TcpStream {
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Reads what has come by the word of the kernel, which is what [`is_silent`](Self::is_silent) goes by. `Pending` if
+    /// there is nothing; nobody is woken when there is.
+    #[cfg(feature = "tls")]
+    pub(super) fn read_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.source.io_mut().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            read => Poll::Ready(read),
+        }
+    }
+
+    /// Writes as much as there is room for at this moment: for last words, for which nobody waits.
+    #[cfg(feature = "tls")]
+    pub(super) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.source.io_mut().write(bytes)
+    }
+
     /// Ends one direction or both; what has been written still goes out.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ pub(crate) fn accept_request(listener: &TcpListener) -> TcpStream {
 }
 
 /// Reads to the end of a request's head; nothing if the client closes instead.
-pub(crate) fn read_head(connection: &mut TcpStream) -> String {
+pub(crate) fn read_head(connection: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -75,12 +75,12 @@ pub(crate) fn read_head(connection: &mut TcpStream) -> String {
 }
 
 /// Sends it all.
-pub(crate) fn send(connection: &mut TcpStream, bytes: impl AsRef<[u8]>) {
+pub(crate) fn send(connection: &mut impl Write, bytes: impl AsRef<[u8]>) {
     connection.write_all(bytes.as_ref()).expect("the client listens");
 }
 
 /// Waits until the client says something or closes: whether it closed.
-pub(crate) fn is_closed(connection: &mut TcpStream) -> bool {
+pub(crate) fn is_closed(connection: &mut impl Read) -> bool {
     match connection.read(&mut [0]) {
         Ok(read) => read == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,

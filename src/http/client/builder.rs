@@ -8,6 +8,8 @@ use http::HeaderValue;
 use super::pool::Pool;
 use super::{Client, Shared};
 use crate::net::Resolver;
+#[cfg(feature = "tls")]
+use crate::net::tls::{TlsConnector, Trust};
 
 /// Sets up a [`Client`].
 ///
@@ -32,6 +34,8 @@ pub struct Builder {
     idle_connections: Option<usize>,
     idle_connections_per_host: usize,
     resolver: Option<Resolver>,
+    #[cfg(feature = "tls")]
+    trust: Trust,
 }
 
 /// The limits on time.
@@ -50,12 +54,20 @@ impl Default for Builder {
         let limits =
             Limits { connect: Duration::from_secs(10), head: Duration::from_secs(30), idle: Duration::from_secs(30) };
         let user_agent = HeaderValue::from_static(concat!("glassloop/", env!("CARGO_PKG_VERSION")));
-        Builder { limits, user_agent, idle_connections: None, idle_connections_per_host: 64, resolver: None }
+        Builder {
+            limits,
+            user_agent,
+            idle_connections: None,
+            idle_connections_per_host: 64,
+            resolver: None,
+            #[cfg(feature = "tls")]
+            trust: Trust::default(),
+        }
     }
 }
 
 impl Builder {
-    /// How long it may take to find the server's addresses and to connect to one of them. 10 s.
+    /// How long it may take to find the server's addresses, to connect to one of them, and to agree on TLS with it. 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Builder {
         self.limits.connect = limit;
         self
@@ -99,15 +111,24 @@ impl Builder {
         self
     }
 
+    /// Whose certificates of `https` servers are believed: those of the system's authorities.
+    #[cfg(feature = "tls")]
+    pub fn trust(mut self, trust: Trust) -> Builder {
+        self.trust = trust;
+        self
+    }
+
     /// The client.
     pub fn build(self) -> Client {
-        let Builder { limits, user_agent, idle_connections, idle_connections_per_host, resolver } = self;
-        let idle_connections = idle_connections.unwrap_or(USUAL_IDLE_CONNECTIONS.max(idle_connections_per_host));
+        let per_host = self.idle_connections_per_host;
+        let idle_connections = self.idle_connections.unwrap_or(USUAL_IDLE_CONNECTIONS.max(per_host));
         let shared = Shared {
-            limits,
-            user_agent,
-            resolver: resolver.unwrap_or_default(),
-            pool: Pool::new(idle_connections, idle_connections_per_host),
+            limits: self.limits,
+            user_agent: self.user_agent,
+            resolver: self.resolver.unwrap_or_default(),
+            #[cfg(feature = "tls")]
+            tls: TlsConnector::new(self.trust, &["http/1.1"]),
+            pool: Pool::new(idle_connections, per_host),
             buffers: Rc::default(),
             opened: 0.into(),
             reused: 0.into(),

@@ -14,7 +14,6 @@ use crate::event_loop::now;
 use crate::http::buffers::ReadBuffer;
 use crate::http::deadline::Deadline;
 use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
-use crate::net::TcpStream;
 use crate::observe::{FutureId, HttpStep, Kind, current_task, tell};
 
 /// A connection to a server. Dropping it closes it.
@@ -45,8 +44,7 @@ pub(super) struct Opening {
 
 impl Connection {
     /// A connection that has just been made.
-    pub(super) fn new(stream: TcpStream, origin: Origin, opening: Opening) -> Connection {
-        let transport = Transport::Plain(stream);
+    pub(super) fn new(transport: Transport, origin: Origin, opening: Opening) -> Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
         let Opening { asked_at, looked_up_at } = opening;
@@ -61,7 +59,7 @@ impl Connection {
         &mut self.transport
     }
 
-    pub(super) fn set_background(&self, background: bool) {
+    pub(super) fn set_background(&mut self, background: bool) {
         self.transport.set_background(background);
     }
 

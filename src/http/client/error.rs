@@ -10,6 +10,8 @@ use http::HeaderName;
 
 use super::target::Target;
 use crate::http::proto::{ProtocolError, ProtocolErrorKind};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsError;
 use crate::net::{ConnectError, ResolveError};
 
 /// How far the exchange had come. Whether a request may be sent again depends on this, on the method, and on whether
@@ -32,7 +34,7 @@ pub enum Stage {
 pub enum ClientErrorKind {
     /// The URL cannot be asked, and why.
     InvalidUri(&'static str),
-    /// The URL's scheme is not `http`.
+    /// The URL's scheme is neither `http` nor, in a build with TLS, `https`.
     UnsupportedScheme,
     /// `CONNECT` asks for a tunnel, not for a response.
     UnsupportedMethod,
@@ -47,6 +49,9 @@ pub enum ClientErrorKind {
     },
     /// No address of the host took the connection.
     Connect(ConnectError),
+    /// The server took the connection, and it could not be secured.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
     /// The request could not be written.
     Write(io::Error),
     /// The connection broke while the response was read: a reset, for example.
@@ -78,10 +83,10 @@ pub enum ClientErrorKind {
 /// use glassloop::{EventLoop, http::client::{Client, ClientErrorKind, Stage}};
 ///
 /// let mut event_loop = EventLoop::new()?;
-/// let error = event_loop.block_on(Client::new().get("https://user:secret@a.test/x"))?.unwrap_err();
+/// let error = event_loop.block_on(Client::new().get("ftp://user:secret@a.test/x"))?.unwrap_err();
 /// assert!(matches!(error.kind(), ClientErrorKind::UnsupportedScheme));
 /// assert_eq!(error.stage(), Stage::NothingWritten);
-/// assert_eq!(error.to_string(), "requesting https://a.test/x: only http is spoken here");
+/// assert!(error.to_string().starts_with("requesting ftp://a.test/x: only http"), "{error}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -104,6 +109,13 @@ impl ClientError {
     pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
         let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, is_reused: false };
         ClientError { failure: Arc::new(failure) }
+    }
+
+    /// An exchange whose connection could not be secured.
+    #[cfg(feature = "tls")]
+    pub(super) fn unsecured(error: TlsError, url: String, peer: Option<SocketAddr>) -> ClientError {
+        let (kind, stage) = (ClientErrorKind::Tls(error), Stage::NothingWritten);
+        ClientError { failure: Arc::new(Failure { kind, stage, url, peer, is_reused: false }) }
     }
 
     /// An exchange that failed on a connection.
@@ -143,7 +155,7 @@ impl ClientError {
         self.failure.is_reused
     }
 
-    /// Whether a limit on time was reached: for the connection, the head, or the silence in a body.
+    /// Whether a limit on time was reached: for the connection and its security, the head, or the silence in a body.
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
             ClientErrorKind::ResolveTimedOut { .. }
@@ -155,6 +167,8 @@ impl ClientError {
                 ConnectError::NoAddress => false,
             },
             ClientErrorKind::Read(error) | ClientErrorKind::Write(error) => error.kind() == io::ErrorKind::TimedOut,
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tls(error) => error.is_timeout(),
             _ => false,
         }
     }
@@ -182,17 +196,24 @@ impl fmt::Display for ClientError {
             // These two say themselves what was being done to what.
             ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {}
             ClientErrorKind::ResolveTimedOut { .. } => write!(f, "looking up the host of {url}: ")?,
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tls(_) => write!(f, "agreeing on TLS with {}: ", Peer(*peer))?,
             ClientErrorKind::Write(_) => write!(f, "writing the request to {}: ", Peer(*peer))?,
             _ if *stage == Stage::InBody => write!(f, "reading the response body from {}: ", Peer(*peer))?,
             _ => write!(f, "reading the response head from {}: ", Peer(*peer))?,
         }
         match kind {
             ClientErrorKind::InvalidUri(why) => f.write_str(why),
-            ClientErrorKind::UnsupportedScheme => f.write_str("only http is spoken here"),
+            ClientErrorKind::UnsupportedScheme if cfg!(feature = "tls") => {
+                f.write_str("only http and https are spoken here")
+            }
+            ClientErrorKind::UnsupportedScheme => f.write_str("only http is spoken here: this build has no TLS"),
             ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT asks for a tunnel"),
             ClientErrorKind::ForbiddenField(name) => write!(f, "the field `{name}` does not fit the request"),
             ClientErrorKind::Resolve(error) => error.fmt(f),
             ClientErrorKind::Connect(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tls(error) => error.fmt(f),
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => error.fmt(f),
             ClientErrorKind::Protocol(error) => error.fmt(f),
             ClientErrorKind::ResolveTimedOut { limit } => write!(f, "no answer for {limit:?}"),
@@ -233,6 +254,8 @@ impl std::error::Error for ClientError {
         match self.kind() {
             ClientErrorKind::Resolve(error) => Some(error),
             ClientErrorKind::Connect(error) => Some(error),
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tls(error) => Some(error),
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => Some(error),
             ClientErrorKind::Protocol(error) => Some(error),
             _ => None,

@@ -1,10 +1,10 @@
 //! One exchange, from the request to the head of the response.
 //!
 //! ```text
-//!   Checkout ──▶ Resolve ──▶ Connect ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
-//!      │            ▲                     ▲   │            │
-//!      └── reuse ───┼─────────────────────┘   │            │
-//!                   └── the reused connection was dead ────┘
+//!   Checkout ──▶ Resolve ──▶ Connect ─┬──────────────▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
+//!      │            ▲                 └▶ Handshake ─┘  ▲   │            │
+//!      └── reuse ───┼──────────────────────────────────┘   │            │
+//!                   └── the reused connection was dead ────┴────────────┘
 //! ```
 //!
 //! A response may come while the request is still being written: a server that refuses it need not read it to its end.
@@ -12,6 +12,8 @@
 
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "tls")]
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -25,9 +27,15 @@ use super::connection::{Connection, InFlight, Opening};
 use super::error::{ClientError, ClientErrorKind};
 use super::head::Head;
 use super::target::{Target, shown};
+use super::transport::Transport;
 use crate::event_loop::now;
 use crate::http::deadline::Deadline;
 use crate::net::{Connect, Lookup};
+#[cfg(feature = "tls")]
+use crate::net::{
+    TcpStream,
+    tls::{Handshake, TlsError},
+};
 use crate::observe::{FutureId, State, Stateful, polled_after_ready};
 
 /// The future of [`Client::request`](super::Client::request): a response whose body has not been read.
@@ -52,6 +60,9 @@ enum ExchangeState {
     Resolve(Lookup, Instant),
     /// One of the addresses to answer.
     Connect(Box<Connect>, Opening),
+    /// The server, at this address, to agree on TLS.
+    #[cfg(feature = "tls")]
+    Handshake(Box<Handshake>, Opening, Option<SocketAddr>),
     /// Room for the request.
     WriteHead,
     /// The head of the response.
@@ -68,6 +79,8 @@ impl State for ExchangeState {
             ExchangeState::Checkout => "Checkout",
             ExchangeState::Resolve(..) => "Resolve",
             ExchangeState::Connect(..) => "Connect",
+            #[cfg(feature = "tls")]
+            ExchangeState::Handshake(..) => "Handshake",
             ExchangeState::WriteHead => "WriteHead",
             ExchangeState::ReadHead => "ReadHead",
             ExchangeState::Done => "Done",
@@ -143,10 +156,14 @@ impl Future for Exchange {
                     return Poll::Ready(Err(order.unconnected(error)));
                 }
                 ExchangeState::Connect(connect, opening) => match Pin::new(connect).poll(cx) {
+                    #[cfg(feature = "tls")]
+                    Poll::Ready(Ok(stream)) if order.target.origin.is_https() => {
+                        let next = order.secure(stream, *opening);
+                        state.go(next);
+                        continue;
+                    }
                     Poll::Ready(Ok(stream)) => {
-                        order.client.count_opened();
-                        let connection = Connection::new(stream, order.target.origin.clone(), *opening);
-                        *flight = Some(order.begin(connection, false, state.id()));
+                        *flight = Some(order.begin_anew(Transport::Plain(stream), *opening, state.id()));
                         state.go(ExchangeState::WriteHead);
                         continue;
                     }
@@ -159,6 +176,28 @@ impl Future for Exchange {
                         return Poll::Pending;
                     }
                 },
+                #[cfg(feature = "tls")]
+                ExchangeState::Handshake(handshake, opening, peer) => {
+                    let limit = order.client.limits.connect;
+                    let error = match Pin::new(handshake).poll(cx) {
+                        Poll::Ready(Ok(stream)) => {
+                            *flight = Some(order.begin_anew(Transport::Tls(stream), *opening, state.id()));
+                            state.go(ExchangeState::WriteHead);
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => error,
+                        Poll::Pending if deadline.poll_until(cx, opening.asked_at + limit).is_ready() => {
+                            TlsError::TimedOut { limit }
+                        }
+                        Poll::Pending => {
+                            state.note_waiting();
+                            return Poll::Pending;
+                        }
+                    };
+                    let error = ClientError::unsecured(error, order.target.url(), *peer);
+                    state.go(ExchangeState::Done);
+                    return Poll::Ready(Err(error));
+                }
                 ExchangeState::WriteHead => {
                     let flight = in_flight(flight);
                     if flight.poll_write(cx, &order.head.bytes).is_ready() {
@@ -213,6 +252,20 @@ impl Order {
         let origin = &self.target.origin;
         let lookup = self.client.resolver.resolve(origin.host(), origin.port());
         ExchangeState::Resolve(lookup, now())
+    }
+
+    /// Starts to agree on TLS with the server.
+    #[cfg(feature = "tls")]
+    fn secure(&self, stream: TcpStream, opening: Opening) -> ExchangeState {
+        let peer = stream.peer_addr().ok();
+        let handshake = self.client.tls.connect(stream, self.target.origin.host());
+        ExchangeState::Handshake(Box::new(handshake), opening, peer)
+    }
+
+    /// Starts the exchange on a connection that has just been made.
+    fn begin_anew(&self, transport: Transport, opening: Opening, exchange: FutureId) -> Box<InFlight> {
+        self.client.count_opened();
+        self.begin(Connection::new(transport, self.target.origin.clone(), opening), false, exchange)
     }
 
     /// Starts the exchange on a connection.

@@ -42,6 +42,8 @@ use self::watch::IdleWatch;
 use crate::event_loop::{now, spawn_named};
 use crate::http::buffers::Buffers;
 use crate::net::Resolver;
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsConnector;
 
 pub use body::{Body, Chunk, Collect};
 pub use builder::Builder;
@@ -87,6 +89,8 @@ struct Shared {
     limits: Limits,
     user_agent: HeaderValue,
     resolver: Resolver,
+    #[cfg(feature = "tls")]
+    tls: TlsConnector,
     pool: Pool,
     buffers: Rc<Buffers>,
     /// Connections made.

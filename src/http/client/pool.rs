@@ -11,6 +11,9 @@
 //! * whoever takes a connection out asks the kernel itself, since the reactor may not have looked in this turn. That is a
 //!   system call a request, and it has its reason: without it, bytes that came in the last microseconds would become
 //!   the answer to somebody else's question.
+//!
+//! Under TLS there are bytes that say nothing: session tickets come when the server likes, often behind the first
+//! response. They are taken in, and the connection counts as silent.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -82,7 +85,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange has ended. If there are too many, for its server or in all, the oldest makes way.
-    pub(super) fn put(&self, connection: Connection, now: Instant) {
+    pub(super) fn put(&self, mut connection: Connection, now: Instant) {
         if self.limit == 0 || self.limit_per_host == 0 {
             return;
         }
@@ -119,9 +122,7 @@ impl Pool {
         self.count.set(0);
         for connections in swept.values_mut() {
             connections.retain_mut(|idle| {
-                // A byte would be enough to know: the connection is closed then, and nobody reads the rest. To try tells
-                // a byte from readiness that is out of date.
-                let is_silent = idle.connection.transport().poll_read(cx, &mut [0]).is_pending();
+                let is_silent = idle.connection.transport().poll_unasked(cx).is_pending();
                 is_silent && now < idle.expires_at()
             });
         }

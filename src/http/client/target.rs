@@ -6,8 +6,14 @@ use http::{Method, Uri};
 use super::error::ClientErrorKind;
 use crate::http::proto::encode_target;
 
-/// The port of `http` URLs that name none.
-const HTTP_PORT: u16 = 80;
+/// The port of URLs that name none, if their scheme is spoken here.
+fn usual_port(scheme: &Scheme) -> Option<u16> {
+    match scheme.as_str() {
+        "http" => Some(80),
+        "https" if cfg!(feature = "tls") => Some(443),
+        _ => None,
+    }
+}
 
 /// A server, as far as connections are concerned: two requests with equal origins may share one (RFC 9110 §4.3.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,17 +30,15 @@ impl Origin {
     /// The server of an absolute URL that can be asked here.
     fn of(uri: &Uri) -> Result<Origin, ClientErrorKind> {
         let scheme = uri.scheme().ok_or(ClientErrorKind::InvalidUri("it has no scheme"))?;
-        if *scheme != Scheme::HTTP {
-            return Err(ClientErrorKind::UnsupportedScheme);
-        }
+        let usual_port = usual_port(scheme).ok_or(ClientErrorKind::UnsupportedScheme)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(ClientErrorKind::InvalidUri("it has no host"))?;
         let mut authority = host.to_ascii_lowercase();
         let host_bytes = authority.len();
         let port = match written_port(uri) {
-            "" => HTTP_PORT,
+            "" => usual_port,
             digits => digits.parse().map_err(|_| ClientErrorKind::InvalidUri("its port is not from 0 to 65535"))?,
         };
-        if port != HTTP_PORT {
+        if port != usual_port {
             authority.push(':');
             authority.push_str(&port.to_string());
         }
@@ -44,6 +48,12 @@ impl Origin {
     /// The value of `Host`.
     pub(super) fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Whether it is to be spoken to in TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
     }
 
     /// The host, an IPv6 address in brackets.
@@ -129,9 +139,20 @@ mod tests {
         assert_eq!((literal.authority(), literal.host(), literal.port()), ("[::1]:8080", "[::1]", 8080));
     }
 
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_secured_server_is_another_one_with_a_usual_port_of_its_own() {
+        let secured = origin("https://a.test/").unwrap();
+        assert_eq!((secured.authority(), secured.port(), secured.is_https()), ("a.test", 443, true));
+        assert_eq!(origin("https://a.test:443/").unwrap(), secured);
+        assert_ne!(origin("http://a.test:443/").unwrap(), secured);
+        assert_eq!(origin("https://a.test:80/").unwrap().authority(), "a.test:80");
+    }
+
     #[test]
     fn what_cannot_be_asked_is_told_apart() {
-        assert!(matches!(origin("https://a.test/"), Err(ClientErrorKind::UnsupportedScheme)));
+        assert!(matches!(origin("ftp://a.test/"), Err(ClientErrorKind::UnsupportedScheme)));
+        assert_eq!(origin("https://a.test/").is_ok(), cfg!(feature = "tls"));
         assert!(matches!(origin("/x"), Err(ClientErrorKind::InvalidUri("it has no scheme"))));
         assert!(matches!(origin("http://a.test:70000/"), Err(ClientErrorKind::InvalidUri(_))));
     }

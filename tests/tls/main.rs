@@ -1,0 +1,14 @@
+//! The client over TLS, against servers that do as they are told.
+
+#[path = "../support/certificates.rs"]
+mod certificates;
+mod ends;
+mod handshakes;
+mod idle;
+#[path = "../support/peer.rs"]
+#[expect(dead_code, reason = "its answers are for plain connections")]
+mod peer;
+mod pieces;
+#[path = "../support/secured.rs"]
+mod secured;
+mod site;

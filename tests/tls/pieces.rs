@@ -1,0 +1,132 @@
+//! Records in pieces, many records, and what is held meanwhile.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+use glassloop::http::client::Client;
+use rustls::ALL_VERSIONS;
+
+use crate::peer::{Peer, accept, read_head, send};
+use crate::secured::configuration;
+use crate::site::{AUTHORITY, client, fetch, run, start, url, usual};
+
+/// Passes on what comes, a byte at a time.
+fn trickle(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = [0; 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if buffer[..read].iter().any(|&byte| to.write_all(&[byte]).is_err()) {
+            return;
+        }
+    }
+    let _gone = to.shutdown(Shutdown::Write);
+}
+
+/// A server behind one that passes on a byte at a time, both ways.
+fn behind_a_trickle(server: &Peer) -> Peer {
+    let address = server.address();
+    Peer::start(move |listener: &TcpListener| {
+        let near = accept(listener);
+        let far = TcpStream::connect(address).expect("the server listens");
+        far.set_nodelay(true).expect("a TCP stream has the option");
+        let (near_too, far_too) = (near.try_clone().expect("a copy"), far.try_clone().expect("a copy"));
+        let up = thread::spawn(move || trickle(near_too, far_too));
+        trickle(far, near);
+        up.join().expect("it does not panic");
+    })
+}
+
+#[test]
+fn records_may_come_a_byte_at_a_time() {
+    for version in ALL_VERSIONS {
+        let identity = AUTHORITY.issue(&["127.0.0.1"], |_| {});
+        let server = start(configuration(&identity, &[version]), |connection| {
+            let mut connection = connection();
+            for _ in 0..2 {
+                read_head(&mut connection);
+                send(&mut connection, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+                send(&mut connection, "6\r\n world\r\n0\r\n\r\n");
+            }
+        });
+        let relay = behind_a_trickle(&server);
+        run(async {
+            let client = client();
+            for _ in 0..2 {
+                assert_eq!(fetch(&client, &url(&relay)).await.unwrap(), b"hello world", "{version:?}");
+            }
+            assert_eq!(client.connections_opened(), 1);
+        });
+        relay.join();
+        server.join();
+    }
+}
+
+/// Bytes that are different everywhere.
+fn byte_at(position: usize) -> u8 {
+    (position ^ position >> 8 ^ position >> 16) as u8
+}
+
+/// A server of one body of so many bytes, in records of as many as it likes.
+fn serving(length: usize) -> Peer {
+    start(usual(), move |connection| {
+        let mut connection = connection();
+        read_head(&mut connection);
+        send(&mut connection, format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"));
+        let content: Vec<u8> = (0..length).map(byte_at).collect();
+        // Pieces of every size, so that records end everywhere.
+        let mut rest = &content[..];
+        for size in (1..).step_by(997) {
+            let piece = rest.len().min(size % 40_000);
+            // A client that has gone away has had enough.
+            if connection.write_all(&rest[..piece]).is_err() || piece == rest.len() {
+                return;
+            }
+            rest = &rest[piece..];
+        }
+    })
+}
+
+#[test]
+fn a_large_body_arrives_whole_through_a_small_buffer_and_a_large_one() {
+    const LENGTH: usize = 3 << 20;
+    for room in [1_000, 20_000, 1 << 20] {
+        let server = serving(LENGTH);
+        run(async {
+            let mut body = client().get(&url(&server)).await.unwrap().into_body();
+            let (mut buffer, mut position) = (vec![0; room], 0);
+            loop {
+                let read = std::future::poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
+                if read == 0 {
+                    break;
+                }
+                assert!((position..).zip(&buffer[..read]).all(|(at, &byte)| byte == byte_at(at)), "near {position}");
+                position += read;
+            }
+            assert_eq!(position, LENGTH);
+        });
+        server.join();
+    }
+}
+
+/// Reads the body in pieces as they come, and keeps none.
+async fn read_through(client: &Client, url: &str) -> u64 {
+    let mut body = client.get(url).await.unwrap().into_body();
+    while body.chunk().await.unwrap().is_some() {}
+    body.received()
+}
+
+#[test]
+fn a_large_body_takes_no_more_memory_than_a_small_one() {
+    let peak = |length: usize| {
+        let server = serving(length);
+        let memory = allocation_counter::measure(|| {
+            let received = run(async { read_through(&client(), &url(&server)).await });
+            assert_eq!(received, length as u64);
+        });
+        server.join();
+        memory.bytes_max
+    };
+    let small = peak(1 << 20);
+    let large = peak(32 << 20);
+    assert!(large < small + (256 << 10), "{large} bytes at most for 32 MiB, {small} for one");
+}
