@@ -105,7 +105,8 @@ fn parse_base_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; give one like http://127.0.0.1:8000/flags"))?;
     match url.scheme() {
         "http" => {}
-        "https" => return Err("https is not supported; give an http:// URL".to_owned()),
+        "https" if cfg!(feature = "tls") => {}
+        "https" => return Err("this build has no TLS; give an http:// URL".to_owned()),
         scheme => return Err(format!("`{scheme}:` is not supported; give an http:// URL")),
     }
     // `http:///flags` is a URL of the host `flags` to the parser, and hardly what was meant.

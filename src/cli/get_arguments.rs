@@ -11,6 +11,8 @@ use http::header::{
 
 use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
+#[cfg(feature = "tls")]
+use super::get_trust::TrustArguments;
 use super::watch::WatchArguments;
 use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, basic};
 use crate::http::client::Client;
@@ -107,6 +109,9 @@ pub(super) struct GetArguments {
     user: Option<HeaderValue>,
     #[command(flatten)]
     network: NetworkArguments,
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    trust: TrustArguments,
     /// Bytes a second, over all transfers; k, m and g are 1024, 1024², 1024³
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_rate: Option<u64>,
@@ -244,6 +249,8 @@ impl GetArguments {
             .idle_connections(self.idle_connections())
             .idle_connections_per_host(self.per_host.into());
         let client = self.network.apply(client);
+        #[cfg(feature = "tls")]
+        let client = self.trust.apply(client);
         match &self.user_agent {
             Some(name) => client.user_agent(name.clone()).build(),
             None => client.build(),

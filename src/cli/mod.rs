@@ -18,6 +18,8 @@ mod get_arguments;
 mod get_json;
 mod get_network;
 mod get_progress;
+#[cfg(feature = "tls")]
+mod get_trust;
 mod open_files;
 mod progress;
 mod serve;

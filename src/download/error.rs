@@ -11,6 +11,8 @@ use super::retry::is_cut_off;
 use super::save::SaveError;
 use crate::event_loop::JobError;
 use crate::http::client::{ClientError, ClientErrorKind};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsError;
 
 /// The kinds of trouble, the least bad first. A run is as bad as the worst of its transfers, whichever ended last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +150,10 @@ impl FetchError {
             FetchError::Address(_) => "url",
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::Resolve(_) => "dns",
+                #[cfg(feature = "tls")]
+                ClientErrorKind::Tls(error) if error.is_certificate() => "certificate",
+                #[cfg(feature = "tls")]
+                ClientErrorKind::Tls(error) if !error.is_timeout() => "tls",
                 ClientErrorKind::Connect(_) if !error.is_timeout() => "connect",
                 _ if error.is_timeout() => "timeout",
                 ClientErrorKind::Read(_) | ClientErrorKind::Write(_) => "connection",
@@ -179,7 +185,16 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FetchError::Address(error) => error.fmt(f),
-            FetchError::Http(error) => error.fmt(f),
+            FetchError::Http(error) => {
+                error.fmt(f)?;
+                match error.kind() {
+                    #[cfg(feature = "tls")]
+                    ClientErrorKind::Tls(TlsError::UnknownIssuer) => {
+                        f.write_str("; give the issuer's certificate with --cacert, or believe anyone with --insecure")
+                    }
+                    _ => Ok(()),
+                }
+            }
             FetchError::Status(status) => write!(f, "the server answered {status}"),
             FetchError::WaitTooLong { status, asked, limit } => write!(
                 f,

@@ -38,6 +38,9 @@ pub fn may_heal(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Resolve(error) => error.is_temporary,
         ClientErrorKind::Connect(ConnectError::NoAddress) => false,
+        // A certificate, or a server that refuses, will be the same the next time.
+        #[cfg(feature = "tls")]
+        ClientErrorKind::Tls(error) => error.is_disconnect() || error.is_timeout(),
         ClientErrorKind::ResolveTimedOut { .. }
         | ClientErrorKind::Connect(_)
         | ClientErrorKind::Write(_)

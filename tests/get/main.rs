@@ -1,6 +1,9 @@
 //! `glassloop get` against servers that do what a test says. No other program is needed, but for what is ignored.
 
 mod bad_input;
+#[cfg(feature = "tls")]
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod files;
 mod interrupted;
 mod network;
@@ -9,8 +12,13 @@ mod parts;
 mod redirects;
 mod retries;
 mod run;
+#[cfg(feature = "tls")]
+#[path = "../support/secured.rs"]
+mod secured;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "other tests answer with rubbish")]
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 mod watched;
 mod with_others;

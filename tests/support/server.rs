@@ -5,7 +5,7 @@
 mod peer;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 /// A server on 127.0.0.1. Its threads end with the process.
 pub struct Server {
+    scheme: &'static str,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -122,6 +123,15 @@ impl Reply {
 impl Server {
     /// Starts a server.
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        Server::start_over("http", |stream| stream, answer)
+    }
+
+    /// Starts one that speaks over something on top of TCP.
+    pub fn start_over<S: Read + Write>(
+        scheme: &'static str,
+        over: impl Fn(TcpStream) -> S + Clone + Send + 'static,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
@@ -130,11 +140,14 @@ impl Server {
             counts: Mutex::default(),
             sent: AtomicU64::new(0),
         });
-        let server = Server { address, shared: shared.clone() };
+        let server = Server { scheme, address, shared: shared.clone() };
         thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let shared = shared.clone();
-                thread::spawn(move || while serve(&mut stream, &shared).is_some() {});
+            for stream in listener.incoming().flatten() {
+                let (shared, over) = (shared.clone(), over.clone());
+                thread::spawn(move || {
+                    let mut stream = over(stream);
+                    while serve(&mut stream, &shared).is_some() {}
+                });
             }
         });
         server
@@ -146,7 +159,7 @@ impl Server {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// The same with a user name and a password.
@@ -175,7 +188,7 @@ impl Server {
 }
 
 /// One request; `None` when there is no more to be had on this connection.
-fn serve(stream: &mut TcpStream, shared: &Shared) -> Option<()> {
+fn serve(stream: &mut (impl Read + Write), shared: &Shared) -> Option<()> {
     let head = peer::read_head(stream);
     let mut words = head.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
