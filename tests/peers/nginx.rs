@@ -6,13 +6,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::certificates::Identity;
 use crate::processes::Running;
 
 /// nginx, with what it needs to run in a folder of its own.
 pub struct Nginx {
     _process: Running,
     _place: tempfile::TempDir,
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or `https`
     pub url: String,
 }
 
@@ -20,7 +22,28 @@ impl Nginx {
     /// Starts it and waits until it accepts.
     pub fn serve(root: &Path) -> Nginx {
         let place = tempfile::tempdir().expect("a temporary folder");
+        Nginx::start(root, place, "http", "")
+    }
+
+    /// The same over TLS, with this certificate.
+    #[cfg(feature = "tls")]
+    pub fn serve_secured(root: &Path, identity: &Identity) -> Nginx {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let (certificate, key) = (place.path().join("certificate.pem"), place.path().join("key.pem"));
+        fs::write(&certificate, identity.certificate.pem()).expect("it is written");
+        fs::write(&key, identity.key.serialize_pem()).expect("it is written");
+        let secured = format!(
+            "ssl_certificate {}; ssl_certificate_key {}; ssl_session_cache builtin;",
+            certificate.display(),
+            key.display()
+        );
+        Nginx::start(root, place, "https", &secured)
+    }
+
+    /// Starts it with what it needs in a folder.
+    fn start(root: &Path, place: tempfile::TempDir, scheme: &str, secured: &str) -> Nginx {
         let port = free_port();
+        let option = if secured.is_empty() { "" } else { " ssl" };
         let here = place.path().display();
         let configuration = format!(
             "daemon off;
@@ -36,7 +59,7 @@ impl Nginx {
                 uwsgi_temp_path {here}/uwsgi;
                 scgi_temp_path {here}/scgi;
                 types {{ image/gif gif; application/json json; }}
-                server {{ listen 127.0.0.1:{port}; root {}; }}
+                server {{ listen 127.0.0.1:{port}{option}; {secured} root {}; }}
             }}",
             root.display()
         );
@@ -48,7 +71,7 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx runs (Debian: nginx-light)");
-        let nginx = Nginx { _process: Running(process), _place: place, url: format!("http://127.0.0.1:{port}") };
+        let nginx = Nginx { _process: Running(process), _place: place, url: format!("{scheme}://127.0.0.1:{port}") };
         wait_until_it_accepts(port);
         nginx
     }
