@@ -11,7 +11,7 @@
 //! | [`sync`] | how tasks of one loop wait for each other: oneshot, channel, semaphore, event | what a `Waker` is |
 //! | [`event_loop`] | the loop itself: a turn, tasks, readiness, timers, the thread pool | the two above |
 //! | [`mod@futures`] | futures made of futures: join, race, as_completed, timeout | `event_loop` |
-//! | [`net`] | TCP streams and listeners, connecting, names and addresses | `event_loop` |
+//! | [`net`] | TCP streams and listeners, connecting, names and addresses; TLS over them | `event_loop` |
 //! | [`http::proto`] | HTTP/1.1 as bytes in and events out, without any input or output | nothing: it stands alone |
 //! | [`http::client`], `http::server` | the exchange and the connection, as hand-written futures | `net`, `http::proto` |
 //! | `download` | files that are whole or not there; when to try again | from here up: coroutines |
@@ -43,6 +43,7 @@
 //!
 //! * `server`: the HTTP server.
 //! * `trace`: recordings.
+//! * `tls` (default): `https`, with rustls and the system's root certificates.
 //! * `cli` (default): the command, with `server`, `download` and `flags`. A program that only wants the loop and the
 //!   HTTP client turns the default features off, and is left with fewer than twenty crates.
 

@@ -1,6 +1,7 @@
 //! Why a file is not there, and which kind of trouble that is.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -156,6 +157,8 @@ impl FetchError {
                 ClientErrorKind::Tls(error) if !error.is_timeout() => "tls",
                 ClientErrorKind::Connect(_) if !error.is_timeout() => "connect",
                 _ if error.is_timeout() => "timeout",
+                // Without the farewell of TLS.
+                ClientErrorKind::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => "cut-off",
                 ClientErrorKind::Read(_) | ClientErrorKind::Write(_) => "connection",
                 ClientErrorKind::Protocol(error) if is_cut_off(error.kind) => "cut-off",
                 ClientErrorKind::Protocol(_) => "http",

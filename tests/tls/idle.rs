@@ -1,11 +1,13 @@
 //! Connections between two exchanges: what may happen on them, and what may not.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
-use glassloop::futures::yield_now;
-use glassloop::{Job, run_in_executor, sleep};
+use glassloop::futures::{join_all, yield_now};
+use glassloop::{EventLoop, Job, run_in_executor, sleep};
 
 use crate::peer::{is_closed, read_head, send};
 use crate::secured::Secured;
@@ -115,8 +117,36 @@ fn a_farewell_an_alert_and_an_end_give_the_connection_up() {
         connection.sock.write_all(&[21, 3, 3, 0, 2, 2, 80]).expect("the client listens");
     });
     is_not_used_again(HELLO.to_owned(), |connection| {
-        connection.sock.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        connection.sock.shutdown(Shutdown::Write).expect("it is connected");
     });
+}
+
+#[test]
+fn a_kept_connection_that_turns_out_to_be_dead_costs_one_more_try_and_no_error() {
+    for farewell in [true, false] {
+        let server = start(usual(), move |connection| {
+            let mut first = connection();
+            read_head(&mut first);
+            send(&mut first, HELLO);
+            read_head(&mut first);
+            if farewell {
+                first.conn.send_close_notify();
+                first.conn.complete_io(&mut first.sock).expect("the client listens");
+            }
+            drop(first);
+            let mut second = connection();
+            read_head(&mut second);
+            send(&mut second, HELLO);
+        });
+        run(async {
+            let client = client();
+            for _ in 0..2 {
+                assert_eq!(fetch(&client, &url(&server)).await.unwrap(), b"hello");
+            }
+            assert_eq!((client.connections_opened(), client.connections_reused()), (2, 1));
+        });
+        server.join();
+    }
 }
 
 #[test]
@@ -136,5 +166,39 @@ fn the_watch_closes_what_says_goodbye() {
             sleep(Duration::from_millis(1)).await;
         }
     });
+    server.join();
+}
+
+#[test]
+fn an_idle_connection_holds_its_session_and_little_else() {
+    const CONNECTIONS: usize = 8;
+    let server = start(usual(), |connection| {
+        thread::scope(|scope| {
+            for _ in 0..=CONNECTIONS {
+                let mut connection = connection();
+                scope.spawn(move || {
+                    while !read_head(&mut connection).is_empty() {
+                        send(&mut connection, HELLO);
+                    }
+                });
+            }
+        });
+    });
+    let mut event_loop = EventLoop::new().expect("a loop");
+    let client = client();
+    let mut open = |number: usize| {
+        let memory = allocation_counter::measure(|| {
+            let url = url(&server);
+            let fetches = (0..number).map(|_| fetch(&client, &url));
+            event_loop.block_on(join_all(fetches)).expect("no deadlock");
+        });
+        assert_eq!(client.connections_idle(), number);
+        memory.bytes_current
+    };
+    // What connections share is there with the first.
+    open(1);
+    let held = open(1 + CONNECTIONS) / CONNECTIONS as i64;
+    assert!(held < 8 << 10, "{held} bytes a connection");
+    drop(event_loop);
     server.join();
 }

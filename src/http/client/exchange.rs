@@ -1,10 +1,10 @@
 //! One exchange, from the request to the head of the response.
 //!
 //! ```text
-//!   Checkout ──▶ Resolve ──▶ Connect ─┬──────────────▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
-//!      │            ▲                 └▶ Handshake ─┘  ▲   │            │
-//!      └── reuse ───┼──────────────────────────────────┘   │            │
-//!                   └── the reused connection was dead ────┴────────────┘
+//!   Checkout ──▶ Resolve ──▶ Connect ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
+//!      │            ▲           └───── without TLS ─────┘ ▲  │          │
+//!      └── reuse ───┼─────────────────────────────────────┘  │          │
+//!                   └── the reused connection was dead ──────┴──────────┘
 //! ```
 //!
 //! A response may come while the request is still being written: a server that refuses it need not read it to its end.

@@ -93,8 +93,8 @@ impl TlsConnector {
         }
     }
 
-    /// Makes it on the pool: some 140 certificates are read and parsed, which takes several milliseconds (I7). Of several
-    /// jobs, the first does the work.
+    /// Makes it on the pool (I7): 145 certificates, in as many files, took 8 ms to read, and 70 ms when no other program had
+    /// just done so. Of several jobs, the first does the work.
     fn make_configuration(&self) -> JobHandle<Configuration> {
         let Shared { trust, protocols, configuration, .. } = &*self.shared;
         let (trust, protocols, configuration) = (trust.clone(), protocols.clone(), configuration.clone());

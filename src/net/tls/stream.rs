@@ -28,8 +28,8 @@ const UNASKED_READS: usize = 8;
 
 /// A TCP connection secured by TLS. Dropping it says goodbye, as far as that is possible at once, and closes it.
 ///
-/// One that waits for its turn holds the record that has begun to come, if one has, and the session: keys, and the
-/// server's certificates.
+/// One that waits for its turn holds the record that has begun to come, if one has, and the session, of which rustls keeps
+/// the keys, the server's certificates, and what it takes to change keys: 4 to 5 KiB in all with a short certificate.
 pub struct TlsStream {
     socket: TcpStream,
     session: Session,
