@@ -7,7 +7,7 @@
 //! runs, runs on, and what it writes is written; only one that has not started, and that said it need not (`abandonable`),
 //! is taken back.
 //!
-//! To try next: leave `.abandonable()` away; a timeout longer than the delay, and look at the connection afterwards.
+//! To try next: leave `.abandonable()` away; a `limit` longer than the delay, and look at the connections.
 
 mod support;
 
@@ -29,12 +29,12 @@ fn main() -> ExitCode {
             let slow = client.get(&format!("{url}?gl-delay=2000"));
             let limit = Duration::from_millis(100);
             match timeout(limit, async { body_of(slow.await).await }).await {
-                Ok(_) => println!("the answer came in time: try a longer gl-delay"),
+                Ok(_) => println!("the exchange came to its end in time"),
                 Err(elapsed) => println!("the exchange: {elapsed}; it was dropped"),
             }
-            println!("   its connection is gone: {} idle", client.connections_idle());
+            println!("   connections that can be used again: {}", client.connections_idle());
             body_of(client.get(&url).await).await?;
-            println!("   one that came to its end is kept: {} idle", client.connections_idle());
+            println!("   and after one that came to its end: {}", client.connections_idle());
 
             // A pool of one thread: the second job has to wait for the first.
             let pool = ThreadPool::new("one thread", 1);

@@ -101,7 +101,8 @@ fn main() -> ExitCode {
                 Some(address) => address.parse().map_err(|_| format!("`{address}` is no address with a port"))?,
                 None => {
                     let index = Rc::new(run_in_executor(None, Index::build).await?);
-                    let listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
+                    let listener = TcpListener::bind(([127, 0, 0, 1], port).into())
+                        .map_err(|error| format!("listening on port {port}: {error}"))?;
                     let address = listener.local_addr()?;
                     println!("{} characters have names.", index.len());
                     let serving = spawn_named("server", serve(listener, index));

@@ -89,7 +89,8 @@ fn main() -> ExitCode {
                     let index = Arc::new(run_in_executor(None, Index::build).await?);
                     let port = if arguments.has("--serve") { 8888 } else { 0 };
                     let service = move |request: &http::Request<()>| page(&index, request.uri());
-                    let server = Server::bind(([127, 0, 0, 1], port).into(), service)?;
+                    let server = Server::bind(([127, 0, 0, 1], port).into(), service)
+                        .map_err(|error| format!("listening on port {port}: {error}"))?;
                     let base_url = format!("http://{}", server.local_addr());
                     let serving = spawn_named("server", server);
                     if arguments.has("--serve") {

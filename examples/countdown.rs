@@ -7,14 +7,15 @@
 //! themselves, and the whole takes as long as the slowest.
 //!
 //! To try next: `std::thread::sleep(delay)` for `sleep(delay).await`, and see who counts, and when; ten thousand tasks
-//! in place of four (leave the printing out); `EventLoop::builder().virtual_time()` in `support/mod.rs`.
+//! in place of four (leave the printing out); `EventLoop::builder().virtual_time()` in `support/mod.rs`: the same times, and
+//! nobody waits.
 
 mod support;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use glassloop::{JoinSet, sleep};
+use glassloop::{JoinSet, now, sleep};
 
 const COUNTDOWNS: [(char, u64); 4] = [('A', 350), ('B', 1000), ('C', 150), ('D', 500)];
 
@@ -22,14 +23,14 @@ async fn countdown(label: char, delay: Duration, started: Instant) {
     let column = (label as usize - 'A' as usize) * 10;
     for count in (1..=3).rev() {
         sleep(delay).await;
-        println!("{:7.3} s  {:column$}{label} = {count}", started.elapsed().as_secs_f64(), "");
+        println!("{:7.3} s  {:column$}{label} = {count}", (now() - started).as_secs_f64(), "");
     }
 }
 
 fn main() -> ExitCode {
     support::main(&[], |_| {
-        let started = Instant::now();
         support::event_loop()?.block_on(async {
+            let started = now(); // by the loop's clock
             let mut tasks = JoinSet::new();
             for (label, milliseconds) in COUNTDOWNS {
                 let delay = Duration::from_millis(milliseconds);

@@ -7,7 +7,8 @@
 //! codes has become a recursion (`start_next` is called by the last piece), and each piece has to think of the errors
 //! by itself, since there is no caller to return them to.
 //!
-//! To try next: forget to call `fail` in one place, and look at what is said; then `flags_futures`.
+//! To try next: forget to call `fail` in `start_next`, ask where nobody listens (`--server http://127.0.0.1:1`), and look
+//! at what is said; then `flags_futures`.
 
 mod support;
 

@@ -105,7 +105,8 @@ fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
         for code in POPULAR.map(str::to_lowercase) {
             let state = Stateful::new(Flag::Permit(permits.acquire()));
             let (url, path) = (format!("{base_url}/{code}/{code}.gif"), folder.join(format!("{code}.gif")));
-            tasks.spawn(OneFlag { state, permit: None, client: client.clone(), url, code, path });
+            let (name, client) = (format!("flag {code}"), client.clone());
+            tasks.spawn_named(&name, OneFlag { state, permit: None, client, url, code, path });
         }
         let mut saved = 0;
         while let Some(ended) = tasks.join_next().await {

@@ -86,10 +86,10 @@ fn main() -> ExitCode {
             let (sender, receiver) = oneshot();
             let hello = spawn_named("hello", async {
                 sleep(Duration::from_millis(20)).await;
-                sender.send("hello, turns")
+                sender.send("hello, turns").expect("the listener listens");
             });
             let listener = spawn_named("listener", receiver);
-            hello.await?.expect("the listener listens");
+            hello.await?;
             listener.await?.map_err(Error::from)
         })??;
         println!("\nThe message was: {greeting}.");

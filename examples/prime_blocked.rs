@@ -5,7 +5,8 @@
 //! `is_prime` waits for nothing: it computes. For a loop that is the same: it does not get its thread back. Only the word
 //! `async` has been put in front of it, and that changes nothing, since there is no `await` inside.
 //!
-//! To try next: `prime_yielding`; `run_in_executor(None, || is_prime(N))`, and compare the times.
+//! To try next: `prime_yielding`; take `async` away from `is_prime`, hand it to the pool with
+//! `run_in_executor(None, || is_prime(N)).await`, and compare the times.
 
 mod support;
 

@@ -7,8 +7,8 @@
 //! fires, no socket is read, nothing can be cancelled. With `--fixed` a thread of the pool does the sleeping, and the
 //! task awaits its answer.
 //!
-//! To try next: see the stall as a picture: set GLASSLOOP_TRACE=stall.html for both runs; put a `println!` before and
-//! after `slow` into the spinner's loop.
+//! To try next: see the stall as a picture: GLASSLOOP_TRACE=stall.html for the one run, fixed.html for the other; take
+//! the 50 ms before `slow` away, and the spinner does not even begin (why?).
 
 mod support;
 

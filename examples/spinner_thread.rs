@@ -5,8 +5,8 @@
 //! The operating system lets the spinner's thread run whenever it likes, also while `slow` blocks. To stop, the spinner
 //! has to be told, and has to look: a thread cannot be cancelled from outside. Compare `spinner_loop`.
 //!
-//! To try next: leave `done` unset and see the program hang in `join`; let `slow` compute instead of sleep, and see that
-//! the spinner turns all the same.
+//! To try next: leave `done.send(())?` away and see the program hang in `join` (Ctrl-C ends it); let `slow` compute
+//! instead of sleep, and see that the spinner turns all the same.
 
 mod support;
 

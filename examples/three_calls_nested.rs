@@ -8,9 +8,9 @@
 //! to the right, and what comes first in time is outside and on top, what comes last deep inside.
 //!
 //! Where the error goes: nowhere by itself. Each stage has to look for it and to hand it to `done`. Leave one of the
-//! three `Err` arms empty, and nobody ever hears that the chain broke.
+//! three `Err` arms empty, and nobody ever hears why the chain broke.
 //!
-//! To try next: do just that, and read what the loop says; then `three_calls_chained`.
+//! To try next: do just that to the second, and read what `--fail-second` says then; after it, `three_calls_chained`.
 
 mod support;
 

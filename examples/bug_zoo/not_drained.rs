@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use glassloop::net::{TcpListener, TcpStream};
+use glassloop::observe::note_waiting;
 use glassloop::{sleep, spawn_named};
 
 use super::support::{self, Error};
@@ -29,7 +30,8 @@ async fn read_two(mut stream: TcpStream, is_fixed: bool) -> std::io::Result<u32>
             }
             println!("message {messages} is read");
             if !is_fixed && messages == 1 {
-                return Poll::Pending; // "we shall be woken for the next one"
+                note_waiting("the next message");
+                return Poll::Pending; // "we shall be woken for it"
             }
         }
         Poll::Ready(Ok(messages))

@@ -1,7 +1,8 @@
 //! Folders that go away again: when they are dropped, or on Ctrl-C.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -11,6 +12,16 @@ use super::Error;
 /// Folders to remove when the process ends by a signal.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// For as long as the process is being ended, nobody else gets hold of them.
+fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits, if the process is being ended by a signal, for the end: nothing that goes wrong meanwhile is worth a word.
+pub fn wait_if_it_is_the_end() {
+    drop(folders());
+}
+
 /// A folder that is removed with all that is in it: when it is dropped, or on Ctrl-C.
 pub fn temporary_folder() -> Result<tempfile::TempDir, Error> {
     temporary_folder_in(&std::env::temp_dir())
@@ -18,8 +29,10 @@ pub fn temporary_folder() -> Result<tempfile::TempDir, Error> {
 
 /// The same at another place: on another disk, for example.
 pub fn temporary_folder_in(place: &Path) -> Result<tempfile::TempDir, Error> {
+    // Nobody makes a folder while they are being removed.
+    let mut folders = folders();
     let folder = tempfile::Builder::new().prefix("glassloop-").tempdir_in(place)?;
-    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.path().to_owned());
+    folders.push(folder.path().to_owned());
     Ok(folder)
 }
 
@@ -28,16 +41,15 @@ pub fn end_on_ctrl_c() -> Result<(), Error> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
-        for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // Another thread may be writing into it at this very moment: once more, then.
-            while folder.exists() && std::fs::remove_dir_all(folder).is_err_and(|error| is_not_empty(&error)) {}
+        let folders = folders();
+        for folder in folders.iter() {
+            // Another thread may be writing into it, or removing it, at this very moment: once more, then.
+            let is_in_use =
+                |error: io::Error| matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound);
+            while folder.exists() && std::fs::remove_dir_all(folder).is_err_and(is_in_use) {}
         }
         eprintln!("\nstopped by {}", if signal == SIGINT { "Ctrl-C" } else { "SIGTERM" });
         std::process::exit(128 + signal);
     })?;
     Ok(())
-}
-
-fn is_not_empty(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::DirectoryNotEmpty
 }

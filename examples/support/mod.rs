@@ -40,6 +40,7 @@ pub fn main(known: &[&str], example: impl FnOnce(&Arguments) -> Result<(), Error
     };
     env_logger::init();
     let ended = end_on_ctrl_c().and_then(|()| example(&arguments));
+    folders::wait_if_it_is_the_end();
     meter::report_if_asked();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
