@@ -6,7 +6,9 @@ mod codec;
 
 use codec::{Record, cut, play_requests, play_response};
 use glassloop::http::proto::limits::{MAX_HEAD_BYTES, MAX_TRAILER_BYTES};
-use glassloop::http::proto::{encode_chunk, encode_last_chunk, encode_request_head, encode_response_head};
+use glassloop::http::proto::{
+    RequestTarget, encode_chunk, encode_last_chunk, encode_request_head, encode_response_head,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::prelude::*;
 
@@ -138,7 +140,7 @@ proptest! {
     #[test]
     fn a_request_head_that_we_write_is_one_that_we_read(target in "\\PC{0,40}", fields in fields(), lengths in lengths()) {
         let mut wire = Vec::new();
-        encode_request_head(&mut wire, &Method::GET, &target, "a.test:8080", &fields).unwrap();
+        encode_request_head(&mut wire, &Method::GET, RequestTarget::Origin(&target), "a.test:8080", &fields).unwrap();
         let transcript = play_requests(&cut(&wire, &lengths), false);
         prop_assert_eq!(transcript.error, None);
         prop_assert_eq!(transcript.ends(), [true]);

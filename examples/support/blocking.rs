@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use glassloop::http::proto::{ResponseDecoder, ResponseEvent, encode_request_head};
+use glassloop::http::proto::{RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 /// A connection to one server. Each call blocks its thread until the answer is there.
@@ -33,8 +33,14 @@ impl Connection {
     pub fn get(&mut self, url: &str) -> io::Result<Vec<u8>> {
         let uri: Uri = url.parse().map_err(|_| io::Error::other(format!("`{url}` is no URL")))?;
         let mut request = Vec::new();
-        encode_request_head(&mut request, &Method::GET, uri.path(), &self.host, &HeaderMap::new())
-            .map_err(io::Error::other)?;
+        encode_request_head(
+            &mut request,
+            &Method::GET,
+            RequestTarget::Origin(uri.path()),
+            &self.host,
+            &HeaderMap::new(),
+        )
+        .map_err(io::Error::other)?;
         self.stream.write_all(&request)?;
 
         let (mut decoder, mut body, mut status) = (ResponseDecoder::new(&Method::GET), vec![], StatusCode::OK);

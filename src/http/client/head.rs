@@ -7,7 +7,7 @@ use http::{HeaderName, Method};
 
 use super::error::ClientErrorKind;
 use super::target::Target;
-use crate::http::proto::encode_request_head;
+use crate::http::proto::{RequestTarget, encode_request_head};
 
 /// Usual length of a head: one allocation.
 const USUAL_BYTES: usize = 256;
@@ -45,7 +45,8 @@ impl Head {
             None => target.origin.authority(),
         };
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        let encoded = encode_request_head(&mut bytes, &target.method, target.path_and_query(), host, &fields);
+        let form = RequestTarget::Origin(target.path_and_query());
+        let encoded = encode_request_head(&mut bytes, &target.method, form, host, &fields);
         match encoded {
             Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
             Err(_) if fields.contains_key(HOST) => Err(ClientErrorKind::ForbiddenField(HOST)),

@@ -12,6 +12,22 @@ use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::grammar::{is_host_and_port, is_path_or_query, is_text};
 
+/// What a request is for, in one of the forms of RFC 9112 §3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestTarget<'a> {
+    /// Path and query, for the server itself. A lone `*` stays as it is for `OPTIONS`.
+    Origin(&'a str),
+    /// The whole of an `http` URL, for a proxy that passes the request on.
+    Absolute {
+        /// The host, with its port unless that is 80.
+        authority: &'a str,
+        /// Path and query.
+        path_and_query: &'a str,
+    },
+    /// Host and port, for a proxy that makes a tunnel to them: with `CONNECT`.
+    Authority(&'a str),
+}
+
 /// An argument that cannot be put into a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
@@ -38,40 +54,55 @@ impl std::error::Error for EncodeError {}
 /// Appends the head of an HTTP/1.1 request to `out`: request line, `Host`, then `fields` as they are, without a second
 /// `Host`: RFC 9112 §3.2 wants exactly one, RFC 9110 §7.2 wants it first.
 ///
-/// `target` is path and query, without the fragment, which stays with the client; what the grammar does not allow in
-/// it is percent-encoded ([`encode_target`]). A lone `*` stays as it is for `OPTIONS`.
+/// The fragment of a URL stays with the client. What the grammar does not allow in a path or a query is percent-encoded
+/// ([`encode_target`]).
 ///
 /// # Errors
 ///
 /// [`EncodeError::BadHost`], with nothing appended.
 ///
 /// ```
-/// use glassloop::http::proto::encode_request_head;
+/// use glassloop::http::proto::{RequestTarget, encode_request_head};
 /// use http::{HeaderMap, HeaderValue, Method, header};
 ///
 /// let mut fields = HeaderMap::new();
 /// fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
 /// let mut out = Vec::new();
-/// encode_request_head(&mut out, &Method::GET, "/île?q=a b", "a.test:8080", &fields)?;
+/// let target = RequestTarget::Origin("/île?q=a b");
+/// encode_request_head(&mut out, &Method::GET, target, "a.test:8080", &fields)?;
 /// assert_eq!(out, b"GET /%C3%AEle?q=a%20b HTTP/1.1\r\nhost: a.test:8080\r\naccept: */*\r\n\r\n");
+///
+/// out.clear();
+/// let target = RequestTarget::Absolute { authority: "a.test:8080", path_and_query: "/x" };
+/// encode_request_head(&mut out, &Method::GET, target, "a.test:8080", &HeaderMap::new())?;
+/// assert_eq!(out, b"GET http://a.test:8080/x HTTP/1.1\r\nhost: a.test:8080\r\n\r\n");
 /// # Ok::<(), glassloop::http::proto::EncodeError>(())
 /// ```
 pub fn encode_request_head(
     out: &mut Vec<u8>,
     method: &Method,
-    target: &str,
+    target: RequestTarget<'_>,
     host: &str,
     fields: &HeaderMap,
 ) -> Result<(), EncodeError> {
-    if !is_host_and_port(host.as_bytes()) {
+    let authority = match target {
+        RequestTarget::Origin(_) => host,
+        RequestTarget::Absolute { authority, .. } | RequestTarget::Authority(authority) => authority,
+    };
+    if !is_host_and_port(host.as_bytes()) || !is_host_and_port(authority.as_bytes()) {
         return Err(EncodeError::BadHost);
     }
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
-    if *method == Method::OPTIONS && target == "*" {
-        out.push(b'*');
-    } else {
-        encode_target(out, target);
+    match target {
+        RequestTarget::Origin("*") if *method == Method::OPTIONS => out.push(b'*'),
+        RequestTarget::Origin(path_and_query) => encode_target(out, path_and_query),
+        RequestTarget::Absolute { authority, path_and_query } => {
+            out.extend_from_slice(b"http://");
+            out.extend_from_slice(authority.as_bytes());
+            encode_target(out, path_and_query);
+        }
+        RequestTarget::Authority(authority) => out.extend_from_slice(authority.as_bytes()),
     }
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     out.extend_from_slice(host.as_bytes());
@@ -207,7 +238,7 @@ mod tests {
         fields.insert("x-a", HeaderValue::from_static("1"));
         fields.insert(HOST, HeaderValue::from_static("evil.test"));
         let mut out = Vec::new();
-        encode_request_head(&mut out, &Method::OPTIONS, "*", "[::1]:80", &fields).unwrap();
+        encode_request_head(&mut out, &Method::OPTIONS, RequestTarget::Origin("*"), "[::1]:80", &fields).unwrap();
         assert_eq!(out, b"OPTIONS * HTTP/1.1\r\nhost: [::1]:80\r\nx-a: 1\r\n\r\n");
     }
 
@@ -216,8 +247,13 @@ mod tests {
         let mut out = Vec::new();
         let fields = HeaderMap::new();
         for host in ["", "a\r\nx: y", "a b", "user@a"] {
-            let refused = encode_request_head(&mut out, &Method::GET, "/", host, &fields);
-            assert_eq!(refused, Err(EncodeError::BadHost), "{host:?}");
+            let absolute = RequestTarget::Absolute { authority: host, path_and_query: "/" };
+            for (target, host) in
+                [(RequestTarget::Origin("/"), host), (absolute, "a.test"), (RequestTarget::Authority(host), "a.test")]
+            {
+                let refused = encode_request_head(&mut out, &Method::GET, target, host, &fields);
+                assert_eq!(refused, Err(EncodeError::BadHost), "{target:?}");
+            }
         }
         let refused = encode_response_head(&mut out, Version::HTTP_11, StatusCode::OK, Some("a\nb"), &fields);
         assert_eq!(refused, Err(EncodeError::BadReason));

@@ -52,7 +52,8 @@ mod status_line;
 mod step;
 
 pub use encode::{
-    EncodeError, encode_chunk, encode_last_chunk, encode_request_head, encode_response_head, encode_target,
+    EncodeError, RequestTarget, encode_chunk, encode_last_chunk, encode_request_head, encode_response_head,
+    encode_target,
 };
 pub use error::{ProtocolError, ProtocolErrorKind};
 pub use framing::BodyFraming;
