@@ -14,8 +14,9 @@ use super::get_progress::ProgressStyle;
 #[cfg(feature = "tls")]
 use super::get_trust::TrustArguments;
 use super::watch::WatchArguments;
-use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, basic};
+use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard};
 use crate::http::client::Client;
+use crate::http::credentials::basic;
 
 /// Download files, many at once: each whole under its name, or continued by the next run
 #[derive(Args, Debug)]

@@ -5,6 +5,8 @@ use std::fmt;
 use http::{HeaderValue, Uri};
 use url::Url;
 
+use crate::http::credentials::{basic, percent_decoded};
+
 /// An absolute `http` or `https` URL in its normal form. A user name and a password in it are kept apart, as the field
 /// that carries them, so that what is shown, logged or written down never holds them. A fragment is dropped.
 ///
@@ -112,46 +114,6 @@ impl Address {
     pub(super) fn to_uri(&self) -> Result<Uri, AddressError> {
         self.as_str().parse().map_err(AddressError::Uri)
     }
-}
-
-/// The field value for a user and a password (RFC 7617 §2).
-pub(crate) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
-    let value = format!("Basic {}", base64(&[user, b":", password].concat()));
-    let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
-    value.set_sensitive(true);
-    value
-}
-
-/// RFC 4648 §4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-/// Undoes percent-encoding, once. What only looks like it stays.
-pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let encoded = match (first, behind) {
-            (b'%', [high, low, ..]) => {
-                let hex = |digit: u8| char::from(digit).to_digit(16);
-                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low) as u8)
-            }
-            _ => None,
-        };
-        bytes.push(encoded.unwrap_or(*first));
-        rest = if encoded.is_some() { &behind[2..] } else { behind };
-    }
-    bytes
 }
 
 impl fmt::Display for Address {
@@ -269,11 +231,6 @@ mod tests {
         assert_ne!(at("http://a.test/").origin(), at("https://a.test/").origin());
         assert_ne!(at("http://a.test/").origin(), at("http://a.test:81/").origin());
         assert_eq!(at("http://a.test:81/x").host_and_port(), "a.test:81");
-    }
-
-    #[test]
-    fn base64_ends_in_signs_for_what_is_missing() {
-        assert_eq!([b"".as_slice(), b"f", b"fo", b"foo"].map(base64), ["", "Zg==", "Zm8=", "Zm9v"]);
     }
 
     #[test]

@@ -42,7 +42,6 @@ mod store;
 mod turns;
 mod validators;
 
-pub(crate) use address::basic;
 pub use address::{Address, AddressError};
 pub use error::{Class, FetchError};
 pub(crate) use escape::escaped_line;

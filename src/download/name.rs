@@ -1,7 +1,7 @@
 //! What a file is called: a name made from what somebody else wrote, which is a name here and nothing more.
 
-use super::address::percent_decoded;
 use super::escape::is_obeyed;
+use crate::http::credentials::percent_decoded;
 
 /// The most bytes of a name. Temporary names are made of it and have to fit in the 255 of most file systems.
 const MAX_BYTES: usize = 200;

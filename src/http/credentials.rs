@@ -1,0 +1,60 @@
+//! User names and passwords: how they stand in a URL, and how they are sent.
+
+use http::HeaderValue;
+
+/// The field value for a user and a password (RFC 7617 §2).
+pub(crate) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
+    let value = format!("Basic {}", base64(&[user, b":", password].concat()));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Undoes percent-encoding, once. What only looks like it stays.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let encoded = match (first, behind) {
+            (b'%', [high, low, ..]) => {
+                let hex = |digit: u8| char::from(digit).to_digit(16);
+                hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low) as u8)
+            }
+            _ => None,
+        };
+        bytes.push(encoded.unwrap_or(*first));
+        rest = if encoded.is_some() { &behind[2..] } else { behind };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_ends_in_signs_for_what_is_missing() {
+        assert_eq!([b"".as_slice(), b"f", b"fo", b"foo"].map(base64), ["", "Zg==", "Zm8=", "Zm9v"]);
+    }
+
+    #[test]
+    fn what_only_looks_percent_encoded_stays() {
+        for (text, decoded) in [("a%40b", "a@b"), ("%2e%2E", ".."), ("100%", "100%"), ("%4", "%4"), ("%zz", "%zz")] {
+            assert_eq!(percent_decoded(text), decoded.as_bytes(), "{text}");
+        }
+    }
+}
