@@ -11,6 +11,8 @@ use super::list::Sha256;
 use super::retry::is_cut_off;
 use super::save::SaveError;
 use crate::event_loop::JobError;
+#[cfg(feature = "tls")]
+use crate::http::client::TunnelError;
 use crate::http::client::{ClientError, ClientErrorKind};
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
@@ -152,6 +154,8 @@ impl FetchError {
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::Resolve(_) => "dns",
                 #[cfg(feature = "tls")]
+                ClientErrorKind::Tunnel(_) if !error.is_timeout() => "proxy",
+                #[cfg(feature = "tls")]
                 ClientErrorKind::Tls(error) if error.is_certificate() => "certificate",
                 #[cfg(feature = "tls")]
                 ClientErrorKind::Tls(error) if !error.is_timeout() => "tls",
@@ -184,6 +188,9 @@ impl FetchError {
     }
 }
 
+/// What to do about a 407.
+const PROXY_CREDENTIALS: &str = "; give them in its URL: --proxy http://USER:PASSWORD@HOST:PORT";
+
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -192,11 +199,19 @@ impl fmt::Display for FetchError {
                 error.fmt(f)?;
                 match error.kind() {
                     #[cfg(feature = "tls")]
+                    ClientErrorKind::Tunnel(TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
+                        f.write_str(PROXY_CREDENTIALS)
+                    }
+                    #[cfg(feature = "tls")]
                     ClientErrorKind::Tls(TlsError::UnknownIssuer) => {
                         f.write_str("; give the issuer's certificate with --cacert, or believe anyone with --insecure")
                     }
                     _ => Ok(()),
                 }
+            }
+            FetchError::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+                f.write_str("the proxy wants a user name and a password (407)")?;
+                f.write_str(PROXY_CREDENTIALS)
             }
             FetchError::Status(status) => write!(f, "the server answered {status}"),
             FetchError::WaitTooLong { status, asked, limit } => write!(

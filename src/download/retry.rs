@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
+#[cfg(feature = "tls")]
+use crate::http::client::TunnelError;
 use crate::http::client::{ClientError, ClientErrorKind};
 use crate::http::proto::ProtocolErrorKind;
 use crate::net::ConnectError;
@@ -38,6 +40,13 @@ pub fn may_heal(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Resolve(error) => error.is_temporary,
         ClientErrorKind::Connect(ConnectError::NoAddress) => false,
+        #[cfg(feature = "tls")]
+        ClientErrorKind::Tunnel(error) => match error {
+            TunnelError::Refused(status) => is_worth_retrying(*status),
+            TunnelError::Protocol(error) => is_cut_off(error.kind),
+            TunnelError::Unasked => false,
+            TunnelError::Write(_) | TunnelError::Read(_) | TunnelError::TimedOut { .. } => true,
+        },
         // A certificate, or a server that refuses, will be the same the next time.
         #[cfg(feature = "tls")]
         ClientErrorKind::Tls(error) => error.is_disconnect() || error.is_timeout(),

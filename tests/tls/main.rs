@@ -12,3 +12,4 @@ mod pieces;
 #[path = "../support/secured.rs"]
 mod secured;
 mod site;
+mod tunnels;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::pool::Pool;
+use super::proxy::Proxies;
 use super::{Client, Shared};
 use crate::net::Resolver;
 #[cfg(feature = "tls")]
@@ -34,6 +35,7 @@ pub struct Builder {
     idle_connections: Option<usize>,
     idle_connections_per_host: usize,
     resolver: Option<Resolver>,
+    proxies: Proxies,
     #[cfg(feature = "tls")]
     trust: Trust,
 }
@@ -60,6 +62,7 @@ impl Default for Builder {
             idle_connections: None,
             idle_connections_per_host: 64,
             resolver: None,
+            proxies: Proxies::none(),
             #[cfg(feature = "tls")]
             trust: Trust::default(),
         }
@@ -111,6 +114,12 @@ impl Builder {
         self
     }
 
+    /// Through which proxies requests go: none. The environment is not looked at here.
+    pub fn proxies(mut self, proxies: Proxies) -> Builder {
+        self.proxies = proxies;
+        self
+    }
+
     /// Whose certificates of `https` servers are believed: those of the system's authorities.
     #[cfg(feature = "tls")]
     pub fn trust(mut self, trust: Trust) -> Builder {
@@ -126,6 +135,7 @@ impl Builder {
             limits: self.limits,
             user_agent: self.user_agent,
             resolver: self.resolver.unwrap_or_default(),
+            proxies: self.proxies,
             #[cfg(feature = "tls")]
             tls: TlsConnector::new(self.trust, &["http/1.1"]),
             pool: Pool::new(idle_connections, per_host),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::error::{ClientError, ClientErrorKind, Stage};
-use super::target::{Origin, Target};
+use super::target::{Target, Way};
 use super::transport::Transport;
 use crate::event_loop::now;
 use crate::http::buffers::ReadBuffer;
@@ -16,11 +16,11 @@ use crate::http::deadline::Deadline;
 use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
 use crate::observe::{FutureId, HttpStep, Kind, current_task, tell};
 
-/// A connection to a server. Dropping it closes it.
+/// A connection to a server, or to a proxy. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Connection {
     transport: Transport,
-    origin: Rc<Origin>,
+    way: Rc<Way>,
     peer: Option<SocketAddr>,
     opened_at: Instant,
     setup: SetupTimes,
@@ -44,7 +44,7 @@ pub(super) struct Opening {
 
 impl Connection {
     /// A connection that has just been made.
-    pub(super) fn new(transport: Transport, origin: Origin, opening: Opening) -> Connection {
+    pub(super) fn new(transport: Transport, way: Way, opening: Opening) -> Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
         let Opening { asked_at, looked_up_at } = opening;
@@ -52,7 +52,7 @@ impl Connection {
             look_up: looked_up_at.saturating_duration_since(asked_at),
             connect: opened_at.saturating_duration_since(looked_up_at),
         };
-        Connection { transport, origin: Rc::new(origin), peer, opened_at, setup }
+        Connection { transport, way: Rc::new(way), peer, opened_at, setup }
     }
 
     pub(super) fn transport(&mut self) -> &mut Transport {
@@ -63,8 +63,8 @@ impl Connection {
         self.transport.set_background(background);
     }
 
-    pub(super) fn origin(&self) -> &Rc<Origin> {
-        &self.origin
+    pub(super) fn way(&self) -> &Rc<Way> {
+        &self.way
     }
 
     pub(super) fn opened_at(&self) -> Instant {
@@ -273,7 +273,7 @@ impl InFlight {
     /// The error of an exchange that has failed. The connection is of no use any more.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
         self.tell(HttpStep::Done { reusable: false });
-        ClientError::on_connection(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
+        ClientError::on_the_way(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
     }
 
     /// Whether the failure may be due to nothing but the age of the connection, so that a new one deserves a try.

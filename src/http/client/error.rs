@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::target::Target;
+#[cfg(feature = "tls")]
+use super::tunnel::TunnelError;
 use crate::http::proto::{ProtocolError, ProtocolErrorKind};
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
@@ -49,6 +51,9 @@ pub enum ClientErrorKind {
     },
     /// No address of the host took the connection.
     Connect(ConnectError),
+    /// The proxy made no tunnel to the server.
+    #[cfg(feature = "tls")]
+    Tunnel(TunnelError),
     /// The server took the connection, and it could not be secured.
     #[cfg(feature = "tls")]
     Tls(TlsError),
@@ -99,34 +104,30 @@ struct Failure {
     kind: ClientErrorKind,
     stage: Stage,
     url: String,
-    /// The server's address, if there was a connection.
+    /// The other side's address, if there was a connection.
     peer: Option<SocketAddr>,
+    /// The proxy on the way.
+    proxy: Option<String>,
     is_reused: bool,
 }
 
 impl ClientError {
-    /// An exchange that did not get to a connection.
+    /// An exchange that cannot begin.
     pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
-        let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, is_reused: false };
+        let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, proxy: None, is_reused: false };
         ClientError { failure: Arc::new(failure) }
     }
 
-    /// An exchange whose connection could not be secured.
-    #[cfg(feature = "tls")]
-    pub(super) fn unsecured(error: TlsError, url: String, peer: Option<SocketAddr>) -> ClientError {
-        let (kind, stage) = (ClientErrorKind::Tls(error), Stage::NothingWritten);
-        ClientError { failure: Arc::new(Failure { kind, stage, url, peer, is_reused: false }) }
-    }
-
-    /// An exchange that failed on a connection.
-    pub(super) fn on_connection(
+    /// An exchange that failed on the way to a server, or on a connection.
+    pub(super) fn on_the_way(
         kind: ClientErrorKind,
         target: &Target,
         stage: Stage,
         peer: Option<SocketAddr>,
         is_reused: bool,
     ) -> ClientError {
-        ClientError { failure: Arc::new(Failure { kind, stage, url: target.url(), peer, is_reused }) }
+        let proxy = target.proxy().map(ToString::to_string);
+        ClientError { failure: Arc::new(Failure { kind, stage, url: target.url(), peer, proxy, is_reused }) }
     }
 
     /// What went wrong.
@@ -144,9 +145,14 @@ impl ClientError {
         &self.failure.url
     }
 
-    /// The server's address, if there was a connection.
+    /// The other side's address, if there was a connection: the server's, or that of the proxy on the way.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.failure.peer
+    }
+
+    /// Host and port of the proxy on the way, if there is one.
+    pub fn proxy(&self) -> Option<&str> {
+        self.failure.proxy.as_deref()
     }
 
     /// Whether the connection had served an exchange before. A server may close an idle connection at the very moment
@@ -169,6 +175,8 @@ impl ClientError {
             ClientErrorKind::Read(error) | ClientErrorKind::Write(error) => error.kind() == io::ErrorKind::TimedOut,
             #[cfg(feature = "tls")]
             ClientErrorKind::Tls(error) => error.is_timeout(),
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tunnel(error) => matches!(error, TunnelError::TimedOut { .. }),
             _ => false,
         }
     }
@@ -187,20 +195,33 @@ impl ClientErrorKind {
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { kind, stage, url, peer, .. } = &*self.failure;
+        let Failure { kind, stage, url, peer, proxy, .. } = &*self.failure;
+        let peer = Peer { address: *peer, proxy: proxy.as_deref() };
         match kind {
             ClientErrorKind::InvalidUri(_)
             | ClientErrorKind::UnsupportedScheme
             | ClientErrorKind::UnsupportedMethod
             | ClientErrorKind::ForbiddenField(_) => write!(f, "requesting {url}: ")?,
             // These two say themselves what was being done to what.
-            ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {}
-            ClientErrorKind::ResolveTimedOut { .. } => write!(f, "looking up the host of {url}: ")?,
+            ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {
+                if let Some(proxy) = proxy {
+                    write!(f, "reaching the proxy {proxy}: ")?;
+                }
+            }
+            ClientErrorKind::ResolveTimedOut { .. } => match proxy {
+                Some(proxy) => write!(f, "looking up the proxy {proxy}: ")?,
+                None => write!(f, "looking up the host of {url}: ")?,
+            },
             #[cfg(feature = "tls")]
-            ClientErrorKind::Tls(_) => write!(f, "agreeing on TLS with {}: ", Peer(*peer))?,
-            ClientErrorKind::Write(_) => write!(f, "writing the request to {}: ", Peer(*peer))?,
-            _ if *stage == Stage::InBody => write!(f, "reading the response body from {}: ", Peer(*peer))?,
-            _ => write!(f, "reading the response head from {}: ", Peer(*peer))?,
+            ClientErrorKind::Tunnel(_) => write!(f, "asking {peer} for a tunnel to the host of {url}: ")?,
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tls(_) => match proxy {
+                Some(proxy) => write!(f, "agreeing on TLS with the host of {url} through the proxy {proxy}: ")?,
+                None => write!(f, "agreeing on TLS with {peer}: ")?,
+            },
+            ClientErrorKind::Write(_) => write!(f, "writing the request to {peer}: ")?,
+            _ if *stage == Stage::InBody => write!(f, "reading the response body from {peer}: ")?,
+            _ => write!(f, "reading the response head from {peer}: ")?,
         }
         match kind {
             ClientErrorKind::InvalidUri(why) => f.write_str(why),
@@ -213,6 +234,8 @@ impl fmt::Display for ClientError {
             ClientErrorKind::Resolve(error) => error.fmt(f),
             ClientErrorKind::Connect(error) => error.fmt(f),
             #[cfg(feature = "tls")]
+            ClientErrorKind::Tunnel(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
             ClientErrorKind::Tls(error) => error.fmt(f),
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => error.fmt(f),
             ClientErrorKind::Protocol(error) => error.fmt(f),
@@ -224,26 +247,31 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// An address, or a word for it.
-struct Peer(Option<SocketAddr>);
+/// The other side of a connection, or a word for it.
+struct Peer<'a> {
+    address: Option<SocketAddr>,
+    proxy: Option<&'a str>,
+}
 
-impl fmt::Display for Peer {
+impl fmt::Display for Peer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("the server"),
+        match (self.proxy, self.address) {
+            (Some(proxy), _) => write!(f, "the proxy {proxy}"),
+            (None, Some(address)) => address.fmt(f),
+            (None, None) => f.write_str("the server"),
         }
     }
 }
 
 impl fmt::Debug for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { kind, stage, url, peer, is_reused } = &*self.failure;
+        let Failure { kind, stage, url, peer, proxy, is_reused } = &*self.failure;
         f.debug_struct("ClientError")
             .field("kind", kind)
             .field("stage", stage)
             .field("url", url)
             .field("peer", peer)
+            .field("proxy", proxy)
             .field("is_reused", is_reused)
             .finish()
     }
@@ -254,6 +282,8 @@ impl std::error::Error for ClientError {
         match self.kind() {
             ClientErrorKind::Resolve(error) => Some(error),
             ClientErrorKind::Connect(error) => Some(error),
+            #[cfg(feature = "tls")]
+            ClientErrorKind::Tunnel(error) => Some(error),
             #[cfg(feature = "tls")]
             ClientErrorKind::Tls(error) => Some(error),
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => Some(error),

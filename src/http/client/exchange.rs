@@ -1,18 +1,19 @@
 //! One exchange, from the request to the head of the response.
 //!
 //! ```text
-//!   Checkout ──▶ Resolve ──▶ Connect ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
-//!      │            ▲           └───── without TLS ─────┘ ▲  │          │
-//!      └── reuse ───┼─────────────────────────────────────┘  │          │
-//!                   └── the reused connection was dead ──────┴──────────┘
+//!   Checkout ──▶ Resolve ──▶ Connect ──▶ Tunnel ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
+//!      │            ▲           └─────── without TLS ───────┘ ▲  │          │
+//!      └── reuse ───┼─────────────────────────────────────────┘  │          │
+//!                   └── the reused connection was dead ──────────┴──────────┘
 //! ```
+//!
+//! `Tunnel` is for https through a proxy; https without one goes on to `Handshake`.
 //!
 //! A response may come while the request is still being written: a server that refuses it need not read it to its end.
 //! So `WriteHead` reads, too.
 
 use std::fmt;
 use std::future::Future;
-#[cfg(feature = "tls")]
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,10 +25,15 @@ use http::{Method, Request, Response};
 use super::Shared;
 use super::body::Body;
 use super::connection::{Connection, InFlight, Opening};
-use super::error::{ClientError, ClientErrorKind};
+use super::error::{ClientError, ClientErrorKind, Stage};
 use super::head::Head;
 use super::target::{Target, shown};
 use super::transport::Transport;
+#[cfg(feature = "tls")]
+use super::{
+    proxy::Proxy,
+    tunnel::{Tunnel, TunnelError},
+};
 use crate::event_loop::now;
 use crate::http::deadline::Deadline;
 use crate::net::{Connect, Lookup};
@@ -60,6 +66,9 @@ enum ExchangeState {
     Resolve(Lookup, Instant),
     /// One of the addresses to answer.
     Connect(Box<Connect>, Opening),
+    /// The proxy, at this address, to make a tunnel to the server.
+    #[cfg(feature = "tls")]
+    Tunnel(Box<Tunnel>, Opening, Option<SocketAddr>),
     /// The server, at this address, to agree on TLS.
     #[cfg(feature = "tls")]
     Handshake(Box<Handshake>, Opening, Option<SocketAddr>),
@@ -80,6 +89,8 @@ impl State for ExchangeState {
             ExchangeState::Resolve(..) => "Resolve",
             ExchangeState::Connect(..) => "Connect",
             #[cfg(feature = "tls")]
+            ExchangeState::Tunnel(..) => "Tunnel",
+            #[cfg(feature = "tls")]
             ExchangeState::Handshake(..) => "Handshake",
             ExchangeState::WriteHead => "WriteHead",
             ExchangeState::ReadHead => "ReadHead",
@@ -92,7 +103,7 @@ impl Exchange {
     pub(super) fn new(client: Rc<Shared>, request: Request<()>) -> Exchange {
         let (parts, ()) = request.into_parts();
         let url = parts.uri.clone();
-        let order = Target::new(&parts.method, parts.uri).and_then(|target| {
+        let order = Target::new(&parts.method, parts.uri, &client.proxies).and_then(|target| {
             let head = Head::new(&target, parts.headers, &client.user_agent)?;
             Ok(Order { client, target: Rc::new(target), head })
         });
@@ -123,7 +134,7 @@ impl Future for Exchange {
             // Each state either goes to another one, or says how far its wait for the head has come.
             let head = match state.get_mut() {
                 ExchangeState::Checkout => {
-                    match order.client.pool.take(&order.target.origin, now()) {
+                    match order.client.pool.take(&order.target.way, now()) {
                         Some(connection) => {
                             order.client.count_reused();
                             *flight = Some(order.begin(connection, true, state.id()));
@@ -153,12 +164,15 @@ impl Future for Exchange {
                         }
                     };
                     state.go(ExchangeState::Done);
-                    return Poll::Ready(Err(order.unconnected(error)));
+                    return Poll::Ready(Err(order.unconnected(error, None)));
                 }
                 ExchangeState::Connect(connect, opening) => match Pin::new(connect).poll(cx) {
                     #[cfg(feature = "tls")]
-                    Poll::Ready(Ok(stream)) if order.target.origin.is_https() => {
-                        let next = order.secure(stream, *opening);
+                    Poll::Ready(Ok(stream)) if order.target.way.origin.is_https() => {
+                        let next = match &order.target.way.tunnel {
+                            None => order.secure(stream, *opening),
+                            Some(proxy) => order.tunnel(stream, proxy, *opening),
+                        };
                         state.go(next);
                         continue;
                     }
@@ -169,13 +183,35 @@ impl Future for Exchange {
                     }
                     Poll::Ready(Err(error)) => {
                         state.go(ExchangeState::Done);
-                        return Poll::Ready(Err(order.unconnected(ClientErrorKind::Connect(error))));
+                        return Poll::Ready(Err(order.unconnected(ClientErrorKind::Connect(error), None)));
                     }
                     Poll::Pending => {
                         state.note_waiting();
                         return Poll::Pending;
                     }
                 },
+                #[cfg(feature = "tls")]
+                ExchangeState::Tunnel(tunnel, opening, peer) => {
+                    let limit = order.client.limits.connect;
+                    let error = match Pin::new(tunnel).poll(cx) {
+                        Poll::Ready(Ok(stream)) => {
+                            let next = order.secure(stream, *opening);
+                            state.go(next);
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => error,
+                        Poll::Pending if deadline.poll_until(cx, opening.asked_at + limit).is_ready() => {
+                            TunnelError::TimedOut { limit }
+                        }
+                        Poll::Pending => {
+                            state.note_waiting();
+                            return Poll::Pending;
+                        }
+                    };
+                    let error = order.unconnected(ClientErrorKind::Tunnel(error), *peer);
+                    state.go(ExchangeState::Done);
+                    return Poll::Ready(Err(error));
+                }
                 #[cfg(feature = "tls")]
                 ExchangeState::Handshake(handshake, opening, peer) => {
                     let limit = order.client.limits.connect;
@@ -194,7 +230,7 @@ impl Future for Exchange {
                             return Poll::Pending;
                         }
                     };
-                    let error = ClientError::unsecured(error, order.target.url(), *peer);
+                    let error = order.unconnected(ClientErrorKind::Tls(error), *peer);
                     state.go(ExchangeState::Done);
                     return Poll::Ready(Err(error));
                 }
@@ -249,23 +285,32 @@ struct Order {
 impl Order {
     /// Starts to find a server to connect to.
     fn look_up(&self) -> ExchangeState {
-        let origin = &self.target.origin;
-        let lookup = self.client.resolver.resolve(origin.host(), origin.port());
+        let first_hop = self.target.way.first_hop();
+        let lookup = self.client.resolver.resolve(first_hop.host(), first_hop.port());
         ExchangeState::Resolve(lookup, now())
+    }
+
+    /// Starts to ask a proxy for a tunnel to the server.
+    #[cfg(feature = "tls")]
+    fn tunnel(&self, stream: TcpStream, proxy: &Proxy, opening: Opening) -> ExchangeState {
+        let peer = stream.peer_addr().ok();
+        let (origin, client) = (&self.target.way.origin, &self.client);
+        let tunnel = Tunnel::new(stream, proxy, origin, &client.user_agent, client.buffers.clone());
+        ExchangeState::Tunnel(Box::new(tunnel), opening, peer)
     }
 
     /// Starts to agree on TLS with the server.
     #[cfg(feature = "tls")]
     fn secure(&self, stream: TcpStream, opening: Opening) -> ExchangeState {
         let peer = stream.peer_addr().ok();
-        let handshake = self.client.tls.connect(stream, self.target.origin.host());
+        let handshake = self.client.tls.connect(stream, self.target.way.origin.host());
         ExchangeState::Handshake(Box::new(handshake), opening, peer)
     }
 
     /// Starts the exchange on a connection that has just been made.
     fn begin_anew(&self, transport: Transport, opening: Opening, exchange: FutureId) -> Box<InFlight> {
         self.client.count_opened();
-        self.begin(Connection::new(transport, self.target.origin.clone(), opening), false, exchange)
+        self.begin(Connection::new(transport, self.target.way.clone(), opening), false, exchange)
     }
 
     /// Starts the exchange on a connection.
@@ -279,8 +324,8 @@ impl Order {
         matches!(self.target.method, Method::GET | Method::HEAD)
     }
 
-    fn unconnected(&self, kind: ClientErrorKind) -> ClientError {
-        ClientError::refused(kind, self.target.url())
+    fn unconnected(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> ClientError {
+        ClientError::on_the_way(kind, &self.target, Stage::NothingWritten, peer, false)
     }
 }
 

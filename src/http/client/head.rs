@@ -1,13 +1,14 @@
 //! What is sent: the head of a request.
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION,
+    TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderName, Method};
 
 use super::error::ClientErrorKind;
 use super::target::Target;
-use crate::http::proto::{RequestTarget, encode_request_head};
+use crate::http::proto::encode_request_head;
 
 /// Usual length of a head: one allocation.
 const USUAL_BYTES: usize = 256;
@@ -36,21 +37,23 @@ impl Head {
         fill_in(&mut fields, USER_AGENT, user_agent.clone());
         fill_in(&mut fields, ACCEPT, HeaderValue::from_static("*/*"));
         fill_in(&mut fields, ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = target.proxy_authorization() {
+            fill_in(&mut fields, PROXY_AUTHORIZATION, authorization.clone());
+        }
         if matches!(target.method, Method::POST | Method::PUT | Method::PATCH) {
             // RFC 9110 §8.6: these usually have a body, so say that there is none.
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let host = match fields.get(HOST) {
             Some(host) => host.to_str().map_err(|_| ClientErrorKind::ForbiddenField(HOST))?,
-            None => target.origin.authority(),
+            None => target.origin().authority(),
         };
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        let form = RequestTarget::Origin(target.path_and_query());
-        let encoded = encode_request_head(&mut bytes, &target.method, form, host, &fields);
+        let encoded = encode_request_head(&mut bytes, &target.method, target.form(), host, &fields);
         match encoded {
             Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
-            Err(_) if fields.contains_key(HOST) => Err(ClientErrorKind::ForbiddenField(HOST)),
-            Err(_) => Err(ClientErrorKind::InvalidUri("its host is not a name or an address")),
+            // That of the URL has been looked at.
+            Err(_) => Err(ClientErrorKind::ForbiddenField(HOST)),
         }
     }
 }
@@ -69,10 +72,20 @@ fn says_close(fields: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::client::Proxies;
     use http::header::{EXPECT, REFERER};
 
     fn head(method: Method, url: &'static str, fields: &[(HeaderName, &'static str)]) -> Result<Head, ClientErrorKind> {
-        let target = Target::new(&method, http::Uri::from_static(url)).unwrap();
+        head_through(&Proxies::none(), method, url, fields)
+    }
+
+    fn head_through(
+        proxies: &Proxies,
+        method: Method,
+        url: &'static str,
+        fields: &[(HeaderName, &'static str)],
+    ) -> Result<Head, ClientErrorKind> {
+        let target = Target::new(&method, http::Uri::from_static(url), proxies).unwrap();
         let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         Head::new(&target, fields, &HeaderValue::from_static("agent/1"))
     }
@@ -87,6 +100,16 @@ mod tests {
             text(head(Method::GET, "http://me:secret@A.test:8080/a%20b?c#d", &[])),
             "GET /a%20b?c HTTP/1.1\r\nhost: a.test:8080\r\nuser-agent: agent/1\r\naccept: */*\r\n\
              accept-encoding: identity\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_proxy_is_told_the_whole_url_and_who_asks() {
+        let proxies = Proxies::none().http("http://me:secret@proxy.test:3128".parse().unwrap());
+        assert_eq!(
+            text(head_through(&proxies, Method::GET, "http://you:too@A.test:80/b?c#d", &[(ACCEPT, "text/html")])),
+            "GET http://a.test/b?c HTTP/1.1\r\nhost: a.test\r\naccept: text/html\r\nuser-agent: agent/1\r\n\
+             accept-encoding: identity\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n\r\n"
         );
     }
 

@@ -12,6 +12,7 @@
 //! | `body.rs` | the body |
 //! | `connection.rs` | what both do on a connection |
 //! | `pool.rs`, `watch.rs` | connections between exchanges |
+//! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | which requests go through a proxy, and how https does |
 //! | `transport.rs` | where bytes come from |
 //! | `error.rs` | what went wrong, and how far it had come |
 //!
@@ -24,9 +25,13 @@ mod connection;
 mod error;
 mod exchange;
 mod head;
+mod no_proxy;
 mod pool;
+mod proxy;
 mod target;
 mod transport;
+#[cfg(feature = "tls")]
+mod tunnel;
 mod watch;
 
 use std::cell::Cell;
@@ -50,6 +55,9 @@ pub use builder::Builder;
 pub use connection::SetupTimes;
 pub use error::{ClientError, ClientErrorKind, Stage};
 pub use exchange::Exchange;
+pub use proxy::{Proxies, Proxy, ProxyError};
+#[cfg(feature = "tls")]
+pub use tunnel::TunnelError;
 
 /// Sends requests and keeps connections. A handle: clones share all. It belongs to the loop in which it is used.
 ///
@@ -89,6 +97,7 @@ struct Shared {
     limits: Limits,
     user_agent: HeaderValue,
     resolver: Resolver,
+    proxies: Proxies,
     #[cfg(feature = "tls")]
     tls: TlsConnector,
     pool: Pool,

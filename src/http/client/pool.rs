@@ -23,7 +23,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
-use super::target::Origin;
+use super::target::Way;
 use crate::sync::WakerSlot;
 
 /// How long a connection may be idle. Many servers close after 5 s: earlier is better than at the same moment.
@@ -34,7 +34,7 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// Idle connections, by server. The last one in is the first one out: the warmest, and the others may grow old.
 pub(super) struct Pool {
-    idle: RefCell<HashMap<Rc<Origin>, Vec<Idle>>>,
+    idle: RefCell<HashMap<Rc<Way>, Vec<Idle>>>,
     /// How many there are.
     count: Cell<usize>,
     /// At most so many.
@@ -73,9 +73,9 @@ impl Pool {
     }
 
     /// A connection to this server, if there is one that can be used.
-    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, way: &Way, now: Instant) -> Option<Connection> {
         loop {
-            let mut idle = self.idle.borrow_mut().get_mut(origin)?.pop()?;
+            let mut idle = self.idle.borrow_mut().get_mut(way)?.pop()?;
             self.count.set(self.count.get() - 1);
             if now < idle.expires_at() && idle.connection.transport().is_silent() {
                 idle.connection.transport().set_background(false);
@@ -91,9 +91,9 @@ impl Pool {
         }
         connection.set_background(true);
         let mut idle = self.idle.borrow_mut();
-        let connections = match idle.get_mut(connection.origin()) {
+        let connections = match idle.get_mut(connection.way()) {
             Some(connections) => connections,
-            None => idle.entry(connection.origin().clone()).or_default(),
+            None => idle.entry(connection.way().clone()).or_default(),
         };
         connections.push(Idle { connection, since: now });
         let oldest = if connections.len() > self.limit_per_host {
@@ -164,14 +164,14 @@ impl Pool {
 
 /// Takes out the connection that has been idle for longest, and forgets its server if that was the last one. Each
 /// server's are in order, so one look at each server is enough.
-fn take_oldest(idle: &mut HashMap<Rc<Origin>, Vec<Idle>>) -> Option<Idle> {
+fn take_oldest(idle: &mut HashMap<Rc<Way>, Vec<Idle>>) -> Option<Idle> {
     let first = |connections: &Vec<Idle>| connections.first().map(|idle| idle.since);
-    let servers = idle.iter().filter_map(|(origin, connections)| Some((first(connections)?, origin)));
-    let origin = servers.min_by_key(|&(since, _)| since)?.1.clone();
-    let connections = idle.get_mut(&origin)?;
+    let ways = idle.iter().filter_map(|(way, connections)| Some((first(connections)?, way)));
+    let way = ways.min_by_key(|&(since, _)| since)?.1.clone();
+    let connections = idle.get_mut(&way)?;
     let oldest = connections.remove(0);
     if connections.is_empty() {
-        idle.remove(&origin);
+        idle.remove(&way);
     }
     Some(oldest)
 }

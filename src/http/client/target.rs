@@ -1,10 +1,13 @@
-//! What a request is aimed at: the server and the resource, taken from its URL and checked.
+//! What a request is aimed at: the server, the way to it, and the resource, taken from its URL and checked.
+
+use std::rc::Rc;
 
 use http::uri::Scheme;
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri};
 
 use super::error::ClientErrorKind;
-use crate::http::proto::encode_target;
+use super::proxy::{Proxies, Proxy};
+use crate::http::proto::{RequestTarget, encode_target, is_host_and_port};
 
 /// The port of URLs that name none, if their scheme is spoken here.
 fn usual_port(scheme: &Scheme) -> Option<u16> {
@@ -28,7 +31,7 @@ pub(super) struct Origin {
 
 impl Origin {
     /// The server of an absolute URL that can be asked here.
-    fn of(uri: &Uri) -> Result<Origin, ClientErrorKind> {
+    pub(super) fn of(uri: &Uri) -> Result<Origin, ClientErrorKind> {
         let scheme = uri.scheme().ok_or(ClientErrorKind::InvalidUri("it has no scheme"))?;
         let usual_port = usual_port(scheme).ok_or(ClientErrorKind::UnsupportedScheme)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(ClientErrorKind::InvalidUri("it has no host"))?;
@@ -42,6 +45,9 @@ impl Origin {
             authority.push(':');
             authority.push_str(&port.to_string());
         }
+        if !is_host_and_port(authority.as_bytes()) {
+            return Err(ClientErrorKind::InvalidUri("its host is not a name or an address"));
+        }
         Ok(Origin { scheme: scheme.clone(), authority, host_bytes, port })
     }
 
@@ -51,7 +57,6 @@ impl Origin {
     }
 
     /// Whether it is to be spoken to in TLS.
-    #[cfg(feature = "tls")]
     pub(super) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
@@ -74,27 +79,71 @@ fn written_port(uri: &Uri) -> &str {
     behind_host.strip_prefix(':').unwrap_or_default()
 }
 
+/// What a connection leads to: two requests with equal ways may share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    /// The server with which requests and responses are exchanged. A proxy, if requests are for it to pass on.
+    pub(super) origin: Origin,
+    /// The proxy whose tunnel leads to it.
+    pub(super) tunnel: Option<Rc<Proxy>>,
+}
+
+impl Way {
+    /// The server to which the connection is made.
+    pub(super) fn first_hop(&self) -> &Origin {
+        self.tunnel.as_ref().map_or(&self.origin, |proxy| proxy.origin())
+    }
+}
+
 /// A request's target, kept as long as the exchange for those who report on it.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) origin: Origin,
+    pub(super) way: Way,
+    /// The server that is meant and the proxy at the end of the way, if that passes requests on.
+    forwarded: Option<(Origin, Rc<Proxy>)>,
     pub(super) method: Method,
     uri: Uri,
 }
 
 impl Target {
     /// The target of a request.
-    pub(super) fn new(method: &Method, uri: Uri) -> Result<Target, ClientErrorKind> {
+    pub(super) fn new(method: &Method, uri: Uri, proxies: &Proxies) -> Result<Target, ClientErrorKind> {
         // It asks for a tunnel, in a form of its own, and what follows is not HTTP (RFC 9110 §9.3.6).
         if method == Method::CONNECT {
             return Err(ClientErrorKind::UnsupportedMethod);
         }
-        Ok(Target { origin: Origin::of(&uri)?, method: method.clone(), uri })
+        let origin = Origin::of(&uri)?;
+        let (way, forwarded) = match proxies.to(&origin) {
+            None => (Way { origin, tunnel: None }, None),
+            Some(proxy) if origin.is_https() => (Way { origin, tunnel: Some(proxy.clone()) }, None),
+            Some(proxy) => (Way { origin: proxy.origin().clone(), tunnel: None }, Some((origin, proxy.clone()))),
+        };
+        Ok(Target { way, forwarded, method: method.clone(), uri })
     }
 
-    /// Path and query. The fragment never gets here: `Uri` drops it.
-    pub(super) fn path_and_query(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    /// The server that is meant.
+    pub(super) fn origin(&self) -> &Origin {
+        self.forwarded.as_ref().map_or(&self.way.origin, |(origin, _)| origin)
+    }
+
+    /// The proxy on the way.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        let passes_on = self.forwarded.as_ref().map(|(_, proxy)| proxy);
+        passes_on.or(self.way.tunnel.as_ref()).map(|proxy| &**proxy)
+    }
+
+    /// What the request says to a proxy that passes it on. One that makes a tunnel does not see the request.
+    pub(super) fn proxy_authorization(&self) -> Option<&HeaderValue> {
+        self.forwarded.as_ref().and_then(|(_, proxy)| proxy.authorization())
+    }
+
+    /// What the request says that it is for. The fragment never gets here: `Uri` drops it.
+    pub(super) fn form(&self) -> RequestTarget<'_> {
+        let path_and_query = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        match &self.forwarded {
+            None => RequestTarget::Origin(path_and_query),
+            Some((origin, _)) => RequestTarget::Absolute { authority: origin.authority(), path_and_query },
+        }
     }
 
     /// The URL as it may be shown.

@@ -112,7 +112,7 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// Whether `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2), with no userinfo, and a port that a socket can have.
-pub(super) fn is_host_and_port(value: &[u8]) -> bool {
+pub(in crate::http) fn is_host_and_port(value: &[u8]) -> bool {
     let (host_is_good, rest) = match value {
         [b'[', address @ ..] => {
             let length = leading(address, |byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));

@@ -57,6 +57,7 @@ pub use encode::{
 };
 pub use error::{ProtocolError, ProtocolErrorKind};
 pub use framing::BodyFraming;
+pub(super) use grammar::is_host_and_port;
 pub use request::{RequestDecoder, RequestEvent, RequestHead};
 pub use response::{ResponseDecoder, ResponseEvent, ResponseHead};
 pub use step::Step;

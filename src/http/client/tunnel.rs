@@ -1,0 +1,206 @@
+//! A tunnel through a proxy (RFC 9110 §9.3.6).
+//!
+//! ```text
+//!   WriteHead ──▶ ReadHead ──▶ Done: what is written now reaches the server
+//! ```
+//!
+//! The answer has no body if it is a success, and what it says otherwise is not read: the connection is given up.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{Method, StatusCode};
+
+use super::proxy::Proxy;
+use super::target::Origin;
+use crate::http::buffers::{Buffers, ReadBuffer};
+use crate::http::proto::{ProtocolError, RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
+use crate::net::TcpStream;
+use crate::observe::{State, Stateful, polled_after_ready};
+
+/// The future of a connection that leads through a proxy to a server.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    /// The connection to the proxy, until it leads further.
+    stream: Option<TcpStream>,
+    head: Vec<u8>,
+    written: usize,
+    decoder: ResponseDecoder,
+    buffers: Rc<Buffers>,
+    state: Stateful<TunnelState>,
+}
+
+/// What a tunnel waits for.
+#[derive(Debug)]
+enum TunnelState {
+    /// Room for the request.
+    WriteHead,
+    /// The head of the answer.
+    ReadHead,
+    /// Nothing any more.
+    Done,
+}
+
+impl State for TunnelState {
+    const OF: &'static str = "Tunnel";
+
+    fn name(&self) -> &'static str {
+        match self {
+            TunnelState::WriteHead => "WriteHead",
+            TunnelState::ReadHead => "ReadHead",
+            TunnelState::Done => "Done",
+        }
+    }
+}
+
+impl Tunnel {
+    /// Asks a proxy, over a connection to it, for a tunnel to a server.
+    pub(super) fn new(
+        stream: TcpStream,
+        proxy: &Proxy,
+        origin: &Origin,
+        user_agent: &HeaderValue,
+        buffers: Rc<Buffers>,
+    ) -> Tunnel {
+        let mut fields = HeaderMap::new();
+        fields.insert(USER_AGENT, user_agent.clone());
+        if let Some(authorization) = proxy.authorization() {
+            fields.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        // Here the port is not left out, even if it is the usual one.
+        let authority = format!("{}:{}", origin.host(), origin.port());
+        let mut head = Vec::new();
+        encode_request_head(&mut head, &Method::CONNECT, RequestTarget::Authority(&authority), &authority, &fields)
+            .expect("an origin has a host that can be written");
+        let decoder = ResponseDecoder::new(&Method::CONNECT);
+        let state = Stateful::new(TunnelState::WriteHead);
+        Tunnel { stream: Some(stream), head, written: 0, decoder, buffers, state }
+    }
+
+    /// Takes in what a read has brought. `true` when the answer is complete, and a yes.
+    fn read(&mut self, buffer: &mut ReadBuffer, read: usize) -> Result<bool, TunnelError> {
+        if read == 0 {
+            let error = self.decoder.on_eof().expect_err("an answer without a head cannot end well");
+            return Err(TunnelError::Protocol(error));
+        }
+        buffer.fill(read);
+        loop {
+            let step = self.decoder.decode(buffer.unread()).map_err(TunnelError::Protocol)?;
+            let consumed = step.consumed;
+            let status = match step.event {
+                ResponseEvent::NeedMore => return Ok(false),
+                ResponseEvent::Interim(_) => None,
+                ResponseEvent::Head(head) => Some(head.response.status()),
+                ResponseEvent::Data(_) | ResponseEvent::Trailers(_) | ResponseEvent::End { .. } => {
+                    unreachable!("these come behind the head")
+                }
+            };
+            buffer.consume(consumed);
+            match status {
+                None => {}
+                Some(status) if !status.is_success() => return Err(TunnelError::Refused(status)),
+                // The server has not been asked anything yet, and in TLS it does not speak first.
+                Some(_) if !buffer.unread().is_empty() => return Err(TunnelError::Unasked),
+                Some(_) => return Ok(true),
+            }
+        }
+    }
+}
+
+impl Future for Tunnel {
+    type Output = Result<TcpStream, TunnelError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let _parent = this.state.enter();
+        loop {
+            let Some(stream) = &mut this.stream else { polled_after_ready("Tunnel") };
+            let result = match this.state.get() {
+                TunnelState::WriteHead => match stream.poll_write(cx, &this.head[this.written..]) {
+                    Poll::Ready(Ok(written)) => {
+                        this.written += written;
+                        if this.written == this.head.len() {
+                            this.state.go(TunnelState::ReadHead);
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => Err(TunnelError::Write(error)),
+                    Poll::Pending => {
+                        this.state.note_waiting();
+                        return Poll::Pending;
+                    }
+                },
+                TunnelState::ReadHead => {
+                    let mut buffer = this.buffers.lend();
+                    match stream.poll_read(cx, buffer.room()) {
+                        Poll::Ready(Ok(read)) => match this.read(&mut buffer, read) {
+                            Ok(false) => continue,
+                            Ok(true) => Ok(()),
+                            Err(error) => Err(error),
+                        },
+                        Poll::Ready(Err(error)) => Err(TunnelError::Read(error)),
+                        Poll::Pending => {
+                            this.state.note_waiting();
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                TunnelState::Done => polled_after_ready("Tunnel"),
+            };
+            this.state.go(TunnelState::Done);
+            let stream = this.stream.take().expect("it was read from a moment ago");
+            return Poll::Ready(result.map(|()| stream));
+        }
+    }
+}
+
+/// Why a proxy has not made a tunnel.
+#[derive(Debug)]
+pub enum TunnelError {
+    /// It answered with this status instead of a success. 407 asks for a user name and a password.
+    Refused(StatusCode),
+    /// More came than an answer.
+    Unasked,
+    /// What came is not HTTP/1.1, or ends too early.
+    Protocol(ProtocolError),
+    /// The request could not be written.
+    Write(io::Error),
+    /// The connection broke before there was an answer.
+    Read(io::Error),
+    /// The answer was not there when the time for the connection was over.
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+impl fmt::Display for TunnelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+                f.write_str("it answered 407: it wants a user name and a password, or others than those it was given")
+            }
+            TunnelError::Refused(status) => write!(f, "it answered {status}"),
+            TunnelError::Unasked => f.write_str("it said more than that there is one"),
+            TunnelError::Protocol(error) => error.fmt(f),
+            TunnelError::Write(error) | TunnelError::Read(error) => error.fmt(f),
+            TunnelError::TimedOut { limit } => write!(f, "no answer for {limit:?}"),
+        }
+    }
+}
+
+impl std::error::Error for TunnelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TunnelError::Protocol(error) => Some(error),
+            TunnelError::Write(error) | TunnelError::Read(error) => Some(error),
+            TunnelError::Refused(_) | TunnelError::Unasked | TunnelError::TimedOut { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The client through proxies that pass requests on. (Tunnels are among the tests of TLS, which goes through them.)
+
+#[path = "support/peer.rs"]
+#[expect(dead_code, reason = "proxies here answer otherwise")]
+mod peer;
+
+use std::future::Future;
+use std::net::TcpListener;
+
+use glassloop::EventLoop;
+use glassloop::http::client::{Client, ClientError, ClientErrorKind, Proxies, Stage};
+use glassloop::net::ConnectError;
+use peer::{Peer, accept, is_closed, read_head, send};
+
+const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+fn run<F: Future>(future: F) -> F::Output {
+    EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
+}
+
+/// A client whose proxy is this server, with a user name and a password.
+fn client_of(proxy: &Peer, except: &str) -> Client {
+    let proxy = format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy");
+    Client::builder().proxies(Proxies::none().http(proxy).except(except)).build()
+}
+
+async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, ClientError> {
+    client.get(url).await?.into_body().collect(1 << 20).await
+}
+
+#[test]
+fn one_connection_to_the_proxy_serves_requests_to_many_servers() {
+    let proxy = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        for (url, host) in
+            [("http://a.test/1", "a.test"), ("http://a.test:81/2?x", "a.test:81"), ("http://b.test/", "b.test")]
+        {
+            let head = read_head(&mut connection);
+            assert!(head.starts_with(&format!("GET {url} HTTP/1.1\r\nhost: {host}\r\n")), "{head}");
+            assert!(head.contains("\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n"), "{head}");
+            send(&mut connection, HELLO);
+        }
+        assert!(is_closed(&mut connection));
+    });
+    run(async {
+        let client = client_of(&proxy, "");
+        // There are no such names: nobody looks them up.
+        for url in ["http://a.test/1#y", "http://A.test:81/2?x", "http://b.test"] {
+            assert_eq!(fetch(&client, url).await.unwrap(), b"hello");
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (1, 2));
+    });
+    proxy.join();
+}
+
+#[test]
+fn where_no_proxy_leads_the_server_is_asked_itself() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        let head = read_head(&mut connection);
+        assert!(head.starts_with("GET /x HTTP/1.1\r\n") && !head.contains("proxy-authorization"), "{head}");
+        send(&mut connection, HELLO);
+    });
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    run(async {
+        let proxy = proxy.local_addr().unwrap().to_string().parse().unwrap();
+        let proxies = Proxies::none().http(proxy).except("a.test, 127.0.0.0/8");
+        let client = Client::builder().proxies(proxies).build();
+        assert_eq!(fetch(&client, &server.url("/x")).await.unwrap(), b"hello");
+    });
+    server.join();
+    proxy.set_nonblocking(true).unwrap();
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
+fn a_proxy_that_goes_away_is_named() {
+    for (answer, says) in [
+        ("", "reading the response head from the proxy "),
+        ("HTTP/1.1 200 OK\r\ncontent-le", "reading the response head from the proxy "),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell", "reading the response body from the proxy "),
+    ] {
+        let proxy = Peer::start(move |listener| {
+            let mut connection = accept(listener);
+            read_head(&mut connection);
+            send(&mut connection, answer);
+        });
+        let error = run(async { fetch(&client_of(&proxy, ""), "http://a.test/").await }).unwrap_err();
+        let name = proxy.address().to_string();
+        assert!(error.to_string().starts_with(&format!("{says}{name}: ")), "{error}");
+        assert_eq!((error.proxy(), error.url()), (Some(&*name), "http://a.test/"));
+        proxy.join();
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_reached_is_told_from_the_server() {
+    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it is bound");
+    run(async {
+        let proxies = Proxies::none().http(address.to_string().parse().unwrap());
+        let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
+        assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Refused { .. })), "{error:?}");
+        assert_eq!(error.stage(), Stage::NothingWritten);
+        let says = format!("reaching the proxy {address}: connecting to {address}: ");
+        assert!(error.to_string().starts_with(&says), "{error}");
+
+        let proxies = Proxies::none().http("proxy.invalid:3128".parse().unwrap());
+        let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
+        let says = "reaching the proxy proxy.invalid:3128: looking up `proxy.invalid`: ";
+        assert!(error.to_string().starts_with(says), "{error}");
+    });
+}
