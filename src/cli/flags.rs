@@ -9,6 +9,7 @@ use url::Url;
 
 use super::open_files;
 use super::progress::Progress;
+use super::proxies::ProxyArguments;
 use super::signals::{Interruption, SecondSignal, watch_signals};
 use super::watch::{Watch, WatchArguments};
 use super::{EXIT_USAGE, fail, some_seed};
@@ -17,7 +18,7 @@ use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, Kind};
-use crate::http::client::Client;
+use crate::http::client::{Client, Proxies};
 use crate::sync::{Event, oneshot};
 
 /// Download country flags, by default those of the 20 most populous countries
@@ -143,6 +144,13 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Err(error) => return fail(1, format_args!("starting the embedded server: {error}")),
     };
     print_plan(arguments, &site, &codes);
+    // No proxy leads to a server on this machine that is there for this job.
+    let is_elsewhere = arguments.base_url.is_some() || arguments.server == Server::Remote;
+    let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(Proxies::none()) };
+    let proxies = match proxies {
+        Ok(proxies) => proxies,
+        Err(message) => return fail(EXIT_USAGE, message),
+    };
     let options = Options {
         base_url: site.base_url.clone(),
         folder,
@@ -156,7 +164,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         retries: arguments.retry,
     };
     let started = Instant::now();
-    match download(&codes, options, arguments.verbose, watch) {
+    match download(&codes, options, proxies, arguments.verbose, watch) {
         Ok(report) => report.print(started),
         Err(error) => fail(1, error),
     }
@@ -226,6 +234,7 @@ struct Report {
 fn download(
     codes: &[CountryCode],
     options: Options,
+    proxies: Proxies,
     verbose: bool,
     watch: Watch,
 ) -> Result<Report, Box<dyn std::error::Error>> {
@@ -238,7 +247,7 @@ fn download(
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
         // As many connections as requests at once: none is closed only to be opened again.
-        let client = Client::builder().idle_connections_per_host(options.max_requests).build();
+        let client = Client::builder().idle_connections_per_host(options.max_requests).proxies(proxies).build();
         let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {

@@ -19,6 +19,7 @@ use crate::download::{
     escaped_line,
 };
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
+use crate::http::client::Client;
 use crate::sync::{self, oneshot};
 
 /// Runs the command.
@@ -35,9 +36,9 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     if arguments.watch.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
         return fail(EXIT_USAGE, "--step and the list cannot both come from standard input; put the list in a file");
     }
-    let mut plan = match plan(arguments) {
-        Ok(plan) => plan,
-        Err(message) => return fail(EXIT_USAGE, message),
+    let (client, mut plan) = match (arguments.client(), plan(arguments)) {
+        (Ok(client), Ok(plan)) => (client, plan),
+        (Err(message), _) | (_, Err(message)) => return fail(EXIT_USAGE, escaped_line(message)),
     };
     if arguments.dry_run {
         return dry_run(plan, &arguments.folder_and_name().0);
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     plan.look_into(&folder);
     // A transfer may have a connection and a file; and some connections wait for the next one.
     open_files::allow(3 * usize::from(arguments.jobs) + arguments.idle_connections());
-    match download(arguments, plan, folder) {
+    match download(arguments, client, plan, folder) {
         Ok(code) => code,
         Err(error) => fail(Class::File.exit_code(), error),
     }
@@ -114,7 +115,12 @@ fn dry_run(mut plan: Plan, folder: &Path) -> ExitCode {
 
 // -- The run -------------------------------------------------------------------------------------------------------
 
-fn download(arguments: &GetArguments, mut plan: Plan, folder: Folder) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn download(
+    arguments: &GetArguments,
+    client: Client,
+    mut plan: Plan,
+    folder: Folder,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
     let watched = arguments.watch.open()?.watch(EventLoop::builder());
     let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
@@ -142,7 +148,7 @@ fn download(arguments: &GetArguments, mut plan: Plan, folder: Folder) -> Result<
                 }
             }
         };
-        let tally = download_all(plan, options, arguments.client(), gauge.clone(), stop, report).await;
+        let tally = download_all(plan, options, client, gauge.clone(), stop, report).await;
         progress.finish();
         (tally, interrupted.try_recv())
     });

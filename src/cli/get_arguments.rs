@@ -28,6 +28,7 @@ Examples:
   glassloop get -i list.txt -d out -j 64             a list: `url`, or `url TAB name TAB sha256:HEX`
   glassloop get -i list.txt -d out --shard 2/8       the second of eight machines with the same list
   glassloop get http://example.org/x -o - | tar x    to standard output
+  glassloop get --proxy http://127.0.0.1:3128 URL    through a proxy; also http_proxy, https_proxy, no_proxy
 
 Exit codes, the worst of all transfers: 0 all is there; 1 an HTTP status of 400 or more; 2 usage, or a bad line;
 4 network or time; 5 protocol, redirect, too large; 6 checksum; 3 a file or the disk; 130 and 143 interrupted."
@@ -241,21 +242,21 @@ impl GetArguments {
         usize::from(self.per_host).max(256)
     }
 
-    /// With whom.
-    pub(super) fn client(&self) -> Client {
+    /// With whom; or what is wrong with the way there.
+    pub(super) fn client(&self) -> Result<Client, String> {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
             .head_timeout(self.head_timeout)
             .idle_timeout(self.idle_timeout)
             .idle_connections(self.idle_connections())
             .idle_connections_per_host(self.per_host.into());
-        let client = self.network.apply(client);
+        let client = self.network.apply(client)?;
         #[cfg(feature = "tls")]
         let client = self.trust.apply(client);
-        match &self.user_agent {
+        Ok(match &self.user_agent {
             Some(name) => client.user_agent(name.clone()).build(),
             None => client.build(),
-        }
+        })
     }
 
     pub(super) fn progress_style(&self) -> ProgressStyle {

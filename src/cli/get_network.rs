@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::proxies::ProxyArguments;
 use crate::http::client::Builder;
 use crate::net::{Family, Resolver};
 
@@ -20,12 +21,14 @@ pub(super) struct NetworkArguments {
     /// Where a host is, for connections to one port; may be given many times
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     resolve: Vec<Answer>,
+    #[command(flatten)]
+    proxies: ProxyArguments,
 }
 
 impl NetworkArguments {
-    /// What it means for a client.
-    pub(super) fn apply(&self, client: Builder) -> Builder {
-        client.resolver(self.resolver())
+    /// What it means for a client, or what is wrong with it.
+    pub(super) fn apply(&self, client: Builder) -> Result<Builder, String> {
+        Ok(client.resolver(self.resolver()).proxies(self.proxies.proxies()?))
     }
 
     fn resolver(&self) -> Resolver {

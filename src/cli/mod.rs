@@ -10,6 +10,7 @@
 //! | `watch.rs`, `step.rs` | the flags that let one see a loop at work |
 //! | `signals.rs` | Ctrl-C and SIGTERM, delivered into the loop |
 //! | `progress.rs` | a bar on a terminal, a line a second elsewhere |
+//! | `proxies.rs` | the proxies that the environment asks for |
 //! | `open_files.rs` | the limit on open files |
 
 mod flags;
@@ -22,6 +23,7 @@ mod get_progress;
 mod get_trust;
 mod open_files;
 mod progress;
+mod proxies;
 mod serve;
 mod signals;
 mod step;

@@ -40,10 +40,17 @@ fn shown(argument: String) -> (String, bool) {
 }
 
 fn without_userinfo(argument: &str) -> String {
-    let Some((scheme, rest)) = argument.split_once("://") else { return argument.to_owned() };
+    // A proxy may be named without a scheme: `--proxy=me:secret@host`.
+    let before = match (argument.find("://"), argument.find('=')) {
+        (Some(scheme), _) => scheme + 3,
+        (None, Some(value)) if argument.starts_with("--") => value + 1,
+        _ => 0,
+    };
+    let (before, rest) = argument.split_at(before);
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let userinfo = authority.rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}", &rest[userinfo..])
+    let userinfo = authority.rfind('@').map_or("", |at| &authority[..=at]);
+    let is_secret = before.ends_with("://") || userinfo.contains(':');
+    format!("{before}{}", if is_secret { &rest[userinfo.len()..] } else { rest })
 }
 
 #[cfg(test)]
@@ -64,6 +71,8 @@ mod tests {
             ("get --user-agent me x", "get --user-agent me x"),
             ("get -H Cookie:secret --header=Cookie:secret", "get -H … --header=…"),
             ("get --proxy=http://me:secret@p:1 -d -", "get --proxy=http://p:1 -d -"),
+            ("get --proxy=me:secret@p:1 --proxy me:secret@p", "get --proxy=p:1 --proxy p"),
+            ("get -o a@b --dest=a@b", "get -o a@b --dest=a@b"),
             ("get -u", "get -u"),
         ] {
             let arguments = without_secrets(given.split(' ').map(str::to_owned));

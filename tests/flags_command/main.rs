@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_servers;
 mod interrupted;
+mod proxies;
 mod run;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "other tests ask for more than an answer")]

@@ -9,7 +9,11 @@ mod interrupted;
 mod network;
 mod output;
 mod parts;
+mod proxies;
 mod redirects;
+#[cfg(feature = "tls")]
+#[path = "../support/relay.rs"]
+mod relay;
 mod retries;
 mod run;
 #[cfg(feature = "tls")]

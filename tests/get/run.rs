@@ -38,6 +38,10 @@ impl Place {
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glassloop"));
         command.args(["get", "--progress", "none", "--dest"]).arg(self.folder()).args(arguments);
+        // Whatever leads out of here: the servers of the tests are here.
+        for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
+            command.env_remove(name);
+        }
         command
     }
 

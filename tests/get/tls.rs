@@ -19,7 +19,7 @@ fn identity() -> Identity {
 }
 
 /// A server that shows this identity.
-fn start_secured(identity: &Identity, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+pub fn start_secured(identity: &Identity, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     let configuration = configuration(identity, rustls::ALL_VERSIONS);
     Server::start_over("https", move |stream| secure(&configuration, stream), answer)
 }

@@ -1,9 +1,13 @@
-//! Beside other programs: GNU parallel shares a list out, nginx serves ten thousand files.
+//! Beside other programs: GNU parallel shares a list out, nginx serves ten thousand files, tinyproxy stands between.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::run::Run;
 use crate::run::{Place, content};
+#[cfg(feature = "tls")]
+use crate::server::Reply;
 use crate::server::Server;
 
 #[test]
@@ -20,7 +24,8 @@ fn four_shards_under_gnu_parallel_fetch_each_url_once() {
         list_file.path("list").display(),
         place.folder().display()
     );
-    let status = Command::new("parallel").args(["-j4", &script, ":::", "1", "2", "3", "4"]).status();
+    let status =
+        Command::new("parallel").args(["-j4", &script, ":::", "1", "2", "3", "4"]).env("no_proxy", "*").status();
     assert!(status.expect("parallel runs (Debian: parallel)").success());
     assert_eq!(place.names().len(), 1000);
     assert!((0..1000).all(|number| server.count(&format!("/{number}")) == 1));
@@ -36,6 +41,17 @@ impl Drop for Running {
     }
 }
 
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
+}
+
+fn wait_until_somebody_listens(port: u16) {
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // There is no event to wait for: another program is starting.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 #[ignore = "needs nginx"]
 fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
@@ -43,7 +59,7 @@ fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
     for number in 0..10_000 {
         root.write(&format!("f{number}"), content(number, 100 + number as usize % 2000));
     }
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+    let port = free_port();
     let own = Place::new();
     let here = own.folder().display();
     own.write(
@@ -59,10 +75,7 @@ fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
     );
     let nginx = Command::new("nginx").arg("-c").arg(own.path("nginx.conf")).stderr(Stdio::null()).spawn();
     let _nginx = Running(nginx.expect("nginx runs (Debian: nginx-light)"));
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        // There is no event to wait for: another program is starting.
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until_somebody_listens(port);
     let list: String = (0..10_000).map(|number| format!("http://127.0.0.1:{port}/f{number}\n")).collect();
     own.write("list", list);
     // With so few descriptors, one that is lost now and then would be missed.
@@ -71,10 +84,46 @@ fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
         env!("CARGO_BIN_EXE_glassloop"),
         place.folder().display()
     );
-    let output = Command::new("sh").args(["-c", &script]).output().expect("sh runs");
+    let output = Command::new("sh").args(["-c", &script]).env("no_proxy", "*").output().expect("sh runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for number in 0..10_000 {
         let name = format!("f{number}");
         assert!(place.read(&name) == root.read(&name), "{name}");
     }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "needs tinyproxy"]
+fn http_and_https_go_through_tinyproxy_and_a_wrong_password_does_not() {
+    let authority = crate::certificates::Authority::new("the authority");
+    let secured =
+        crate::tls::start_secured(&authority.issue(&["127.0.0.1"], |_| {}), |_| Reply::ok(content(1, 700_000)));
+    let plain = Server::start(|_| Reply::ok(content(2, 700_000)));
+    let (own, port) = (Place::new(), free_port());
+    own.write("tinyproxy.conf", format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nBasicAuth me geheim\n"));
+    own.write("ca.pem", authority.pem());
+    let mut tinyproxy = Command::new("tinyproxy");
+    let tinyproxy = tinyproxy.arg("-d").arg("-c").arg(own.path("tinyproxy.conf"));
+    let tinyproxy = tinyproxy.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let _tinyproxy = Running(tinyproxy.expect("tinyproxy runs (Debian: tinyproxy-bin)"));
+    wait_until_somebody_listens(port);
+    let ca = own.path("ca.pem").into_os_string().into_string().expect("UTF-8");
+    let get = |password: &str, urls: &[String]| {
+        let place = Place::new();
+        let mut command = place.command(["--retry", "0", "--cacert", &ca]);
+        let proxy = format!("http://me:{password}@127.0.0.1:{port}");
+        let output = command.args(urls).env("http_proxy", &proxy).env("https_proxy", &proxy).output();
+        (place, Run::from(output.expect("the command runs")))
+    };
+    let urls: Vec<String> =
+        (0..20).map(|number| if number % 2 == 0 { &plain } else { &secured }.url(&format!("/{number}"))).collect();
+    let (place, run) = get("geheim", &urls);
+    run.assert(0, "20 saved");
+    for number in 0..20 {
+        assert!(place.read(&number.to_string()) == content(2 - number % 2, 700_000), "{number}");
+    }
+    assert!(plain.requests().iter().all(|head| head.to_lowercase().contains("via:")), "{:?}", plain.requests());
+    get("falsch", &urls[..1]).1.assert(1, "1 failed");
+    get("falsch", &urls[1..2]).1.assert(4, "asking the proxy");
 }

@@ -15,9 +15,11 @@ impl Drop for Running {
     }
 }
 
-/// The `glassloop` command.
+/// The `glassloop` command. Whatever leads out of here: the servers of the tests are here.
 pub fn glassloop() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_glassloop"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glassloop"));
+    command.env("no_proxy", "*");
+    command
 }
 
 /// Runs `glassloop flags` into a folder.

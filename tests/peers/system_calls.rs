@@ -17,6 +17,7 @@ fn with_keep_alive_a_flag_is_one_write_and_about_one_read_and_no_registration() 
     let place = tempfile::tempdir().expect("a temporary folder");
     let log = place.path().join("calls");
     let status = Command::new("strace")
+        .env("no_proxy", "*")
         .args(["-f", "-e", "trace=sendto,sendmsg,recvfrom,epoll_ctl", "-o"])
         .arg(&log)
         .arg(env!("CARGO_BIN_EXE_glassloop"))
