@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use glassloop::futures::{join_all, yield_now};
+use glassloop::futures::join_all;
 use glassloop::{EventLoop, Job, run_in_executor, sleep};
 
 use crate::peer::{is_closed, read_head, send};
@@ -47,7 +47,7 @@ fn new_keys_that_come_behind_the_response_leave_the_connection_as_good_as_it_was
                 if is_seen_by_the_watch {
                     let hear = Job::new(move || sent.recv().map(|()| sent));
                     sent = run_in_executor(None, hear).await.unwrap().expect("a message");
-                    yield_now().await;
+                    sleep(Duration::from_millis(1)).await; // a turn, in which the reactor looks
                 } else {
                     sent.recv().expect("a message"); // and the loop does not turn
                 }

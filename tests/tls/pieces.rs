@@ -1,10 +1,14 @@
 //! Records in pieces, many records, and what is held meanwhile.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use glassloop::http::client::Client;
+use glassloop::net::Connect;
+use glassloop::net::tls::{Roots, TlsConnector, Trust};
 use rustls::ALL_VERSIONS;
 
 use crate::peer::{Peer, accept, read_head, send};
@@ -95,7 +99,7 @@ fn a_large_body_arrives_whole_through_a_small_buffer_and_a_large_one() {
             let mut body = client().get(&url(&server)).await.unwrap().into_body();
             let (mut buffer, mut position) = (vec![0; room], 0);
             loop {
-                let read = std::future::poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
+                let read = poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
                 if read == 0 {
                     break;
                 }
@@ -106,6 +110,32 @@ fn a_large_body_arrives_whole_through_a_small_buffer_and_a_large_one() {
         });
         server.join();
     }
+}
+
+#[test]
+fn a_reader_with_little_room_gets_a_record_bit_by_bit() {
+    let server = serving(30_000);
+    let address = server.address();
+    let content = run(async {
+        let roots = Roots::from_pem(AUTHORITY.pem().as_bytes()).expect("a certificate");
+        let connector = TlsConnector::new(Trust::Roots(roots), &["http/1.1"]);
+        let socket = Connect::new(vec![address], Duration::from_secs(10)).await.expect("the server listens");
+        let mut stream = connector.connect(socket, "127.0.0.1").await.expect("the server is believed");
+        let mut request = &b"GET / HTTP/1.1\r\n\r\n"[..];
+        while !request.is_empty() {
+            let written = poll_fn(|cx| stream.poll_write(cx, request)).await.expect("the server listens");
+            request = &request[written..];
+        }
+        let (mut content, mut buffer) = (Vec::new(), [0; 7]);
+        while !content.ends_with(&[byte_at(29_998), byte_at(29_999)]) || content.len() < 30_000 {
+            let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.expect("there is more");
+            content.extend_from_slice(&buffer[..read]);
+        }
+        content
+    });
+    server.join();
+    let head = content.len() - 30_000;
+    assert!((0..).zip(&content[head..]).all(|(at, &byte)| byte == byte_at(at)));
 }
 
 /// Reads the body in pieces as they come, and keeps none.

@@ -125,7 +125,7 @@ impl TlsStream {
         for _ in 0..UNASKED_READS {
             match self.receive(&mut [], TcpStream::read_now) {
                 Poll::Pending => return self.unfinished.is_empty() && !self.has_spoken(),
-                Poll::Ready(Ok(Received::Records(_))) if !self.has_spoken() => {}
+                Poll::Ready(Ok(Received::Records(_))) => {}
                 Poll::Ready(_) => return false,
             }
         }
