@@ -25,15 +25,15 @@ impl Nginx {
         Nginx::start(root, place, "http", "")
     }
 
-    /// The same over TLS, with this certificate.
+    /// The same over TLS of this version, with this certificate.
     #[cfg(feature = "tls")]
-    pub fn serve_secured(root: &Path, identity: &Identity) -> Nginx {
+    pub fn serve_secured(root: &Path, version: &str, identity: &Identity) -> Nginx {
         let place = tempfile::tempdir().expect("a temporary folder");
         let (certificate, key) = (place.path().join("certificate.pem"), place.path().join("key.pem"));
         fs::write(&certificate, identity.certificate.pem()).expect("it is written");
         fs::write(&key, identity.key.serialize_pem()).expect("it is written");
         let secured = format!(
-            "ssl_certificate {}; ssl_certificate_key {}; ssl_session_cache builtin;",
+            "ssl_protocols {version}; ssl_certificate {}; ssl_certificate_key {};",
             certificate.display(),
             key.display()
         );

@@ -65,7 +65,7 @@ fn many_small_files_and_a_large_one_that_was_interrupted_arrive_whole() {
         fs::write(place.site().join(format!("small-{number}")), content(number, number * 50)).expect("it is written");
     }
     let identity = place.authority.issue(&["127.0.0.1"], |_| {});
-    let nginx = Nginx::serve_secured(&place.site(), &identity);
+    let nginx = Nginx::serve_secured(&place.site(), "TLSv1.3", &identity);
 
     // The large one is stopped on its way by its limit on time, and what has come stays.
     let url = format!("{}/large", nginx.url);
@@ -103,12 +103,12 @@ fn what_is_wrong_with_a_certificate_is_said() {
     let other = place.authority.issue(&["b.test"], |_| {});
     let expired = place.authority.issue(&["127.0.0.1"], |params| params.not_after = date_time_ymd(2020, 1, 1));
     let stranger = Authority::new("a stranger").issue(&["127.0.0.1"], |_| {});
-    for (identity, says) in [
-        (&other, "the certificate is for b.test and not for 127.0.0.1"),
-        (&expired, "the certificate expired "),
-        (&stranger, "issued by nobody who is trusted here; give the issuer's certificate with --cacert"),
+    for (version, identity, says) in [
+        ("TLSv1.2", &other, "the certificate is for b.test and not for 127.0.0.1"),
+        ("TLSv1.3", &expired, "the certificate expired "),
+        ("TLSv1.3", &stranger, "issued by nobody who is trusted here; give the issuer's certificate with --cacert"),
     ] {
-        let nginx = Nginx::serve_secured(&place.site(), identity);
+        let nginx = Nginx::serve_secured(&place.site(), version, identity);
         let output = place.get([format!("{}/x", nginx.url)]);
         assert_eq!(output.status.code(), Some(4), "{}", said(&output));
         assert!(said(&output).contains(says), "{says}: {}", said(&output));
@@ -121,7 +121,7 @@ fn what_is_wrong_with_a_certificate_is_said() {
 fn flags_come_over_tls_from_one_whom_the_system_believes() {
     let originals = FlagsFolder::make();
     let place = Place::new();
-    let nginx = Nginx::serve_secured(originals.root(), &place.authority.issue(&["127.0.0.1"], |_| {}));
+    let nginx = Nginx::serve_secured(originals.root(), "TLSv1.2", &place.authority.issue(&["127.0.0.1"], |_| {}));
     let flags = |believed: &Path| {
         let mut command = glassloop();
         command.args(["flags", "BR", "IN", "--base-url"]).arg(format!("{}/flags", nginx.url)).arg("--dest");
