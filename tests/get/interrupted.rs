@@ -3,6 +3,7 @@
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::run::{Place, Run, content};
@@ -39,6 +40,27 @@ fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
         assert!(place.names().iter().any(|name| name.ends_with(".part")), "{:?}", place.names());
         place.get(["-i".as_ref(), place.path("list").as_os_str()]).assert(0, "20 saved");
         assert!((0..20).all(|number| place.read(&number.to_string()) == body));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_run_whose_loop_is_stuck() {
+    let place = Place::new();
+    // More complaints than go into a pipe that nobody reads: the loop waits for room, and hears no signal.
+    place.write("list", "nonsense\n".repeat(20_000));
+    for (which, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = place.command(["-i".as_ref(), place.path("list").as_os_str()]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the command runs");
+        let unread = child.stderr.take().expect("it is piped");
+        while ioctl_fionread(&unread).expect("a pipe has a length") < 60_000 {
+            std::thread::yield_now();
+        }
+        // Two that come at once may be one. None but the handler is there to end it.
+        while child.try_wait().expect("its state").is_none() {
+            signal(&child, which);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(child.wait().expect("it has ended").code(), Some(code));
     }
 }
 

@@ -10,6 +10,7 @@ mod network;
 mod output;
 mod parts;
 mod proxies;
+mod rate;
 mod redirects;
 #[cfg(feature = "tls")]
 #[path = "../support/relay.rs"]
