@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::date_time_ymd;
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 
 use crate::certificates::{Authority, Identity};
 use crate::run::{Place, content};
@@ -65,7 +65,9 @@ fn who_is_not_believed_is_told_with_4_and_not_asked_again() {
     let stranger = Authority::new("a stranger").issue(&["127.0.0.1"], |_| {});
     let other = AUTHORITY.issue(&["b.test"], |_| {});
     let expired = AUTHORITY.issue(&["127.0.0.1"], |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let authority = AUTHORITY.issue(&["127.0.0.1"], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     for (identity, says) in [
+        (&authority, "it is an authority's own (CA:TRUE), and not one for a server (CA:FALSE)"),
         (&stranger, "issued by nobody who is trusted here; give the issuer's certificate with --cacert"),
         (&other, "is for b.test and not for 127.0.0.1"),
         (&expired, "the certificate expired "),

@@ -111,7 +111,13 @@ impl TlsError {
             CertificateError::NotValidYet => TlsError::NotYetValid { until: None },
             // A bad signature is that of a namesake of somebody who is trusted.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsError::UnknownIssuer,
-            error => TlsError::BadCertificate(error.to_string()),
+            error => match error.to_string() {
+                // Only its text tells this one from others. It is what `openssl req -x509` makes by itself.
+                text if text.contains("CaUsedAsEndEntity") => TlsError::BadCertificate(
+                    "it is an authority's own (CA:TRUE), and not one for a server (CA:FALSE)".to_owned(),
+                ),
+                text => TlsError::BadCertificate(text),
+            },
         }
     }
 }
