@@ -8,8 +8,8 @@
 //! coroutine: it is what the compiler makes of `download_one` in `flags_coroutines`. (The lines that begin all twenty and
 //! count them are a coroutine here, too.)
 //!
-//! To try next: set GLASSLOOP_TRACE=flags.html and follow one flag from state to state; add a state that sleeps between
-//! two attempts when the server answers with 503.
+//! To try next: set GLASSLOOP_TRACE=flags.html and follow one flag from state to state; add a state that waits
+//! (`event_loop::Sleep`) between two attempts when the server answers with 503, as the ERROR server of `glassloop serve` does.
 
 mod support;
 

@@ -9,7 +9,8 @@
 //!
 //! Where the error goes: as before. Each of the three stages has its own `Err` arm that hands it to `done`.
 //!
-//! To try next: add a fourth call, and count the places that you have to touch; then `three_calls_future`.
+//! To try next: add a fourth call, and count the places that you have to touch (Swaziland's other code, WZ, is no country's
+//! ISO code, so that call ends with 404, and the fourth `Err` arm has something to do); then `three_calls_future`.
 
 mod support;
 
