@@ -31,7 +31,9 @@ pub fn temporary_folder() -> Result<tempfile::TempDir, Error> {
 pub fn temporary_folder_in(place: &Path) -> Result<tempfile::TempDir, Error> {
     // Nobody makes a folder while they are being removed.
     let mut folders = folders();
-    let folder = tempfile::Builder::new().prefix("glassloop-").tempdir_in(place)?;
+    let made = tempfile::Builder::new().prefix("glassloop-").tempdir_in(place);
+    let folder =
+        made.map_err(|error| format!("{}: {error}; name a folder that is there and can be written", place.display()))?;
     folders.push(folder.path().to_owned());
     Ok(folder)
 }
