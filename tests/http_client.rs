@@ -65,14 +65,16 @@ fn one_connection_serves_many_requests() {
 }
 
 #[test]
-fn a_name_is_looked_up_and_its_addresses_are_tried_until_one_answers() {
-    let server = Peer::answering(&[HELLO]);
-    run(async {
-        // Where it also stands for ::1, nobody listens there.
-        let url = format!("http://LOCALHOST:{}/", server.address().port());
-        assert_eq!(fetch(&Client::new(), &url).await.unwrap().1, b"hello");
-    });
-    server.join();
+fn localhost_and_the_names_below_it_are_this_machine_and_each_address_is_tried_until_one_answers() {
+    for host in ["LOCALHOST", "a.b.localhost"] {
+        let server = Peer::answering(&[HELLO]);
+        run(async {
+            // Nothing listens on ::1, which is tried first.
+            let url = format!("http://{host}:{}/", server.address().port());
+            assert_eq!(fetch(&Client::new(), &url).await.unwrap().1, b"hello");
+        });
+        server.join();
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::{HashMap, hash_map};
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -110,7 +110,8 @@ impl Resolver {
         ResolverBuilder { look_up: ask_the_system, family: None, fixed: Vec::new() }
     }
 
-    /// The addresses of a host, with this port. An address in digits (IPv6 with or without brackets) is its own answer.
+    /// Returns the addresses of a host, with this port. An address in digits (IPv6 with or without brackets) is its own
+    /// answer. `localhost` and every name that ends in `.localhost` are the loopback addresses (RFC 6761 §6.3).
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -122,6 +123,14 @@ impl Resolver {
         };
         Lookup { port, state }
     }
+}
+
+/// Returns whether a name is `localhost` or lies below it. Such a name always stands for this machine; no name server is
+/// asked, because a server that answers something else would decide where the request goes (RFC 6761 §6.3).
+fn is_localhost(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last_label = name.rsplit('.').next().unwrap_or_default();
+    last_label.eq_ignore_ascii_case("localhost")
 }
 
 fn without_brackets(host: &str) -> &str {
@@ -196,6 +205,7 @@ impl Shared {
         let is_meant = |answer: &&FixedAnswer| answer.port == port && answer.host.eq_ignore_ascii_case(host);
         match self.fixed.iter().find(is_meant) {
             Some(answer) => Some(answer.addresses.clone()),
+            None if is_localhost(host) => Some(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]),
             None => host.parse().ok().map(|address| vec![address]),
         }
     }
@@ -417,6 +427,42 @@ mod tests {
             assert_eq!(ASKED.load(Ordering::SeqCst), 2);
         };
         event_loop.block_on(run).unwrap();
+    }
+
+    #[test]
+    fn the_system_is_asked_for_one_family_or_for_both() {
+        let loopback = |address: &IpAddr| address.is_loopback();
+        assert!(ask_the_system("localhost", None).unwrap().iter().all(loopback));
+        let only_v4 = ask_the_system("localhost", Some(Family::V4)).unwrap();
+        assert!(!only_v4.is_empty() && only_v4.iter().all(|address| address.is_ipv4() && address.is_loopback()));
+        let error = ask_the_system("no such name", Some(Family::V4)).unwrap_err();
+        assert_eq!(error.name, "no such name");
+        assert!(error.reason.ends_with("(only IPv4 addresses are wanted)"), "{error}");
+    }
+
+    #[test]
+    fn localhost_and_the_names_below_it_are_the_loopback_addresses_and_no_one_is_asked() {
+        let no_one = |name: &str, _| -> Answer { panic!("{name} was looked up") };
+        let resolve = |resolver: Resolver, host: &'static str| {
+            let mut event_loop = EventLoop::new().unwrap();
+            event_loop.block_on(async move { resolver.resolve(host, 80).await }).unwrap()
+        };
+        let both: Vec<SocketAddr> = vec!["[::1]:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap()];
+        for host in ["localhost", "LocalHost.", "a.localhost", "A.b.LOCALHOST", "a.localhost."] {
+            assert_eq!(resolve(with_function(no_one), host), Ok(both.clone()), "{host}");
+        }
+        for (family, address) in [(Family::V6, both[0]), (Family::V4, both[1])] {
+            let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().only(family) }.build();
+            assert_eq!(resolve(resolver, "a.localhost"), Ok(vec![address]));
+        }
+        // A fixed answer still comes first.
+        let fixed = Resolver::builder().answer("a.localhost", 80, vec!["192.0.2.7".parse().unwrap()]).build();
+        assert_eq!(resolve(fixed, "a.localhost"), Ok(vec!["192.0.2.7:80".parse().unwrap()]));
+
+        let elsewhere: LookUpFunction = |_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]);
+        for host in ["localhost.example", "notlocalhost", "localhost..", "localhost.localdomain", "a-localhost"] {
+            assert_eq!(resolve(with_function(elsewhere), host), Ok(vec!["192.0.2.1:80".parse().unwrap()]), "{host}");
+        }
     }
 
     #[test]
