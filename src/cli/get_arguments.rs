@@ -106,7 +106,7 @@ pub(super) struct GetArguments {
     /// What User-Agent says
     #[arg(short = 'A', long, value_name = "NAME", value_parser = parse_value)]
     user_agent: Option<HeaderValue>,
-    /// Basic authentication
+    /// Basic authentication. A URL with a user name of its own is sent that one instead
     #[arg(short, long, value_name = "USER:PASS", value_parser = parse_user, hide_default_value = true)]
     user: Option<HeaderValue>,
     #[command(flatten)]

@@ -21,6 +21,9 @@ use crate::http::credentials::{basic, percent_decoded};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     url: Url,
+    /// The URL as it is sent, if the normal form differs from it: the `url` crate encodes `'` in a query (the URL
+    /// Standard does so for the sake of HTML attributes), which breaks signatures over the query. RFC 3986 §3.4 allows it.
+    as_sent: Option<String>,
     authorization: Option<HeaderValue>,
 }
 
@@ -41,7 +44,7 @@ impl Address {
         {
             return Err(AddressError::NoHost);
         }
-        Address::from_url(url)
+        Address::from_url(url, query_of(text.trim_matches(' ')))
     }
 
     /// What a `Location` field points to from here (RFC 9110 §10.2.2). A user name in it is ignored: a server has no
@@ -58,12 +61,17 @@ impl Address {
                 byte => ascii.push(char::from(byte)),
             }
         }
-        let mut address = Address::from_url(self.url.join(&ascii).map_err(AddressError::Syntax)?)?;
+        let url = self.url.join(&ascii).map_err(AddressError::Syntax)?;
+        // A reference without a path and a query keeps the query of its base (RFC 3986 §5.2.2).
+        let keeps_query = matches!(ascii.trim_matches(' ').as_bytes(), [] | [b'#', ..]);
+        let query = if keeps_query { query_of(self.as_str()) } else { query_of(&ascii) };
+        let mut address = Address::from_url(url, query)?;
         address.authorization = None;
         Ok(address)
     }
 
-    fn from_url(mut url: Url) -> Result<Address, AddressError> {
+    /// `query` is the query as it was written.
+    fn from_url(mut url: Url, query: Option<&str>) -> Result<Address, AddressError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(AddressError::Scheme(url.scheme().to_owned()));
         }
@@ -77,12 +85,17 @@ impl Address {
         url.set_fragment(None);
         // These fail only for URLs without a host.
         let _has_a_host = url.set_username("").and_then(|()| url.set_password(None));
-        Ok(Address { url, authorization })
+        let as_sent = query.filter(|query| query.contains('\'')).map(|query| {
+            let mut as_sent = url[..url::Position::BeforeQuery].to_owned();
+            push_query(&mut as_sent, query);
+            as_sent
+        });
+        Ok(Address { url, as_sent, authorization })
     }
 
     /// The URL, as it may be shown.
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        self.as_sent.as_deref().unwrap_or(self.url.as_str())
     }
 
     /// `Basic` credentials, if the URL had a user name.
@@ -113,6 +126,22 @@ impl Address {
     /// The same for the client.
     pub(super) fn to_uri(&self) -> Result<Uri, AddressError> {
         self.as_str().parse().map_err(AddressError::Uri)
+    }
+}
+
+/// The query of a URL or a reference, without its `?`.
+fn query_of(text: &str) -> Option<&str> {
+    let without_fragment = text.split_once('#').map_or(text, |(before, _)| before);
+    Some(without_fragment.split_once('?')?.1)
+}
+
+/// Appends a query, percent-encoded as the URL Standard's "query percent-encode set" says, in which `'` is not.
+fn push_query(url: &mut String, query: &str) {
+    for byte in query.bytes() {
+        match byte {
+            0..=b' ' | b'"' | b'#' | b'<' | b'>' | 0x7f.. => url.push_str(&format!("%{byte:02X}")),
+            byte => url.push(char::from(byte)),
+        }
     }
 }
 
@@ -222,6 +251,34 @@ mod tests {
         assert_eq!(here.follow(b"/\xc3\xa4").expect("a URL").as_str(), "http://a.test/%C3%A4");
         for refused in ["file:///etc/passwd", "javascript:alert(1)", "http://[", "/a\tb"] {
             here.follow(refused.as_bytes()).expect_err(refused);
+        }
+    }
+
+    #[test]
+    fn a_quote_in_a_query_is_kept_as_it_was_written() {
+        for (text, sent) in [
+            ("http://me@A.test:80/x?a='b'#f'", "http://a.test/x?a='b'"),
+            ("http://a.test/x'y?a=%27'b c<d>\"é", "http://a.test/x'y?a=%27'b%20c%3Cd%3E%22%C3%A9"),
+            ("http://a.test?'", "http://a.test/?'"),
+            ("http://a.test/x?a=%27", "http://a.test/x?a=%27"),
+            ("http://a.test/x#?'", "http://a.test/x"),
+            ("http://a.test/x?y?'", "http://a.test/x?y?'"),
+        ] {
+            let address = at(text);
+            assert_eq!(address.as_str(), sent, "{text}");
+            assert_eq!(address.to_uri().expect("it can be sent").to_string(), sent, "{text}");
+            assert_eq!(address.origin(), "http://a.test", "{text}");
+        }
+        assert_ne!(at("http://a.test/?'"), at("http://a.test/?%27"));
+        let here = at("http://a.test/b?c='d'");
+        for (location, there) in [
+            ("?e='f'", "http://a.test/b?e='f'"),
+            ("/g?h='%27", "http://a.test/g?h='%27"),
+            ("/g", "http://a.test/g"),
+            ("#i", "http://a.test/b?c='d'"),
+            ("", "http://a.test/b?c='d'"),
+        ] {
+            assert_eq!(here.follow(location.as_bytes()).expect("a URL").as_str(), there, "{location}");
         }
     }
 
