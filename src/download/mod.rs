@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `run.rs`, `options.rs` | a run: the plan, the transfers, the tally | waits |
 //! | `plan.rs`, `list.rs`, `address.rs` | from lines to URLs and places in a folder | blocks, on a thread of its own |
-//! | `name.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
+//! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
 //! | `host.rs`, `turns.rs` | who may ask which host when | the second waits |
 //! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
 //! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
@@ -18,6 +18,7 @@
 mod address;
 mod ask;
 mod body;
+mod disposition;
 mod error;
 mod escape;
 mod fetch;

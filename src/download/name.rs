@@ -69,57 +69,6 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 
-/// The name that a `Content-Disposition` field gives (RFC 6266 §4.3): `filename*` before `filename`.
-pub(super) fn name_from_disposition(value: &str) -> Option<String> {
-    let (mut plain, mut extended) = (None, None);
-    for parameter in parameters(value).skip(1) {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
-        let value = value.trim();
-        match name.trim().to_ascii_lowercase().as_str() {
-            // RFC 8187: charset'language'value.
-            "filename*" => {
-                let mut parts = value.splitn(3, '\'');
-                if let (Some(charset), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next())
-                    && charset.eq_ignore_ascii_case("utf-8")
-                {
-                    extended = Some(decoded(encoded));
-                }
-            }
-            "filename" => plain = Some(unquoted(value)),
-            _ => {}
-        }
-    }
-    let given = extended.or(plain)?;
-    // Some servers send a whole path: only its end is a name.
-    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    (!last.is_empty()).then(|| harmless(last))
-}
-
-/// Splits at semicolons that are not inside quotes.
-fn parameters(value: &str) -> impl Iterator<Item = &str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    value.split(move |character| {
-        let is_end = character == ';' && !is_quoted;
-        if character == '"' && !is_escaped {
-            is_quoted = !is_quoted;
-        }
-        is_escaped = is_quoted && character == '\\' && !is_escaped;
-        is_end
-    })
-}
-
-fn unquoted(value: &str) -> String {
-    let Some(inner) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
-        return value.to_owned();
-    };
-    let mut plain = String::new();
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        plain.extend(if character == '\\' { characters.next() } else { Some(character) });
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,21 +103,6 @@ mod tests {
         let name = name_from_path(&format!("/{}", "ä".repeat(150)));
         assert_eq!(name, "ä".repeat(100));
         assert!(name_from_path(&format!("/{}.part", "x".repeat(195))).len() <= MAX_BYTES);
-    }
-
-    #[test]
-    fn a_disposition_gives_one_name() {
-        for (value, name) in [
-            ("attachment; filename=a.txt", Some("a.txt")),
-            ("attachment; filename=\"a; \\\"b\\\".txt\"; x=y", Some("a; _b_.txt")),
-            ("attachment; filename=plain; filename*=UTF-8''F%C3%BC%C3%9Fe", Some("Füße")),
-            ("attachment; filename=\"../../etc/passwd\"", Some("passwd")),
-            ("attachment; filename=\"..\"", Some("_.")),
-            ("attachment", None),
-            ("attachment; filename=\"\"", None),
-        ] {
-            assert_eq!(name_from_disposition(value).as_deref(), name, "{value}");
-        }
     }
 
     #[test]

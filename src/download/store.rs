@@ -6,10 +6,10 @@ use sha2::Digest;
 
 use super::ask::Answered;
 use super::body::{Broken, CHUNK_BYTES, Chunks, Received, Receiving};
+use super::disposition::name_from_disposition;
 use super::error::FetchError;
 use super::fetch::{Attempt, Failure, Transfer, TransferState};
 use super::list::Sha256;
-use super::name::name_from_disposition;
 use super::options::Options;
 use super::part::{Finished, PartFile};
 use super::plan::Place;
@@ -151,7 +151,7 @@ impl Transfer {
     /// What the file is called in the end.
     fn final_name(&self, answered: &Answered) -> String {
         let disposition = answered.headers.get(CONTENT_DISPOSITION).filter(|_| self.run.options.remote_name);
-        let named = disposition.and_then(|value| name_from_disposition(std::str::from_utf8(value.as_bytes()).ok()?));
+        let named = disposition.and_then(|value| name_from_disposition(value.as_bytes()));
         named.unwrap_or_else(|| self.item.place.name.clone())
     }
 
