@@ -1,14 +1,18 @@
 //! The reactor: which sources are registered, what they are ready for, and who waits for them.
 //!
-//! A source is registered once, for reading and writing, edge-triggered: the kernel tells of changes only. What it
-//! told is kept here as bits, until an operation finds them untrue:
+//! A source is registered once, for reading and writing, edge-triggered: the kernel reports changes only. What it
+//! reported is cached as bits:
 //!
-//! | bit | set by | cleared by |
+//! | bit | set by an event that says | cleared by |
 //! | --- | --- | --- |
-//! | `READABLE` | an event | a read that would block, or came short (I5) |
-//! | `WRITABLE` | an event | a write that would block, or came short (I5) |
-//! | `READ_CLOSED`, `WRITE_CLOSED` | an event | nothing: they stay for good (I5) |
-//! | `ERROR` | an event | an operation that would block: it has shown that there is none |
+//! | `READABLE` | readable, read closed, or error | a read that would block; for TCP streams also a short read (I5) |
+//! | `WRITABLE` | writable, write closed, or error | a write that would block; for TCP streams also a short write (I5) |
+//! | `READ_CLOSED`, `WRITE_CLOSED` | the same | nothing: they are sticky (I5) |
+//! | `ERROR` | error | an operation that would block: the error has been taken |
+//! | `URGENT` | urgent data (`EPOLLPRI`) | nothing: short reads prove nothing from then on (I5) |
+//!
+//! Only the first two decide whether an operation is tried. "Closed" is not enough: a FIFO whose last writer has left is
+//! closed, and once it has a new writer its reads block again.
 //!
 //! A token is `generation << 32 | index`. The kernel may still deliver an event for a source that has just gone, when
 //! its index is another's: the generation tells (mio warns of this, and every reactor has had the bug once).
@@ -32,6 +36,7 @@ const WRITABLE: u8 = 2;
 const READ_CLOSED: u8 = 4;
 const WRITE_CLOSED: u8 = 8;
 const ERROR: u8 = 16;
+const URGENT: u8 = 32;
 
 /// The token of the operating system's waker, which is no source.
 pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
@@ -107,11 +112,16 @@ impl Reactor {
         self.armed.get() > 0
     }
 
-    /// Registers a source, once and for both directions.
-    pub(crate) fn add(&self, io: &mut impl mio::event::Source, initially: Initially) -> io::Result<Rc<SourceSlot>> {
+    /// Registers a source, once and for all that it is ever interested in.
+    pub(crate) fn add(
+        &self,
+        io: &mut impl mio::event::Source,
+        initially: Initially,
+        interests: Interest,
+    ) -> io::Result<Rc<SourceSlot>> {
         let slot = self.insert(initially);
         // Nothing is borrowed: how a source registers itself may be anybody's code (I4).
-        let registered = self.registry.register(io, token_of(slot.id), Interest::READABLE | Interest::WRITABLE);
+        let registered = self.registry.register(io, token_of(slot.id), interests);
         match registered {
             Ok(()) => Ok(slot),
             Err(error) => {
@@ -196,15 +206,7 @@ impl Reactor {
             self.tell_stale(id, successor);
         }
         let Some(slot) = slot else { return };
-        let bits = [
-            (event.is_readable(), READABLE),
-            (event.is_writable(), WRITABLE),
-            (event.is_read_closed(), READ_CLOSED),
-            (event.is_write_closed(), WRITE_CLOSED),
-            (event.is_error(), ERROR),
-        ];
-        let news = bits.iter().filter(|(is_set, _)| *is_set).fold(0, |sum, (_, bit)| sum | bit);
-        slot.readiness.set(slot.readiness.get() | news);
+        slot.readiness.set(slot.readiness.get() | bits_of(event));
         let _cause = CauseGuard::set(Cause::Source(id));
         for direction in [Direction::Read, Direction::Write] {
             if slot.is_ready(direction) {
@@ -282,21 +284,23 @@ impl Reactor {
 
 impl SourceSlot {
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {
-        // "Closed" and "error" count as ready: the operation will say what is the matter.
-        let mask = match direction {
-            Direction::Read => READABLE | READ_CLOSED | ERROR,
-            Direction::Write => WRITABLE | WRITE_CLOSED | ERROR,
-        };
-        self.readiness.get() & mask != 0
+        self.readiness.get() & direction.ready_bit() != 0
     }
 
-    /// After an operation that would have blocked, or came short (I5).
+    /// Clears the readiness after an operation that would have blocked, whatever has been closed (I5).
     pub(crate) fn clear_readiness(&self, direction: Direction) {
-        let bit = match direction {
-            Direction::Read => READABLE,
-            Direction::Write => WRITABLE,
-        };
-        self.readiness.set(self.readiness.get() & !(bit | ERROR));
+        self.readiness.set(self.readiness.get() & !(direction.ready_bit() | ERROR));
+    }
+
+    /// Clears the readiness after a short read or write of a TCP stream: the kernel has no more data, or no more space.
+    ///
+    /// Unless there is more to learn from the next call. It would return the end of the stream, the error, or the data
+    /// behind an urgent mark, at which every read stops.
+    pub(crate) fn clear_readiness_after_short(&self, direction: Direction) {
+        let bits = self.readiness.get();
+        if bits & (direction.closed_bit() | ERROR | URGENT) == 0 {
+            self.readiness.set(bits & !direction.ready_bit()); // I5
+        }
     }
 
     /// The other side has ended its stream, or the connection is broken.
@@ -310,6 +314,36 @@ impl SourceSlot {
             Direction::Write => &self.writer,
         }
     }
+}
+
+impl Direction {
+    fn ready_bit(self) -> u8 {
+        match self {
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
+        }
+    }
+
+    fn closed_bit(self) -> u8 {
+        match self {
+            Direction::Read => READ_CLOSED,
+            Direction::Write => WRITE_CLOSED,
+        }
+    }
+}
+
+/// The bits that an event sets.
+fn bits_of(event: &Event) -> u8 {
+    // "Closed" and "error" count as ready: the next operation returns the end of the stream, or the error.
+    let facts = [
+        (event.is_readable(), READABLE),
+        (event.is_writable(), WRITABLE),
+        (event.is_read_closed(), READ_CLOSED | READABLE),
+        (event.is_write_closed(), WRITE_CLOSED | WRITABLE),
+        (event.is_error(), ERROR | READABLE | WRITABLE),
+        (event.is_priority(), URGENT),
+    ];
+    facts.iter().filter(|(is_set, _)| *is_set).fold(0, |sum, (_, bits)| sum | bits)
 }
 
 fn token_of(id: SourceId) -> Token {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use mio::Interest;
+
 use super::core::Core;
 use super::current;
 use super::reactor::{Direction, Initially, Reactor, SourceSlot};
@@ -21,7 +23,24 @@ pub struct Source<S: mio::event::Source> {
     /// Dropping `io` closes the descriptor. The kernel forgets a closed one by itself: that saves a system call a
     /// connection.
     closes_itself: bool,
+    /// A short transfer means that the kernel has no more data, or no more space (I5).
+    is_tcp_stream: bool,
 }
+
+/// The interests of any source.
+const BOTH_WAYS: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// The interests of a TCP stream: urgent data is announced, since reads stop short of it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const OF_TCP_STREAM: Interest = BOTH_WAYS.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const OF_TCP_STREAM: Interest = BOTH_WAYS;
+
+/// Whether urgent data is announced here. Where it is not, a short read proves nothing.
+const IS_URGENT_DATA_ANNOUNCED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// The most bytes that one call transfers: `MAX_RW_COUNT` of Linux.
+const MOST_BYTES_PER_CALL: usize = 0x7fff_f000;
 
 /// What a source is, for events.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +61,30 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// # Panics
     /// If no loop runs on this thread.
-    pub fn new(mut io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
+    pub fn new(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
+        Source::register(io, initially, described, BOTH_WAYS)
+    }
+
+    fn register(mut io: S, initially: Initially, described: Described, interests: Interest) -> io::Result<Source<S>> {
         let core = current::core();
-        let slot = core.reactor.add(&mut io, initially)?;
+        let slot = core.reactor.add(&mut io, initially, interests)?;
         Reactor::tell_added(&slot, described.what, described.descriptor, described.peer);
-        Ok(Source { io, slot, core, closes_itself: false })
+        Ok(Source { io, slot, core, closes_itself: false, is_tcp_stream: false })
     }
 
     /// The same for an `io` that owns its descriptor alone and closes it when it is dropped.
     pub(crate) fn owning(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
         let mut source = Source::new(io, initially, described)?;
         source.closes_itself = true;
+        Ok(source)
+    }
+
+    /// Registers a TCP stream that owns its descriptor alone: the only kind of source for which
+    /// [`poll_io`](Self::poll_io) draws a conclusion from a short read or write (I5).
+    pub(crate) fn tcp_stream(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
+        let mut source = Source::register(io, initially, described, OF_TCP_STREAM)?;
+        source.closes_itself = true;
+        source.is_tcp_stream = true;
         Ok(source)
     }
 
@@ -112,9 +144,10 @@ impl<S: mio::event::Source> Source<S> {
 
     /// Does one operation as soon as the source is ready for it.
     ///
-    /// `call` makes the system call once and answers with the number of bytes moved; `wanted` is how many there was
-    /// room for (0 where bytes are not what counts). A call that would block, or that comes short, clears the cached
-    /// readiness (I5), so that the next one waits without asking the kernel in vain.
+    /// `call` makes the system call once and returns the number of bytes moved; `wanted` is the most that this one call
+    /// could have moved (0 where bytes are not what counts). A call that would block clears the cached readiness, so
+    /// that the next one waits for the kernel to report the source again (I5). Everything else leaves it: a short read
+    /// says little about a datagram socket, a pipe, or a socket over which descriptors are passed.
     ///
     /// # Errors
     /// Those of `call`, except that it would block or was interrupted.
@@ -142,13 +175,16 @@ impl<S: mio::event::Source> Source<S> {
             match call(&mut self.io) {
                 Ok(moved) => {
                     self.core.io_budget.take_bytes(moved);
-                    if cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
+                    if self.is_tcp_stream
+                        && IS_URGENT_DATA_ANNOUNCED
                         && 0 < moved
-                        && moved < wanted
+                        && moved < wanted.min(MOST_BYTES_PER_CALL)
                     {
-                        self.slot.clear_readiness(direction); // I5
+                        self.slot.clear_readiness_after_short(direction); // I5
                     }
-                    let is_end = moved == 0 && wanted > 0 && operation == Operation::Read;
+                    // An empty datagram is no end.
+                    let can_have_ended = self.is_tcp_stream || self.slot.is_read_closed();
+                    let is_end = moved == 0 && wanted > 0 && operation == Operation::Read && can_have_ended;
                     self.tell(operation, if is_end { IoOutcome::EndOfFile } else { IoOutcome::Done(moved) });
                     return Poll::Ready(Ok(moved));
                 }

@@ -7,6 +7,9 @@ use std::task::{Context, Poll};
 use crate::event_loop::{Described, Direction, Initially, Source};
 use crate::observe::{Operation, SourceId};
 
+/// The most pieces that one `writev` takes: `UIO_MAXIOV` of Linux. The standard library passes no more.
+const MOST_PIECES_PER_CALL: usize = 1024;
+
 /// A TCP connection, registered with the current loop. Dropping it closes it.
 ///
 /// The methods are the poll functions from which futures are written by hand; one task at a time may wait in each
@@ -44,7 +47,7 @@ impl TcpStream {
         // A request is one write: there is nothing for Nagle's algorithm to gather (RFC 896), only time to lose.
         stream.set_nodelay(true)?;
         let described = Described { what: "connection", descriptor: descriptor(&stream), peer };
-        Ok(TcpStream { source: Source::owning(stream, initially, described)?, peer })
+        Ok(TcpStream { source: Source::tcp_stream(stream, initially, described)?, peer })
     }
 
     /// Reads what has come, at most as much as `buffer` holds. 0 is the end of the stream.
@@ -63,12 +66,12 @@ impl TcpStream {
         self.source.poll_io(cx, Operation::Write, bytes.len(), |stream| stream.write(bytes))
     }
 
-    /// Writes several pieces in one system call, as much as there is room for.
+    /// Writes several pieces in one system call, as much as there is room for. One call takes at most 1,024 of them.
     ///
     /// # Errors
     /// As for [`poll_write`](Self::poll_write).
     pub fn poll_write_vectored(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let total = pieces.iter().map(|piece| piece.len()).sum();
+        let total = pieces.iter().take(MOST_PIECES_PER_CALL).map(|piece| piece.len()).sum();
         self.source.poll_io(cx, Operation::Write, total, |stream| stream.write_vectored(pieces))
     }
 

@@ -1,10 +1,11 @@
 //! I5, I11: cached readiness, and how much one poll may do.
 
 use std::future::poll_fn;
-use std::io::Write;
+use std::io::{self, IoSlice, Read, Write};
 use std::task::Poll;
 use std::time::Duration;
 
+use glassloop::event_loop::{Described, Initially, Source};
 use glassloop::net::TcpStream;
 use glassloop::observe::{Event, IoOutcome, Kind, Operation};
 use glassloop::{EventLoop, sleep, spawn};
@@ -102,6 +103,151 @@ fn i05_the_end_of_the_stream_stays_known() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn i05_urgent_data_stops_a_read_and_not_the_reader() {
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(b"before").expect("there is room");
+        socket2::SockRef::from(&theirs).send_out_of_band(b"!").expect("there is room");
+        theirs.write_all(b"after").expect("there is room");
+        hear_the_kernel().await;
+        assert_eq!(read_now(&mut ours, 64).await, Some(6), "a read ends at the mark");
+        assert_eq!(read_now(&mut ours, 64).await, Some(5), "and there is more behind it");
+        assert_eq!(read_now(&mut ours, 64).await, None);
+        theirs.write_all(b"later").expect("there is room");
+        assert_eq!(read(&mut ours, 64).await, 5);
+        assert_eq!(read_now(&mut ours, 64).await, None, "from then on the kernel is asked every time");
+    };
+    event_loop.block_on(run).expect("it runs");
+    use IoOutcome::{Done, WouldBlock};
+    assert_eq!(reads.take(), [Done(6), Done(5), WouldBlock, Done(5), WouldBlock]);
+}
+
+#[test]
+fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
+    run(async {
+        let (mut ours, _theirs) = connection();
+        let bytes = [7; 3_000];
+        let mut written = vec![];
+        while written.iter().sum::<usize>() < bytes.len() {
+            let pieces: Vec<IoSlice<'_>> = bytes[written.iter().sum()..].chunks(1).map(IoSlice::new).collect();
+            let Poll::Ready(sent) = poll_fn(|cx| Poll::Ready(ours.poll_write_vectored(cx, &pieces))).await else {
+                panic!("it waits, and the socket has room: {written:?}");
+            };
+            written.push(sent.expect("it is connected"));
+        }
+        assert!(written.len() > 1, "one call took all: {written:?}");
+    });
+}
+
+/// A source of any kind, and how often its calls have asked the kernel.
+struct Asked<S: mio::event::Source> {
+    source: Source<S>,
+    calls: u32,
+}
+
+impl<S: mio::event::Source> Asked<S> {
+    fn new(io: S) -> Asked<S> {
+        let described = Described { what: "source", descriptor: None, peer: None };
+        Asked { source: Source::new(io, Initially::Waiting, described).expect("registered"), calls: 0 }
+    }
+
+    /// Reads once with a buffer of 64 bytes, if that can be done without waiting.
+    async fn read_now(&mut self, mut read: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>) -> Option<usize> {
+        let mut buffer = [0; 64];
+        let Asked { source, calls } = self;
+        poll_fn(|cx| {
+            let polled = source.poll_io(cx, Operation::Read, 64, |io| {
+                *calls += 1;
+                read(io, &mut buffer)
+            });
+            Poll::Ready(match polled {
+                Poll::Ready(read) => Some(read.expect("it works")),
+                Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}
+
+#[test]
+fn i05_a_short_read_of_a_source_from_outside_proves_nothing() {
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let theirs = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let ours = mio::net::UdpSocket::bind("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+        theirs.connect(ours.local_addr().expect("its address")).expect("connected");
+        let mut ours = Asked::new(ours);
+        for datagram in [&b"one"[..], b"", b"three"] {
+            theirs.send(datagram).expect("loopback takes it");
+        }
+        hear_the_kernel().await;
+        for bytes in [Some(3), Some(0), Some(5), None, None] {
+            assert_eq!(ours.read_now(|socket, buffer| socket.recv(buffer)).await, bytes);
+        }
+        assert_eq!(ours.calls, 4, "the last one knows that there is nothing");
+    };
+    event_loop.block_on(run).expect("it runs");
+    use IoOutcome::{Done, WouldBlock};
+    assert_eq!(reads.take(), [Done(3), Done(0), Done(5), WouldBlock], "an empty datagram is no end");
+}
+
+#[test]
+#[cfg(unix)]
+fn i05_a_short_read_of_a_unix_stream_proves_nothing() {
+    run(async {
+        let (ours, mut theirs) = mio::net::UnixStream::pair().expect("sockets");
+        let mut ours = Asked::new(ours);
+        theirs.write_all(b"123").expect("there is room");
+        hear_the_kernel().await;
+        // A read ends where a descriptor was passed, for example.
+        for (bytes, calls) in [(Some(3), 1), (None, 2), (None, 2)] {
+            assert_eq!(ours.read_now(|socket, buffer| socket.read(buffer)).await, bytes);
+            assert_eq!(ours.calls, calls);
+        }
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn i05_a_read_that_would_block_clears_the_readiness_though_the_source_was_closed() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let reader = std::fs::File::options().read(true).custom_flags(nonblocking).open(&path).expect("a reader");
+    let open_writer = || std::fs::File::options().write(true).open(&path).expect("there is a reader");
+    let (mut event_loop, reads) = loop_with_reads();
+    let run = async {
+        let mut reader = Asked::new(mio::unix::pipe::Receiver::from(std::os::fd::OwnedFd::from(reader)));
+        let read = |pipe: &mut mio::unix::pipe::Receiver, buffer: &mut [u8]| pipe.read(buffer);
+        let mut writer = open_writer();
+        writer.write_all(b"line").expect("there is room");
+        drop(writer);
+        hear_the_kernel().await;
+        assert_eq!(reader.read_now(read).await, Some(4));
+        assert_eq!(reader.read_now(read).await, Some(0), "its last writer has left");
+        assert!(reader.source.is_read_closed());
+        // A second one opens it, and says nothing.
+        let mut writer = open_writer();
+        for _ in 0..3 {
+            assert_eq!(reader.read_now(read).await, None);
+            hear_the_kernel().await;
+        }
+        assert_eq!(reader.calls, 3, "it is asked once, and then waited for");
+        writer.write_all(b"more!").expect("there is room");
+        hear_the_kernel().await;
+        assert_eq!(reader.read_now(read).await, Some(5));
+        assert!(reader.source.is_read_closed(), "this stays known (I5)");
+    };
+    event_loop.block_on(run).expect("it runs");
+    use IoOutcome::{Done, EndOfFile, WouldBlock};
+    assert_eq!(reads.take(), [Done(4), EndOfFile, WouldBlock, Done(5)]);
+}
+
+#[test]
 fn i05_a_full_socket_is_waited_for_and_then_written_to() {
     run(async {
         let (mut ours, mut theirs) = connection();
@@ -118,7 +264,7 @@ fn i05_a_full_socket_is_waited_for_and_then_written_to() {
         }
         let drain = std::thread::spawn(move || {
             let mut buffer = vec![0; sent];
-            std::io::Read::read_exact(&mut theirs, &mut buffer).expect("it was all sent");
+            theirs.read_exact(&mut buffer).expect("it was all sent");
             theirs
         });
         poll_fn(|cx| ours.poll_write(cx, b"more")).await.expect("there is room again");
