@@ -1,4 +1,5 @@
-//! Request heads: whatever we accept, `httparse` accepts too, with the same end, method, target and number of fields.
+//! Request heads: whatever we accept, `httparse` accepts too, with the same end, method, target and number of fields. It
+//! knows no minor version above 1, so it gets 1.1 instead.
 #![no_main]
 
 use glassloop::http::proto::{RequestDecoder, RequestEvent};
@@ -19,10 +20,18 @@ fuzz_target!(|input: &[u8]| {
         "bare LF"
     );
 
+    let mut head = head.to_vec();
+    // Empty lines may come first.
+    let line_end = head
+        .windows(3)
+        .position(|window| window[0].is_ascii_digit() && &window[1..] == b"\r\n");
+    let minor = &mut head[line_end.expect("a request line ends in a digit")];
+    *minor = (*minor).min(b'1');
+
     let mut lines = [httparse::EMPTY_HEADER; 100];
     let mut theirs = httparse::Request::new(&mut lines);
     assert_eq!(
-        theirs.parse(head),
+        theirs.parse(&head),
         Ok(httparse::Status::Complete(head.len()))
     );
     assert_eq!(theirs.method, Some(ours.request.method().as_str()));

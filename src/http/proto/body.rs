@@ -17,12 +17,21 @@ pub(super) enum BodyDecoder {
 }
 
 impl BodyDecoder {
-    /// A decoder for a body that is framed so.
-    pub(super) fn new(framing: BodyFraming) -> BodyDecoder {
+    /// Returns a decoder for the body of a response that is framed so.
+    pub(super) fn of_response(framing: BodyFraming) -> BodyDecoder {
+        BodyDecoder::new(framing, ChunkedDecoder::of_response)
+    }
+
+    /// Returns a decoder for the body of a request that is framed so.
+    pub(super) fn of_request(framing: BodyFraming) -> BodyDecoder {
+        BodyDecoder::new(framing, ChunkedDecoder::of_request)
+    }
+
+    fn new(framing: BodyFraming, chunked: fn() -> ChunkedDecoder) -> BodyDecoder {
         match framing {
             BodyFraming::None => BodyDecoder::Length(0),
             BodyFraming::Length(length) => BodyDecoder::Length(length),
-            BodyFraming::Chunked => BodyDecoder::Chunked(ChunkedDecoder::new()),
+            BodyFraming::Chunked => BodyDecoder::Chunked(chunked()),
             BodyFraming::UntilClose => BodyDecoder::UntilClose,
         }
     }

@@ -29,7 +29,8 @@ const MAX_SIZE_DIGITS: u8 = 16;
 enum State {
     /// The size, of which so many digits have come.
     Size(u8),
-    /// White space behind the size: some servers pad, and the grammar allows it in front of an extension.
+    /// White space behind the size, in responses only: some servers pad, and the grammar allows it in front of an
+    /// extension. In a request it would be one more thing in which two servers can disagree.
     Padding,
     /// Extensions, which are read over (§7.1.1). No byte in them can hide a line end.
     Extension,
@@ -55,17 +56,29 @@ pub(super) struct ChunkedDecoder {
     size: u64,
     /// Bytes of padding and extensions that this body may still have.
     extension_budget: usize,
+    /// Whether white space may follow a size.
+    may_be_padded: bool,
     trailers: HeadReader<NoStartLine>,
 }
 
 impl ChunkedDecoder {
-    /// A decoder that waits for the first chunk.
-    pub(super) fn new() -> ChunkedDecoder {
+    /// Returns a decoder for the body of a response, which waits for the first chunk.
+    pub(super) fn of_response() -> ChunkedDecoder {
+        ChunkedDecoder::new(Section::ResponseTrailers)
+    }
+
+    /// Returns a decoder for the body of a request, which accepts less.
+    pub(super) fn of_request() -> ChunkedDecoder {
+        ChunkedDecoder::new(Section::RequestTrailers)
+    }
+
+    fn new(trailers: Section) -> ChunkedDecoder {
         ChunkedDecoder {
             state: State::Size(0),
             size: 0,
             extension_budget: MAX_CHUNK_EXTENSION_BYTES,
-            trailers: HeadReader::new(NoStartLine, Section::Trailers, 0),
+            may_be_padded: trailers == Section::ResponseTrailers,
+            trailers: HeadReader::new(NoStartLine, trailers, 0),
         }
     }
 
@@ -109,7 +122,7 @@ impl ChunkedDecoder {
         match (self.state, byte) {
             (State::Size(digits), byte) if byte.is_ascii_hexdigit() => self.push_digit(digits, byte),
             (State::Size(1..) | State::Padding | State::Extension, b'\r') => Ok(State::SizeLineFeed),
-            (State::Size(1..) | State::Padding, b' ' | b'\t') => self.spend(State::Padding),
+            (State::Size(1..) | State::Padding, b' ' | b'\t') if self.may_be_padded => self.spend(State::Padding),
             (State::Size(1..) | State::Padding, b';') => self.spend(State::Extension),
             (State::Extension, byte) if is_text(byte) => self.spend(State::Extension),
             (State::SizeLineFeed, b'\n') if self.size == 0 => Ok(State::Trailers),

@@ -61,7 +61,7 @@ pub enum ProtocolErrorKind {
     BadStatusLine,
     /// A status code below 100.
     BadStatus,
-    /// A protocol version that is misspelt, or neither 1.0 nor 1.1 (RFC 9112 §2.3).
+    /// A protocol version that is misspelt, or whose major version is not 1 (RFC 9112 §2.3).
     BadVersion,
     /// 101 without an `Upgrade` in the request (RFC 9110 §15.2.2).
     UnexpectedUpgrade,
@@ -81,7 +81,8 @@ pub enum ProtocolErrorKind {
     BadExpect,
     /// A field name that is no token, or a field line without one (RFC 9112 §5.1).
     BadHeaderName,
-    /// A field value with a control character in it (RFC 9110 §5.5).
+    /// A control character in a field value of a request; in one of a response, NUL or a bare CR, or any control character
+    /// in a field that decides about framing or about a redirect (RFC 9110 §5.5).
     BadHeaderValue,
     /// A line folded onto the next in a request (RFC 9112 §5.2).
     ObsFold,
@@ -93,7 +94,7 @@ pub enum ProtocolErrorKind {
     HeadTooLarge,
     /// `Content-Length` that is no number, too large, or contradicts itself (RFC 9112 §6.3).
     BadContentLength,
-    /// `Transfer-Encoding` other than one `chunked` (RFC 9112 §6.1).
+    /// `Transfer-Encoding` with another coding than `chunked`, or one that is malformed (RFC 9112 §6.1).
     BadTransferEncoding,
     /// A request with both `Content-Length` and `Transfer-Encoding` (RFC 9112 §6.1).
     ClAndTe,
@@ -133,7 +134,7 @@ impl fmt::Display for ProtocolErrorKind {
             TruncatedBody => "the peer closed the connection before the body was complete",
             BadStatusLine => "the status line is not HTTP-version SP 3DIGIT SP reason",
             BadStatus => "the status code is below 100",
-            BadVersion => "the protocol version is neither HTTP/1.0 nor HTTP/1.1",
+            BadVersion => "the protocol version is not HTTP/1.0 or HTTP/1.1",
             UnexpectedUpgrade => "the server switches protocols without having been asked",
             TooManyInterim => "too many interim responses before the final one",
             BadRequestLine => "the request line is not method SP target SP HTTP-version",
@@ -149,7 +150,7 @@ impl fmt::Display for ProtocolErrorKind {
             TooManyHeaders => "the head has too many fields",
             HeadTooLarge => "the head is too large",
             BadContentLength => "Content-Length is not one number in range",
-            BadTransferEncoding => "Transfer-Encoding is not chunked alone",
+            BadTransferEncoding => "Transfer-Encoding has another coding than chunked, or is malformed",
             ClAndTe => "a request has both Content-Length and Transfer-Encoding",
             BadChunk => "the chunk framing is broken",
             ChunkExtTooLarge => "the chunk extensions are too large",

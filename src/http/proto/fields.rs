@@ -11,26 +11,33 @@
 //!  ──▶ LineStart ── token ──▶ Name ── ":" ──▶ Value ── CR ──▶ ValueLineFeed
 //!        ▲   │                                ▲  │                 │ LF
 //!        │   └── SP: a fold (responses only) ─┘  │                 │
-//!        ├── LF alone (responses only) ──────────┘                 │
+//!        ├── LF alone (response heads only) ─────┘                 │
 //!        └─────────────────────────────────────────────────────────┘
 //! ```
+//!
+//! What only a response may have, folds and control characters, is removed by [`tidy`] before anything reads a value.
 
 use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Fault, ProtocolErrorKind};
-use super::grammar::{is_text, is_token, leading, list_members};
+use super::grammar::{is_lenient_text, is_text, is_token, leading, list_members};
 use super::limits::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_TRAILER_BYTES};
 
-/// Whose fields these are: the three kinds of section differ in what is forgiven and in how a fault is called.
+/// Where a field section stands, which decides what is accepted in it and how a fault is classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
-    /// Of a response head. A line may end in LF alone (RFC 9112 §2.2) and may be folded (§5.2).
+    /// In a response head. A line may end in LF alone (RFC 9112 §2.2) and may be folded (§5.2), and a value may contain
+    /// control characters (RFC 9110 §5.5).
     Response,
-    /// Of a request head, where what is forgiven becomes a way to smuggle requests.
+    /// In a request head. Nothing of that is accepted: leniency in a server is a way to smuggle requests.
     Request,
-    /// Behind the last chunk, where the line ends are chunk framing and are not forgiven either.
-    Trailers,
+    /// After the last chunk of a response. As in a response head, except that an LF alone is refused: the line ends belong
+    /// to the chunk framing.
+    ResponseTrailers,
+    /// After the last chunk of a request.
+    RequestTrailers,
 }
 
 impl Section {
@@ -38,7 +45,7 @@ impl Section {
     pub(super) fn max_bytes(self) -> usize {
         match self {
             Section::Response | Section::Request => MAX_HEAD_BYTES,
-            Section::Trailers => MAX_TRAILER_BYTES,
+            Section::ResponseTrailers | Section::RequestTrailers => MAX_TRAILER_BYTES,
         }
     }
 
@@ -46,15 +53,20 @@ impl Section {
     pub(super) fn too_large(self) -> ProtocolErrorKind {
         match self {
             Section::Response | Section::Request => ProtocolErrorKind::HeadTooLarge,
-            Section::Trailers => ProtocolErrorKind::TrailersTooLarge,
+            Section::ResponseTrailers | Section::RequestTrailers => ProtocolErrorKind::TrailersTooLarge,
         }
     }
 
     fn too_many(self) -> ProtocolErrorKind {
         match self {
             Section::Response | Section::Request => ProtocolErrorKind::TooManyHeaders,
-            Section::Trailers => ProtocolErrorKind::TrailersTooLarge,
+            Section::ResponseTrailers | Section::RequestTrailers => ProtocolErrorKind::TrailersTooLarge,
         }
+    }
+
+    /// Returns whether it is part of a response, where folds and control characters are accepted.
+    fn is_lenient(self) -> bool {
+        matches!(self, Section::Response | Section::ResponseTrailers)
     }
 }
 
@@ -80,14 +92,14 @@ pub(super) struct FieldScanner {
     state: State,
     /// Field lines begun.
     fields: usize,
-    /// Whether a line was folded, so that [`cut`] must unfold first.
-    folded: bool,
+    /// Whether there was a fold or a control character, so that [`cut`] must [`tidy`] first.
+    is_untidy: bool,
 }
 
 impl FieldScanner {
     /// A scanner that waits for the first byte of a section.
     pub(super) fn new(section: Section) -> FieldScanner {
-        FieldScanner { section, state: State::LineStart, fields: 0, folded: false }
+        FieldScanner { section, state: State::LineStart, fields: 0, is_untidy: false }
     }
 
     /// Whose fields these are.
@@ -100,15 +112,16 @@ impl FieldScanner {
         self.fields
     }
 
-    /// Whether one of them was folded.
-    pub(super) fn folded(&self) -> bool {
-        self.folded
+    /// Returns whether one of them was folded or contains a control character.
+    pub(super) fn is_untidy(&self) -> bool {
+        self.is_untidy
     }
 
     /// Looks at `input`, which continues what was given before, up to the end of the section: `Some` of how many bytes
     /// belong to it, or `None` if the end is not there yet.
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
-        let forgiving = self.section == Section::Response;
+        let is_lenient = self.section.is_lenient();
+        let takes_bare_lf = self.section == Section::Response;
         let mut at = 0;
         loop {
             at += match self.state {
@@ -121,9 +134,9 @@ impl FieldScanner {
             };
             self.state = match (self.state, byte) {
                 (State::LineStart, b'\r') => State::EndLineFeed,
-                (State::LineStart, b'\n') if forgiving => return Ok(Some(at + 1)),
-                (State::LineStart, b' ' | b'\t') if forgiving && self.fields > 0 => {
-                    self.folded = true;
+                (State::LineStart, b'\n') if takes_bare_lf => return Ok(Some(at + 1)),
+                (State::LineStart, b' ' | b'\t') if is_lenient && self.fields > 0 => {
+                    self.is_untidy = true;
                     State::Value
                 }
                 (State::LineStart, byte) if is_token(byte) => {
@@ -135,7 +148,11 @@ impl FieldScanner {
                 }
                 (State::Name, b':') => State::Value,
                 (State::Value, b'\r') => State::ValueLineFeed,
-                (State::Value, b'\n') if forgiving => State::LineStart,
+                (State::Value, b'\n') if takes_bare_lf => State::LineStart,
+                (State::Value, byte) if is_lenient && is_lenient_text(byte) => {
+                    self.is_untidy = true;
+                    State::Value
+                }
                 (State::ValueLineFeed, b'\n') => State::LineStart,
                 (State::EndLineFeed, b'\n') => return Ok(Some(at + 1)),
                 (_, byte) => return Err(Fault::new(self.fault_at(byte), at)),
@@ -147,7 +164,7 @@ impl FieldScanner {
     /// The class of fault for a byte that cannot stand where it stands.
     fn fault_at(&self, byte: u8) -> ProtocolErrorKind {
         match (self.section, self.state, byte) {
-            (Section::Trailers, ..) => ProtocolErrorKind::BadTrailer,
+            (Section::ResponseTrailers | Section::RequestTrailers, ..) => ProtocolErrorKind::BadTrailer,
             (_, State::LineStart | State::Value, b'\n') => ProtocolErrorKind::BareLf,
             (_, State::LineStart, b' ' | b'\t') if self.fields > 0 => ProtocolErrorKind::ObsFold,
             (_, State::LineStart | State::Name | State::EndLineFeed, _) => ProtocolErrorKind::BadHeaderName,
@@ -158,8 +175,8 @@ impl FieldScanner {
 
 /// Takes a complete section apart. The values are slices of `section`, not copies: a value that is kept keeps the bytes
 /// of its whole head alive, which are few, and a head costs one allocation for all its values.
-pub(super) fn cut(section: Bytes, folded: bool) -> Result<HeaderMap, ProtocolErrorKind> {
-    let section = if folded { unfold(&section) } else { section };
+pub(super) fn cut(section: Bytes, is_untidy: bool) -> Result<HeaderMap, ProtocolErrorKind> {
+    let section = if is_untidy { tidy(&section)? } else { section };
     let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let lines = match httparse::parse_headers(&section, &mut lines) {
         Ok(httparse::Status::Complete((_, lines))) => lines,
@@ -182,9 +199,35 @@ pub(super) fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
     lines.flat_map(|line| list_members(line.as_bytes()))
 }
 
+/// Fields in which a control character is refused: where the message ends, whether the connection stays, which bytes of
+/// the file these are and where a redirect leads must not depend on how a recipient reads such a character.
+static REFUSED_WITH_CONTROLS: [HeaderName; 5] =
+    [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_RANGE, LOCATION];
+
+/// Fields that are ignored if they contain a control character: with a space in its place, two validators that differ
+/// would become equal, and one file could be put together from two versions.
+static IGNORED_WITH_CONTROLS: [HeaderName; 2] = [ETAG, LAST_MODIFIED];
+
+/// Removes folds, and replaces each control character in a value by a space: a [`HeaderValue`] cannot hold one.
+fn tidy(section: &[u8]) -> Result<Bytes, ProtocolErrorKind> {
+    let section = unfold(section);
+    let is_control = |byte: u8| is_lenient_text(byte) && !is_text(byte);
+    let mut tidied = Vec::with_capacity(section.len());
+    for line in section.split_inclusive(|&byte| byte == b'\n') {
+        let name = &line[..leading(line, is_token)];
+        let is_one_of = |names: &[HeaderName]| names.iter().any(|other| name.eq_ignore_ascii_case(other.as_ref()));
+        match line.iter().any(|&byte| is_control(byte)) {
+            true if is_one_of(&REFUSED_WITH_CONTROLS) => return Err(ProtocolErrorKind::BadHeaderValue),
+            true if is_one_of(&IGNORED_WITH_CONTROLS) => {}
+            _ => tidied.extend(line.iter().map(|&byte| if is_control(byte) { b' ' } else { byte })),
+        }
+    }
+    Ok(tidied.into())
+}
+
 /// Replaces each line fold, and the white space around it, by one space (RFC 9112 §5.2). This comes before anything
 /// reads a value: `Content-Length: 1⏎ 0` must be seen as `1 0`, which is no number.
-fn unfold(section: &[u8]) -> Bytes {
+fn unfold(section: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::with_capacity(section.len());
     let mut rest = section.iter().copied().peekable();
     while let Some(byte) = rest.next() {
@@ -198,7 +241,7 @@ fn unfold(section: &[u8]) -> Bytes {
         while rest.next_if(|byte| matches!(byte, b' ' | b'\t')).is_some() {}
         unfolded.push(b' ');
     }
-    unfolded.into()
+    unfolded
 }
 
 #[cfg(test)]
@@ -222,10 +265,68 @@ mod tests {
         let section = Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(&section), Ok(Some(section.len())));
-        let fields = cut(section, scanner.folded()).unwrap();
+        let fields = cut(section, scanner.is_untidy()).unwrap();
         assert_eq!(fields["a"], "one two three");
         assert_eq!(fields["b"], "5");
         assert_eq!(fields["c"], "");
+    }
+
+    /// Scans a whole section of a response head and cuts it.
+    fn cut_response(section: &'static [u8]) -> Result<HeaderMap, ProtocolErrorKind> {
+        let mut scanner = FieldScanner::new(Section::Response);
+        assert_eq!(scanner.scan(section), Ok(Some(section.len())));
+        cut(Bytes::from_static(section), scanner.is_untidy())
+    }
+
+    #[test]
+    fn a_control_character_in_a_value_becomes_a_space_except_where_something_depends_on_it() {
+        let fields =
+            cut_response(b"A: \x01b\x7fc\x1f\r\nB: \x08\n \x0b\r\nETag: \"a\x02\"\r\nLast-Modified: \x02\r\n\r\n");
+        let fields = fields.unwrap();
+        assert_eq!(fields["a"], "b c");
+        assert_eq!(fields["b"], "");
+        assert!(!fields.contains_key(ETAG) && !fields.contains_key(LAST_MODIFIED), "{fields:?}");
+        for section in [
+            &b"Content-Length: 5\x01\r\n\r\n"[..],
+            b"transfer-encoding: chunked\x0b\r\n\r\n",
+            b"Connection: x,\r\n \x7fclose\r\n\r\n",
+            b"Content-Range: bytes 0-4/\x015\r\n\r\n",
+            b"LOCATION: /\x1b\r\n\r\n",
+        ] {
+            assert_eq!(cut_response(section), Err(ProtocolErrorKind::BadHeaderValue), "{}", section.escape_ascii());
+        }
+        assert!(cut_response(b"X-Location: /\x1b\r\nContent-Length: 5\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn every_control_character_but_nul_cr_and_lf_is_accepted_in_a_response_and_none_in_a_request() {
+        for byte in (0..=0x1f_u8).chain([0x7f]).filter(|byte| *byte != b'\t') {
+            let section = [b"A: b", &[byte][..], b"c\r\n\r\n"].concat();
+            for (section_kind, is_accepted) in [
+                (Section::Response, !matches!(byte, b'\0' | b'\r' | b'\n')),
+                (Section::ResponseTrailers, !matches!(byte, b'\0' | b'\r' | b'\n')),
+                (Section::Request, false),
+                (Section::RequestTrailers, false),
+            ] {
+                let scanned = FieldScanner::new(section_kind).scan(&section);
+                // An LF alone ends the line in a response head: what follows it is then no field line.
+                assert_eq!(scanned.is_ok(), is_accepted, "{section_kind:?} {byte:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fold_is_accepted_in_both_sections_of_a_response_and_in_none_of_a_request() {
+        for (section, is_accepted) in [
+            (Section::Response, true),
+            (Section::ResponseTrailers, true),
+            (Section::Request, false),
+            (Section::RequestTrailers, false),
+        ] {
+            let mut scanner = FieldScanner::new(section);
+            assert_eq!(scanner.scan(b"A: 1\r\n\t2\r\n\r\n").is_ok(), is_accepted, "{section:?}");
+        }
+        assert!(FieldScanner::new(Section::ResponseTrailers).scan(b"A: 1\n").is_err(), "LF alone");
     }
 
     #[test]

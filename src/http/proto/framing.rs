@@ -52,10 +52,19 @@ pub(super) fn of_response(
             Some(length) => Ok((BodyFraming::Length(length), persistent)),
             None => Ok((BodyFraming::UntilClose, false)),
         },
+        // `identity` is no coding (RFC 2616 §3.6). A recipient that goes by RFC 9112 §6.3 takes it for an unknown one and
+        // may find another end of the body, so nothing after that end is relied on.
+        TransferCoding::Identity => match length {
+            Some(length) => Ok((BodyFraming::Length(length), false)),
+            None => Ok((BodyFraming::UntilClose, false)),
+        },
         // A 1.0 sender knows no transfer codings, so something between has mixed up the framing (RFC 9112 §6.1).
-        TransferCoding::Chunked if version == Version::HTTP_10 => Err(ProtocolErrorKind::BadTransferEncoding),
-        // With a Content-Length beside it chunked wins, but somebody on the way may have thought otherwise (§6.3).
-        TransferCoding::Chunked => Ok((BodyFraming::Chunked, persistent && length.is_none())),
+        TransferCoding::Chunked { .. } if version == Version::HTTP_10 => Err(ProtocolErrorKind::BadTransferEncoding),
+        // Repeated `chunked` comes from a proxy that adds its own line. With a Content-Length as well, chunked wins (§6.3).
+        // In both cases somebody on the way may have found another end of the body.
+        TransferCoding::Chunked { is_repeated, .. } => {
+            Ok((BodyFraming::Chunked, persistent && length.is_none() && !is_repeated))
+        }
         TransferCoding::Malformed | TransferCoding::Unknown => Err(ProtocolErrorKind::BadTransferEncoding),
     }
 }
@@ -68,8 +77,8 @@ pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFr
         TransferCoding::Absent if has_length => BodyFraming::Length(single_content_length(fields)?),
         TransferCoding::Absent => BodyFraming::None,
         _ if has_length => return Err(ProtocolErrorKind::ClAndTe.into()),
-        TransferCoding::Chunked if version == Version::HTTP_11 => BodyFraming::Chunked,
-        TransferCoding::Unknown if version == Version::HTTP_11 => {
+        TransferCoding::Chunked { is_plain: true, .. } if version == Version::HTTP_11 => BodyFraming::Chunked,
+        TransferCoding::Unknown | TransferCoding::Identity if version == Version::HTTP_11 => {
             let fault = Fault::from(ProtocolErrorKind::BadTransferEncoding);
             return Err(fault.answered_with(StatusCode::NOT_IMPLEMENTED));
         }
@@ -111,31 +120,64 @@ fn single_content_length(fields: &HeaderMap) -> Result<u64, ProtocolErrorKind> {
 enum TransferCoding {
     /// There is no such line.
     Absent,
-    /// `chunked`, once, and nothing else.
-    Chunked,
-    /// A coding that is not spoken here; `chunked` may follow it.
+    /// `identity`, and nothing else.
+    Identity,
+    /// `chunked`, possibly after `identity`.
+    Chunked {
+        /// Whether it is there more than once.
+        is_repeated: bool,
+        /// Whether `chunked` is all there is: no repetition, no `identity`, no empty list member.
+        is_plain: bool,
+    },
+    /// A coding that is not implemented; `chunked` may follow it.
     Unknown,
-    /// No list of codings; or one where `chunked` is not last, comes twice, or has parameters.
+    /// No list of codings, or one without a member; or one where `chunked` has parameters or another coding follows it.
     Malformed,
 }
 
 fn transfer_coding(fields: &HeaderMap) -> TransferCoding {
-    let (mut chunked, mut unknown) = (false, false);
+    let (mut empty, mut identity, mut chunked, mut unknown) = (0, 0, 0, 0);
     for member in members(fields, TRANSFER_ENCODING) {
-        let name = &member[..leading(member, is_token)];
-        let parameters = &member[name.len()..];
-        let is_chunked = name.eq_ignore_ascii_case(b"chunked");
-        let is_well_formed = !name.is_empty() && matches!(parameters, [] | [b';' | b' ' | b'\t', ..]);
-        if chunked || !is_well_formed || (is_chunked && !parameters.is_empty()) {
-            return TransferCoding::Malformed;
+        match coding(member) {
+            // A recipient has to ignore these (RFC 9110 §5.6.1.2).
+            Some(Coding::Empty) => empty += 1,
+            Some(Coding::Chunked) => chunked += 1,
+            Some(Coding::Identity) if chunked == 0 => identity += 1,
+            Some(Coding::Unknown) if chunked == 0 => unknown += 1,
+            _ => return TransferCoding::Malformed,
         }
-        chunked |= is_chunked;
-        unknown |= !is_chunked;
     }
-    match (chunked, unknown) {
-        (false, false) => TransferCoding::Absent,
-        (true, false) => TransferCoding::Chunked,
-        (_, true) => TransferCoding::Unknown,
+    match (unknown, chunked, identity, empty) {
+        (0, 0, 0, 0) => TransferCoding::Absent,
+        (0, 0, 0, _) => TransferCoding::Malformed,
+        (0, 0, _, _) => TransferCoding::Identity,
+        (0, ..) => {
+            TransferCoding::Chunked { is_repeated: chunked > 1, is_plain: (chunked, identity, empty) == (1, 0, 0) }
+        }
+        _ => TransferCoding::Unknown,
+    }
+}
+
+/// One member of a `Transfer-Encoding` list.
+enum Coding {
+    Empty,
+    Identity,
+    Chunked,
+    Unknown,
+}
+
+/// Reads one member of a `Transfer-Encoding` list; `None` if it is malformed, as `chunked` and `identity` with parameters
+/// are.
+fn coding(member: &[u8]) -> Option<Coding> {
+    let (name, parameters) = member.split_at(leading(member, is_token));
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match parameters {
+        [] if name.is_empty() => Some(Coding::Empty),
+        [] if is(b"chunked") => Some(Coding::Chunked),
+        [] if is(b"identity") => Some(Coding::Identity),
+        [] => Some(Coding::Unknown),
+        [b';' | b' ' | b'\t', ..] if !name.is_empty() && !is(b"chunked") && !is(b"identity") => Some(Coding::Unknown),
+        _ => None,
     }
 }
 
@@ -151,24 +193,91 @@ mod tests {
         fields
     }
 
+    fn transfer_encoding(values: &[&'static str]) -> HeaderMap {
+        let lines: Vec<_> = values.iter().map(|value| ("transfer-encoding", *value)).collect();
+        fields(&lines)
+    }
+
     #[test]
-    fn chunked_counts_only_alone() {
-        let coding = |values: &[&'static str]| {
-            let lines: Vec<_> = values.iter().map(|value| ("transfer-encoding", *value)).collect();
-            transfer_coding(&fields(&lines))
-        };
-        assert_eq!(coding(&[]), TransferCoding::Absent);
-        assert_eq!(coding(&["chunked"]), TransferCoding::Chunked);
-        assert_eq!(coding(&["CHUNKED"]), TransferCoding::Chunked);
-        assert_eq!(coding(&["gzip;level=9, chunked"]), TransferCoding::Unknown);
-        assert_eq!(coding(&["gzip", "chunked"]), TransferCoding::Unknown);
-        assert_eq!(coding(&["xchunked"]), TransferCoding::Unknown);
-        for bad in
-            ["", ",", "chunked,", ",chunked", "chunked, gzip", "chunked chunked", "chunked;foo", "\"chunked\"", "gzip="]
-        {
-            assert_eq!(coding(&[bad]), TransferCoding::Malformed, "{bad:?}");
+    fn the_members_of_all_transfer_encoding_lines_are_one_list() {
+        use TransferCoding::*;
+        const PLAIN: TransferCoding = Chunked { is_repeated: false, is_plain: true };
+        const NOT_PLAIN: TransferCoding = Chunked { is_repeated: false, is_plain: false };
+        const REPEATED: TransferCoding = Chunked { is_repeated: true, is_plain: false };
+        for (lines, coding) in [
+            (&[][..], Absent),
+            (&["chunked"], PLAIN),
+            (&["CHUNKED"], PLAIN),
+            (&["chunked,"], NOT_PLAIN),
+            (&[" , ,chunked"], NOT_PLAIN),
+            (&["", "chunked"], NOT_PLAIN),
+            (&["identity, chunked"], NOT_PLAIN),
+            (&["identity", "chunked"], NOT_PLAIN),
+            (&["chunked, Chunked"], REPEATED),
+            (&["chunked", "chunked"], REPEATED),
+            (&["identity", ",chunked", "chunked,"], REPEATED),
+            (&["identity"], Identity),
+            (&["Identity, identity,"], Identity),
+            (&["gzip;level=9, chunked"], Unknown),
+            (&["gzip", "identity, chunked"], Unknown),
+            (&["gzip ;q=1"], Unknown),
+            (&["xchunked"], Unknown),
+        ] {
+            assert_eq!(transfer_coding(&transfer_encoding(lines)), coding, "{lines:?}");
         }
-        assert_eq!(coding(&["chunked", "chunked"]), TransferCoding::Malformed);
+        for bad in [
+            "",
+            ",",
+            " , ",
+            "chunked, gzip",
+            "chunked, identity",
+            "chunked chunked",
+            "chunked;foo",
+            "chunked ;foo",
+            "identity;q=1",
+            "\"chunked\"",
+            ";chunked",
+            "gzip=",
+            "gzip=, chunked",
+        ] {
+            assert_eq!(transfer_coding(&transfer_encoding(&[bad])), Malformed, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_reads_what_is_meant_and_keeps_the_connection_only_if_everybody_reads_the_same() {
+        let of = |values: &[&'static str], length: Option<&'static str>| {
+            let mut fields = transfer_encoding(values);
+            fields.extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length))));
+            of_response(&Method::GET, StatusCode::OK, Version::HTTP_11, &fields)
+        };
+        assert_eq!(of(&["chunked"], None), Ok((BodyFraming::Chunked, true)));
+        assert_eq!(of(&["chunked,"], None), Ok((BodyFraming::Chunked, true)));
+        assert_eq!(of(&["identity, chunked"], None), Ok((BodyFraming::Chunked, true)));
+        assert_eq!(of(&["chunked", "chunked"], None), Ok((BodyFraming::Chunked, false)));
+        assert_eq!(of(&["chunked"], Some("5")), Ok((BodyFraming::Chunked, false)));
+        assert_eq!(of(&["identity"], Some("5")), Ok((BodyFraming::Length(5), false)));
+        assert_eq!(of(&["identity"], None), Ok((BodyFraming::UntilClose, false)));
+        for bad in ["", "gzip, chunked", "chunked, gzip"] {
+            assert_eq!(of(&[bad], Some("5")), Err(ProtocolErrorKind::BadTransferEncoding), "{bad:?}");
+        }
+        let fields = transfer_encoding(&["identity, chunked"]);
+        let of_1_0 = of_response(&Method::GET, StatusCode::OK, Version::HTTP_10, &fields);
+        assert_eq!(of_1_0, Err(ProtocolErrorKind::BadTransferEncoding));
+    }
+
+    #[test]
+    fn a_server_accepts_no_transfer_encoding_but_chunked_alone() {
+        let of = |values: &[&'static str]| {
+            of_request(Version::HTTP_11, &transfer_encoding(values)).map_err(|fault| fault.in_request(0).status())
+        };
+        assert_eq!(of(&["chunked"]), Ok((BodyFraming::Chunked, true)));
+        for bad in [&["chunked,"][..], &[",chunked"], &["identity, chunked"], &["chunked", "chunked"], &["chunked", ""]]
+        {
+            assert_eq!(of(bad), Err(Some(StatusCode::BAD_REQUEST)), "{bad:?}");
+        }
+        assert_eq!(of(&["identity"]), Err(Some(StatusCode::NOT_IMPLEMENTED)));
+        assert_eq!(of(&["gzip, chunked"]), Err(Some(StatusCode::NOT_IMPLEMENTED)));
     }
 
     #[test]

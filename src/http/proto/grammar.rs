@@ -68,6 +68,13 @@ pub(super) fn is_text(byte: u8) -> bool {
     CLASSES[byte as usize] & TEXT != 0
 }
 
+/// Returns whether a client accepts `byte` in a field value or a reason phrase: everything but NUL, CR and LF, since real
+/// servers send other control characters there (RFC 9110 §5.5).
+#[inline]
+pub(super) fn is_lenient_text(byte: u8) -> bool {
+    !matches!(byte, b'\0' | b'\r' | b'\n')
+}
+
 /// Whether `byte` may stand in a request target that was received.
 #[inline]
 pub(super) fn is_target(byte: u8) -> bool {

@@ -44,7 +44,7 @@ pub(super) struct HeadReader<L> {
 pub(super) struct RawHead {
     bytes: Bytes,
     fields_start: usize,
-    folded: bool,
+    is_untidy: bool,
 }
 
 impl<L: StartLine> HeadReader<L> {
@@ -107,7 +107,7 @@ impl<L: StartLine> HeadReader<L> {
             self.partial.extend_from_slice(last);
             Bytes::from(std::mem::take(&mut self.partial))
         };
-        RawHead { bytes, fields_start: self.line_length.unwrap_or_default(), folded: self.fields.folded() }
+        RawHead { bytes, fields_start: self.line_length.unwrap_or_default(), is_untidy: self.fields.is_untidy() }
     }
 }
 
@@ -119,7 +119,7 @@ impl RawHead {
 
     /// The fields, taken apart.
     pub(super) fn cut_fields(&self) -> Result<HeaderMap, ProtocolErrorKind> {
-        cut(self.bytes.slice(self.fields_start..), self.folded)
+        cut(self.bytes.slice(self.fields_start..), self.is_untidy)
     }
 }
 

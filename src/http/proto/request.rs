@@ -185,7 +185,7 @@ impl RequestDecoder {
                     return Ok(Step::new(input.len(), RequestEvent::NeedMore));
                 };
                 let head = complete_head(head, &input[..end]).map_err(|fault| fault.shifted_by(end))?;
-                self.state = State::Body { body: BodyDecoder::new(head.framing), keep_alive: head.keep_alive };
+                self.state = State::Body { body: BodyDecoder::of_request(head.framing), keep_alive: head.keep_alive };
                 Ok(Step::new(end, RequestEvent::Head(head)))
             }
             State::Body { body, keep_alive } => {

@@ -74,7 +74,7 @@ impl RequestLine {
         }
     }
 
-    /// The protocol version of the sender.
+    /// Returns the protocol version to go by: 1.0 or 1.1.
     pub(super) fn version(&self) -> Version {
         self.version
     }
@@ -115,7 +115,7 @@ impl RequestLine {
             (State::Version(place @ 0..5), byte) if !byte.eq_ignore_ascii_case(&b"HTTP/"[usize::from(place)]) => {
                 Fault::new(BadRequestLine, offset)
             }
-            (State::Version(5 | 7), b'0'..=b'9') => {
+            (State::Version(5), b'0'..=b'9') => {
                 Fault::new(BadVersion, offset).answered_with(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
             }
             (State::Version(_), _) => Fault::new(BadVersion, offset),
@@ -162,7 +162,8 @@ impl StartLine for RequestLine {
                     self.version = Version::HTTP_10;
                     State::CarriageReturn
                 }
-                (State::Version(7), b'1') => State::CarriageReturn,
+                // A minor version above 1 is treated as 1.1 (RFC 9110 §2.5).
+                (State::Version(7), b'1'..=b'9') => State::CarriageReturn,
                 (State::CarriageReturn, b'\r') => State::LineFeed,
                 (State::LineFeed, b'\n') => {
                     return self.judge().map(|()| Some(at + 1)).map_err(|kind| Fault::new(kind, at + 1));

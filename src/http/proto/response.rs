@@ -169,7 +169,7 @@ impl ResponseDecoder {
                 }
                 let (head, persistent) =
                     final_head(&self.method, status, head, &input[..end]).map_err(|kind| Fault::new(kind, end))?;
-                self.state = State::Body { body: BodyDecoder::new(head.framing), persistent };
+                self.state = State::Body { body: BodyDecoder::of_response(head.framing), persistent };
                 Ok(Step::new(end, ResponseEvent::Head(head)))
             }
             State::Body { body, persistent } => {
@@ -256,7 +256,8 @@ mod tests {
             ("HTTP/1.1 101", UnexpectedUpgrade),
             ("HTTP/1.1 200 a\0", BadStatusLine),
             ("HTTP/1.1 200 OK\r\nA ", BadHeaderName),
-            ("HTTP/1.1 200 OK\r\nA: b\x7f", BadHeaderValue),
+            ("HTTP/1.1 200 OK\r\nA: b\0", BadHeaderValue),
+            ("HTTP/1.1 200 OK\r\nA: b\rc", BadHeaderValue),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\n", BadChunk),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n:", BadTrailer),
         ] {

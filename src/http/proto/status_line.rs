@@ -9,7 +9,7 @@ use std::ops::Range;
 use http::Version;
 
 use super::error::{Fault, ProtocolErrorKind};
-use super::grammar::{is_text, leading};
+use super::grammar::{is_lenient_text, leading};
 use super::head::StartLine;
 
 /// What the next byte is part of.
@@ -17,9 +17,9 @@ use super::head::StartLine;
 enum State {
     /// `HTTP/1.1`, of which so many bytes have come.
     Version(u8),
-    /// The single space in front of the status code.
+    /// The space in front of the status code.
     SpaceBeforeCode,
-    /// The three digits, of which so many have come.
+    /// The three digits, of which so many have come; before the first, more white space (RFC 9112 §4).
     Code(u8),
     /// The space in front of the reason phrase. Servers that leave out an empty phrase leave out this space as well.
     BehindCode,
@@ -56,7 +56,7 @@ impl StatusLine {
         }
     }
 
-    /// The protocol version of the sender.
+    /// Returns the protocol version to go by: 1.0 or 1.1.
     pub(super) fn version(&self) -> Version {
         self.version
     }
@@ -93,7 +93,7 @@ impl StartLine for StatusLine {
         let mut at = 0;
         loop {
             if self.state == State::Reason {
-                at += leading(&input[at..], is_text);
+                at += leading(&input[at..], is_lenient_text);
             }
             let Some(&byte) = input.get(at) else {
                 self.seen += at;
@@ -107,8 +107,9 @@ impl StartLine for StatusLine {
                     self.version = Version::HTTP_10;
                     State::SpaceBeforeCode
                 }
-                (State::Version(7), b'1') => State::SpaceBeforeCode,
-                (State::SpaceBeforeCode, b' ') => State::Code(0),
+                // A minor version above 1 is treated as 1.1 (RFC 9110 §2.5).
+                (State::Version(7), b'1'..=b'9') => State::SpaceBeforeCode,
+                (State::SpaceBeforeCode | State::Code(0), b' ' | b'\t') => State::Code(0),
                 (State::Code(place), b'0'..=b'9') => {
                     self.push_digit(place, byte).map_err(|kind| Fault::new(kind, at))?
                 }
