@@ -1,13 +1,13 @@
-//! Coordination: results as they come, and what each future is before and after.
+//! Coordination: results in completion order, and the state of each future before and after.
 //!
 //!     cargo run --release --example as_completed
 //!
-//! Five requests are under way at once inside one task. The server lets each wait for another time, so they end in
-//! another order than they began in. `as_completed` gives each result as soon as it is there, and with it the number of
-//! its future: in Python one has to find out by oneself whose result it is.
+//! Five requests run concurrently inside one task. The server delays each by a different time, so they complete in
+//! another order than they were started. `as_completed` returns each result as soon as it is available, together with
+//! the index of its future. (asyncio's `as_completed` does not say which future a result belongs to.)
 //!
-//! To try next: `join_all` in its place, which waits for the last; drop `results` after the second one, and see with
-//! GLASSLOOP_TRACE what becomes of the other connections.
+//! To try next: use `join_all` instead, which waits for all of them; drop `results` after the second result, and look
+//! with GLASSLOOP_TRACE at what happens to the other connections.
 
 mod support;
 
@@ -35,10 +35,10 @@ fn main() -> ExitCode {
                     .collect()
             };
             let before: String = states(&|n| results.is_done(n));
-            println!("{before}   nothing has been polled");
-            while let Some((number, image)) = results.next().await {
+            println!("{before}   no future has been polled yet");
+            while let Some((index, image)) = results.next().await {
                 let after: String = states(&|n| results.is_done(n));
-                println!("{after}   {} has come: {} bytes", REQUESTS[number].0, image?.len());
+                println!("{after}   {} completed: {} bytes", REQUESTS[index].0, image?.len());
             }
             Ok(())
         })?

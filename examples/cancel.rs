@@ -1,13 +1,13 @@
-//! Coordination: dropping a future cancels an exchange, but not a job that runs.
+//! Coordination: dropping a future cancels an HTTP exchange, but not a blocking job that is already running.
 //!
 //!     cargo run --release --example cancel
 //!
-//! To cancel is to drop. An exchange that is dropped closes its connection, at once, wherever it was: half an answer can
-//! never reach the next request. A job on the pool is another matter. A thread cannot be stopped from outside, so what
-//! runs, runs on, and what it writes is written; only one that has not started, and that said it need not (`abandonable`),
-//! is taken back.
+//! Dropping a future cancels it. An exchange that is dropped at any point closes its connection at once, so the rest of
+//! its response can never be taken for the response to the next request. A job on the thread pool differs: a thread
+//! cannot be stopped from outside, so a running job runs to its end and its file is written. Only a job that has not
+//! started, and that was marked as `abandonable`, is removed from the queue.
 //!
-//! To try next: leave `.abandonable()` away; a `limit` longer than the delay, and look at the connections.
+//! To try next: remove `.abandonable()`; set a `limit` longer than the delay, and look at the number of connections.
 
 mod support;
 
@@ -22,35 +22,36 @@ use support::countries::body_of;
 
 fn main() -> ExitCode {
     support::main(&["--server URL"], |arguments| {
-        let (site, folder, client) = (support::site(arguments)?, support::temporary_folder()?, Client::new());
-        let path = |name: &str| folder.path().join(name);
+        let (site, directory, client) = (support::site(arguments)?, support::temporary_dir()?, Client::new());
+        let path = |name: &str| directory.path().join(name);
         support::event_loop()?.block_on(async {
             let url = format!("{}/br/br.gif", site.base_url());
             let slow = client.get(&format!("{url}?gl-delay=2000"));
             let limit = Duration::from_millis(100);
             match timeout(limit, async { body_of(slow.await).await }).await {
-                Ok(_) => println!("the exchange came to its end in time"),
+                Ok(_) => println!("the exchange completed in time"),
                 Err(elapsed) => println!("the exchange: {elapsed}; it was dropped"),
             }
-            println!("   connections that can be used again: {}", client.connections_idle());
+            println!("   idle connections in the pool: {}", client.connections_idle());
             body_of(client.get(&url).await).await?;
-            println!("   and after one that came to its end: {}", client.connections_idle());
+            println!("   after a completed exchange:   {}", client.connections_idle());
 
-            // A pool of one thread: the second job has to wait for the first.
+            // The pool has one thread, so the second job is queued while the first runs.
             let pool = ThreadPool::new("one thread", 1);
-            let (running, waiting) = (path("running"), path("waiting"));
-            let runs = run_in_executor(Some(&pool), move || {
+            let (running_path, queued_path) = (path("running"), path("queued"));
+            let running = run_in_executor(Some(&pool), move || {
                 std::thread::sleep(Duration::from_millis(200));
-                std::fs::write(running, "whole")
+                std::fs::write(running_path, "complete")
             });
-            let waits = run_in_executor(Some(&pool), Job::new(move || std::fs::write(waiting, "whole")).abandonable());
+            let job = Job::new(move || std::fs::write(queued_path, "complete")).abandonable();
+            let queued = run_in_executor(Some(&pool), job);
             sleep(Duration::from_millis(50)).await;
-            drop((runs, waits));
-            println!("two jobs were dropped: one that ran, one that waited and may be abandoned");
-            // Behind both in the queue of the only thread.
+            drop((running, queued));
+            println!("two jobs were dropped: one was running, the other was queued and abandonable");
+            // This job is behind both in the queue, so when it completes they are over.
             run_in_executor(Some(&pool), || ()).await?;
-            for name in ["running", "waiting"] {
-                println!("   what was {name} has written its file: {}", path(name).exists());
+            for name in ["running", "queued"] {
+                println!("   the {name} job wrote its file: {}", path(name).exists());
             }
             Ok(())
         })?

@@ -1,14 +1,14 @@
-//! On top: a service over plain TCP that finds Unicode characters by the words of their names.
+//! Applications: a TCP service that finds Unicode characters by the words in their names.
 //!
 //!     cargo run --release --example charfinder_tcp
 //!     cargo run --release --example charfinder_tcp -- --serve        then: telnet 127.0.0.1 2323
 //!
-//! One task accepts, and one more a connection reads a line, looks it up and answers. The index is built on the pool: it
-//! takes long. The answer to "ideograph" has a hundred thousand lines, and goes out a page at a time, with a yield
-//! behind each: no poll is long, and the client that asks for a cat meanwhile does not wait for it. That is what is
-//! shown here, by two clients at once.
+//! One task accepts connections, and one task per connection reads queries and writes the results. The index is built
+//! on the thread pool, since that takes long. The result for "ideograph" has a hundred thousand lines. It is sent in
+//! pages, with a yield after each, so that no poll is long and other clients do not wait for it: three clients send
+//! their queries at the same time, and the time of each response is printed.
 //!
-//! To try next: `PAGE = 1_000_000`; a client that does not read its answer (where does the server wait?).
+//! To try next: `PAGE = 1_000_000`; a client that does not read its response (where does the server wait?).
 
 mod support;
 
@@ -24,7 +24,7 @@ use glassloop::{run_in_executor, spawn_named};
 use support::Error;
 use support::characters::Index;
 
-/// Lines that are written between two looks at the other tasks.
+/// The number of lines that are written before the task yields.
 const PAGE: usize = 200;
 
 async fn write_all(stream: &mut TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
@@ -35,25 +35,26 @@ async fn write_all(stream: &mut TcpStream, mut bytes: &[u8]) -> std::io::Result<
     Ok(())
 }
 
-/// The next line without its end, or `None` at the end of the stream. What came behind it stays in `read`.
-async fn read_line(stream: &mut TcpStream, read: &mut Vec<u8>) -> std::io::Result<Option<String>> {
+/// Reads a line and returns it without its line ending, or `None` at the end of the stream. Bytes received after the
+/// line stay in `pending`.
+async fn read_line(stream: &mut TcpStream, pending: &mut Vec<u8>) -> std::io::Result<Option<String>> {
     let mut buffer = [0; 4096];
     loop {
-        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
-            let line = read.drain(..=end).collect::<Vec<u8>>();
+        if let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line = pending.drain(..=end).collect::<Vec<u8>>();
             return Ok(Some(String::from_utf8_lossy(&line).trim().to_owned()));
         }
         match poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await? {
             0 => return Ok(None),
-            length if read.len() + length > 1 << 16 => return Err(std::io::Error::other("the line has no end")),
-            length => read.extend_from_slice(&buffer[..length]),
+            length if pending.len() + length > 1 << 16 => return Err(std::io::Error::other("line too long")),
+            length => pending.extend_from_slice(&buffer[..length]),
         }
     }
 }
 
 async fn answer_queries(mut stream: TcpStream, index: Rc<Index>) -> std::io::Result<()> {
-    let mut read = Vec::new();
-    while let Some(query) = read_line(&mut stream, &mut read).await?.filter(|query| !query.is_empty()) {
+    let mut pending = Vec::new();
+    while let Some(query) = read_line(&mut stream, &mut pending).await?.filter(|query| !query.is_empty()) {
         let found = index.find(&query);
         for page in found.chunks(PAGE) {
             let lines: String = page.iter().map(|named| format!("{named}\r\n")).collect();
@@ -69,28 +70,28 @@ async fn serve(mut listener: TcpListener, index: Rc<Index>) -> std::io::Result<(
     loop {
         let (stream, peer) = listener.accept().await?;
         let name = format!("connection from {peer}");
-        // It runs by itself; a client that goes away in the middle of an answer is nobody else's business.
-        let _runs_by_itself = spawn_named(&name, answer_queries(stream, index.clone()));
+        // The handle is dropped: an error on one connection does not concern the others.
+        let _detached = spawn_named(&name, answer_queries(stream, index.clone()));
     }
 }
 
-/// Asks one question and tells of the answer.
-async fn ask(address: std::net::SocketAddr, query: &str, started: Instant) -> Result<String, Error> {
+/// Sends one query and returns a summary of the response.
+async fn send_query(address: std::net::SocketAddr, query: &str, started: Instant) -> Result<String, Error> {
     let mut stream = Connect::new(vec![address], Duration::from_secs(10)).await?;
     write_all(&mut stream, format!("{query}\r\n").as_bytes()).await?;
-    let (mut read, mut first) = (Vec::new(), None);
-    while let Some(line) = read_line(&mut stream, &mut read).await? {
+    let (mut pending, mut first) = (Vec::new(), None);
+    while let Some(line) = read_line(&mut stream, &mut pending).await? {
         if line.starts_with("-----") {
-            let took = started.elapsed().as_millis();
+            let elapsed = started.elapsed().as_millis();
             return Ok(format!(
-                "{query}: {} after {took} ms, the first {}",
+                "{query}: {} after {elapsed} ms; first: {}",
                 &line[6..],
-                first.unwrap_or("nothing".to_owned())
+                first.unwrap_or("none".to_owned())
             ));
         }
         first.get_or_insert(line);
     }
-    Err("the server has hung up".into())
+    Err("the server closed the connection".into())
 }
 
 fn main() -> ExitCode {
@@ -98,7 +99,7 @@ fn main() -> ExitCode {
         support::event_loop()?.block_on(async {
             let port = if arguments.has("--serve") { 2323 } else { 0 };
             let address = match arguments.value("--server") {
-                Some(address) => address.parse().map_err(|_| format!("`{address}` is no address with a port"))?,
+                Some(address) => address.parse().map_err(|_| format!("`{address}` is not an address and port"))?,
                 None => {
                     let index = Rc::new(run_in_executor(None, Index::build).await?);
                     let listener = TcpListener::bind(([127, 0, 0, 1], port).into())
@@ -115,8 +116,8 @@ fn main() -> ExitCode {
             };
             let started = Instant::now();
             let queries = ["ideograph", "smiling cat", "no such character"];
-            for answer in join_all(queries.map(|query| ask(address, query, started))).await {
-                println!("{}", answer?);
+            for summary in join_all(queries.map(|query| send_query(address, query, started))).await {
+                println!("{}", summary?);
             }
             Ok(())
         })?

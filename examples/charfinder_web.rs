@@ -1,14 +1,14 @@
-//! On top: the same search as a web page, a page of results at a time.
+//! Applications: the character search of `charfinder_tcp` as a web page, with paginated results.
 //!
 //!     cargo run --release --example charfinder_web
 //!     cargo run --release --example charfinder_web -- --serve        then open http://127.0.0.1:8888/
 //!
-//! The library's HTTP server with a service of one function. A query like "ideograph" finds a hundred thousand
-//! characters; the page shows a hundred of them and a link to the next, so that every answer is small, and is made in one
-//! short poll.
+//! It runs the library's HTTP server with a closure as the service. A query like "ideograph" finds a hundred thousand
+//! characters; a page shows a hundred of them and links to the next, so every response is small and one short poll
+//! builds it.
 //!
-//! To try next: `PAGE = 1_000_000`, and look at the longest poll in the trace; then make the page on the pool
-//! (`Answer::Later` with `run_in_executor`), and look again.
+//! To try next: `PAGE = 1_000_000`, and look at the longest poll in the trace; then build the page on the thread pool
+//! (`Answer::Later` with `run_in_executor`), and compare.
 
 mod support;
 
@@ -24,13 +24,13 @@ use http::{HeaderValue, StatusCode, header};
 use support::characters::Index;
 use support::countries::body_of;
 
-/// Results on one page.
+/// The number of results on one page.
 const PAGE: usize = 100;
 
-/// The page for a request's target: `/?q=smiling+cat&page=2`.
+/// Builds the response for a request target such as `/?q=smiling+cat&page=2`.
 fn page(index: &Index, target: &http::Uri) -> Response {
     if target.path() != "/" {
-        return text(StatusCode::NOT_FOUND, "there is one page here: /\n");
+        return text(StatusCode::NOT_FOUND, "not found: the only page is /\n");
     }
     let field = |name: &str| {
         let fields = target.query().unwrap_or_default().split('&');
@@ -60,20 +60,20 @@ fn page(index: &Index, target: &http::Uri) -> Response {
     response
 }
 
-/// A form's value as it was typed: `+` is a space, `%41` an A.
+/// Decodes a form value (application/x-www-form-urlencoded): `+` is a space, `%41` an A.
 fn decoded(value: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = value.as_bytes();
-    while let [byte, behind @ ..] = rest {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+    while let [byte, tail @ ..] = rest {
+        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         match (*byte, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
             (b'%', Some(encoded)) => {
                 bytes.push(encoded);
-                rest = &behind[2..];
+                rest = &tail[2..];
             }
             (byte, _) => {
                 bytes.push(if byte == b'+' { b' ' } else { byte });
-                rest = behind;
+                rest = tail;
             }
         }
     }
@@ -107,8 +107,8 @@ fn main() -> ExitCode {
                 let url = format!("{base_url}{}", String::from_utf8_lossy(&target));
                 let page = String::from_utf8(body_of(client.get(&url).await).await?)?;
                 let found = page.split("<p>").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or("?");
-                let first = page.split("<tr><td>").nth(1).and_then(|row| row.lines().next()).unwrap_or("nothing");
-                println!("{query}: {found}, a page of {} bytes: {}", page.len(), first.replace("<td>", " "));
+                let first = page.split("<tr><td>").nth(1).and_then(|row| row.lines().next()).unwrap_or("none");
+                println!("{query}: {found}, page of {} bytes; first: {}", page.len(), first.replace("<td>", " "));
             }
             Ok(())
         })?

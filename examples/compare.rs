@@ -1,21 +1,22 @@
-//! One job, five ways, side by side: wall time, processor time, threads, polls, sockets, stalls, lines.
+//! One program, five styles: a comparison of wall time, CPU time, threads, sockets, polls, stalls and lines of code.
 //!
 //!     cargo run --release --example compare
 //!     cargo run --release --example compare -- --delay 0 --runs 20
 //!
-//! The five files are mounted as they are. This program starts itself again for each of them, in turns, so that
-//! processor time and threads are one style's and not the server's; the server, which lets each answer wait for `--delay`
-//! milliseconds, stays here. Shown are medians; threads and sockets are the most that were seen at one time.
+//! The five files are included unchanged as modules. Each run is a child process that runs one of them, so that its CPU
+//! time and threads do not include the server's. The server runs in this process and delays each response by `--delay`
+//! milliseconds. The table shows medians; the columns for threads and sockets show the highest number at one time.
 //!
-//! What to look at: with a delay, four styles take the time of four rounds of five, and the first that of twenty. Without
-//! one, all take much the same: there is little to wait for, and so little to gain.
+//! What to look at: with a delay, four styles take as long as four rounds of five requests, and the sequential one
+//! takes as long as twenty requests. Without a delay all take about the same time, since there is little waiting to
+//! overlap.
 //!
-//! With GLASSLOOP_TRACE=compare.html the three that have a loop are recorded, before anything is measured, each into a
-//! file of its own: compare.callbacks.html and so on.
+//! With GLASSLOOP_TRACE=compare.html the three styles that use the loop are also recorded, in separate runs before the
+//! measurements: to compare.callbacks.html and so on.
 //!
 //! To try next: `--delay 300`; `flags_threads` with twenty threads, and the loops with twenty permits.
 
-// Each of the five files has the same `support`.
+// Each of the five files includes the same `support` module.
 #![allow(clippy::duplicate_mod)]
 
 mod support;
@@ -40,7 +41,7 @@ use glassloop::http::server::{Delay, Faults, Limits};
 
 use support::cost::{Cost, run_again};
 
-/// A style: its name, its program, and its source.
+/// A style's name, `main` function and source text.
 type Style = (&'static str, fn() -> ExitCode, &'static str);
 
 const STYLES: [Style; 5] = [
@@ -51,7 +52,7 @@ const STYLES: [Style; 5] = [
     ("coroutines", coroutines::main, include_str!("flags_coroutines.rs")),
 ];
 
-/// Which style this process is to be.
+/// The environment variable that names the style that a child process runs.
 const ROLE: &str = "GLASSLOOP_STYLE";
 
 fn main() -> ExitCode {
@@ -67,12 +68,12 @@ fn main() -> ExitCode {
         let server = EmbeddedServer::serve(Limits::default(), faults, || Ok(Site::default()))?;
         let base_url = arguments.value("--server").map_or_else(|| server.base_url(), str::to_owned);
 
-        // Before anybody's time is measured, the flags are drawn, and what is to be recorded is recorded.
+        // The first request makes the server draw the flags: this run keeps that out of the measurements.
         run_again(&["--server", &base_url], (ROLE, "threads"), None)?;
         if let Some(path) = std::env::var_os(glassloop::trace::VARIABLE).as_ref().map(Path::new) {
             for name in ["callbacks", "futures", "coroutines"] {
-                let ending = path.extension().unwrap_or_default();
-                let recording = path.with_extension(format!("{name}.{}", ending.display()));
+                let extension = path.extension().unwrap_or_default();
+                let recording = path.with_extension(format!("{name}.{}", extension.display()));
                 run_again(&["--server", &base_url], (ROLE, name), Some(recording.into()))?;
             }
         }
@@ -83,22 +84,22 @@ fn main() -> ExitCode {
                 costs.push(run_again(&["--server", &base_url], (ROLE, name), None)?);
             }
         }
-        println!("20 flags, {} ms before each answer, medians of {}:\n", delay.most.as_millis(), runs.max(1));
+        println!("20 flags, response delay {} ms, medians of {} runs:\n", delay.most.as_millis(), runs.max(1));
         println!("              wall ms    CPU ms   threads   sockets     polls   longest stall ms   lines");
         for ((name, _, source), costs) in STYLES.iter().zip(costs) {
-            let Cost { wall, processor, threads, sockets, polls, longest_stall } = Cost::median(&costs);
-            let on_the_loop = match polls {
+            let Cost { wall_ms, cpu_ms, threads, sockets, polls, longest_stall_ms } = Cost::median(&costs);
+            let loop_columns = match polls {
                 0.0 => format!("{:>10}{:>19}", "–", "–"),
-                _ => format!("{polls:10}{longest_stall:19.2}"),
+                _ => format!("{polls:10}{longest_stall_ms:19.2}"),
             };
             let lines = lines_of_code(source);
-            println!("{name:<11}{wall:10.1}{processor:10.1}{threads:10}{sockets:10}{on_the_loop}{lines:8}");
+            println!("{name:<11}{wall_ms:10.1}{cpu_ms:10.1}{threads:10}{sockets:10}{loop_columns}{lines:8}");
         }
         Ok(())
     })
 }
 
-/// Lines that are neither empty nor comment.
+/// Counts the lines that are neither empty nor comments.
 fn lines_of_code(source: &str) -> usize {
     source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
 }

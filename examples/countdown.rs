@@ -1,14 +1,14 @@
-//! See the loop: four countdowns, four delays, one thread.
+//! The loop at work: four countdowns with four delays on one thread.
 //!
 //!     cargo run --release --example countdown
 //!
-//! Each task sleeps and prints three times. None of them knows of the others, and none ever runs while another one does:
-//! whoever sleeps has lent the thread to the loop. Look at the times: they are those of four clocks that tick by
-//! themselves, and the whole takes as long as the slowest.
+//! Each task sleeps and prints three times. The tasks are independent, and only one of them runs at a time: a task that
+//! sleeps gives the thread back to the loop. Look at the times: the countdowns do not delay each other, and the program
+//! takes as long as the slowest of them.
 //!
-//! To try next: `std::thread::sleep(delay)` for `sleep(delay).await`, and see who counts, and when; ten thousand tasks
-//! in place of four (leave the printing out); `EventLoop::builder().virtual_time()` in `support/mod.rs`: the same times, and
-//! nobody waits.
+//! To try next: replace `sleep(delay).await` with `std::thread::sleep(delay)` and look at the times again; start ten
+//! thousand tasks instead of four (without the printing); use `EventLoop::builder().virtual_time()` in
+//! `support/mod.rs`: the same times are printed, without any waiting.
 
 mod support;
 
@@ -30,7 +30,7 @@ async fn countdown(label: char, delay: Duration, started: Instant) {
 fn main() -> ExitCode {
     support::main(&[], |_| {
         support::event_loop()?.block_on(async {
-            let started = now(); // by the loop's clock
+            let started = now(); // the loop's clock, which may be virtual
             let mut tasks = JoinSet::new();
             for (label, milliseconds) in COUNTDOWNS {
                 let delay = Duration::from_millis(milliseconds);

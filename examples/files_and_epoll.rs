@@ -1,13 +1,13 @@
-//! Files and the pool: why there is a pool at all.
+//! Files and the thread pool: why regular files need a thread pool.
 //!
 //!     cargo run --release --example files_and_epoll
 //!
-//! A socket can be waited for: the kernel says when there is something to read. A regular file cannot. It counts as
-//! always ready, and reading it takes as long as the disk takes; so Linux's epoll refuses it outright, and kqueue, which
-//! takes it, says "ready" at once and means nothing by it. Whoever does not want to wait for a disk has to let another
-//! thread wait.
+//! The kernel reports when a socket becomes readable. For a regular file there is no such event: it counts as always
+//! ready, and `read` blocks until the disk has delivered. Linux's epoll therefore refuses regular files (EPERM), and
+//! kqueue accepts them but reports them as ready at once. So a program that must not block reads files on another
+//! thread.
 //!
-//! To try next: a pipe or a terminal (`/dev/stdin` when it is one) in place of the file; `/dev/null`.
+//! To try next: register a terminal (`/dev/stdin` if it is one) instead of the file; `/dev/null`.
 
 mod support;
 
@@ -20,9 +20,9 @@ use support::Error;
 
 fn main() -> ExitCode {
     support::main(&[], |_| {
-        let folder = support::temporary_folder()?;
-        let path = folder.path().join("regular");
-        std::fs::write(&path, "the words in the file")?;
+        let directory = support::temporary_dir()?;
+        let path = directory.path().join("regular");
+        std::fs::write(&path, "the content of the file")?;
         support::event_loop()?.block_on(async {
             let (reader, _writer) = std::io::pipe()?;
             let described = Described { what: "", descriptor: None, peer: None };
@@ -30,14 +30,14 @@ fn main() -> ExitCode {
             register("pipe", &reader, described)?;
             register("regular file", &std::fs::File::open(&path)?, described)?;
 
-            let words = run_in_executor(None, move || std::fs::read_to_string(path)).await??;
-            println!("a thread of the pool has read it: {words}");
+            let content = run_in_executor(None, move || std::fs::read_to_string(path)).await??;
+            println!("a pool thread has read it: {content}");
             Ok(())
         })?
     })
 }
 
-/// Tries to register something with the reactor.
+/// Tries to register a descriptor with the reactor and prints the result.
 #[cfg(unix)]
 fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: Described) -> Result<(), Error> {
     let descriptor = io.as_raw_fd();
@@ -52,6 +52,6 @@ fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: Descr
 
 #[cfg(not(unix))]
 fn register<T>(name: &'static str, _io: &T, _described: Described) -> Result<(), Error> {
-    println!("a {name}: this system's reactor knows sockets only");
+    println!("a {name}: the reactor supports only sockets on this system");
     Ok(())
 }

@@ -1,15 +1,16 @@
-//! Files and the pool: a job that nobody awaits.
+//! Files and the thread pool: a job whose result is never awaited.
 //!
 //!     cargo run --release --example fire_and_forget
 //!
-//! The chapter's own downloader hands each image to the executor and does not await the result. That is quick, and two
-//! things are lost: "OK" is said before the file is there, and if the file cannot be written, nobody is ever told. Here
-//! one of three flags goes into a folder that does not exist. First as in the chapter, then awaited.
+//! The downloader in the asyncio chapter of *Fluent Python* passes each image to the executor and does not await the
+//! result. That is quick, but "OK" is printed before the file exists, and an error of the write is silently lost. Here
+//! one of the three flags is written to a directory that does not exist: first without awaiting the job, as in the
+//! chapter, then with.
 //!
-//! What is not lost, here: a write that was queued runs to its end, also when the program ends meanwhile. (asyncio's
-//! executor is waited for at the end of `asyncio.run`, too.)
+//! The writes themselves are not lost: shutting the loop down waits for queued jobs. (`asyncio.run` waits for its
+//! executor in the same way.)
 //!
-//! To try next: keep the `JobHandle`s in a list and await them all at the end: what is better, what is still wrong?
+//! To try next: keep the `JobHandle`s in a list and await them all at the end. What is better, and what is still wrong?
 
 mod support;
 
@@ -23,30 +24,30 @@ use glassloop::run_in_executor;
 use support::Error;
 use support::countries::body_of;
 
-/// Writes a file, on a disk that takes its time.
+/// Writes a file as if to a slow disk.
 fn save_flag(path: PathBuf, image: Vec<u8>) -> std::io::Result<()> {
     std::thread::sleep(Duration::from_millis(20));
     std::fs::write(path, image)
 }
 
-async fn download(base_url: &str, folder: &Path, is_awaited: bool) -> Result<(), Error> {
+async fn download(base_url: &str, directory: &Path, is_awaited: bool) -> Result<(), Error> {
     let client = Client::new();
-    for code in ["br", "no-such-folder/cn", "in"] {
-        let flag = code.trim_start_matches("no-such-folder/");
+    for code in ["br", "no-such-dir/cn", "in"] {
+        let flag = code.trim_start_matches("no-such-dir/");
         let image = body_of(client.get(&format!("{base_url}/{flag}/{flag}.gif")).await).await?;
-        let path = folder.join(format!("{code}.gif"));
+        let path = directory.join(format!("{code}.gif"));
         let job = run_in_executor(None, {
             let path = path.clone();
             move || save_flag(path, image)
         });
         if is_awaited {
             match job.await? {
-                Ok(()) => println!("{flag} OK       is its file there? {}", path.exists()),
+                Ok(()) => println!("{flag} OK       file exists: {}", path.exists()),
                 Err(error) => println!("*** Error for {flag}: {error}"),
             }
         } else {
-            drop(job); // as the chapter does: by not looking at it
-            println!("{flag} OK       is its file there? {}", path.exists());
+            drop(job); // the chapter's code discards it as well
+            println!("{flag} OK       file exists: {}", path.exists());
         }
     }
     Ok(())
@@ -55,13 +56,13 @@ async fn download(base_url: &str, folder: &Path, is_awaited: bool) -> Result<(),
 fn main() -> ExitCode {
     support::main(&["--server URL"], |arguments| {
         let site = support::site(arguments)?;
-        for (title, is_awaited) in [("as in the chapter, not awaited:", false), ("awaited:", true)] {
-            let folder = support::temporary_folder()?;
+        for (title, is_awaited) in [("not awaited, as in the chapter:", false), ("awaited:", true)] {
+            let directory = support::temporary_dir()?;
             println!("{title}");
             let mut event_loop = support::event_loop()?;
-            event_loop.block_on(download(site.base_url(), folder.path(), is_awaited))??;
-            drop(event_loop); // which waits for what was queued
-            println!("   in the end there are {} files of 3\n", std::fs::read_dir(folder.path())?.count());
+            event_loop.block_on(download(site.base_url(), directory.path(), is_awaited))??;
+            drop(event_loop); // waits for queued jobs
+            println!("   files at the end: {} of 3\n", std::fs::read_dir(directory.path())?.count());
         }
         Ok(())
     })

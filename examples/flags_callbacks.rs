@@ -1,14 +1,14 @@
-//! One job, five ways (3): the twenty flags in callbacks, on the loop.
+//! One program, five styles (3): downloads the twenty flags with callbacks on the loop.
 //!
 //!     cargo run --release --example flags_callbacks
 //!
-//! `get` and `save` begin something, return at once, and call back. One thread does it all, and no call waits. But no
-//! function can be read from top to bottom any more: what is one flag's way is cut into three pieces, the loop over the
-//! codes has become a recursion (`start_next` is called by the last piece), and each piece has to think of the errors
-//! by itself, since there is no caller to return them to.
+//! `get` and `save` start an operation, return at once, and call back on completion. One thread does all the work and
+//! no call blocks. The price is that no function reads from top to bottom any more: the download of one flag is split
+//! over three functions, the loop over the codes becomes a recursion (`on_saved` calls `start_next`), and each function
+//! has to handle errors itself, since there is no caller to return them to.
 //!
-//! To try next: forget to call `fail` in `start_next`, ask where nobody listens (`--server http://127.0.0.1:1`), and look
-//! at what is said; then `flags_futures`.
+//! To try next: remove the call of `fail` in `start_next`, connect to a closed port (`--server http://127.0.0.1:1`),
+//! and read the message; then read `flags_futures`.
 
 mod support;
 
@@ -25,22 +25,22 @@ use glassloop::sync::Event;
 use support::Error;
 use support::callbacks::{get, save};
 
-const AT_ONCE: usize = 5;
+const MAX_CONCURRENT: usize = 5;
 
-/// What the callbacks share. There is no stack on which it could lie.
+/// State shared by the callbacks. It is on the heap, since no stack frame outlives the calls.
 struct Downloader {
     client: Client,
     base_url: String,
-    folder: PathBuf,
-    waiting: RefCell<VecDeque<String>>,
+    directory: PathBuf,
+    queue: RefCell<VecDeque<String>>,
     saved: Cell<usize>,
     error: RefCell<Option<Error>>,
     finished: Event,
 }
 
-/// Begins the next flag, if there is one. Somebody calls it five times at the start, and then each flag that is done.
+/// Starts the next download, if there is one. It is called five times at the start and then after each completed flag.
 fn start_next(downloader: Rc<Downloader>) {
-    let Some(code) = downloader.waiting.borrow_mut().pop_front() else { return };
+    let Some(code) = downloader.queue.borrow_mut().pop_front() else { return };
     let url = format!("{}/{code}/{code}.gif", downloader.base_url);
     get(&downloader.client.clone(), &url, move |image| match image {
         Ok(image) => on_image(downloader, code, image),
@@ -49,7 +49,7 @@ fn start_next(downloader: Rc<Downloader>) {
 }
 
 fn on_image(downloader: Rc<Downloader>, code: String, image: Vec<u8>) {
-    let (path, bytes) = (downloader.folder.join(format!("{code}.gif")), image.len());
+    let (path, bytes) = (downloader.directory.join(format!("{code}.gif")), image.len());
     save(path, image, move |saved| match saved {
         Ok(()) => on_saved(downloader, &code, bytes),
         Err(error) => fail(&downloader, error),
@@ -70,18 +70,18 @@ fn fail(downloader: &Downloader, error: Error) {
     downloader.finished.set();
 }
 
-fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
+fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
     let downloader = Rc::new(Downloader {
         client: Client::new(),
         base_url: base_url.to_owned(),
-        folder: folder.to_owned(),
-        waiting: RefCell::new(POPULAR.iter().map(|code| code.to_lowercase()).collect()),
+        directory: directory.to_owned(),
+        queue: RefCell::new(POPULAR.iter().map(|code| code.to_lowercase()).collect()),
         saved: Cell::new(0),
         error: RefCell::new(None),
         finished: Event::new(),
     });
     support::event_loop()?.block_on(async {
-        for _ in 0..AT_ONCE {
+        for _ in 0..MAX_CONCURRENT {
             start_next(downloader.clone());
         }
         downloader.finished.wait().await;

@@ -1,11 +1,13 @@
-//! One job, five ways (5): the twenty flags in coroutines, on the loop: the chapter's downloader.
+//! One program, five styles (5): downloads the twenty flags with coroutines on the loop.
 //!
 //!     cargo run --release --example flags_coroutines
 //!
-//! Each flag is a task that reads from top to bottom: take a permit, get the image, let a thread save it. Nothing here
-//! blocks, and nothing here shows that it does not, except the word `await`.
+//! This is the downloader of the asyncio chapter of *Fluent Python*, which calls an `async fn` a coroutine. Each flag
+//! is a task that reads from top to bottom: acquire a permit, request the image, save it on a pool thread. Nothing here
+//! blocks the thread, and only the `await`s show where a task is suspended.
 //!
-//! To try next: `PERMITS = 1`, then 20; leave the `await` behind `run_in_executor` away and see what is counted.
+//! To try next: `PERMITS = 1`, then 20; remove the `await` after `run_in_executor` and compare the number of flags
+//! reported with the number of files.
 
 mod support;
 
@@ -22,12 +24,12 @@ use support::Error;
 
 const PERMITS: usize = 5;
 
-/// What all the tasks share.
+/// State shared by all tasks.
 struct Downloader {
     client: Client,
     permits: Semaphore,
     base_url: String,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Downloader {
@@ -36,7 +38,7 @@ impl Downloader {
             let _permit = self.permits.acquire().await;
             self.get_flag(code).await?
         };
-        let (path, bytes) = (self.folder.join(format!("{code}.gif")), image.len());
+        let (path, bytes) = (self.directory.join(format!("{code}.gif")), image.len());
         run_in_executor(None, move || std::fs::write(path, image)).await??;
         println!("{code}: {bytes} bytes");
         Ok(())
@@ -66,9 +68,9 @@ async fn supervise(downloader: Downloader) -> Result<usize, Error> {
     Ok(saved)
 }
 
-fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
+fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
     let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
-    let downloader = Downloader { client, permits, base_url: base_url.to_owned(), folder: folder.to_owned() };
+    let downloader = Downloader { client, permits, base_url: base_url.to_owned(), directory: directory.to_owned() };
     support::event_loop()?.block_on(supervise(downloader))?
 }
 

@@ -1,15 +1,16 @@
-//! One job, five ways (4): the twenty flags as hand-written futures, on the loop.
+//! One program, five styles (4): downloads the twenty flags with hand-written futures on the loop.
 //!
 //!     cargo run --release --example flags_futures
 //!
-//! One flag is one `enum`: its variants are what it can be waiting for, each with all that is needed then and nothing
-//! that is not. `poll` is one `match` in their order. Compared with callbacks the pieces are in one place again, the
-//! errors go up with `?`, and dropping the value cancels it, wherever it is. Compared with a coroutine this *is* the
-//! coroutine: it is what the compiler makes of `download_one` in `flags_coroutines`. (The lines that begin all twenty and
-//! count them are a coroutine here, too.)
+//! The download of one flag is a state machine: an `enum` with one variant for each thing that it waits for, and a
+//! `poll` that matches on the variants in order. Compared with callbacks, the code is in one place again, `?`
+//! propagates errors, and dropping the future cancels the download in any state. The compiler generates much the same
+//! state machine from `download_one` in `flags_coroutines`. (The code that starts and counts the twenty downloads is an
+//! `async` block here, too.)
 //!
 //! To try next: set GLASSLOOP_TRACE=flags.html and follow one flag from state to state; add a state that waits
-//! (`event_loop::Sleep`) between two attempts when the server answers with 503, as the ERROR server of `glassloop serve` does.
+//! (`event_loop::Sleep`) before a retry when the server responds with 503, as the ERROR server of `glassloop serve`
+//! does.
 
 mod support;
 
@@ -29,7 +30,7 @@ use support::Error;
 
 const PERMITS: usize = 5;
 
-/// What one flag waits for.
+/// The states of one download, named for what is awaited.
 enum Flag {
     Permit(Acquire),
     Head(Exchange),
@@ -54,7 +55,7 @@ impl State for Flag {
 
 struct OneFlag {
     state: Stateful<Flag>,
-    /// From `Head` to `Body`.
+    /// Held in the states `Head` and `Body`.
     permit: Option<Permit>,
     client: Client,
     url: String,
@@ -83,7 +84,7 @@ impl Future for OneFlag {
                 }
                 Flag::Body(collect) => {
                     let image = ready!(Pin::new(collect).poll(cx))?;
-                    drop(permit.take()); // it goes to the flag that has waited longest
+                    drop(permit.take()); // passes to the task that has waited longest
                     let (path, bytes) = (path.clone(), image.len());
                     state.go(Flag::Save(run_in_executor(None, move || std::fs::write(path, image)), bytes));
                 }
@@ -98,13 +99,13 @@ impl Future for OneFlag {
     }
 }
 
-fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
+fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
     let (client, permits) = (Client::new(), Semaphore::new(PERMITS));
     support::event_loop()?.block_on(async {
         let mut tasks = JoinSet::new();
         for code in POPULAR.map(str::to_lowercase) {
             let state = Stateful::new(Flag::Permit(permits.acquire()));
-            let (url, path) = (format!("{base_url}/{code}/{code}.gif"), folder.join(format!("{code}.gif")));
+            let (url, path) = (format!("{base_url}/{code}/{code}.gif"), directory.join(format!("{code}.gif")));
             let (name, client) = (format!("flag {code}"), client.clone());
             tasks.spawn_named(&name, OneFlag { state, permit: None, client, url, code, path });
         }

@@ -1,14 +1,14 @@
-//! One job, five ways (1): the twenty flags one after the other.
+//! One program, five styles (1): downloads the twenty flags one after the other.
 //!
 //!     cargo run --release --example flags_sequential
 //!
-//! No loop, no threads: a blocking socket. Each request waits for the one before, so the time is the sum of twenty
-//! waits. It is the shortest of the five, and where the server is near and quick it is hard to beat.
+//! It uses a blocking socket, without a loop or threads. Each request waits for the one before, so the response times
+//! add up. It is the shortest of the five programs, and with a fast server nearby it is hard to beat.
 //!
-//! The HTTP is the library's codec all the same (`support/blocking.rs`): bytes in, events out, whoever reads them.
+//! `support/blocking.rs` parses the responses with the library's codec, which is sans-I/O and works with any socket.
 //!
-//! To try next: `cargo run --release --example compare` for the five side by side; a slow server, in another terminal
-//! `cargo run --release -- serve`, then `--server http://127.0.0.1:8002/flags`.
+//! To try next: `cargo run --release --example compare` compares the five styles; for a slow server, run
+//! `cargo run --release -- serve` in another terminal, then use `--server http://127.0.0.1:8002/flags`.
 
 mod support;
 
@@ -20,11 +20,11 @@ use glassloop::flags::codes::POPULAR;
 use support::Error;
 use support::blocking::Connection;
 
-fn download_many(base_url: &str, folder: &Path) -> Result<usize, Error> {
+fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
     let mut connection = Connection::open(base_url)?;
     for code in POPULAR.map(str::to_lowercase) {
         let image = connection.get(&format!("{base_url}/{code}/{code}.gif"))?;
-        std::fs::write(folder.join(format!("{code}.gif")), &image)?;
+        std::fs::write(directory.join(format!("{code}.gif")), &image)?;
         println!("{code}: {} bytes", image.len());
     }
     Ok(POPULAR.len())

@@ -1,15 +1,16 @@
-//! Coordination: two requests a flag, one after the other, and the permit taken twice.
+//! Coordination: two requests per flag, one after the other, each with a permit of its own.
 //!
 //!     cargo run --release --example flags_with_names
 //!
-//! Each flag needs its image and its country's name. The permit stands for a request, so each of the two takes one for
-//! itself, and between them the flag holds none: then it is another's turn. Held across both, it would be a permit for a
-//! flag, and while a file is being written nobody would use the network.
+//! Each flag needs its image and the name of its country. A permit limits the number of concurrent requests, so each
+//! request acquires its own and releases it when it is done; in between, another flag may get it. If a permit were held
+//! for the whole flag, it would be unused while the file is being written.
 //!
-//! What to look at: never more than five requests at once, and flags that began later end earlier.
+//! What to look at: there are never more than five requests at once, and a flag that was started later may finish
+//! earlier.
 //!
-//! To try next: hold one permit across both, and compare; ask for both at once with `join_all` (does it need the image
-//! to ask for the name?), and mind how many permits that takes.
+//! To try next: hold one permit for both requests, and compare; send both requests concurrently with `join_all` (the
+//! second does not depend on the first) and count the permits that this takes.
 
 mod support;
 
@@ -31,19 +32,19 @@ struct Downloader {
     client: Client,
     permits: Semaphore,
     base_url: String,
-    folder: PathBuf,
-    under_way: Cell<u32>,
-    most_under_way: Cell<u32>,
+    directory: PathBuf,
+    in_flight: Cell<u32>,
+    max_in_flight: Cell<u32>,
 }
 
 impl Downloader {
-    /// One request, with a permit of its own.
+    /// Sends one request, with a permit of its own.
     async fn get(&self, url: String) -> Result<Vec<u8>, Error> {
         let _permit = self.permits.acquire().await;
-        self.under_way.set(self.under_way.get() + 1);
-        self.most_under_way.set(self.most_under_way.get().max(self.under_way.get()));
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.max_in_flight.set(self.max_in_flight.get().max(self.in_flight.get()));
         let body = body_of(self.client.get(&url).await).await;
-        self.under_way.set(self.under_way.get() - 1);
+        self.in_flight.set(self.in_flight.get() - 1);
         body
     }
 
@@ -53,21 +54,21 @@ impl Downloader {
         let country = Country::from_json(&self.get(metadata_url(&self.base_url, &lower, false)).await?)?;
         let name = file_name(&country.name, code.parse()?);
         println!("{name}: {} bytes", image.len());
-        let path = self.folder.join(name);
+        let path = self.directory.join(name);
         Ok(run_in_executor(None, move || std::fs::write(path, image)).await??)
     }
 }
 
 fn main() -> ExitCode {
     support::main(&["--server URL"], |arguments| {
-        let (site, folder) = (support::site(arguments)?, support::temporary_folder()?);
+        let (site, directory) = (support::site(arguments)?, support::temporary_dir()?);
         let downloader = Rc::new(Downloader {
             client: Client::new(),
             permits: Semaphore::new(5),
             base_url: site.base_url().to_owned(),
-            folder: folder.path().to_owned(),
-            under_way: Cell::new(0),
-            most_under_way: Cell::new(0),
+            directory: directory.path().to_owned(),
+            in_flight: Cell::new(0),
+            max_in_flight: Cell::new(0),
         });
         support::event_loop()?.block_on(async {
             let mut tasks = JoinSet::new();
@@ -80,8 +81,8 @@ fn main() -> ExitCode {
             }
             Ok::<(), Error>(())
         })??;
-        let files = std::fs::read_dir(folder.path())?.count();
-        println!("{files} files, {} requests, {} at once.", 2 * files, downloader.most_under_way.get());
+        let files = std::fs::read_dir(directory.path())?.count();
+        println!("{files} files, {} requests, at most {} at once.", 2 * files, downloader.max_in_flight.get());
         Ok(())
     })
 }

@@ -1,12 +1,12 @@
-//! See the loop: two tasks and a timer, every turn told in plain words.
+//! The loop at work: two tasks and a timer, with a narration of every turn (one iteration of the loop).
 //!
 //!     cargo run --release --example hello_turns
 //!
-//! One task sends a message after a short sleep, the other waits for it. Watch how the loop polls whatever is ready,
-//! then sleeps exactly until the timer, and how each poll is there because of one wake with one cause.
+//! One task sends a message after a short sleep, the other waits for it. Note that the loop polls the ready tasks, then
+//! sleeps until the next timer is due, and that every poll follows a wake, whose cause is printed.
 //!
-//! To try next: let `hello` sleep twice; spawn a third task that yields ten times and see how many turns that takes
-//! (fewer than ten: why?); forget to send the message and read what the loop says.
+//! To try next: let `hello` sleep twice; spawn a third task that yields ten times and count the turns that this takes
+//! (fewer than ten: why?); remove the `send` and read the error that the loop returns.
 
 mod support;
 
@@ -21,7 +21,7 @@ use glassloop::{EventLoop, sleep, spawn_named};
 
 use support::Error;
 
-/// Tells every event in a sentence.
+/// An observer that prints a sentence for each event.
 #[derive(Default)]
 struct Narrator {
     names: HashMap<TaskId, String>,
@@ -34,12 +34,12 @@ impl Narrator {
 
     fn cause(&self, cause: Cause) -> String {
         match cause {
-            Cause::Timer(timer) => format!("because {timer} has fired"),
+            Cause::Timer(timer) => format!("because {timer} fired"),
             Cause::Task(task) => format!("by {}", self.name(task)),
             Cause::Source(source) => format!("because {source} is ready"),
             Cause::Job(job) => format!("because {job} is done"),
             Cause::Myself => "by itself".to_owned(),
-            Cause::Spawn => "since it is new".to_owned(),
+            Cause::Spawn => "because it was just spawned".to_owned(),
             Cause::Outside => "from outside the loop".to_owned(),
         }
     }
@@ -54,7 +54,7 @@ impl Observer for Narrator {
             }
             Kind::Spawn { task, name, .. } => {
                 self.names.insert(task, format!("`{name}`"));
-                format!("A task called `{name}` begins its life.")
+                format!("Task `{name}` is spawned.")
             }
             Kind::PollBegin { task, number, .. } => format!("{} is polled (poll {}).", self.name(task), number + 1),
             Kind::PollEnd { task, ready: true, .. } => format!("{} is done.", self.name(task)),
@@ -65,9 +65,9 @@ impl Observer for Narrator {
                 format!("{} is woken {}.", self.name(task), self.cause(cause))
             }
             Kind::WaitBegin { timeout: Some(timeout), why: WaitReason::Timer } => {
-                format!("Nothing is ready: the loop sleeps for at most {} ms.", timeout.as_millis())
+                format!("No task is ready: the loop sleeps for at most {} ms.", timeout.as_millis())
             }
-            Kind::WaitEnd { .. } => "The loop is awake.".to_owned(),
+            Kind::WaitEnd { .. } => "The loop wakes up.".to_owned(),
             _ => return,
         };
         println!("  {:7.3} ms  {sentence}", event.time.as_secs_f64() * 1000.0);
@@ -79,14 +79,14 @@ fn main() -> ExitCode {
         let mut observers = Tee::new();
         observers.add(Narrator::default());
         if let Some(recording) = trace::from_environment()? {
-            observers.add(recording); // GLASSLOOP_TRACE=hello.html, to look at it again
+            observers.add(recording); // with GLASSLOOP_TRACE=hello.html
         }
         let mut event_loop = EventLoop::builder().observer(observers).build()?;
         let greeting = event_loop.block_on(async {
             let (sender, receiver) = oneshot();
             let hello = spawn_named("hello", async {
                 sleep(Duration::from_millis(20)).await;
-                sender.send("hello, turns").expect("the listener listens");
+                sender.send("hello, turns").expect("the listener still holds the receiver");
             });
             let listener = spawn_named("listener", receiver);
             hello.await?;

@@ -2,13 +2,13 @@
 //!
 //!     cargo run --release --example lazy
 //!
-//! Calling an `async fn` runs none of its lines, and `client.get` opens no connection: both only describe what will be
-//! done. So two futures that are made first and awaited one after the other run one after the other. `join_all` polls
-//! both, and `spawn` hands one to the loop: only these make two things happen at once. (asyncio's `create_task` is
-//! `spawn`; a bare coroutine object in Python is as lazy as this.)
+//! Calling an `async fn` runs none of its body, and `client.get` opens no connection: both only return a future. Two
+//! futures that are created first and then awaited one after the other run one after the other. To run concurrently
+//! they need `join_all`, which polls both, or `spawn`, which makes one of them a task. (asyncio's `create_task` is
+//! `spawn`; a Python coroutine object is as lazy as a Rust future.)
 //!
-//! To try next: make `first` and `second` JoinHandles by `spawn`, then await one after the other; ask for a port where
-//! nobody listens, and do not await it.
+//! To try next: spawn `first` and `second`, then await the two JoinHandles one after the other; request a URL on a
+//! closed port, and do not await it.
 
 mod support;
 
@@ -20,7 +20,7 @@ use glassloop::futures::join_all;
 use glassloop::http::client::Client;
 use glassloop::{sleep, spawn};
 
-/// What takes a tenth of a second.
+/// Takes a tenth of a second.
 async fn slow(polled: &Cell<bool>) {
     polled.set(true);
     sleep(Duration::from_millis(100)).await;
@@ -33,14 +33,14 @@ fn main() -> ExitCode {
             let polled = Cell::new(false);
             let future = slow(&polled);
             sleep(Duration::from_millis(150)).await;
-            println!("made, and 150 ms later: has it begun? {}", polled.get());
+            println!("created 150 ms ago, started: {}", polled.get());
             let started = Instant::now();
             future.await;
-            println!("awaited: it took {} ms from there", tenths(started));
+            println!("awaited: took {} ms from there", tenths(started));
 
             let exchange = client.get(&format!("{}/br/br.gif", site.base_url()));
             sleep(Duration::from_millis(50)).await;
-            println!("a request that nobody awaited has opened {} connections", client.connections_opened());
+            println!("connections opened by a request that was not awaited: {}", client.connections_opened());
             drop(exchange);
 
             let started = Instant::now();
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The time since then in ms, in whole tenths of a second: what the machine does beside is left out.
+/// Returns the elapsed time in ms, rounded down to tenths of a second so that small delays do not show.
 fn tenths(started: Instant) -> u128 {
     started.elapsed().as_millis() / 100 * 100
 }

@@ -1,11 +1,11 @@
-//! Files and the pool: a long computation in a task, and the spinner does not turn.
+//! Files and the thread pool: a long computation in a task stops the spinner.
 //!
 //!     cargo run --release --example prime_blocked
 //!
-//! `is_prime` waits for nothing: it computes. For a loop that is the same: it does not get its thread back. Only the word
-//! `async` has been put in front of it, and that changes nothing, since there is no `await` inside.
+//! `is_prime` does not wait, it computes. The effect on the loop is that of a blocking call: it does not get its thread
+//! back. Making the function `async` does not help, since it contains no `await`.
 //!
-//! To try next: `prime_yielding`; take `async` away from `is_prime`, hand it to the pool with
+//! To try next: `prime_yielding`; make `is_prime` a plain `fn`, run it on the thread pool with
 //! `run_in_executor(None, || is_prime(N)).await`, and compare the times.
 
 mod support;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             answer
         })?;
         println!("Is {N} prime? {answer}, in {:.2} s.", started.elapsed().as_secs_f64());
-        println!("The spinner turned {} times.", spinner.turns());
+        println!("The spinner made {} steps.", spinner.steps());
         Ok(())
     })
 }

@@ -1,14 +1,14 @@
-//! Files and the pool: the same computation, which gives the thread back now and then.
+//! Files and the thread pool: the computation of `prime_blocked`, yielding to the loop from time to time.
 //!
 //!     cargo run --release --example prime_yielding
 //!
-//! Every so many steps `yield_now` lets the loop look at its timers and at the other tasks. The spinner turns. What it
-//! costs is the price of a poll each time, and somebody has to choose the number of steps: with too many the loop
-//! stutters, with too few it does nothing else.
+//! Every `STEPS` divisions `yield_now` lets the loop fire timers and poll other tasks, so the spinner keeps moving.
+//! Each yield costs a poll, and the interval has to be chosen: too long, and the loop stalls; too short, and the polls
+//! take more time than the computation.
 //!
-//! It is a help and no cure: on one thread, twice the work takes twice the time. The pool is the better place.
+//! Yielding keeps the loop responsive but does not make the work parallel. The thread pool is the better place for it.
 //!
-//! To try next: `STEPS = 100` and 10_000_000, with an eye on both numbers that are printed.
+//! To try next: `STEPS = 100` and 10_000_000; compare both numbers that are printed.
 
 mod support;
 
@@ -22,7 +22,7 @@ use support::spinner::Spinner;
 
 const N: u64 = 5_000_111_000_222_021;
 
-/// Divisions between two looks at the others.
+/// The number of divisions between two yields.
 const STEPS: u64 = 50_000;
 
 async fn is_prime(n: u64) -> bool {
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             answer
         })?;
         println!("Is {N} prime? {answer}, in {:.2} s.", started.elapsed().as_secs_f64());
-        println!("The spinner turned {} times.", spinner.turns());
+        println!("The spinner made {} steps.", spinner.steps());
         Ok(())
     })
 }

@@ -1,13 +1,13 @@
-//! Coordination: at most three at once, first come first served.
+//! Coordination: a fair semaphore lets at most three tasks run at once, in FIFO order.
 //!
 //!     cargo run --release --example semaphore
 //!
-//! Eight tasks want one of three permits. One column a task: `.` asks for a permit, `#` has one. A permit that is given back
-//! goes to whoever has waited longest, at once: it is never free for a moment in which somebody else could take it, so
-//! `free` stays at 0 as long as anybody waits.
+//! Eight tasks share three permits. Each task has a column: `.` waits for a permit, `#` holds one. A released permit
+//! goes directly to the task that has waited longest and is never available in between, so `free` stays at 0 as long as
+//! any task waits.
 //!
-//! To try next: give the first task `acquire_many(3)` instead, and see the others wait behind it; drop a task that waits
-//! (`timeout` round its `acquire`), and see that its place in the queue is not missed.
+//! To try next: use `acquire_many(3)` in the first task, and see the others queue behind it; cancel a waiting task
+//! (with a `timeout` around its `acquire`), and see that the tasks behind it in the queue still get their permits.
 
 mod support;
 
@@ -21,7 +21,7 @@ use glassloop::{JoinSet, sleep};
 
 const TASKS: usize = 8;
 
-/// One sign a task, drawn anew whenever one changes.
+/// One character per task. The line is printed again after each change.
 #[derive(Clone)]
 struct Picture(Rc<RefCell<Vec<char>>>);
 

@@ -1,13 +1,13 @@
-//! See the loop: something that turns while something else takes its time, as two tasks of one thread.
+//! The loop at work: a spinner and a slow operation as two tasks on one thread.
 //!
 //!     cargo run --release --example spinner_loop
 //!
-//! The spinner is a loop without an end. It can be cancelled because it gives the thread back at each `await`: `abort`
-//! lets the loop drop it there, between two turns of its own. Nobody has to tell it, and it does not look. Compare
-//! `spinner_thread`; and `spinner_blocked` for what happens when somebody does not give the thread back.
+//! The spinner is an infinite loop. It can be cancelled because it gives the thread back at each `await`: `abort` makes
+//! the loop drop the suspended future. Unlike the thread in `spinner_thread`, it needs no channel and no check for
+//! cancellation. `spinner_blocked` shows what happens when a task does not give the thread back.
 //!
-//! To try next: leave `abort` away: is the program stuck? (No: whatever is still there when `block_on` returns is
-//! dropped with the loop.) Await the spinner after `abort` and print what comes.
+//! To try next: remove `abort`: does the program hang? (No: remaining tasks are dropped with the loop.) Await the
+//! spinner after `abort` and print the result.
 
 mod support;
 
@@ -19,26 +19,27 @@ use std::time::Duration;
 
 use glassloop::{sleep, spawn_named};
 
-async fn spin(message: &str, turns: Rc<Cell<u32>>) {
-    let _wipe = WipeLine(message.len() + 2);
+async fn spin(message: &str, steps: Rc<Cell<u32>>) {
+    let _clear_line = ClearLine(message.len() + 2);
     for sign in r"\|/-".chars().cycle() {
         print!("\r{sign} {message}");
         std::io::stdout().flush().ok();
         sleep(Duration::from_millis(100)).await;
-        turns.set(turns.get() + 1);
+        steps.set(steps.get() + 1);
     }
 }
 
-/// What a cancelled task has to put in order belongs into a `Drop`: no line of it runs any more.
-struct WipeLine(usize);
+/// Clears the line when it is dropped. A cancelled task runs no more code of its own, so its cleanup has to be in
+/// `Drop`.
+struct ClearLine(usize);
 
-impl Drop for WipeLine {
+impl Drop for ClearLine {
     fn drop(&mut self) {
         print!("\r{:width$}\r", "", width = self.0);
     }
 }
 
-/// Waits without blocking, as for a slow server.
+/// Sleeps without blocking the thread, as if waiting for a slow server.
 async fn slow() -> u32 {
     sleep(Duration::from_secs(1)).await;
     42
@@ -46,14 +47,14 @@ async fn slow() -> u32 {
 
 fn main() -> ExitCode {
     support::main(&[], |_| {
-        let turns = Rc::new(Cell::new(0));
+        let steps = Rc::new(Cell::new(0));
         let answer = support::event_loop()?.block_on(async {
-            let spinner = spawn_named("spinner", spin("thinking!", turns.clone()));
+            let spinner = spawn_named("spinner", spin("thinking!", steps.clone()));
             let answer = slow().await;
             spinner.abort();
             answer
         })?;
-        println!("The answer is {answer}. The spinner turned {} times, on the same thread.", turns.get());
+        println!("The answer is {answer}. The spinner made {} steps on the same thread.", steps.get());
         Ok(())
     })
 }

@@ -1,12 +1,12 @@
-//! See the loop: something that turns while something else takes its time, with a thread.
+//! The loop at work: a spinner on its own thread, for comparison with `spinner_loop`.
 //!
 //!     cargo run --release --example spinner_thread
 //!
-//! The operating system lets the spinner's thread run whenever it likes, also while `slow` blocks. To stop, the spinner
-//! has to be told, and has to look: a thread cannot be cancelled from outside. Compare `spinner_loop`.
+//! The operating system schedules the spinner's thread even while `slow` blocks. A thread cannot be cancelled from
+//! outside, so the main thread sends a message and the spinner checks for it.
 //!
-//! To try next: leave `done.send(())?` away and see the program hang in `join` (Ctrl-C ends it); let `slow` compute
-//! instead of sleep, and see that the spinner turns all the same.
+//! To try next: remove `done.send(())?` and see the program hang in `join` (Ctrl-C ends it); let `slow` compute instead
+//! of sleeping, and see that the spinner keeps moving.
 
 mod support;
 
@@ -17,21 +17,21 @@ use std::thread;
 use std::time::Duration;
 
 fn spin(message: &str, done: &Receiver<()>) -> u32 {
-    let mut turns = 0;
+    let mut steps = 0;
     for sign in r"\|/-".chars().cycle() {
         print!("\r{sign} {message}");
         std::io::stdout().flush().ok();
-        // A sleep that ends early when the other side says that it is done.
+        // A sleep that ends early when the message arrives.
         if done.recv_timeout(Duration::from_millis(100)) != Err(RecvTimeoutError::Timeout) {
             break;
         }
-        turns += 1;
+        steps += 1;
     }
     print!("\r{:width$}\r", "", width = message.len() + 2);
-    turns
+    steps
 }
 
-/// Blocks its thread, as reading a slow disk would.
+/// Blocks the calling thread, like a read from a slow disk.
 fn slow() -> u32 {
     thread::sleep(Duration::from_secs(1));
     42
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
         let spinner = thread::spawn(move || spin("thinking!", &is_done));
         let answer = slow();
         done.send(())?;
-        let turns = spinner.join().map_err(|_| "the spinner panicked")?;
-        println!("The answer is {answer}. The spinner turned {turns} times, on a thread of its own.");
+        let steps = spinner.join().map_err(|_| "the spinner panicked")?;
+        println!("The answer is {answer}. The spinner made {steps} steps on a thread of its own.");
         Ok(())
     })
 }

@@ -1,16 +1,16 @@
-//! From callbacks to futures to coroutines (2): the same three requests in callbacks with names.
+//! From callbacks to futures to coroutines (2): the three requests of `three_calls_nested`, in named callbacks.
 //!
 //!     cargo run --release --example three_calls_chained
 //!     cargo run --release --example three_calls_chained -- --fail-second
 //!
-//! The pyramid is flat now, and the stages stand in the order of time. The price is the context: what the nested
-//! callbacks saw of each other has to be carried by hand, from stage to stage, in a struct, with an `Option` for each
-//! thing that is not there yet.
+//! The code is no longer nested, and the steps are in the order in which they run. In return, the values that nested
+//! closures capture have to be passed from step to step in a struct, with an `Option` for each value that is not known
+//! yet.
 //!
-//! Where the error goes: as before. Each of the three stages has its own `Err` arm that hands it to `done`.
+//! Errors: as before, each of the three steps has its own `Err` arm that calls `done`.
 //!
-//! To try next: add a fourth call, and count the places that you have to touch (Swaziland's other code, WZ, is no country's
-//! ISO code, so that call ends with 404, and the fourth `Err` arm has something to do); then `three_calls_future`.
+//! To try next: add a fourth call and count the places that change (Swaziland's GEC code, WZ, is not an ISO code, so
+//! that call gets a 404, which the fourth `Err` arm has to handle); then read `three_calls_future`.
 
 mod support;
 
@@ -21,9 +21,9 @@ use glassloop::sync::oneshot;
 
 use support::Error;
 use support::callbacks::get;
-use support::countries::{Country, metadata_url, told};
+use support::countries::{Country, metadata_url, summary};
 
-/// All that a later stage may need of an earlier one.
+/// What a later step may need from an earlier one.
 struct Context {
     client: Client,
     base_url: String,
@@ -35,36 +35,36 @@ struct Context {
 
 fn first_call(context: Context) {
     let url = metadata_url(&context.base_url, "cn", false);
-    get(&context.client.clone(), &url, |answer| on_first(context, answer));
+    get(&context.client.clone(), &url, |result| on_first(context, result));
 }
 
-fn on_first(mut context: Context, answer: Result<Vec<u8>, Error>) {
-    match answer.and_then(|json| Country::from_json(&json)) {
+fn on_first(mut context: Context, result: Result<Vec<u8>, Error>) {
+    match result.and_then(|json| Country::from_json(&json)) {
         Err(error) => (context.done)(Err(error)),
         Ok(first) => {
-            let url = metadata_url(&context.base_url, &first.other_code, context.fail_second);
+            let url = metadata_url(&context.base_url, &first.gec_code, context.fail_second);
             context.first = Some(first);
-            get(&context.client.clone(), &url, |answer| on_second(context, answer));
+            get(&context.client.clone(), &url, |result| on_second(context, result));
         }
     }
 }
 
-fn on_second(mut context: Context, answer: Result<Vec<u8>, Error>) {
-    match answer.and_then(|json| Country::from_json(&json)) {
+fn on_second(mut context: Context, result: Result<Vec<u8>, Error>) {
+    match result.and_then(|json| Country::from_json(&json)) {
         Err(error) => (context.done)(Err(error)),
         Ok(second) => {
-            let url = metadata_url(&context.base_url, &second.other_code, false);
+            let url = metadata_url(&context.base_url, &second.gec_code, false);
             context.second = Some(second);
-            get(&context.client.clone(), &url, |answer| on_third(context, answer));
+            get(&context.client.clone(), &url, |result| on_third(context, result));
         }
     }
 }
 
-fn on_third(context: Context, answer: Result<Vec<u8>, Error>) {
-    match answer.and_then(|json| Country::from_json(&json)) {
+fn on_third(context: Context, result: Result<Vec<u8>, Error>) {
+    match result.and_then(|json| Country::from_json(&json)) {
         Err(error) => (context.done)(Err(error)),
         Ok(third) => {
-            // The order of the calls says that both are there. The types do not.
+            // Both are `Some` because of the order of the calls, which the types do not express.
             let (Some(first), Some(second)) = (context.first, context.second) else { return };
             (context.done)(Ok([first, second, third]));
         }
@@ -78,13 +78,13 @@ fn main() -> ExitCode {
         let countries = support::event_loop()?.block_on(async move {
             let (sender, receiver) = oneshot();
             let done = Box::new(|countries| {
-                // Whoever waits for it waits to the end.
-                let _nobody_waits = sender.send(countries);
+                // The receiver is awaited below, so the send cannot fail.
+                let _unsent = sender.send(countries);
             });
             first_call(Context { client: Client::new(), base_url, fail_second, first: None, second: None, done });
             receiver.await
         })???;
-        println!("{}", told(&countries));
+        println!("{}", summary(&countries));
         Ok(())
     })
 }

@@ -1,15 +1,16 @@
-//! From callbacks to futures to coroutines (4): the same three requests as a coroutine.
+//! From callbacks to futures to coroutines (4): the three requests of `three_calls_nested`, in an `async fn`.
 //!
 //!     cargo run --release --example three_calls_coroutine
 //!     cargo run --release --example three_calls_coroutine -- --fail-second
 //!
-//! Three lines for three calls. The compiler makes of them the `enum` of `three_calls_future`: at each `await` a state,
-//! and in it the variables that are still needed behind it. `first` is a local variable again.
+//! Three calls take three lines. The compiler turns the function into a state machine like the `enum` of
+//! `three_calls_future`, with a state for each `await` that stores the variables needed after it. `first` is a local
+//! variable again.
 //!
-//! Where the error goes: where errors go in any function.
+//! Errors: propagated with `?`, as in any function.
 //!
-//! To try next: put the three calls into a loop over any number of countries, which none of the other three can do as
-//! easily; set GLASSLOOP_TRACE=calls.html and see what waits for what.
+//! To try next: put the calls into a loop over any number of countries, which is harder in the other three styles; set
+//! GLASSLOOP_TRACE=calls.html and see which future waits for which.
 
 mod support;
 
@@ -18,12 +19,12 @@ use std::process::ExitCode;
 use glassloop::http::client::Client;
 
 use support::Error;
-use support::countries::{Country, body_of, metadata_url, told};
+use support::countries::{Country, body_of, metadata_url, summary};
 
 async fn three_calls(client: &Client, base_url: &str, fail_second: bool) -> Result<[Country; 3], Error> {
     let first = country(client, metadata_url(base_url, "cn", false)).await?;
-    let second = country(client, metadata_url(base_url, &first.other_code, fail_second)).await?;
-    let third = country(client, metadata_url(base_url, &second.other_code, false)).await?;
+    let second = country(client, metadata_url(base_url, &first.gec_code, fail_second)).await?;
+    let third = country(client, metadata_url(base_url, &second.gec_code, false)).await?;
     Ok([first, second, third])
 }
 
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         let (site, client) = (support::site(arguments)?, Client::new());
         let fail_second = arguments.has("--fail-second");
         let countries = support::event_loop()?.block_on(three_calls(&client, site.base_url(), fail_second))??;
-        println!("{}", told(&countries));
+        println!("{}", summary(&countries));
         Ok(())
     })
 }

@@ -1,12 +1,12 @@
-//! From callbacks to futures to coroutines (3): the same three requests as a future written by hand.
+//! From callbacks to futures to coroutines (3): the three requests of `three_calls_nested`, as a hand-written future.
 //!
 //!     cargo run --release --example three_calls_future
 //!     cargo run --release --example three_calls_future -- --fail-second
 //!
-//! The context has found its place: each state holds what is known by then. The first answer is a field of `Second`, and
-//! it is there exactly when it can be there; no `Option`, and no way to be in the third call without it.
+//! Each state stores what is known when it is reached: the first country is a field of `Second` and of `Third`, so no
+//! `Option` is needed, and the third call cannot be in progress without it.
 //!
-//! Where the error goes: up. `poll` returns, so there is somebody to return to, and one `?` a call is enough.
+//! Errors: `poll` returns a result to its caller, so one `?` per call propagates them.
 //!
 //! To try next: print `size_of::<ThreeCalls>()`, and that of `three_calls` in `three_calls_coroutine`.
 
@@ -21,9 +21,9 @@ use glassloop::http::client::{Client, Collect, Exchange};
 use glassloop::observe::polled_after_ready;
 
 use support::Error;
-use support::countries::{Country, metadata_url, told};
+use support::countries::{Country, metadata_url, summary};
 
-/// What is being waited for, and what is known by then.
+/// The states, named for the call being awaited, with the results known by then.
 enum ThreeCalls {
     First { call: Get },
     Second { first: Country, call: Get },
@@ -47,14 +47,14 @@ impl Future for Chain {
         loop {
             this.state = match std::mem::replace(&mut this.state, ThreeCalls::Done) {
                 ThreeCalls::First { mut call } => match call.poll(cx)? {
-                    Poll::Ready(first) => ThreeCalls::Second { call: get(&first.other_code, this.fail_second), first },
+                    Poll::Ready(first) => ThreeCalls::Second { call: get(&first.gec_code, this.fail_second), first },
                     Poll::Pending => {
                         this.state = ThreeCalls::First { call };
                         return Poll::Pending;
                     }
                 },
                 ThreeCalls::Second { first, mut call } => match call.poll(cx)? {
-                    Poll::Ready(second) => ThreeCalls::Third { first, call: get(&second.other_code, false), second },
+                    Poll::Ready(second) => ThreeCalls::Third { first, call: get(&second.gec_code, false), second },
                     Poll::Pending => {
                         this.state = ThreeCalls::Second { first, call };
                         return Poll::Pending;
@@ -73,7 +73,7 @@ impl Future for Chain {
     }
 }
 
-/// One call: its head, then its body.
+/// One call: awaits the response head, then the body.
 enum Get {
     Head(Exchange),
     Body(Collect),
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
             let call = Get::Head(client.get(&metadata_url(&base_url, "cn", false)));
             Chain { state: ThreeCalls::First { call }, client, base_url, fail_second }.await
         })??;
-        println!("{}", told(&countries));
+        println!("{}", summary(&countries));
         Ok(())
     })
 }

@@ -1,16 +1,16 @@
-//! From callbacks to futures to coroutines (1): three requests, each made from the answer before, in nested callbacks.
+//! From callbacks to futures to coroutines (1): three dependent requests in nested callbacks.
 //!
 //!     cargo run --release --example three_calls_nested
 //!     cargo run --release --example three_calls_nested -- --fail-second
 //!
-//! A country has two codes, and the one is often the other of some other country: from China over CH to the next, and on.
-//! What belongs together stands together, and each callback sees the variables of those round it; but the code walks off
-//! to the right, and what comes first in time is outside and on top, what comes last deep inside.
+//! A country has an ISO code and a GEC code, and one country's GEC code is often another one's ISO code: China's is CH,
+//! which is Switzerland's ISO code. Each request uses the GEC code from the response before. Related code stays
+//! together, and each callback can use the variables of the enclosing ones. But every step adds a level of nesting.
 //!
-//! Where the error goes: nowhere by itself. Each stage has to look for it and to hand it to `done`. Leave one of the
-//! three `Err` arms empty, and nobody ever hears why the chain broke.
+//! Errors: they do not propagate. Each step has to check for one and pass it to `done`. If one of the three `Err` arms
+//! is left empty, the chain ends without any report.
 //!
-//! To try next: do just that to the second, and read what `--fail-second` says then; after it, `three_calls_chained`.
+//! To try next: empty the second `Err` arm and run with `--fail-second`; then read `three_calls_chained`.
 
 mod support;
 
@@ -21,21 +21,22 @@ use glassloop::sync::oneshot;
 
 use support::Error;
 use support::callbacks::get;
-use support::countries::{Country, metadata_url, told};
+use support::countries::{Country, metadata_url, summary};
 
-/// Asks for China, for the country of China's other code, and for the country of that one's, and calls `done`.
+/// Requests China's metadata, that of the country whose ISO code is China's GEC code, and so on once more; then calls
+/// `done`.
 fn three_calls(base_url: String, fail_second: bool, done: impl FnOnce(Result<[Country; 3], Error>) + 'static) {
     let client = Client::new();
-    get(&client.clone(), &metadata_url(&base_url, "cn", false), move |answer| {
-        match answer.and_then(|json| Country::from_json(&json)) {
+    get(&client.clone(), &metadata_url(&base_url, "cn", false), move |result| {
+        match result.and_then(|json| Country::from_json(&json)) {
             Err(error) => done(Err(error)), // once
             Ok(first) => {
-                get(&client.clone(), &metadata_url(&base_url, &first.other_code, fail_second), move |answer| {
-                    match answer.and_then(|json| Country::from_json(&json)) {
+                get(&client.clone(), &metadata_url(&base_url, &first.gec_code, fail_second), move |result| {
+                    match result.and_then(|json| Country::from_json(&json)) {
                         Err(error) => done(Err(error)), // twice
                         Ok(second) => {
-                            get(&client, &metadata_url(&base_url, &second.other_code, false), move |answer| {
-                                match answer.and_then(|json| Country::from_json(&json)) {
+                            get(&client, &metadata_url(&base_url, &second.gec_code, false), move |result| {
+                                match result.and_then(|json| Country::from_json(&json)) {
                                     Err(error) => done(Err(error)), // three times
                                     Ok(third) => done(Ok([first, second, third])),
                                 }
@@ -55,12 +56,12 @@ fn main() -> ExitCode {
         let countries = support::event_loop()?.block_on(async move {
             let (sender, receiver) = oneshot();
             three_calls(base_url, fail_second, |countries| {
-                // Whoever waits for it waits to the end.
-                let _nobody_waits = sender.send(countries);
+                // The receiver is awaited below, so the send cannot fail.
+                let _unsent = sender.send(countries);
             });
             receiver.await
         })???;
-        println!("{}", told(&countries));
+        println!("{}", summary(&countries));
         Ok(())
     })
 }

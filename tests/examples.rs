@@ -231,7 +231,7 @@ fn no_other_example_has_a_finding() {
 fn each_loop_of_an_example_has_a_recording_of_its_own() {
     let stage = Stage::new();
     for (name, recorded, said) in [
-        ("fire_and_forget", &["run.2.jsonl", "run.jsonl"][..], "Another loop, another recording: run.2.jsonl\n"),
+        ("fire_and_forget", &["run.2.jsonl", "run.jsonl"][..], "recording the next loop to run.2.jsonl\n"),
         ("compare", &["run.callbacks.jsonl", "run.coroutines.jsonl", "run.futures.jsonl"], ""),
         // What is measured is not recorded.
         ("save_experiment", &["run.jsonl"], ""),
@@ -263,7 +263,7 @@ fn what_is_not_known_is_answered_with_what_is() {
     let stage = Stage::new();
     let output = stage.run("spinner_blocked", &["--faster"]);
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(stderr(&output), "`--faster` is not known here; the arguments are: --fixed\n");
+    assert_eq!(stderr(&output), "unknown argument `--faster`; valid arguments: --fixed\n");
     let output = stage.run("bug_zoo", &["mermaid"]);
     assert_eq!(output.status.code(), Some(1));
     for (bug, _) in BUGS {

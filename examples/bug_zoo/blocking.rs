@@ -1,8 +1,8 @@
-//! A call that blocks, in a task.
+//! A blocking call in a task.
 //!
-//! `std::thread::sleep` stands for all of them: reading a file, asking for a name's address, compressing, taking a lock
-//! that somebody else holds. The loop has one thread, and here it is gone for 100 ms; the other task, which wants to do
-//! something every ten, stands still. The cure is a thread that has nothing else to do.
+//! `std::thread::sleep` stands for any blocking call: reading a file, `getaddrinfo`, compression, a contended lock. The
+//! loop has one thread, which is blocked for 100 ms here, so the other task cannot make its step every 10 ms. The fix
+//! is to block a pool thread instead.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
             }
         });
         blocker.await??;
-        println!("a sleep of 10 ms took up to {} ms", ticks.await?.as_millis());
+        println!("sleeps of 10 ms took up to {} ms", ticks.await?.as_millis());
         Ok(())
     })?
 }

@@ -1,7 +1,7 @@
-//! A future returns Pending and has kept nobody's waker.
+//! A future returns Pending without storing its waker.
 //!
-//! The contract of `poll` in one sentence: whoever returns Pending has seen to it that somebody will call the waker. A
-//! future that just looks and finds nothing is never looked at again; whoever brings the letter has nobody to wake.
+//! The contract of `poll`: a future that returns Pending has arranged for its waker to be called. This one only checks
+//! for the letter. When the letter arrives, there is no waker to call, so the future is never polled again.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -56,9 +56,9 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         }
         sleep(Duration::from_millis(20)).await;
         if reader.is_finished() {
-            println!("the reader has {}", reader.await?);
+            println!("the reader received {}", reader.await?);
         } else {
-            println!("the letter lies there, and the reader waits; we give up");
+            println!("the letter has arrived, but the reader is still waiting; giving up");
         }
         Ok(())
     })?

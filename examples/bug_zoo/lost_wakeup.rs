@@ -1,9 +1,10 @@
-//! Between the look and the wait, somebody signals.
+//! A signal arrives between the check and the registration of the waker.
 //!
-//! First look whether it has happened, then sign up to be told: what happens in between is told to nobody. On one thread
-//! the gap is as wide as an `await` between the two. The cure is the order: sign up first, then look (I6).
+//! If a future first checks the condition and then registers its waker, a signal in between wakes nothing. On one
+//! thread this can happen when there is an `await` between the two. The fix is the order: register first, then check
+//! (I6).
 //!
-//! Most loops would now sleep for ever. This one knows that nothing is left that could wake it, and says so.
+//! Most loops would now sleep for ever. This one detects that nothing can wake it any more, and returns an error.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -36,12 +37,12 @@ impl Gate {
         if self.is_open.get() {
             return;
         }
-        yield_now().await; // something else that has to be done first
-        let mut is_signed_up = false;
+        yield_now().await; // stands for any other work before the wait
+        let mut is_registered = false;
         poll_fn(|cx| {
-            let is_woken = std::mem::replace(&mut is_signed_up, true);
+            let is_woken = std::mem::replace(&mut is_registered, true);
             let _replaced = self.waiting.borrow_mut().register(cx.waker());
-            // Without the second half it relies on being told.
+            // The fix checks again after registering; the bug waits for the wake alone.
             if is_woken || (is_fixed && self.is_open.get()) {
                 return Poll::Ready(());
             }
@@ -53,17 +54,17 @@ impl Gate {
 }
 
 pub fn run(is_fixed: bool) -> Result<(), Error> {
-    let ended = support::event_loop()?.block_on(async {
+    let result = support::event_loop()?.block_on(async {
         let gate = Rc::new(Gate::default());
         let visitor = gate.clone();
         let passing = spawn_named("visitor", async move { visitor.pass(is_fixed).await });
-        let porter = spawn_named("porter", async move { gate.open() });
-        porter.await?;
+        let opener = spawn_named("opener", async move { gate.open() });
+        opener.await?;
         passing.await
     });
-    match ended {
-        Ok(passed) => println!("{}", passed.map(|()| "the visitor is in")?),
-        Err(LoopError::Deadlock(verdict)) => println!("{verdict}"),
+    match result {
+        Ok(passed) => println!("{}", passed.map(|()| "the visitor has passed the gate")?),
+        Err(LoopError::Deadlock(report)) => println!("{report}"),
         Err(error) => return Err(error.into()),
     }
     Ok(())

@@ -1,9 +1,9 @@
-//! One read an event, though the kernel tells of changes only.
+//! An edge-triggered source is not read until WouldBlock.
 //!
-//! The loop registers its sockets edge-triggered: the kernel speaks up when something new has come, and not because
-//! something old is still there. So whoever is told has to read until there is nothing left, or has to remember that there
-//! is. This task reads one message, says "more will be announced" and returns Pending. Both messages came together; the
-//! second one was announced with the first.
+//! The loop registers its sockets edge-triggered (`EPOLLET`): the kernel reports an event when new data arrives, and
+//! not because old data is still unread. After an event a task has to read until WouldBlock, or remember that more may
+//! be there. This task reads one message and returns Pending, expecting another event. But both messages arrived
+//! together, with a single event.
 
 use std::future::poll_fn;
 use std::io::Write;
@@ -28,10 +28,10 @@ async fn read_two(mut stream: TcpStream, is_fixed: bool) -> std::io::Result<u32>
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(_)) => messages += 1,
             }
-            println!("message {messages} is read");
+            println!("read message {messages}");
             if !is_fixed && messages == 1 {
                 note_waiting("the next message");
-                return Poll::Pending; // "we shall be woken for it"
+                return Poll::Pending; // the bug: no event will come for data that is already there
             }
         }
         Poll::Ready(Ok(messages))
@@ -50,7 +50,7 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         sender.write_all(&MESSAGE.repeat(2))?;
         sleep(Duration::from_millis(50)).await;
         if !reader.is_finished() {
-            println!("the second message is there, and nobody reads it; we give up");
+            println!("the second message has arrived, but the task waits for an event; giving up");
         }
         Ok(())
     })?

@@ -1,8 +1,8 @@
-//! Both are polled, also the one that is done.
+//! A future is polled after it returned Ready.
 //!
-//! A future that has answered Ready is used up: its next poll may panic, wait for ever or answer nonsense, as it likes.
-//! Who combines futures has to remember who is done. This `Both` polls its two children at every wake, and throws the
-//! answer of the first away when it comes too early.
+//! After a future has returned Ready, another poll may panic, block for ever or return anything. A combinator has to
+//! remember which of its children are done. This `Both` polls both children at every wake, and discards the result of
+//! the first.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ impl<A: Future + Unpin> Future for Both<A> {
             && Pin::new(future).poll(cx).is_ready()
             && *is_fixed
         {
-            *first = None; // it is done, and is not polled again
+            *first = None; // done: not polled again
         }
         Pin::new(second).poll(cx)
     }

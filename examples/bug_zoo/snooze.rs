@@ -1,10 +1,11 @@
-//! A future is woken while its owner waits for something else.
+//! A woken future is not polled while its task awaits another one.
 //!
-//! Two requests run inside one task. The first answer comes, and the task deals with it, for a while, awaiting something.
-//! Now the second answer comes, the task is woken, and polls what it awaits at the moment: not the request. It is not
-//! cancelled and it does not run; it snoozes. Its deadline, though, goes on, and so does the server's patience.
+//! Two requests run inside one task. The first completes, and the task handles the response, which takes a while and
+//! contains an `await`. When the second request is woken, the task polls only the future that it is awaiting, not the
+//! request. The request is not cancelled, but makes no progress while its timeouts, and those of the server, keep
+//! running. The trace calls this a snooze.
 //!
-//! The cure: whoever is to run beside its owner is a task.
+//! The fix: run each request as a task of its own.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +14,16 @@ use glassloop::{JoinSet, sleep};
 
 use super::support::{self, Error};
 
-/// Two steps of 30 ms each, and when they were done, in ms.
+/// Takes two steps of 30 ms each, and returns the time of completion in ms since `started`.
 async fn request(started: Instant) -> u128 {
     sleep(Duration::from_millis(30)).await;
     sleep(Duration::from_millis(30)).await;
     started.elapsed().as_millis()
 }
 
-/// What the task does with an answer.
-async fn deal_with(done: u128) {
-    println!("an answer after {done} ms");
+/// Handles a response, for 200 ms.
+async fn handle(completed: u128) {
+    println!("a request completed after {completed} ms");
     sleep(Duration::from_millis(200)).await;
 }
 
@@ -38,7 +39,7 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
             requests.spawn(request(started));
             requests.spawn(late);
             while let Some(done) = requests.join_next().await {
-                deal_with(done?).await;
+                handle(done?).await;
             }
         } else {
             let mut requests = as_completed([
@@ -46,10 +47,10 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
                 Box::pin(late),
             ]);
             while let Some((_, done)) = requests.next().await {
-                deal_with(done).await;
+                handle(done).await;
             }
         }
-        println!("the second was begun 20 ms after the first, and takes as long");
+        println!("the second request started 20 ms after the first and needs the same time");
         Ok(())
     })?
 }

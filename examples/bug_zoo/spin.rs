@@ -1,8 +1,8 @@
-//! A future that waits by waking itself.
+//! A future waits by waking itself.
 //!
-//! "Not yet? Then ask me again." That works: the flag is seen at last. Meanwhile the loop never sleeps, and a whole
-//! processor is busy asking. It is the busy wait of threads in new clothes, and harder to see, since everything else goes
-//! on. Note that `yield_now` does the same once, which is what it is for.
+//! The future checks a flag and, if it is not set, wakes its own task to check again. It does see the flag in the end,
+//! but until then the loop never sleeps and uses a whole CPU. This is a busy wait, and hard to notice, since all other
+//! tasks still run. (`yield_now` wakes its own task, too, but only once.)
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -22,13 +22,13 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         let other = spawn_named("other", async move {
             sleep(Duration::from_millis(100)).await;
             while !is_fixed && seen.get() < 3_000 {
-                sleep(Duration::from_millis(10)).await; // on a slow machine it takes longer to be impressive
+                sleep(Duration::from_millis(10)).await; // a slow machine needs longer for that many polls
             }
             setter.set();
         });
         if is_fixed {
             polls.set(1);
-            done.wait().await; // keeps the waker where the other task finds it
+            done.wait().await; // stores the waker, which `set` calls
         } else {
             poll_fn(|cx| {
                 polls.set(polls.get() + 1);
@@ -42,8 +42,8 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         }
         other.await?;
         match polls.get() {
-            1 => println!("it is done; the loop slept until then"),
-            polls => println!("it is done; until then we asked {polls} times whether it was"),
+            1 => println!("the flag is set; the loop slept until then"),
+            polls => println!("the flag is set; it was checked {polls} times until then"),
         }
         Ok(())
     })?

@@ -1,8 +1,8 @@
-//! A future keeps its first waker and moves to another task.
+//! A future keeps its old waker after moving to another task.
 //!
-//! A waker belongs to the task, not to the future. A future that is polled once here and then moved there has to take the
-//! new task's waker; "I have one already" wakes a task that is not interested any more. Nothing in the types says so: the
-//! next `poll` simply comes with another `Context`.
+//! A waker belongs to a task, not to a future. A future that is polled by one task and then moved to another has to
+//! store the new task's waker. This one keeps the waker that it has, and so wakes a task that no longer owns it. The
+//! types do not prevent this: each `poll` may be passed a `Context` with another waker.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -24,7 +24,7 @@ struct Bell {
 }
 
 struct Ring {
-    /// Tells the observer which future it is, and who polls it.
+    /// Identifies the future, and the task that polls it, for the observer.
     state: Stateful<Waiting>,
     bell: Rc<RefCell<Bell>>,
     is_fixed: bool,
@@ -61,12 +61,12 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
     support::event_loop()?.block_on(async {
         let bell = Rc::new(RefCell::new(Bell::default()));
         let mut ring = Some(Ring { state: Stateful::new(Waiting), bell: bell.clone(), is_fixed });
-        // One task looks, once, and gives the future away when it ends.
+        // The first task polls the future once and returns it.
         let first = spawn_named(
             "first",
             poll_fn(move |cx| {
-                let _pending = Pin::new(ring.as_mut().expect("it is there until it is given away")).poll(cx);
-                Poll::Ready(ring.take().expect("it is there until it is given away"))
+                let _pending = Pin::new(ring.as_mut().expect("taken only once")).poll(cx);
+                Poll::Ready(ring.take().expect("taken only once"))
             }),
         );
         let second = spawn_named("second", first.await?);
@@ -79,8 +79,8 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         }
         sleep(Duration::from_millis(20)).await;
         match second.is_finished() {
-            true => println!("the bell has rung, and the second task has heard it"),
-            false => println!("the bell has rung for the first task, which is gone; the second one waits on"),
+            true => println!("the bell has rung, and the second task was woken"),
+            false => println!("the bell woke the first task, which has finished; the second still waits"),
         }
         Ok(())
     })?

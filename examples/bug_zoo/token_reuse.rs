@@ -1,11 +1,12 @@
-//! A source is forgotten here and not in the kernel.
+//! A source is dropped without deregistering it from epoll.
 //!
-//! The reactor's tables are indexed by small numbers, which are used again. The kernel gives back the number with which a
-//! descriptor was registered. If the descriptor has a twin (`dup`, a child process), closing it does not end the
-//! registration; and then an event for a connection that is long gone carries a number that is another's by now. In many
-//! a reactor it wakes the wrong task, once a month. Here the number has a generation in it, which tells.
+//! The reactor registers each descriptor with a token that contains its slot in a table, and slots are reused. Closing
+//! a descriptor removes its registration only if it has no duplicate (`dup`, a child process). Otherwise the kernel
+//! still reports events for a connection that no longer exists, with a slot that belongs to another one by now. In a
+//! reactor that does not check for this, such an event wakes the wrong task, rarely and unreproducibly. Here the token
+//! also contains the slot's generation, so the event is recognized as stale.
 //!
-//! The mistake is a `deregister` that does nothing: "closing will do".
+//! The bug is a `deregister` that does nothing, because closing the descriptor seems to be enough.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -17,13 +18,13 @@ use mio::{Interest, Registry, Token};
 
 use super::support::{self, Error};
 
-/// A connection, one of two descriptors of the same socket.
-struct Twin {
+/// A connection whose socket has a second descriptor.
+struct Duplicated {
     stream: mio::net::TcpStream,
     is_fixed: bool,
 }
 
-impl mio::event::Source for Twin {
+impl mio::event::Source for Duplicated {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         self.stream.register(registry, token, interests)
     }
@@ -47,25 +48,25 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
         };
         let register = |stream| {
             let described = Described { what: "connection", descriptor: None, peer: None };
-            let twin = Twin { stream: mio::net::TcpStream::from_std(stream), is_fixed };
-            Source::new(twin, Initially::Waiting, described)
+            let duplicated = Duplicated { stream: mio::net::TcpStream::from_std(stream), is_fixed };
+            Source::new(duplicated, Initially::Waiting, described)
         };
 
-        let (old, mut far_end) = connect()?;
-        let _twin = old.try_clone()?; // a child process could have it
+        let (old, mut old_peer) = connect()?;
+        let _duplicate = old.try_clone()?; // for example in a child process
         let source = register(old)?;
         println!("{} has slot {}", source.id(), source.id().index);
         drop(source);
 
-        let (new, _other_end) = connect()?;
+        let (new, _new_peer) = connect()?;
         let source = register(new)?;
         println!("{} has slot {}", source.id(), source.id().index);
 
-        far_end.write_all(b"for the old one")?;
+        old_peer.write_all(b"for the old one")?;
         sleep(Duration::from_millis(20)).await;
         match is_fixed {
-            true => println!("what comes for the old one wakes nobody"),
-            false => println!("the kernel told of slot {}, meaning the old one", source.id().index),
+            true => println!("data for the old source causes no event"),
+            false => println!("the kernel reported an event for slot {}, meant for the old source", source.id().index),
         }
         Ok(())
     })?

@@ -1,73 +1,76 @@
-//! What the chapter says, and what has become of it here.
+//! Compares the chapter's claims with the measurements.
 
 use super::findings::Findings;
 use super::measured::{Measured, size};
-use super::trial::Place;
+use super::trial::Saver;
 
-/// What the chapter says of a size.
+/// The chapter's claim about one file size.
 struct Claim {
-    times: usize,
-    words: &'static str,
-    /// How many times as long the loop has to take, at least; `None` if it must make no difference.
-    gain: Option<f64>,
+    /// The file size, in images.
+    images: usize,
+    quote: &'static str,
+    /// The least speedup by the pool that confirms the claim; `None` if the claim is that there is no difference.
+    speedup: Option<f64>,
 }
 
 const CLAIMS: [Claim; 4] = [
-    Claim { times: 1, words: "no noticeable difference", gain: None },
-    Claim { times: 10, words: "the pool's advantage becomes clear", gain: Some(NOTICEABLE) },
-    Claim { times: 100, words: "the speedup is significant", gain: Some(1.25) },
-    Claim { times: 1000, words: "the speedup is significant", gain: Some(1.25) },
+    Claim { images: 1, quote: "no noticeable difference", speedup: None },
+    Claim { images: 10, quote: "the pool's advantage becomes clear", speedup: Some(NOTICEABLE) },
+    Claim { images: 100, quote: "the speedup is significant", speedup: Some(1.25) },
+    Claim { images: 1000, quote: "the speedup is significant", speedup: Some(1.25) },
 ];
 
-/// Less than this is no difference, whatever the runs say.
+/// A smaller ratio counts as no difference.
 const NOTICEABLE: f64 = 1.1;
 
-/// A difference counts if so many of the rounds agree on which is longer.
-const AGREED: f64 = 0.8;
+/// A difference counts only if at least this share of the rounds has the same sign.
+const AGREEMENT: f64 = 0.8;
 
 impl Claim {
-    /// What has become of it, if the loop takes `gain` times as long, and longer in this part of the rounds.
-    fn verdict(&self, gain: f64, longer: f64) -> &'static str {
-        match self.gain {
-            Some(least) if gain >= least && longer >= AGREED => "SEEN here",
-            Some(least) if gain < least => "NOT SEEN here",
-            None if (1.0 / NOTICEABLE..=NOTICEABLE).contains(&gain) => "SEEN here",
-            None if longer >= AGREED || longer <= 1.0 - AGREED => "NOT SEEN here",
-            _ => "UNDECIDED here, the rounds disagree",
+    /// Returns the conclusion, given the median speedup and the share of rounds in which the loop took longer.
+    fn conclusion(&self, speedup: f64, loop_slower: f64) -> &'static str {
+        match self.speedup {
+            Some(least) if speedup >= least && loop_slower >= AGREEMENT => "CONFIRMED",
+            Some(least) if speedup < least => "NOT CONFIRMED",
+            None if (1.0 / NOTICEABLE..=NOTICEABLE).contains(&speedup) => "CONFIRMED",
+            None if loop_slower >= AGREEMENT || loop_slower <= 1.0 - AGREEMENT => "NOT CONFIRMED",
+            _ => "INCONCLUSIVE (the rounds disagree)",
         }
     }
 }
 
 impl Findings {
-    /// Each claim beside what was seen.
+    /// Returns a sentence for each claim, with and without fsync.
     pub fn claims(&self) -> Vec<String> {
-        let ways = [(false, "as it is"), (true, "with fsync")];
-        let cases = CLAIMS.iter().flat_map(|claim| ways.map(|(fsync, way)| (claim, fsync, way)));
-        cases.filter_map(|(claim, fsync, way)| Some(self.seen(claim, way, self.pair(claim.times, fsync)?))).collect()
+        let variants = [(false, "without fsync"), (true, "with fsync")];
+        let cases = CLAIMS.iter().flat_map(|claim| variants.map(|(fsync, variant)| (claim, fsync, variant)));
+        cases.filter_map(|(claim, fsync, variant)| Some(self.check(claim, variant, self.pair(claim, fsync)?))).collect()
     }
 
-    /// The same work on the loop and on the pool.
-    fn pair(&self, times: usize, fsync: bool) -> Option<[&Measured; 2]> {
-        let find = |place| {
-            let mut cases = self.measured.iter();
-            cases.find(|one| one.case.times == times && one.case.fsync == fsync && one.case.place == place)
+    /// Returns the two cases that differ only in the thread that saves.
+    fn pair(&self, claim: &Claim, fsync: bool) -> Option<[&Measured; 2]> {
+        let find = |saver| {
+            let mut cases = self.measured.iter().filter(|one| one.case.images == claim.images);
+            cases.find(|one| one.case.fsync == fsync && one.case.saver == saver)
         };
-        Some([find(Place::Loop)?, find(Place::Pool)?])
+        Some([find(Saver::Loop)?, find(Saver::Pool)?])
     }
 
-    fn seen(&self, claim: &Claim, way: &str, [on_loop, on_pool]: [&Measured; 2]) -> String {
-        // Runs of one round are neighbours in time: whatever else the machine did, it did to both.
+    fn check(&self, claim: &Claim, variant: &str, [on_loop, on_pool]: [&Measured; 2]) -> String {
+        // Ratios within a round: its runs are close in time, so other load on the machine affects both.
         let rounds = on_loop.runs.iter().zip(&on_pool.runs);
-        let mut gains: Vec<f64> = rounds.map(|(slow, quick)| slow.wall.div_duration_f64(quick.wall)).collect();
-        gains.sort_by(f64::total_cmp);
-        let (gain, longer) = (gains[gains.len() / 2], gains.iter().filter(|gain| **gain > 1.0).count());
+        let mut speedups: Vec<f64> =
+            rounds.map(|(on_loop, on_pool)| on_loop.wall.div_duration_f64(on_pool.wall)).collect();
+        speedups.sort_by(f64::total_cmp);
+        let speedup = speedups[speedups.len() / 2];
+        let slower = speedups.iter().filter(|speedup| **speedup > 1.0).count();
         format!(
-            "{} {way}: the chapter says \"{}\". {}{}: on the loop it took {gain:.2} times as long as on the pool (the median of the rounds' ratios; longer in {longer} of {} rounds; medians {:.1} ms and {:.1} ms). The loop stood still for up to {:.1} ms; with the pool, {:.1} ms.",
-            size(claim.times),
-            claim.words,
-            claim.verdict(gain, longer as f64 / gains.len() as f64),
+            "{} {variant}: the chapter says \"{}\". {}{}: saving on the loop took {speedup:.2} times as long as on the pool (median of the ratios within a round; longer in {slower} of {} rounds; medians {:.1} ms and {:.1} ms). Longest stall of the loop: {:.1} ms; with the pool, {:.1} ms.",
+            size(claim.images),
+            claim.quote,
+            claim.conclusion(speedup, slower as f64 / speedups.len() as f64),
             if self.slow_disk.is_zero() { "" } else { " (artificial disk)" },
-            gains.len(),
+            speedups.len(),
             on_loop.wall().median,
             on_pool.wall().median,
             on_loop.longest_stall().median,

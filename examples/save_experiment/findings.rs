@@ -1,4 +1,4 @@
-//! What the runs say together: a table, and everything for other programs.
+//! The results of all runs, as a table and as JSON.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,40 +7,41 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::measured::{Measured, Spread, ms, size};
-use super::trial::{IMAGE_BYTES, Place};
+use super::trial::{IMAGE_BYTES, Saver};
 
-/// Everything.
+/// The results of all runs, and the settings they were made with.
 pub struct Findings {
     pub measured: Vec<Measured>,
     pub runs: usize,
     pub slow_disk: Duration,
-    pub took: Duration,
-    pub place: PathBuf,
+    pub elapsed: Duration,
+    pub directory: PathBuf,
 }
 
 impl Findings {
-    /// The table and the claims.
+    /// Returns the settings, the table and the claims as text.
     pub fn text(&self) -> String {
-        format!("{}\n\n{}\n\n{}", self.circumstances(), self.table(), self.claims().join("\n"))
+        format!("{}\n\n{}\n\n{}", self.settings(), self.table(), self.claims().join("\n"))
     }
 
-    pub fn circumstances(&self) -> String {
+    /// Returns a sentence about the settings of the experiment.
+    pub fn settings(&self) -> String {
         let disk = match self.slow_disk {
             Duration::ZERO => String::new(),
             slow => format!(" ARTIFICIAL: every save sleeps {} ms first, as on a slow disk.", slow.as_millis()),
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         format!(
-            "Images of {}, five requests at once, files in {}; medians of {} runs in turns, with the least and the most; {} cores, {:.0} s in all.{disk}",
+            "Images of {}, five concurrent requests, files in {}; medians of {} interleaved runs, with minimum and maximum; {} cores, {:.0} s in total.{disk}",
             size(1),
-            self.place.display(),
+            self.directory.display(),
             self.runs,
             cores,
-            self.took.as_secs_f64(),
+            self.elapsed.as_secs_f64(),
         )
     }
 
-    /// A line a case.
+    /// Returns a table with one line per case.
     pub fn table(&self) -> String {
         let mut table = "file size  saved on      files              wall ms     CPU ms   requests/s       longest stall ms   p99 stall ms".to_owned();
         for measured in &self.measured {
@@ -48,13 +49,13 @@ impl Findings {
             write!(
                 table,
                 "\n{:<11}{:<12}{:7}{:>21}{:11.1}{:13.0}{:>23}{:15.2}",
-                size(measured.case.times),
-                measured.way(),
+                size(measured.case.images),
+                measured.label(),
                 measured.case.files,
-                format!("{:.1} ({:.0}–{:.0})", wall.median, wall.least, wall.most),
-                measured.processor().median,
+                format!("{:.1} ({:.0}–{:.0})", wall.median, wall.min, wall.max),
+                measured.cpu().median,
                 measured.rate().median,
-                format!("{:.2} ({:.1}–{:.1})", stall.median, stall.least, stall.most),
+                format!("{:.2} ({:.1}–{:.1})", stall.median, stall.min, stall.max),
                 measured.p99_stall(),
             )
             .expect("writing to a string does not fail");
@@ -62,9 +63,9 @@ impl Findings {
         table
     }
 
-    /// All numbers, for other programs.
+    /// Returns all numbers as JSON.
     pub fn json(&self) -> String {
-        let spread = |spread: Spread| json!({"median": spread.median, "least": spread.least, "most": spread.most});
+        let spread = |spread: Spread| json!({"median": spread.median, "min": spread.min, "max": spread.max});
         let cases: Vec<Value> = self
             .measured
             .iter()
@@ -74,15 +75,15 @@ impl Findings {
                     .iter()
                     .map(|run| {
                         json!({
-                            "wall_ms": ms(run.wall), "cpu_ms": ms(run.processor),
+                            "wall_ms": ms(run.wall), "cpu_ms": ms(run.cpu),
                             "longest_stall_ms": run.stalls.last().copied().map_or(0.0, ms), "stalls": run.stalls.len(),
                         })
                     })
                     .collect();
                 json!({
-                    "file_bytes": one.case.times * IMAGE_BYTES, "files": one.case.files,
-                    "saved_on": if one.case.place == Place::Loop { "loop" } else { "pool" }, "fsync": one.case.fsync,
-                    "wall_ms": spread(one.wall()), "cpu_ms": spread(one.processor()),
+                    "file_bytes": one.case.images * IMAGE_BYTES, "files": one.case.files,
+                    "saved_on": if one.case.saver == Saver::Loop { "loop" } else { "pool" }, "fsync": one.case.fsync,
+                    "wall_ms": spread(one.wall()), "cpu_ms": spread(one.cpu()),
                     "requests_per_second": spread(one.rate()),
                     "longest_stall_ms": spread(one.longest_stall()), "p99_stall_ms": one.p99_stall(),
                     "runs": runs,
@@ -91,7 +92,7 @@ impl Findings {
             .collect();
         let all = json!({
             "experiment": "save", "runs": self.runs, "artificial_slow_disk_ms": self.slow_disk.as_millis() as u64,
-            "circumstances": self.circumstances(), "claims": self.claims(), "cases": cases,
+            "settings": self.settings(), "claims": self.claims(), "cases": cases,
         });
         format!("{all:#}\n")
     }

@@ -1,29 +1,30 @@
-//! Files and the pool: does it make a difference where files are saved? An experiment.
+//! Files and the thread pool: an experiment on whether files should be saved on the loop's thread or on the pool.
 //!
 //!     cargo run --release --example save_experiment
 //!     cargo run --release --example save_experiment -- --full
 //!     cargo run --release --example save_experiment -- --slow-disk 20
 //!
 //! The asyncio chapter of *Fluent Python* says that saving on the executor's threads makes no noticeable difference for
-//! images of 13 KB, that its advantage becomes clear when each file is written ten times over (`img*10`, 130 KB), and that
-//! it is significant for images of megapixels. Here a server in a process of its own gives images of 13 KB, which are
-//! written 1, 10, 100 and 1,000 times over, on the loop and on the pool, as they are and with an fsync behind each, in
-//! turns, several times. Whether the chapter is right on this machine is worked out from the numbers; nothing of what is
-//! said was written before the run. `--slow-disk MS` lets every save sleep first: an artificial disk.
+//! images of 13 KB, that its advantage becomes clear when each image is written ten times (`img*10`, 130 KB), and that
+//! it is significant for megapixel images. Here a server in another process serves images of 13 KB, which are written
+//! 1, 10, 100 and 1,000 times into each file, on the loop and on the pool, with and without fsync. The cases are
+//! interleaved and repeated, and the conclusions about the chapter's claims are computed from the measurements.
+//! `--slow-disk MS` simulates a slow disk: every save sleeps first.
 //!
-//! It prints a table and leaves `experiment.json` and `experiment.html`, with charts, in `--out` (usually
-//! target/save_experiment); the files it saves go to `--dest` (usually the temporary folder) and are removed. With
-//! GLASSLOOP_TRACE a run before the first is recorded: what is measured is not, since recording takes time.
+//! The results are printed as a table and written to `experiment.json` and `experiment.html` (with charts) in `--out`
+//! (default: target/save_experiment). The files are saved in `--dest` (default: the temporary directory) and removed.
+//! With GLASSLOOP_TRACE an additional run at the start is recorded; measured runs are not, since recording costs time.
 //!
-//! To try next: `--dest` on another disk, or in memory (/dev/shm); `--slow-disk 20`: whom does the pool help then?
+//! To try next: `--dest` on another disk or in memory (/dev/shm); `--slow-disk 20`: for which sizes does the pool help
+//! then?
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `main.rs` | the plan |
-//! | `trial.rs`, `server.rs` | one run of one case; the server's process |
-//! | `measured.rs` | a case and its runs: medians and spread |
-//! | `findings.rs`, `claims.rs` | what the runs say together; what becomes of the chapter's claims |
-//! | `page.rs` | the page with the charts |
+//! | `main.rs` | arguments, and the order of the runs |
+//! | `trial.rs`, `server.rs` | one run of one case; the server process |
+//! | `measured.rs` | the runs of a case: median, minimum and maximum |
+//! | `findings.rs`, `claims.rs` | the results of all runs; the conclusions about the chapter's claims |
+//! | `page.rs` | the HTML page with the charts |
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -44,9 +45,9 @@ use findings::Findings;
 use measured::Measured;
 use server::Server;
 use support::{Error, event_loop, measured_event_loop};
-use trial::{Case, Place, Trial};
+use trial::{Case, Saver, Trial};
 
-/// How often the image is written into one file, and how many files a run saves: in short, and with `--full`.
+/// The number of images written into one file, and the number of files per run without and with `--full`.
 const SIZES: [(usize, usize, usize); 4] = [(1, 40, 400), (10, 20, 200), (100, 10, 60), (1000, 2, 12)];
 
 fn main() -> ExitCode {
@@ -57,55 +58,55 @@ fn main() -> ExitCode {
         let is_full = arguments.has("--full");
         let runs: usize = arguments.number("--runs", if is_full { 7 } else { 3 })?;
         let slow_disk = Duration::from_millis(arguments.number("--slow-disk", 0)?);
-        let place = arguments.value("--dest").map_or_else(std::env::temp_dir, PathBuf::from);
+        let directory = arguments.value("--dest").map_or_else(std::env::temp_dir, PathBuf::from);
         let out = PathBuf::from(arguments.value("--out").unwrap_or("target/save_experiment"));
-        std::fs::create_dir_all(&out).map_err(|error| format!("making {}: {error}", out.display()))?;
+        std::fs::create_dir_all(&out).map_err(|error| format!("creating {}: {error}", out.display()))?;
 
         let server = if arguments.has("--server") { None } else { Some(Server::start()?) };
         let url = arguments.value("--server").or(server.as_ref().map(Server::url)).unwrap_or_default();
-        let trial = Trial { url, slow_disk, place: &place };
+        let trial = Trial { url, slow_disk, directory: &directory };
         let findings = measure(&trial, is_full, runs.max(1))?;
         let text = findings.text();
         println!("{text}");
-        leave(&out, "experiment.json", &findings.json())?;
-        leave(&out, "experiment.html", &page::html(&findings))?;
-        println!("{} has the charts, experiment.json beside it the numbers.", out.join("experiment.html").display());
+        write(&out, "experiment.json", &findings.json())?;
+        write(&out, "experiment.html", &page::html(&findings))?;
+        println!("The charts are in {}, the data in experiment.json.", out.join("experiment.html").display());
         Ok(())
     })
 }
 
-/// All cases in turns, as often as asked for: whatever else the machine does meanwhile, it does to all of them.
+/// Runs each case `runs` times. The cases are interleaved, so that other load on the machine affects all of them.
 fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Error> {
     let cases: Vec<Case> = SIZES
         .iter()
-        .flat_map(|&(times, few, many)| {
+        .flat_map(|&(images, few, many)| {
             let files = if is_full { many } else { few };
-            [(Place::Loop, false), (Place::Pool, false), (Place::Loop, true), (Place::Pool, true)]
-                .map(|(place, fsync)| Case { times, files, place, fsync })
+            [(Saver::Loop, false), (Saver::Pool, false), (Saver::Loop, true), (Saver::Pool, true)]
+                .map(|(saver, fsync)| Case { images, files, saver, fsync })
         })
         .collect();
-    let (started, is_watched) = (Instant::now(), std::io::stderr().is_terminal());
-    // This run is recorded if GLASSLOOP_TRACE says so, and not measured. Now the server and the disk are awake.
+    let (started, shows_progress) = (Instant::now(), std::io::stderr().is_terminal());
+    // A warm-up, which is not measured. It is recorded if GLASSLOOP_TRACE is set.
     trial.run(&cases[0], event_loop()?)?;
     let mut measured: Vec<Measured> = cases.iter().map(|case| Measured { case: *case, runs: vec![] }).collect();
     for number in 1..=runs {
-        for (at, measured) in measured.iter_mut().enumerate() {
-            if is_watched {
-                eprint!("\rrun {number} of {runs}, case {} of {}  ", at + 1, cases.len());
+        for (index, measured) in measured.iter_mut().enumerate() {
+            if shows_progress {
+                eprint!("\rrun {number} of {runs}, case {} of {}  ", index + 1, cases.len());
                 std::io::stderr().flush().ok();
             }
             let run = trial.run(&measured.case, measured_event_loop()?)?;
             measured.runs.push(run);
         }
     }
-    if is_watched {
+    if shows_progress {
         eprint!("\r{:40}\r", "");
     }
-    let (slow_disk, took) = (trial.slow_disk, started.elapsed());
-    Ok(Findings { measured, runs, slow_disk, took, place: trial.place.to_owned() })
+    let (slow_disk, elapsed) = (trial.slow_disk, started.elapsed());
+    Ok(Findings { measured, runs, slow_disk, elapsed, directory: trial.directory.to_owned() })
 }
 
-fn leave(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
-    let path = folder.join(name);
+fn write(directory: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let path = directory.join(name);
     Ok(std::fs::write(&path, text).map_err(|error| format!("writing {}: {error}", path.display()))?)
 }

@@ -1,4 +1,4 @@
-//! The page: charts in SVG, drawn here, with the table's text below. One file, without a script.
+//! The HTML page: one file without scripts, with inline SVG charts and the table.
 
 use std::fmt::Write;
 
@@ -7,22 +7,22 @@ use super::measured::{Measured, Spread, size};
 
 const WIDTH: f64 = 680.0;
 const HEIGHT: f64 = 320.0;
-/// Round the area in which things are drawn: left, right, above, below.
+/// The margins around the plot area: left, right, top, bottom.
 const MARGIN: [f64; 4] = [64.0, 12.0, 12.0, 40.0];
 
-/// The ways to save, with a colour and a dash each: who cannot tell the one may tell the other.
-const WAYS: [(&str, &str, &str); 4] = [
+/// The series: label, colour and dash pattern. The dashes distinguish series for colour-blind readers.
+const SERIES: [(&str, &str, &str); 4] = [
     ("loop", "#c2410c", ""),
     ("pool", "#0369a1", ""),
     ("loop, fsync", "#c2410c", "6 4"),
     ("pool, fsync", "#0369a1", "6 4"),
 ];
 
-/// The page of an experiment.
+/// Returns the page.
 pub fn html(findings: &Findings) -> String {
     let charts = [
-        chart(findings, "Wall time a file, ms", |one| per_file(one.wall(), one)),
-        chart(findings, "Processor time of the client a file, ms", |one| per_file(one.processor(), one)),
+        chart(findings, "Wall time per file, ms", |one| per_file(one.wall(), one)),
+        chart(findings, "CPU time of the client per file, ms", |one| per_file(one.cpu(), one)),
         chart(findings, "Longest stall of the loop, ms", Measured::longest_stall),
     ];
     let claims: String = findings.claims().iter().map(|claim| format!("<li>{}</li>\n", escaped(claim))).collect();
@@ -32,7 +32,7 @@ pub fn html(findings: &Findings) -> String {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>glassloop: where files are saved</title>
+<title>glassloop: saving files on the loop or on the pool</title>
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
@@ -41,17 +41,17 @@ svg text {{ fill: currentColor; font-size: 12px; }}
 .grid {{ stroke: currentColor; opacity: 0.15; }}
 pre {{ overflow-x: auto; font-size: 12px; }}
 </style>
-<h1>Where files are saved, and what it costs</h1>
+<h1>The cost of saving files on the loop and on the pool</h1>
 <p>{}</p>
 {}
-<h2>What the chapter says, and what was seen</h2>
+<h2>The chapter's claims</h2>
 <ul>
 {claims}</ul>
-<h2>The numbers</h2>
+<h2>Measurements</h2>
 <pre>{}</pre>
 </html>
 "##,
-        escaped(&findings.circumstances()),
+        escaped(&findings.settings()),
         charts.concat(),
         escaped(&findings.table()),
     )
@@ -59,22 +59,22 @@ pre {{ overflow-x: auto; font-size: 12px; }}
 
 fn per_file(spread: Spread, one: &Measured) -> Spread {
     let files = one.case.files as f64;
-    Spread { median: spread.median / files, least: spread.least / files, most: spread.most / files }
+    Spread { median: spread.median / files, min: spread.min / files, max: spread.max / files }
 }
 
-/// One chart: sizes to the right, a number upwards, both in steps of ten; a line a way, with the spread as a bar.
-fn chart(findings: &Findings, title: &str, number: impl Fn(&Measured) -> Spread) -> String {
-    let mut sizes: Vec<usize> = findings.measured.iter().map(|one| one.case.times).collect();
+/// Returns a log-log chart of `quantity` over the file size, with a line for each series and a bar for each range.
+fn chart(findings: &Findings, title: &str, quantity: impl Fn(&Measured) -> Spread) -> String {
+    let mut sizes: Vec<usize> = findings.measured.iter().map(|one| one.case.images).collect();
     sizes.dedup();
-    let spreads = || findings.measured.iter().map(&number);
-    // A clock has its limits: below a microsecond there is nothing to be drawn.
-    let lowest = spreads().map(|spread| spread.least).fold(f64::MAX, f64::min).max(0.001).log10().floor();
-    let highest = spreads().map(|spread| spread.most).fold(0.001, f64::max).log10().ceil().max(lowest + 1.0);
-    let [left, right, above, below] = MARGIN;
+    let spreads = || findings.measured.iter().map(&quantity);
+    // Values below a microsecond are drawn as a microsecond: the clock is not more precise.
+    let lowest = spreads().map(|spread| spread.min).fold(f64::MAX, f64::min).max(0.001).log10().floor();
+    let highest = spreads().map(|spread| spread.max).fold(0.001, f64::max).log10().ceil().max(lowest + 1.0);
+    let [left, right, top, bottom] = MARGIN;
     let x = |at: usize| left + (WIDTH - left - right) * (at as f64 + 0.5) / sizes.len() as f64;
     let y = |value: f64| {
         let part = (value.max(0.001).log10() - lowest) / (highest - lowest);
-        HEIGHT - below - (HEIGHT - above - below) * part
+        HEIGHT - bottom - (HEIGHT - top - bottom) * part
     };
 
     let mut drawn = String::new();
@@ -84,36 +84,36 @@ fn chart(findings: &Findings, title: &str, number: impl Fn(&Measured) -> Spread)
         draw(format_args!(r#"<line class="grid" x1="{left}" x2="{}" y1="{at:.1}" y2="{at:.1}"/>"#, WIDTH - right));
         draw(format_args!(r#"<text x="{}" y="{:.1}" text-anchor="end">{value}</text>"#, left - 8.0, at + 4.0));
     }
-    for (at, &times) in sizes.iter().enumerate() {
+    for (at, &images) in sizes.iter().enumerate() {
         draw(format_args!(
             r#"<text x="{:.1}" y="{}" text-anchor="middle">{}</text>"#,
             x(at),
             HEIGHT - 16.0,
-            size(times)
+            size(images)
         ));
     }
-    for (nth, (way, colour, dash)) in WAYS.iter().enumerate() {
-        let shift = (nth as f64 - 1.5) * 6.0; // bars beside each other, not on each other
+    for (nth, (label, colour, dash)) in SERIES.iter().enumerate() {
+        let shift = (nth as f64 - 1.5) * 6.0; // keeps the bars from overlapping
         let mut points = String::new();
-        for one in findings.measured.iter().filter(|one| one.way() == *way) {
-            let (spread, at) = (number(one), sizes.iter().position(|times| *times == one.case.times).unwrap_or(0));
+        for one in findings.measured.iter().filter(|one| one.label() == *label) {
+            let (spread, at) = (quantity(one), sizes.iter().position(|images| *images == one.case.images).unwrap_or(0));
             let (x, median) = (x(at) + shift, y(spread.median));
-            let (least, most) = (y(spread.least), y(spread.most));
+            let (min, max) = (y(spread.min), y(spread.max));
             write!(points, "{x:.1},{median:.1} ").expect("writing to a string does not fail");
             draw(format_args!(
-                r#"<line x1="{x:.1}" x2="{x:.1}" y1="{least:.1}" y2="{most:.1}" stroke="{colour}" stroke-width="3" opacity="0.4"/><circle cx="{x:.1}" cy="{median:.1}" r="4" fill="{colour}"><title>{way}, {}: {:.2} ({:.2} to {:.2})</title></circle>"#,
-                size(one.case.times),
+                r#"<line x1="{x:.1}" x2="{x:.1}" y1="{min:.1}" y2="{max:.1}" stroke="{colour}" stroke-width="3" opacity="0.4"/><circle cx="{x:.1}" cy="{median:.1}" r="4" fill="{colour}"><title>{label}, {}: {:.2} ({:.2} to {:.2})</title></circle>"#,
+                size(one.case.images),
                 spread.median,
-                spread.least,
-                spread.most
+                spread.min,
+                spread.max
             ));
         }
         draw(format_args!(
             r#"<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5" stroke-dasharray="{dash}"/>"#
         ));
-        let (from, line) = (left + 10.0, above + 12.0 + 16.0 * nth as f64);
+        let (from, line) = (left + 10.0, top + 12.0 + 16.0 * nth as f64);
         draw(format_args!(
-            r#"<line x1="{from}" x2="{}" y1="{line}" y2="{line}" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/><text x="{}" y="{}">{way}</text>"#,
+            r#"<line x1="{from}" x2="{}" y1="{line}" y2="{line}" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/><text x="{}" y="{}">{label}</text>"#,
             from + 28.0,
             from + 36.0,
             line + 4.0

@@ -1,4 +1,4 @@
-//! The server: this program in a process of its own, so that its processor time is not the client's.
+//! The server. It runs in a child process, so that its CPU time does not count as the client's.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -10,16 +10,16 @@ use http::StatusCode;
 use super::support::Error;
 use super::trial::IMAGE_BYTES;
 
-/// Tells a process that it is the server.
+/// The environment variable that makes a process the server.
 const ROLE: &str = "GLASSLOOP_EXPERIMENT_SERVER";
 
-/// Whether this process is the server.
+/// Returns whether this process is the server.
 pub fn is_this_process() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Answers every request with an image, until whoever started this process closes its end of stdin, or is gone. Ctrl-C
-/// ends it without a word: the other process has one to say.
+/// Responds to every request with an image, until the parent process closes the pipe to stdin or exits. There is no
+/// handler for Ctrl-C, since the parent handles it.
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,7 +40,7 @@ fn serve() -> Result<(), Error> {
     Ok(())
 }
 
-/// The server's process. It ends when this is dropped.
+/// A handle to the server process. Dropping it stops the process.
 pub struct Server {
     process: Child,
     url: String,
@@ -52,7 +52,7 @@ impl Server {
         command.env(ROLE, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let mut url = String::new();
-        BufReader::new(process.stdout.take().ok_or("its stdout is piped")?).read_line(&mut url)?;
+        BufReader::new(process.stdout.take().ok_or("the server's stdout is not piped")?).read_line(&mut url)?;
         Ok(Server { process, url: url.trim().to_owned() })
     }
 

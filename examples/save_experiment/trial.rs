@@ -1,4 +1,4 @@
-//! One run of one case: so many images, five requests at once, each saved in the case's way.
+//! One run of one case: downloads the images with five concurrent requests and saves them.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,85 +10,85 @@ use glassloop::http::client::Client;
 use glassloop::sync::Semaphore;
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor};
 
-use super::support::{Error, countries::body_of, folders::temporary_folder_in, meter};
+use super::support::{Error, countries::body_of, meter, temporary::temporary_dir_in};
 
-/// What an image has: as many as the flags on the average.
+/// The size of an image, about the average size of the chapter's flags.
 pub const IMAGE_BYTES: usize = 13_000;
 
-/// Requests at once, as in the chapter.
+/// The number of concurrent requests; the chapter's downloader has the same.
 const PERMITS: usize = 5;
 
-/// Who saves.
+/// The thread that saves the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Saver {
     /// The loop's own thread.
     Loop,
-    /// A thread of the pool.
+    /// A pool thread.
     Pool,
 }
 
-/// What is varied.
+/// The parameters that vary.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// How often the image is written into its file.
-    pub times: usize,
-    /// Files in a run.
+    /// The number of times that the image is written into its file.
+    pub images: usize,
+    /// The number of files in a run.
     pub files: usize,
-    /// Who saves.
-    pub place: Place,
-    /// Whether the disk is asked to have it.
+    /// The thread that saves.
+    pub saver: Saver,
+    /// Whether every file is synced to disk.
     pub fsync: bool,
 }
 
-/// What one run has cost.
+/// The measurements of one run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// From the first request to the last file.
+    /// Wall time from the first request to the last file.
     pub wall: Duration,
-    /// Processor time of the client.
-    pub processor: Duration,
-    /// How long the loop did not look at its sockets and timers, each time, the shortest first.
+    /// CPU time of the client.
+    pub cpu: Duration,
+    /// The length of every stall of the loop (see `meter.rs`), ascending.
     pub stalls: Vec<Duration>,
 }
 
-/// What is the same for all cases.
+/// The parameters that are the same for all cases.
 pub struct Trial<'a> {
     pub url: &'a str,
     /// How long every save sleeps first.
     pub slow_disk: Duration,
-    /// Where files are saved, each run in a new folder.
-    pub place: &'a Path,
+    /// The directory in which each run creates a temporary one.
+    pub directory: &'a Path,
 }
 
 impl Trial<'_> {
     pub fn run(&self, case: &Case, mut event_loop: EventLoop) -> Result<Run, Error> {
-        let folder = temporary_folder_in(self.place)?;
-        rustix::fs::sync(); // what the run before has left in memory shall not be written in this one's time
+        let directory = temporary_dir_in(self.directory)?;
+        rustix::fs::sync(); // writes dirty pages of the previous run back now, not during this run
         meter::take();
-        let (started, processor) = (Instant::now(), meter::processor_time());
-        event_loop.block_on(self.download_all(case, folder.path()))??;
-        let (wall, processor) = (started.elapsed(), meter::processor_time() - processor);
+        let (started, cpu) = (Instant::now(), meter::cpu_time());
+        event_loop.block_on(self.download_all(case, directory.path()))??;
+        let (wall, cpu) = (started.elapsed(), meter::cpu_time() - cpu);
         drop(event_loop);
         let mut stalls = meter::take().stalls;
         stalls.sort_unstable();
-        Ok(Run { wall, processor, stalls })
+        Ok(Run { wall, cpu, stalls })
     }
 
-    async fn download_all(&self, case: &Case, folder: &Path) -> Result<(), Error> {
+    async fn download_all(&self, case: &Case, directory: &Path) -> Result<(), Error> {
         let (client, permits, save) = (Client::new(), Rc::new(Semaphore::new(PERMITS)), self.save(case));
         let mut tasks = JoinSet::new();
         for number in 0..case.files {
-            let (client, permits, place) = (client.clone(), permits.clone(), case.place);
-            let (url, path) = (format!("{}/{number}", self.url), folder.join(format!("{number}.gif")));
+            let (client, permits, saver) = (client.clone(), permits.clone(), case.saver);
+            let (url, path) = (format!("{}/{number}", self.url), directory.join(format!("{number}.gif")));
             tasks.spawn(async move {
                 let image = {
                     let _permit = permits.acquire().await;
                     body_of(client.get(&url).await).await?
                 };
                 let save = move || save(&path, &image);
-                match place {
-                    Place::Loop => save()?, // the loop stands still
-                    Place::Pool => run_in_executor(None, Job::new(save).label("save")).await??,
+                match saver {
+                    Saver::Loop => save()?, // blocks the loop
+                    Saver::Pool => run_in_executor(None, Job::new(save).label("save")).await??,
                 }
                 Ok::<(), Error>(())
             });
@@ -99,13 +99,13 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// The function that saves one image in the case's way.
+    /// Returns a function that saves one image as the case requires.
     fn save(&self, case: &Case) -> impl Fn(&PathBuf, &[u8]) -> std::io::Result<()> + Copy + Send + 'static {
-        let (times, fsync, sleep) = (case.times, case.fsync, self.slow_disk);
+        let (images, fsync, sleep) = (case.images, case.fsync, self.slow_disk);
         move |path, image| {
             std::thread::sleep(sleep);
             let mut file = File::create(path)?;
-            for _ in 0..times {
+            for _ in 0..images {
                 file.write_all(image)?;
             }
             if fsync { file.sync_all() } else { Ok(()) }

@@ -1,55 +1,56 @@
-//! The arguments of an example: a short list, and whoever gives another is told the list.
+//! Command-line arguments of an example.
 
 use super::Error;
 
-/// What stands on the command line.
+/// The parsed command line.
 #[derive(Debug)]
 pub struct Arguments {
-    /// Options with their values; those that take none have an empty one.
+    /// Options with their values; the value of a switch is empty.
     options: Vec<(String, String)>,
-    words: Vec<String>,
+    positional: Vec<String>,
 }
 
 impl Arguments {
-    /// Reads the command line; what is wrong with it comes back in words.
+    /// Parses the command line. `known` lists the valid arguments, as in `["--server URL", "--fixed", "NAME"]`. The
+    /// error is a message for the user.
     pub fn parse(known: &[&str], mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let mut arguments = Arguments { options: vec![], words: vec![] };
+        let mut arguments = Arguments { options: vec![], positional: vec![] };
         while let Some(argument) = given.next() {
             let option = known.iter().map(|known| known.split_once(' ').unwrap_or((known, "")));
             match option.into_iter().find(|(name, _)| *name == argument) {
                 Some((_, "")) => arguments.options.push((argument, String::new())),
-                Some((_, what)) => match given.next() {
+                Some((_, placeholder)) => match given.next() {
                     Some(value) => arguments.options.push((argument, value)),
-                    None => return Err(format!("`{argument}` wants a value: {argument} {what}")),
+                    None => return Err(format!("`{argument}` needs a value: {argument} {placeholder}")),
                 },
                 None if !argument.starts_with('-') && known.iter().any(|known| !known.starts_with('-')) => {
-                    arguments.words.push(argument);
+                    arguments.positional.push(argument);
                 }
-                None => return Err(format!("`{argument}` is not known here; the arguments are: {list}")),
+                None => return Err(format!("unknown argument `{argument}`; valid arguments: {list}")),
             }
         }
         Ok(arguments)
     }
 
-    /// Whether an option is there.
+    /// Returns whether the option was given.
     pub fn has(&self, option: &str) -> bool {
         self.value(option).is_some()
     }
 
-    /// An option's value.
+    /// Returns the option's value. If it was given more than once, the last one counts.
     pub fn value(&self, option: &str) -> Option<&str> {
         self.options.iter().rfind(|(name, _)| name == option).map(|(_, value)| value.as_str())
     }
 
-    /// An option's value as a number, or what is usual.
-    pub fn number<N: std::str::FromStr>(&self, option: &str, usual: N) -> Result<N, Error> {
-        let Some(value) = self.value(option) else { return Ok(usual) };
-        value.parse().map_err(|_| format!("`{option} {value}`: that is no number that fits").into())
+    /// Returns the option's value as a number, or `default` if the option was not given.
+    pub fn number<N: std::str::FromStr>(&self, option: &str, default: N) -> Result<N, Error> {
+        let Some(value) = self.value(option) else { return Ok(default) };
+        value.parse().map_err(|_| format!("`{option} {value}`: not a number, or out of range").into())
     }
 
-    /// What is no option.
-    pub fn words(&self) -> &[String] {
-        &self.words
+    /// Returns the arguments that are not options.
+    pub fn positional(&self) -> &[String] {
+        &self.positional
     }
 }

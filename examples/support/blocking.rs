@@ -1,6 +1,6 @@
-//! HTTP over a blocking socket of the standard library: the same codec as in the loop's client, and nothing else of it.
+//! An HTTP client on a blocking `std::net::TcpStream`. It shares only the codec with the loop's client.
 //!
-//! That the codec knows no sockets is what makes this possible in so few lines.
+//! The codec (`http::proto`) is sans-I/O: it takes bytes and returns events, so it works with any kind of socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use glassloop::http::proto::{RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-/// A connection to one server. Each call blocks its thread until the answer is there.
+/// A connection to one server. Each call blocks the calling thread until the response is complete.
 pub struct Connection {
     stream: TcpStream,
     host: String,
@@ -17,9 +17,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the server of a URL.
+    /// Connects to the server named in the URL.
     pub fn open(url: &str) -> io::Result<Connection> {
-        let uri: Uri = url.parse().map_err(|_| io::Error::other(format!("`{url}` is no URL")))?;
+        let uri: Uri = url.parse().map_err(|_| io::Error::other(format!("`{url}` is not a URL")))?;
         let host = uri.authority().map(|authority| authority.to_string()).unwrap_or_default();
         let address = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
         let stream = TcpStream::connect(address)
@@ -29,9 +29,9 @@ impl Connection {
         Ok(Connection { stream, host, buffer: vec![0; 64 << 10] })
     }
 
-    /// The body of a 200.
+    /// Requests the URL and returns the response body. Any status but 200 is an error.
     pub fn get(&mut self, url: &str) -> io::Result<Vec<u8>> {
-        let uri: Uri = url.parse().map_err(|_| io::Error::other(format!("`{url}` is no URL")))?;
+        let uri: Uri = url.parse().map_err(|_| io::Error::other(format!("`{url}` is not a URL")))?;
         let mut request = Vec::new();
         encode_request_head(
             &mut request,
@@ -46,7 +46,7 @@ impl Connection {
         let (mut decoder, mut body, mut status) = (ResponseDecoder::new(&Method::GET), vec![], StatusCode::OK);
         loop {
             let read = match self.stream.read(&mut self.buffer) {
-                // A signal: whoever handles it says what happens next.
+                // Interrupted by a signal, which its handler deals with: try again.
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 read => read?,
             };

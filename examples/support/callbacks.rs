@@ -1,4 +1,4 @@
-//! The library as one without futures would offer it: begin something, return at once, be called when it is done.
+//! A callback API over the library: each function starts an operation, returns at once, and calls back on completion.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use glassloop::{run_in_executor, spawn};
 
 use super::Error;
 
-/// Calls `callback` with the output of `future`, some time later: asyncio's `add_done_callback`.
+/// Runs `future` as a task and calls `callback` with its output, like asyncio's `add_done_callback`.
 pub fn when_done<F, C>(future: F, callback: C)
 where
     F: Future + 'static,
     C: FnOnce(F::Output) + 'static,
 {
-    let _runs_by_itself = spawn(WhenDone { future: Box::pin(future), callback: Some(callback) });
+    let _detached = spawn(WhenDone { future: Box::pin(future), callback: Some(callback) });
 }
 
 struct WhenDone<F, C> {
@@ -38,9 +38,9 @@ impl<F: Future, C: FnOnce(F::Output)> Future for WhenDone<F, C> {
     }
 }
 
-/// Asks for a URL and hands the body of a 200 to `callback`.
+/// Requests the URL and passes the response body to `callback`. Any status but 200 is an error.
 pub fn get(client: &Client, url: &str, callback: impl FnOnce(Result<Vec<u8>, Error>) + 'static) {
-    when_done(client.get(url), |answer| match answer {
+    when_done(client.get(url), |result| match result {
         Err(error) => callback(Err(error.into())),
         Ok(response) if response.status() != 200 => {
             callback(Err(format!("HTTP status {}", response.status()).into()));
@@ -51,11 +51,11 @@ pub fn get(client: &Client, url: &str, callback: impl FnOnce(Result<Vec<u8>, Err
     });
 }
 
-/// Lets a thread of the pool write a file and tells `callback` how it went.
+/// Writes a file on a pool thread and passes the result to `callback`.
 pub fn save(path: PathBuf, bytes: Vec<u8>, callback: impl FnOnce(Result<(), Error>) + 'static) {
     when_done(run_in_executor(None, move || std::fs::write(path, bytes)), |saved| {
         callback(match saved {
-            Err(no_job) => Err(no_job.into()),
+            Err(job_error) => Err(job_error.into()),
             Ok(written) => written.map_err(Error::from),
         });
     });

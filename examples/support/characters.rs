@@ -1,13 +1,13 @@
-//! The names of Unicode's characters, and which of them have all the words of a query: the chapter's inverted index.
+//! An inverted index from the words of Unicode character names to characters, as in *Fluent Python*.
 
 use std::collections::HashMap;
 use std::fmt;
 
-/// Which characters have a word in their name.
+/// Maps each word to the characters that have it in their name.
 pub struct Index {
-    /// In the order of their numbers.
+    /// All named characters, sorted by code point.
     named: Vec<Named>,
-    /// Places in `named`, rising.
+    /// Indices into `named`, ascending.
     by_word: HashMap<String, Vec<u32>>,
 }
 
@@ -19,17 +19,17 @@ pub struct Named {
 }
 
 impl Index {
-    /// Looks at every character there is: some hundred milliseconds, so better not on a loop's thread.
+    /// Indexes every Unicode character. This takes some hundred milliseconds, too long for the loop's thread.
     pub fn build() -> Index {
         let mut index = Index { named: vec![], by_word: HashMap::new() };
         for character in '\0'..=char::MAX {
             let Some(name) = unicode_names2::name(character) else { continue };
-            let (name, place) = (name.to_string(), index.named.len() as u32);
+            let (name, position) = (name.to_string(), index.named.len() as u32);
             for word in name.split([' ', '-']).filter(|word| !word.is_empty()) {
                 match index.by_word.get_mut(word) {
-                    Some(places) if places.last() == Some(&place) => {}
-                    Some(places) => places.push(place),
-                    None => drop(index.by_word.insert(word.to_owned(), vec![place])),
+                    Some(positions) if positions.last() == Some(&position) => {}
+                    Some(positions) => positions.push(position),
+                    None => drop(index.by_word.insert(word.to_owned(), vec![position])),
                 }
             }
             index.named.push(Named { character, name });
@@ -37,20 +37,20 @@ impl Index {
         index
     }
 
-    /// How many characters have names.
+    /// Returns the number of named characters.
     pub fn len(&self) -> usize {
         self.named.len()
     }
 
-    /// Those whose names have all the words of `query`. None if it has no word.
+    /// Returns the characters whose names contain every word of `query`; nothing for a query without words.
     pub fn find(&self, query: &str) -> Vec<&Named> {
         let query = query.to_uppercase();
         let words = query.split([' ', '-']).filter(|word| !word.is_empty());
         let mut lists: Vec<&[u32]> = words.map(|word| self.by_word.get(word).map_or(&[][..], Vec::as_slice)).collect();
-        lists.sort_by_key(|places| places.len());
+        lists.sort_by_key(|positions| positions.len());
         let Some((fewest, others)) = lists.split_first() else { return vec![] };
-        let in_all = fewest.iter().filter(|place| others.iter().all(|places| places.binary_search(place).is_ok()));
-        in_all.map(|place| &self.named[*place as usize]).collect()
+        let in_all = fewest.iter().filter(|position| others.iter().all(|list| list.binary_search(position).is_ok()));
+        in_all.map(|position| &self.named[*position as usize]).collect()
     }
 }
 

@@ -1,27 +1,29 @@
-//! How a loop was kept busy: polls, and stalls. A stall is the time from one wait to the next, in which no socket is
-//! looked at and no timer fires.
+//! Counts a loop's polls and measures its stalls.
+//!
+//! A stall is the time between two calls of `epoll_wait`: until the second call the loop sees no readiness and fires no
+//! timer. (tokio-metrics has no such value; its "busy duration" is per worker, not per iteration.)
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use glassloop::observe::{Event, Kind, Observer};
 
-/// Set by `compare` for the runs that it measures.
-const ASKED: &str = "GLASSLOOP_MEASURE";
+/// The environment variable that `compare` sets for the runs that it measures.
+const VARIABLE: &str = "GLASSLOOP_MEASURE";
 
-/// What has been seen on this thread.
+/// The measurements of this thread's loops.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Polls of all tasks.
+    /// The number of polls of all tasks.
     pub polls: u64,
-    /// How long the loop was away from its wait, each time.
+    /// The length of every stall.
     pub stalls: Vec<Duration>,
-    /// When it woke up last.
+    /// The time at which the current stall began.
     awake_since: Duration,
 }
 
 impl Measured {
-    /// The longest stall.
+    /// Returns the longest stall.
     pub fn longest_stall(&self) -> Duration {
         self.stalls.iter().max().copied().unwrap_or_default()
     }
@@ -31,7 +33,7 @@ thread_local! {
     static MEASURED: RefCell<Measured> = RefCell::default();
 }
 
-/// Watches a loop.
+/// The observer that adds to this thread's measurements.
 #[derive(Debug)]
 pub struct Meter;
 
@@ -48,32 +50,32 @@ impl Observer for Meter {
     }
 }
 
-/// What has been seen since the last call.
+/// Returns and resets this thread's measurements.
 pub fn take() -> Measured {
     MEASURED.take()
 }
 
-/// Whether this run is to be measured.
-pub fn is_asked() -> bool {
-    std::env::var_os(ASKED).is_some()
+/// Returns whether the parent process requested a measurement.
+pub fn is_requested() -> bool {
+    std::env::var_os(VARIABLE).is_some()
 }
 
-/// The variable for the environment of a process that is to be measured, and its value.
-pub fn question() -> (&'static str, &'static str) {
-    (ASKED, "1")
+/// Returns the environment variable, with its value, that requests a measurement from a child process.
+pub fn request() -> (&'static str, &'static str) {
+    (VARIABLE, "1")
 }
 
-/// Processor time of this process so far.
-pub fn processor_time() -> Duration {
+/// Returns the CPU time of this process.
+pub fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// One line for whoever started this process: processor time and longest stall in µs, and polls.
-pub fn report_if_asked() {
-    if is_asked() {
+/// Prints one line for the parent process, if it requested it: CPU time and longest stall in µs, and the polls.
+pub fn report_if_requested() {
+    if is_requested() {
         let measured = take();
-        let (processor, stall) = (processor_time().as_micros(), measured.longest_stall().as_micros());
-        eprintln!("measured: {processor} {stall} {}", measured.polls);
+        let (cpu, stall) = (cpu_time().as_micros(), measured.longest_stall().as_micros());
+        eprintln!("measured: {cpu} {stall} {}", measured.polls);
     }
 }

@@ -1,4 +1,4 @@
-//! A spinner as a task, and how often it has turned.
+//! A spinner that runs as a task and counts its steps.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use glassloop::sleep;
 
-/// Turns a hundred times a second, if it is let.
+/// A spinner that makes a hundred steps a second, as long as nothing blocks the loop.
 #[derive(Clone, Debug, Default)]
 pub struct Spinner {
-    turns: Rc<Cell<u32>>,
+    steps: Rc<Cell<u32>>,
 }
 
 impl Spinner {
-    /// Turns for ever.
+    /// Spins until the task is aborted.
     pub async fn spin(self) {
         for sign in r"\|/-".chars().cycle() {
             print!("\r{sign}\r");
             std::io::stdout().flush().ok();
             sleep(Duration::from_millis(10)).await;
-            self.turns.set(self.turns.get() + 1);
+            self.steps.set(self.steps.get() + 1);
         }
     }
 
-    /// How often it has.
-    pub fn turns(&self) -> u32 {
-        self.turns.get()
+    /// Returns the number of steps made so far.
+    pub fn steps(&self) -> u32 {
+        self.steps.get()
     }
 }

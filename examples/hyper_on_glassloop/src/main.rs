@@ -1,16 +1,15 @@
-//! On top: hyper, the HTTP library of the Rust world, over this loop's streams, timers and `spawn`.
+//! Applications: the HTTP library hyper on this loop's streams, timers and `spawn`.
 //!
 //!     cargo run --release --manifest-path examples/hyper_on_glassloop/Cargo.toml
 //!
-//! hyper brings no runtime: it asks for a stream that it can poll, for something that runs futures, and for timers. What
-//! that takes is `stream.rs` and `timer.rs`. Here a server and a client of hyper's talk to each other on one loop and one
-//! thread; then somebody connects and says nothing, and a timer of ours makes hyper hang up.
+//! hyper has no runtime of its own: it needs a stream that it can poll, an executor and timers. `stream.rs` and
+//! `timer.rs` implement its traits. A hyper server and a hyper client run on one loop and exchange requests; then a
+//! client connects without sending anything, and hyper closes the connection when a timer of this loop fires.
 //!
-//! What to look at: `serve_connection` and `handshake` give futures that do nothing by themselves. `spawn` is the whole
-//! of the glue.
+//! What to look at: `serve_connection` and `handshake` return futures that have to be polled; `spawn` does that.
 //!
-//! To try next: leave `.timer(…)` away, and read what hyper says to `header_read_timeout`; ask it from outside with curl
-//! (print the address and sleep).
+//! To try next: remove `.timer(…)`, and read hyper's message about `header_read_timeout`; send requests with curl
+//! (print the address, and sleep at the end).
 
 mod stream;
 mod timer;
@@ -33,10 +32,10 @@ use timer::LoopTimer;
 type Error = Box<dyn std::error::Error>;
 
 async fn greet(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::from(format!("hyper heard you ask for {}", request.uri().path()))))
+    Ok(Response::new(Full::from(format!("response of hyper for {}", request.uri().path()))))
 }
 
-/// Accepts, and gives each connection to a task of hyper's.
+/// Accepts connections, and serves each with hyper in a task of its own.
 async fn serve(mut listener: TcpListener, timer: LoopTimer) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -44,7 +43,7 @@ async fn serve(mut listener: TcpListener, timer: LoopTimer) -> std::io::Result<(
             .timer(timer.clone())
             .header_read_timeout(Duration::from_millis(200))
             .serve_connection(Stream::new(stream), service_fn(greet));
-        let _runs_by_itself = spawn_named("hyper's server", async {
+        let _detached = spawn_named("hyper's server", async {
             if let Err(error) = connection.await {
                 println!("hyper's server: {error}");
             }
@@ -52,8 +51,8 @@ async fn serve(mut listener: TcpListener, timer: LoopTimer) -> std::io::Result<(
     }
 }
 
-/// Asks for several paths over one connection.
-async fn ask(address: std::net::SocketAddr) -> Result<(), Error> {
+/// Sends several requests over one connection.
+async fn send_requests(address: std::net::SocketAddr) -> Result<(), Error> {
     let stream = Connect::new(vec![address], Duration::from_secs(10)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(Stream::new(stream)).await?;
     let connection = spawn_named("hyper's client", connection);
@@ -64,7 +63,7 @@ async fn ask(address: std::net::SocketAddr) -> Result<(), Error> {
         let body = response.into_body().collect().await?.to_bytes();
         println!("{status}: {}", String::from_utf8_lossy(&body));
     }
-    drop(sender); // the connection's future ends when nobody can send any more
+    drop(sender); // the connection's future completes when the last sender is dropped
     connection.await??;
     Ok(())
 }
@@ -74,14 +73,14 @@ fn run() -> Result<(), Error> {
     glassloop::trace::builder()?.build()?.block_on(async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
         let address = listener.local_addr()?;
-        let _runs_by_itself = spawn_named("accept", serve(listener, LoopTimer::start()));
-        ask(address).await?;
+        let _detached = spawn_named("accept", serve(listener, LoopTimer::start()));
+        send_requests(address).await?;
 
         let started = Instant::now();
         let mut silent = Connect::new(vec![address], Duration::from_secs(10)).await?;
-        // Nothing is sent. Hyper hangs up when its timer, which is ours, has fired.
+        // Nothing is sent: hyper closes the connection after `header_read_timeout`.
         let read = std::future::poll_fn(|cx| silent.poll_read(cx, &mut [0; 512])).await?;
-        println!("who said nothing was answered with {read} bytes after {:.1} s", started.elapsed().as_secs_f64());
+        println!("silent connection: {read} bytes received, closed after {:.1} s", started.elapsed().as_secs_f64());
         Ok(())
     })?
 }

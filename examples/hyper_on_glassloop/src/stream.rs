@@ -1,4 +1,4 @@
-//! This loop's TCP stream as hyper wants it.
+//! Implements hyper's `Read` and `Write` for this loop's TCP stream.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 use glassloop::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// Bytes read at once.
-const READ: usize = 16 << 10;
+/// The size of the read buffer in bytes.
+const BUFFER_BYTES: usize = 16 << 10;
 
-/// A stream, and a buffer through which what is read goes. hyper's own buffer may be uninitialised memory, which can be
-/// written to without `unsafe` only by copying.
+/// A stream with a read buffer. hyper's buffer may be uninitialized, and without `unsafe` the only way to fill it is to
+/// copy from an initialized one.
 pub struct Stream {
     stream: TcpStream,
     buffer: Box<[u8]>,
@@ -20,15 +20,15 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(stream: TcpStream) -> Stream {
-        Stream { stream, buffer: vec![0; READ].into() }
+        Stream { stream, buffer: vec![0; BUFFER_BYTES].into() }
     }
 }
 
 impl Read for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let Stream { stream, buffer } = &mut *self;
-        let room = buffer.len().min(into.remaining());
-        let length = ready!(stream.poll_read(cx, &mut buffer[..room]))?;
+        let capacity = buffer.len().min(into.remaining());
+        let length = ready!(stream.poll_read(cx, &mut buffer[..capacity]))?;
         into.put_slice(&buffer[..length]);
         Poll::Ready(Ok(()))
     }
@@ -40,12 +40,12 @@ impl Write for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(())) // what is written has gone to the kernel
+        Poll::Ready(Ok(())) // there is no write buffer
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.stream.shutdown(Shutdown::Write) {
-            // The other side was quicker.
+            // The peer has already closed the connection.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             shut => Poll::Ready(shut),
         }

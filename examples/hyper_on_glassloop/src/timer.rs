@@ -1,6 +1,6 @@
-//! This loop's timers as hyper wants them: it asks for a sleep that may be sent to another thread, and this loop's may
-//! not. So hyper is given a place where a deadline and a waker lie, and a task of the loop, which owns the one real timer,
-//! wakes whoever is due.
+//! Implements hyper's `Timer`. hyper requires sleeps that are `Send`, and this loop's timers are not. So a
+//! [`LoopSleep`] only stores its deadline and waker in a shared list, and one task on the loop owns a real timer and
+//! wakes the sleeps that are due.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use glassloop::{now, sleep, spawn_named};
 use hyper::rt::{Sleep, Timer};
 
-/// Makes sleeps for hyper.
+/// Creates sleeps for hyper.
 #[derive(Clone)]
 pub struct LoopTimer {
     shared: Arc<Mutex<Shared>>,
@@ -20,12 +20,12 @@ pub struct LoopTimer {
 #[derive(Default)]
 struct Shared {
     waiting: Vec<Waiting>,
-    /// Of the task that owns the real timer.
+    /// The waker of the task that owns the real timer.
     driver: Option<Waker>,
-    next: u64,
+    last_number: u64,
 }
 
-/// A sleep that has been polled and is not over.
+/// A sleep that has been polled and is not due yet.
 struct Waiting {
     number: u64,
     deadline: Instant,
@@ -33,20 +33,20 @@ struct Waiting {
 }
 
 impl LoopTimer {
-    /// Starts the task that keeps the time. It ends with the loop.
+    /// Starts the task that owns the real timer. It ends with the loop.
     pub fn start() -> LoopTimer {
         let timer = LoopTimer { shared: Arc::default() };
-        let _runs_by_itself = spawn_named("hyper's timers", timer.clone().drive());
+        let _detached = spawn_named("hyper's timers", timer.clone().drive());
         timer
     }
 
-    /// Sleeps until the next deadline, over and over, and wakes who is due.
+    /// Repeatedly sleeps until the next deadline and wakes the sleeps that are due.
     async fn drive(self) {
         let mut next = pin!(sleep(Duration::ZERO));
         poll_fn(|cx| -> Poll<()> {
             loop {
                 let mut shared = lock(&self.shared);
-                // First the waker, then the look: who comes in between is seen, or wakes.
+                // The waker is stored before the list is checked, so a sleep added in between is not missed.
                 shared.driver = Some(cx.waker().clone());
                 let due = shared.waiting.extract_if(.., |waiting| waiting.deadline <= now()).collect::<Vec<_>>();
                 let deadline = shared.waiting.iter().map(|waiting| waiting.deadline).min();
@@ -74,8 +74,8 @@ impl Timer for LoopTimer {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         let mut shared = lock(&self.shared);
-        shared.next += 1;
-        Box::pin(LoopSleep { number: shared.next, deadline, shared: self.shared.clone() })
+        shared.last_number += 1;
+        Box::pin(LoopSleep { number: shared.last_number, deadline, shared: self.shared.clone() })
     }
 
     fn now(&self) -> Instant {
@@ -83,7 +83,7 @@ impl Timer for LoopTimer {
     }
 }
 
-/// What hyper holds: a number and a way to the place, both of which any thread may have.
+/// The sleep that hyper polls. It is `Send`, since it holds only a number, a deadline and the shared list.
 struct LoopSleep {
     number: u64,
     deadline: Instant,
