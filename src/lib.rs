@@ -61,6 +61,9 @@ pub mod observe;
 pub mod sync;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(test)]
+#[path = "../tests/support/watchdog.rs"]
+mod watchdog;
 
 pub use event_loop::{
     EventLoop, Job, JobError, JobHandle, JoinError, JoinHandle, JoinSet, LoopError, ThreadPool, now, run_in_executor,

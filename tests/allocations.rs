@@ -1,5 +1,8 @@
 //! What is on the hot path allocates nothing: a poll, a wake, a timer, a readiness event, a permit, a message.
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::pin::Pin;
@@ -13,6 +16,7 @@ use glassloop::{EventLoop, now, sleep, spawn};
 
 /// Allocations in 500 turns of a loop that runs `root`, after 500 to warm up.
 fn allocations_of(root: impl Future<Output = ()>, mut between: impl FnMut()) -> u64 {
+    watchdog::watch();
     let mut event_loop = EventLoop::new().expect("a loop");
     let mut root = std::pin::pin!(root);
     event_loop.wake_root();

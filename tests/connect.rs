@@ -4,6 +4,8 @@
 
 #[path = "support/silent.rs"]
 mod silent;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -46,6 +48,7 @@ impl Observer for Notes {
 
 /// Connects to one of the addresses, on a loop of its own; and what that showed.
 fn connect(addresses: &[SocketAddr], limit: Duration) -> (Result<SocketAddr, ConnectError>, Notes) {
+    watchdog::watch();
     let notes = Notes::default();
     let mut event_loop = EventLoop::builder().observer(notes.clone()).build().expect("a loop");
     let connected: Result<TcpStream, _> =

@@ -1,6 +1,9 @@
 //! The examples, run as their readers run them. `cargo test` builds them first; `cargo test --test examples` alone does
 //! not: `cargo build --examples` does.
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -72,6 +75,7 @@ impl Stage {
     }
 
     fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        watchdog::watch();
         let mut path = std::env::current_exe().unwrap();
         path.pop();
         path.set_file_name("examples");

@@ -8,6 +8,8 @@ mod cases;
 #[path = "support/peer.rs"]
 #[expect(dead_code, reason = "other tests script more than an answer")]
 mod peer;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 
 use std::sync::mpsc;
 use std::time::Duration;

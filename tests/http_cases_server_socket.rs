@@ -4,6 +4,8 @@
 #[path = "support/cases.rs"]
 #[expect(dead_code, reason = "bodies and reuse are for the tests of the codec and of the client")]
 mod cases;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -31,6 +33,7 @@ fn every_further_case_comes_out_as_written_in_any_cut() {
 }
 
 fn run(json: &str, at_least: usize) {
+    watchdog::watch();
     let cases: Vec<Case> = read(json).into_iter().filter(|case| !case.client).collect();
     assert!(cases.len() >= at_least, "only {} cases", cases.len());
     let folder = tempfile::tempdir().expect("a temporary folder");

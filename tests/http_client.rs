@@ -2,6 +2,8 @@
 
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 
 use std::future::{Future, poll_fn};
 use std::sync::mpsc;
@@ -18,11 +20,13 @@ use peer::{Peer, accept, accept_request, is_closed, read_head, reset, send};
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 fn run<F: Future>(future: F) -> F::Output {
+    watchdog::watch();
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 
 /// The same on a loop whose clock jumps to the next deadline when there is nothing else to wait for.
 fn run_in_virtual_time<F: Future>(future: F) -> F::Output {
+    watchdog::watch();
     EventLoop::builder().virtual_time().build().expect("a loop").block_on(future).expect("no deadlock")
 }
 

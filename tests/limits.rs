@@ -4,7 +4,12 @@
 fn main() {}
 
 #[cfg(target_os = "linux")]
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
+#[cfg(target_os = "linux")]
 fn main() {
+    watchdog::watch();
     linux::i12_a_thread_that_cannot_be_started_makes_the_pool_smaller();
     println!("i12_a_thread_that_cannot_be_started_makes_the_pool_smaller ... ok");
 }

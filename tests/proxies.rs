@@ -3,6 +3,8 @@
 #[path = "support/peer.rs"]
 #[expect(dead_code, reason = "proxies here answer otherwise")]
 mod peer;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -15,6 +17,7 @@ use peer::{Peer, accept, is_closed, read_head, send};
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 fn run<F: Future>(future: F) -> F::Output {
+    watchdog::watch();
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 

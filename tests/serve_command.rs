@@ -1,5 +1,8 @@
 //! `glassloop serve`, run as a user runs it.
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,6 +20,7 @@ struct Serving {
 }
 
 fn command(arguments: &[&str]) -> Command {
+    watchdog::watch();
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassloop"));
     command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
     command

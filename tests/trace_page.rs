@@ -6,6 +6,8 @@
 #[path = "trace/programs.rs"]
 #[allow(dead_code)] // The tests of recordings use the rest.
 mod programs;
+#[path = "support/watchdog.rs"]
+mod watchdog;
 #[path = "support/webdriver.rs"]
 mod webdriver;
 

@@ -1,5 +1,7 @@
 //! The timer wheel against a model that is too simple to be wrong: a sorted map.
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
 #[path = "../src/event_loop/wheel/mod.rs"]
 pub mod wheel;
 
@@ -134,6 +136,7 @@ impl Model {
 
 /// Pops one timer from the wheel and checks that it is the one that the model says, if any.
 fn pop_and_compare(wheel: &mut Wheel<u64>, model: &mut Model) -> bool {
+    watchdog::watch();
     let expected = match model.timers.first_key_value() {
         Some((&key, _)) if key.0 <= model.now => Some(model.disarm(key)),
         _ => None,

@@ -129,6 +129,8 @@ impl Builder {
     /// # Errors
     /// If the system has no descriptors left for the reactor.
     pub fn build(self) -> io::Result<EventLoop> {
+        #[cfg(test)]
+        crate::watchdog::watch();
         let poll = mio::Poll::new()?;
         let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
         let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });

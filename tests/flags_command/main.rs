@@ -8,4 +8,6 @@ mod run;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "other tests ask for more than an answer")]
 mod server;
+#[path = "../support/watchdog.rs"]
+mod watchdog;
 mod well;

@@ -12,6 +12,7 @@ pub struct Run {
 
 /// The command with these arguments, words separated by spaces.
 pub fn command(folder: &Path, arguments: &str) -> Command {
+    crate::watchdog::watch();
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassloop"));
     command.arg("flags").args(arguments.split_whitespace()).arg("--dest").arg(folder);
     // Whatever leads out of here: the servers of the tests are here.

@@ -25,5 +25,7 @@ mod secured;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
+#[path = "../support/watchdog.rs"]
+mod watchdog;
 mod watched;
 mod with_others;

@@ -23,6 +23,7 @@ pub struct Run {
 
 impl Place {
     pub fn new() -> Place {
+        crate::watchdog::watch();
         Place { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 

@@ -8,3 +8,5 @@ mod faults;
 mod files;
 mod limits;
 mod raw;
+#[path = "../support/watchdog.rs"]
+mod watchdog;

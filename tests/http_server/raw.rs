@@ -137,6 +137,7 @@ pub fn words(limits: Limits) -> EmbeddedServer {
 }
 
 pub fn words_with(limits: Limits, faults: Faults) -> EmbeddedServer {
+    crate::watchdog::watch();
     EmbeddedServer::serve(limits, faults, || Ok(say)).expect("a server")
 }
 

@@ -16,3 +16,5 @@ mod readiness;
 mod scheduling;
 mod time;
 mod wakers;
+#[path = "../support/watchdog.rs"]
+mod watchdog;

@@ -78,10 +78,12 @@ impl<T> Log<T> {
 }
 
 pub fn event_loop() -> EventLoop {
+    crate::watchdog::watch();
     EventLoop::new().expect("a loop")
 }
 
 pub fn build(builder: Builder) -> EventLoop {
+    crate::watchdog::watch();
     builder.build().expect("a loop")
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts the script with a listener.
     pub(crate) fn start(script: impl FnOnce(&TcpListener) + Send + 'static) -> Peer {
+        crate::watchdog::watch();
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         Peer { address, thread: std::thread::spawn(move || script(&listener)) }

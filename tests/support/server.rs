@@ -132,6 +132,7 @@ impl Server {
         over: impl Fn(TcpStream) -> S + Clone + Send + 'static,
         answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
+        crate::watchdog::watch();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {

@@ -13,3 +13,5 @@ mod pieces;
 mod secured;
 mod site;
 mod tunnels;
+#[path = "../support/watchdog.rs"]
+mod watchdog;

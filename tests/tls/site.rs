@@ -43,6 +43,7 @@ pub fn client() -> Client {
 }
 
 pub fn run<F: Future>(future: F) -> F::Output {
+    crate::watchdog::watch();
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 

@@ -24,6 +24,7 @@ fn findings(program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
 
 /// The same with a limit for polls.
 fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
+    crate::watchdog::watch();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.jsonl");
     let found = Rc::new(RefCell::new(vec![]));

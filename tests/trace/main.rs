@@ -9,3 +9,5 @@ mod reading;
 mod recorder;
 mod statistics;
 mod timeline;
+#[path = "../support/watchdog.rs"]
+mod watchdog;

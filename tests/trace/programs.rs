@@ -21,6 +21,7 @@ pub fn record(program: impl FnOnce(&mut EventLoop)) -> String {
 
 /// Records a run of `program` into this file.
 pub fn record_into(path: &Path, program: impl FnOnce(&mut EventLoop)) {
+    crate::watchdog::watch();
     let recorder = Recorder::create(path).expect("a recorder");
     let mut event_loop = EventLoop::builder().observer(recorder).build().expect("a loop");
     program(&mut event_loop);
@@ -30,6 +31,7 @@ pub fn record_into(path: &Path, program: impl FnOnce(&mut EventLoop)) {
 pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.jsonl");
+    crate::watchdog::watch();
     let recorder = Recorder::create(&path).expect("a recorder");
     let mut event_loop = EventLoop::builder().virtual_time().observer(recorder).build().expect("a loop");
     program(&mut event_loop);

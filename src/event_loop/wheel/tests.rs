@@ -6,6 +6,7 @@ const SPAN: u64 = 1 << SPAN_BITS;
 
 /// The values that are due, in the order in which they are handed out.
 fn pop_all<T>(wheel: &mut Wheel<T>) -> Vec<T> {
+    crate::watchdog::watch();
     std::iter::from_fn(|| wheel.pop_expired()).map(|(_, _, value)| value).collect()
 }
 
