@@ -1,6 +1,8 @@
 //! Signals and worse: what is on disk afterwards, and what the next run makes of it.
 
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::ioctl_fionread;
@@ -13,11 +15,11 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("it runs");
 }
 
-/// A server whose bodies take seconds.
-fn slow(body: Vec<u8>) -> Server {
+/// A server whose bodies take seconds as long as the flag is set.
+fn slow(body: Vec<u8>, is_slow: Arc<AtomicBool>) -> Server {
     Server::start(move |request| {
         let reply = Reply::file(request, &body, "\"1\"");
-        if request.earlier == 0 { reply.rate(512) } else { reply }
+        if is_slow.load(Ordering::Relaxed) { reply.rate(512) } else { reply }
     })
 }
 
@@ -25,7 +27,8 @@ fn slow(body: Vec<u8>) -> Server {
 fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
     for (which, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let body = content(1, 2 << 20);
-        let server = slow(body.clone());
+        let is_slow = Arc::new(AtomicBool::new(true));
+        let server = slow(body.clone(), is_slow.clone());
         let place = Place::new();
         let list: String = (0..20).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
         place.write("list", &list);
@@ -38,6 +41,7 @@ fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
         let run: Run = child.wait_with_output().expect("it ends").into();
         run.assert(code, "20 given up");
         assert!(place.names().iter().any(|name| name.ends_with(".part")), "{:?}", place.names());
+        is_slow.store(false, Ordering::Relaxed);
         place.get(["-i".as_ref(), place.path("list").as_os_str()]).assert(0, "20 saved");
         assert!((0..20).all(|number| place.read(&number.to_string()) == body));
     }
