@@ -1,6 +1,9 @@
 //! `--trace`, `--explain`, `--step`, `--summary` and `glassloop trace`, as they are typed.
 #![cfg(feature = "cli")]
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 const GLASSLOOP: &str = env!("CARGO_BIN_EXE_glassloop");
 
 fn glassloop(arguments: &[&str], folder: &Path) -> Output {
+    watchdog::watch();
     let mut command = Command::new(GLASSLOOP);
     command.args(arguments).current_dir(folder).env_remove("RUST_LOG").env_remove("GLASSLOOP_TRACE");
     command.stdin(Stdio::null()).output().expect("the command starts")
@@ -100,13 +104,18 @@ fn what_cannot_be_recorded_is_refused_before_anything_is_done() {
 #[test]
 #[cfg(target_os = "linux")]
 fn step_waits_for_enter_before_each_turn_on_a_terminal() {
+    use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+    watchdog::watch();
     let folder = tempfile::tempdir().expect("a folder");
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
     let name = ptsname(&ours, Vec::new()).expect("it has a name").into_string().expect("in letters");
-    let theirs = || std::fs::OpenOptions::new().read(true).write(true).open(&name).expect("its other end");
+    // O_NOCTTY: opened by a session leader, as a test is under `setsid`, it would become the controlling terminal, and
+    // SIGHUP would kill the test when it closes.
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let theirs = || rustix::fs::open(&*name, flags, Mode::empty()).expect("its other end");
     let mut child = Command::new(GLASSLOOP)
         .args(["flags", "BR", "-v", "--step"])
         .current_dir(folder.path())
