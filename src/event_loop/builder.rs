@@ -18,7 +18,7 @@ use super::ready::ReadyQueue;
 use super::root::Root;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};
-use crate::observe::{ClockKind, Observer, Stage, TaskId};
+use crate::observe::{ClockKind, IdleStage, Observer, Stage, TaskId};
 
 /// Readiness events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -152,7 +152,7 @@ impl Builder {
             io_budget: IoBudget::new(),
             jobs: RefCell::default(),
             default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
-            stage: Cell::new(stage),
+            stage: Cell::new(stage.and_then(IdleStage::keep)),
             diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),
             seen_foreign: Cell::new(TaskId::ROOT),

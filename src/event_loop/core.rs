@@ -18,8 +18,8 @@ use super::root::Root;
 use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CauseGuard, CurrentTask, Effect, JobId, JobOutcome, Kind, LoopCounts, Stage, TaskId, TaskOutcome, TimerId,
-    WakeId, current_task, listening, report_at, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, Effect, IdleStage, JobId, JobOutcome, Kind, LoopCounts, TaskId, TaskOutcome,
+    TimerId, WakeId, current_task, listening, report_at, tell, waiting_for,
 };
 use crate::sync::WakerSlot;
 
@@ -77,7 +77,7 @@ pub(crate) struct Core {
     pub(crate) jobs: RefCell<Jobs>,
     pub(crate) default_pool: ThreadPool,
     /// The observer, while the loop is not running.
-    pub(crate) stage: Cell<Option<Stage>>,
+    pub(crate) stage: Cell<Option<IdleStage>>,
     /// What is wrong with the program; asked only while somebody observes.
     pub(crate) diagnosis: Diagnosis,
     pub(crate) next_wake: Cell<u64>,

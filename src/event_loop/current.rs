@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::core::{Core, Shared};
-use crate::observe::{Effect, TaskId, put_stage};
+use crate::observe::{Effect, IdleStage, TaskId, put_stage};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -49,12 +49,12 @@ impl Drop for Entered {
 /// Puts a loop and its observer on this thread, and takes away those that were there.
 fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     SHARED.set(core.as_ref().map_or(std::ptr::null(), |core| Arc::as_ptr(&core.shared)));
-    let stage = core.as_ref().and_then(|core| core.stage.take());
+    let stage = core.as_ref().and_then(|core| core.stage.take()).and_then(IdleStage::take);
     // A loop may be dropped with its thread, when this is gone already. Then it ends without being current.
     let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
     let stage_left = put_stage(stage);
     if let Some(left) = &left {
-        left.stage.set(stage_left);
+        left.stage.set(stage_left.and_then(IdleStage::keep));
     }
     left
 }

@@ -6,13 +6,13 @@
 //! 4. close the pools, so that their threads end when the queue is empty;
 //! 5. cancel the abandonable jobs that have not started;
 //! 6. wait for the mandatory ones, for as long as they take, and a moment for the others;
-//! 7. say what was left.
+//! 7. end the observer, and report what was left.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{EventLoop, current};
-use crate::observe::{JobOutcome, Kind, TaskId, tell};
+use crate::observe::{IdleStage, JobOutcome, Kind, TaskId, drop_stage, tell};
 
 /// What the shutdown could not wait for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,10 @@ impl EventLoop {
         let report = self.end_jobs();
         self.core.shared.notifier.close();
         drop(entered);
+        // The observer ends with the loop, though handles may live on and keep the tables: a recording is complete now.
+        if let Some(stage) = self.core.stage.take().and_then(IdleStage::take) {
+            drop_stage(stage);
+        }
         report
     }
 

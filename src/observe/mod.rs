@@ -45,7 +45,8 @@ pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
 pub use stage::note_waiting;
 pub(crate) use stage::{
-    CurrentTask, Stage, current_task, listening, put_stage, report, report_at, set_turn, tell, waiting_for,
+    CurrentTask, IdleStage, Stage, current_task, drop_stage, listening, put_stage, report, report_at, set_turn, tell,
+    waiting_for,
 };
 pub use state::{State, Stateful};
 

@@ -24,6 +24,8 @@ thread_local! {
     static LISTENING: Cell<bool> = const { Cell::new(false) };
     /// The observer and what it needs. Empty while the observer runs, so that it is never entered twice.
     static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
+    /// Those of the loops that do not run.
+    static IDLE: RefCell<IdleStages> = RefCell::default();
     /// The task being polled.
     static TASK: Cell<Option<TaskId>> = const { Cell::new(None) };
     /// What the future that returned `Pending` last was waiting for.
@@ -64,6 +66,61 @@ pub(crate) fn put_stage(stage: Option<Stage>) -> Option<Stage> {
     replaced.ok().flatten()
 }
 
+/// A stage of a loop that does not run.
+///
+/// It is kept with the thread and not in the loop: `process::exit` drops what a thread keeps (with most C libraries), but
+/// no variable of a function. A recorder that is not dropped leaves out the end of its recording, or all of it.
+#[derive(Debug)]
+pub(crate) struct IdleStage {
+    key: u64,
+}
+
+/// The idle stages of a thread's loops.
+#[derive(Default)]
+struct IdleStages {
+    stages: Vec<(u64, Stage)>,
+    next_key: u64,
+}
+
+impl Drop for IdleStages {
+    fn drop(&mut self) {
+        for (_, stage) in self.stages.drain(..) {
+            drop_stage(stage);
+        }
+    }
+}
+
+impl IdleStage {
+    /// Keeps a stage until its loop runs again, or ends. `None` while the thread ends: the stage is dropped.
+    pub(crate) fn keep(stage: Stage) -> Option<IdleStage> {
+        let kept = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            let key = idle.next_key;
+            idle.next_key += 1;
+            idle.stages.push((key, stage));
+            key
+        });
+        kept.ok().map(|key| IdleStage { key })
+    }
+
+    /// Takes it out again. `None` if the thread ends and has dropped it.
+    pub(crate) fn take(self) -> Option<Stage> {
+        let taken = IDLE.try_with(|idle| {
+            let stages = &mut idle.borrow_mut().stages;
+            let place = stages.iter().position(|(key, _)| *key == self.key)?;
+            Some(stages.swap_remove(place).1)
+        });
+        taken.ok().flatten()
+    }
+}
+
+/// Ends an observer. Its drop may panic (I12).
+pub(crate) fn drop_stage(stage: Stage) {
+    if catch_unwind(AssertUnwindSafe(|| drop(stage))).is_err() {
+        log::error!("the observer panicked while it was dropped");
+    }
+}
+
 /// Whether anybody is watching.
 #[inline]
 pub(crate) fn listening() -> bool {
@@ -94,8 +151,7 @@ pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
         put_stage(Some(stage));
     } else {
         log::error!("the observer panicked and was removed; the run goes on unobserved");
-        // Its drop may panic as well.
-        let _unheard = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+        drop_stage(stage);
     }
 }
 

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use super::claim::claim;
 use super::page::write_page;
 use super::perfetto::perfetto;
 use super::reader::{ReadError, Reader};
@@ -92,13 +93,15 @@ pub struct Recording {
     lines: PathBuf,
     /// Another file that is wanted, and its form.
     wanted: Option<(PathBuf, Form)>,
+    /// Keeps others out of `lines` until the other form is made of it.
+    claimed: File,
 }
 
 impl Recording {
     /// Starts to record.
     ///
     /// # Errors
-    /// If the name asks for no form, or the file cannot be made.
+    /// If the name asks for no form, if the file cannot be created, or if another recording is being written to it.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Recording> {
         let path = path.as_ref();
         let (lines, wanted) = match Form::of(path)? {
@@ -109,9 +112,13 @@ impl Recording {
                 (PathBuf::from(lines), Some((path.to_owned(), form)))
             }
         };
-        let recorder = Recorder::create(&lines)
+        let begin = || -> io::Result<(Recorder, File)> {
+            let claimed = claim(&lines)?;
+            Ok((Recorder::to(claimed.try_clone()?, &lines)?, claimed))
+        };
+        let (recorder, claimed) = begin()
             .map_err(|error| io::Error::new(error.kind(), format!("recording to {}: {error}", lines.display())))?;
-        Ok(Recording { recorder: Some(recorder), lines, wanted })
+        Ok(Recording { recorder: Some(recorder), lines, wanted, claimed })
     }
 
     /// The file that will be there in the end.
@@ -148,27 +155,53 @@ impl Drop for Recording {
     }
 }
 
-/// Recordings that this process has begun because the variable asked for them.
-static BEGUN: AtomicU32 = AtomicU32::new(0);
+/// The recordings that this process has begun because the variable asked for them.
+struct Begun {
+    /// What the variable said.
+    asked: PathBuf,
+    /// The name of the first one.
+    first: PathBuf,
+    number: u32,
+    /// Keeps child processes, which inherit the variable, out of the first one until this process ends.
+    _claimed: File,
+}
+
+static BEGUN: Mutex<Option<Begun>> = Mutex::new(None);
 
 /// A recording, if the variable `GLASSLOOP_TRACE` names a file for it.
 ///
 /// The first of a process has this name. A process that asks again has several loops, and each further recording has its
-/// number before the ending: `run.html`, `run.2.html`, `run.3.html`.
+/// number before the ending: `run.html`, `run.2.html`, `run.3.html`. A process that inherited the variable from one that
+/// records has its process id there: `run.pid4321.html`, `run.pid4321.2.html`.
 ///
 /// # Errors
 /// If it names one that cannot be recorded to.
 pub fn from_environment() -> io::Result<Option<Recording>> {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(None) };
-    let number = BEGUN.fetch_add(1, Ordering::Relaxed) + 1;
-    Recording::create(numbered(path.into(), number)).map(Some)
+    let Some(asked) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(None) };
+    let asked = PathBuf::from(asked);
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(begun) = &mut *begun
+        && begun.asked == asked
+    {
+        begun.number += 1;
+        return Recording::create(tagged(&begun.first, &begun.number.to_string())).map(Some);
+    }
+    let first = match Recording::create(&asked) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            Recording::create(tagged(&asked, &format!("pid{}", std::process::id())))?
+        }
+        other => other?,
+    };
+    let (path, claimed) = (first.path().to_owned(), first.claimed.try_clone()?);
+    *begun = Some(Begun { asked, first: path, number: 1, _claimed: claimed });
+    Ok(Some(first))
 }
 
-/// The name of the recording with this number, if that of the first is `path`.
-fn numbered(path: PathBuf, number: u32) -> PathBuf {
+/// A file's name with a tag before its ending.
+fn tagged(path: &Path, tag: &str) -> PathBuf {
     match path.extension() {
-        Some(ending) if number > 1 => path.with_extension(format!("{number}.{}", ending.display())),
-        _ => path,
+        Some(ending) => path.with_extension(format!("{tag}.{}", ending.display())),
+        None => path.to_owned(),
     }
 }
 

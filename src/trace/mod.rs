@@ -10,6 +10,7 @@
 //! | `arguments.rs` | the command line without its secrets |
 //! | `keep.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a line; several observers |
 //! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
+//! | `claim.rs` | keeps two recordings out of one file |
 //! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
 //! | `world.rs`, `still.rs` | what there is at a moment of the run, folded from the lines; the same as text |
 //! | `narration.rs`, `words.rs`, `explain.rs`, `findings.rs` | a sentence for each line, or for each finding |
@@ -33,6 +34,7 @@
 
 mod arguments;
 mod check;
+mod claim;
 mod events;
 mod explain;
 mod field;

@@ -3,13 +3,14 @@
 //! Nothing here waits (I7). The writer gives buffers back when they are written, and there are only so many of them: if
 //! it falls that far behind, events are lost, and a line says how many.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::claim::claim;
 use super::header::Header;
 use super::keep::Keeper;
 use super::line::{Fact, Line};
@@ -80,13 +81,17 @@ pub(super) enum Order {
 }
 
 impl Recorder {
-    /// Makes the file, or empties it, and starts the thread that writes to it.
+    /// Creates the file, or empties it, and starts the thread that writes to it.
     ///
     /// # Errors
-    /// If the file cannot be made, or the thread not started.
+    /// If the file cannot be created, if another recording is being written to it, or if the thread cannot be started.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Recorder> {
         let path = path.as_ref();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        Recorder::to(claim(path)?, path)
+    }
+
+    /// Starts the thread that writes to a file that has been claimed.
+    pub(super) fn to(file: File, path: &Path) -> io::Result<Recorder> {
         let (orders, to_do) = unbounded();
         let (give_back, written) = unbounded();
         let writer = Writer::new(file, path.to_owned());

@@ -4,6 +4,7 @@
 mod findings;
 mod narration;
 mod perfetto;
+mod processes;
 mod programs;
 mod reading;
 mod recorder;

@@ -46,10 +46,10 @@ fn a_run_tells_of_every_kind_of_event_but_those_that_others_tell() {
     assert_eq!(missing, ["http", "mark", "dropped"]);
 }
 
-/// Runs one of the tests below that are not tests, in a process of its own.
-fn child(program: &str, path: &std::path::Path) -> Command {
+/// Runs one of the tests that are programs, in a process of its own that is to record to `path`.
+pub fn child(program: &str, path: &std::path::Path) -> Command {
     let mut child = Command::new(std::env::current_exe().expect("this is a program"));
-    child.args(["--exact", &format!("recorder::{program}"), "--ignored", "--nocapture"]).env(PATH, path);
+    child.args(["--exact", program, "--ignored", "--nocapture"]).env(PATH, path);
     child.stdout(Stdio::null()).stderr(Stdio::null());
     child
 }
@@ -57,7 +57,7 @@ fn child(program: &str, path: &std::path::Path) -> Command {
 /// Names the file for a child to record to.
 const PATH: &str = "GLASSLOOP_TEST_RECORDING";
 
-fn child_path() -> Option<std::path::PathBuf> {
+pub fn child_path() -> Option<std::path::PathBuf> {
     std::env::var_os(PATH).map(Into::into)
 }
 
@@ -81,7 +81,7 @@ fn sleeps_for_ever() {
 fn a_run_that_is_killed_in_its_sleep_has_left_all_its_events() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.jsonl");
-    let mut child = child("sleeps_for_ever", &path).spawn().expect("a child");
+    let mut child = child("recorder::sleeps_for_ever", &path).spawn().expect("a child");
     let recording = loop {
         assert!(child.try_wait().expect("a child").is_none(), "it ended by itself");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -137,7 +137,7 @@ fn a_file_that_cannot_grow_says_that_it_is_incomplete_and_the_run_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     for blocks in [1, 8, 100] {
         let path = folder.path().join(format!("{blocks}.jsonl"));
-        let program = child("makes_many_events", &path);
+        let program = child("recorder::makes_many_events", &path);
         let mut limited = Command::new("sh");
         // Files of at most so many kilobytes or half kilobytes, and an error instead of a signal.
         limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
@@ -153,7 +153,7 @@ fn a_disk_that_fills_leaves_a_recording_that_says_that_it_is_incomplete() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("disk/run.jsonl");
     std::fs::create_dir(folder.path().join("disk")).expect("a folder");
-    let program = child("makes_many_events", &path);
+    let program = child("recorder::makes_many_events", &path);
     let mut unshared = Command::new("unshare");
     let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && \"$@\" && cp \"$0/run.jsonl\" \"$0/../copy.jsonl\"";
     unshared.args(["-Urm", "sh", "-c", script]).arg(folder.path().join("disk"));
@@ -195,51 +195,6 @@ fn a_recording_of_several_forms_is_made_when_the_loop_is_dropped() {
     crate::timeline::validate(&timeline).expect("all rules are kept");
     let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
     check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("it can be true");
-}
-
-#[test]
-#[ignore = "a program for a child process"]
-fn asks_the_environment() {
-    let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
-    hello(&mut event_loop);
-}
-
-#[test]
-fn the_environment_can_ask_for_a_recording() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("run.jsonl");
-    let status = child("asks_the_environment", &path).env(glassloop::trace::VARIABLE, &path).status();
-    assert!(status.expect("a child").success());
-    let recording = std::fs::read_to_string(&path).expect("the recording");
-    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
-}
-
-#[test]
-#[ignore = "a program for a child process"]
-fn asks_the_environment_for_three_loops() {
-    for _ in 0..3 {
-        let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
-        hello(&mut event_loop);
-    }
-}
-
-#[test]
-fn each_loop_of_a_process_has_a_recording_of_its_own() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("my.run.html");
-    let mut command = child("asks_the_environment_for_three_loops", &path);
-    assert!(command.env(glassloop::trace::VARIABLE, &path).status().expect("a child").success());
-    let mut names: Vec<String> = std::fs::read_dir(folder.path())
-        .expect("the folder")
-        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
-        .collect();
-    names.sort();
-    let pages = ["my.run.2.html", "my.run.3.html", "my.run.html"];
-    assert_eq!(names, pages.map(|page| [page.to_owned(), format!("{page}.jsonl")]).concat());
-    for page in pages {
-        let recording = std::fs::read_to_string(folder.path().join(format!("{page}.jsonl"))).expect("the recording");
-        check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
-    }
 }
 
 #[test]

@@ -1,0 +1,182 @@
+//! Recordings of several loops, of several processes, and of processes that end in the middle of a run.
+
+use glassloop::EventLoop;
+use glassloop::trace::{Reader, Recorder, Recording, check};
+
+use crate::programs::{hello, lines, record_into};
+use crate::recorder::{child, child_path};
+
+#[test]
+#[ignore = "a program for a child process"]
+fn asks_the_environment() {
+    let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
+    hello(&mut event_loop);
+}
+
+#[test]
+fn the_environment_can_ask_for_a_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.jsonl");
+    let status = child("processes::asks_the_environment", &path).env(glassloop::trace::VARIABLE, &path).status();
+    assert!(status.expect("a child").success());
+    let recording = std::fs::read_to_string(&path).expect("the recording");
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+}
+
+#[test]
+#[ignore = "a program for a child process"]
+fn asks_the_environment_for_three_loops() {
+    for _ in 0..3 {
+        let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
+        hello(&mut event_loop);
+    }
+}
+
+#[test]
+fn each_loop_of_a_process_has_a_recording_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.run.html");
+    let mut command = child("processes::asks_the_environment_for_three_loops", &path);
+    assert!(command.env(glassloop::trace::VARIABLE, &path).status().expect("a child").success());
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    let pages = ["my.run.2.html", "my.run.3.html", "my.run.html"];
+    assert_eq!(names, pages.map(|page| [page.to_owned(), format!("{page}.jsonl")]).concat());
+    for page in pages {
+        let recording = std::fs::read_to_string(folder.path().join(format!("{page}.jsonl"))).expect("the recording");
+        check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    }
+}
+
+#[test]
+#[ignore = "a program for a child process"]
+fn runs_children_that_ask_the_environment() {
+    let run_child = || {
+        let status =
+            child("processes::asks_the_environment", &child_path().expect("a path")).status().expect("a child");
+        assert!(status.success());
+    };
+    let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
+    hello(&mut event_loop);
+    run_child();
+    hello(&mut event_loop);
+    drop(event_loop);
+    run_child(); // the recording is complete, and still the parent's
+}
+
+#[test]
+#[cfg(unix)]
+fn a_child_process_that_inherits_the_variable_leaves_the_recording_of_its_parent_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for ending in ["jsonl", "html"] {
+        let path = folder.path().join(format!("my.run.{ending}"));
+        std::fs::write(&path, "an earlier run").expect("a file");
+        let mut command = child("processes::runs_children_that_ask_the_environment", &path);
+        let mut parent = command.env(glassloop::trace::VARIABLE, &path).spawn().expect("a child");
+        assert!(parent.wait().expect("a child").success());
+        let mut runs = vec![];
+        for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+            let file = entry.expect("a file").path();
+            let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+            let recording = std::fs::read_to_string(&file).expect("text");
+            std::fs::remove_file(&file).expect("it can be removed");
+            if !name.ends_with(".jsonl") {
+                assert!(recording.starts_with("<!doctype html>"), "{name}: {}", &recording[..40]);
+                continue;
+            }
+            let mut reader = Reader::open(recording.as_bytes()).expect("a header");
+            let pid = reader.header().pid;
+            check(&mut reader).expect("it can be true");
+            let expected = if pid == parent.id() { "my.run.".to_owned() } else { format!("my.run.pid{pid}.") };
+            assert!(name.starts_with(&expected) && !name[expected.len()..].starts_with("pid"), "{name} of {pid}");
+            let begins = lines(&recording).iter().filter(|line| line.fact.kind() == "run_begin").count();
+            runs.push((pid == parent.id(), begins));
+        }
+        runs.sort();
+        assert_eq!(runs, [(false, 1), (false, 1), (true, 2)], "{ending}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn two_recordings_at_once_cannot_have_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.jsonl");
+    record_into(&path, |event_loop| {
+        hello(event_loop);
+        let error = Recording::create(&path).expect_err("it is being written to");
+        let expected =
+            format!("recording to {}: another recording is being written to it; choose another name", path.display());
+        assert_eq!(error.to_string(), expected);
+    });
+    let recording = std::fs::read_to_string(&path).expect("the recording");
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    drop(Recorder::create(&path).expect("it is free again"));
+}
+
+#[test]
+fn a_recording_is_complete_when_the_loop_has_ended_whatever_outlives_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json");
+    let recording = Recording::create(&path).expect("a recording");
+    let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
+    hello(&mut event_loop);
+    let handles = event_loop
+        .block_on(async {
+            let sleep = glassloop::sleep(std::time::Duration::from_secs(60));
+            (
+                sleep,
+                glassloop::spawn(std::future::pending::<()>()),
+                glassloop::net::TcpListener::bind(([127, 0, 0, 1], 0).into()),
+            )
+        })
+        .expect("no deadlock");
+    event_loop.shutdown();
+    let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
+    check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("it can be true");
+    assert_eq!(lines.matches(r#""kind":"run_end""#).count(), 2);
+    let timeline = std::fs::read_to_string(&path).expect("a timeline");
+    crate::timeline::validate(&timeline).expect("all rules are kept");
+    drop(handles);
+    assert_eq!(std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording"), lines);
+}
+
+/// Says where `exits` calls `process::exit`.
+const WHERE: &str = "GLASSLOOP_TEST_EXIT";
+
+#[test]
+#[ignore = "a program for a child process"]
+fn exits() {
+    let Some(path) = child_path() else { return };
+    record_into(&path, |event_loop| {
+        hello(event_loop);
+        match std::env::var(WHERE).as_deref() {
+            Ok("in a poll") => {
+                let exit = || async { std::process::exit(0) };
+                event_loop.block_on(async { glassloop::spawn(exit()).await }).expect("it runs").expect("it ends here");
+            }
+            Ok("between two runs") => std::process::exit(0),
+            Ok("with a panic") => event_loop.block_on(async { panic!("on purpose") }).expect("it ends here"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_process_that_exits_leaves_all_events_wherever_it_does_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, last) in [("in a poll", "poll_begin"), ("between two runs", "run_end"), ("with a panic", "run_end")] {
+        let path = folder.path().join(format!("{place}.jsonl"));
+        let mut child = child("processes::exits", &path);
+        let status = child.env(WHERE, place).status().expect("a child");
+        assert_eq!(status.success(), place != "with a panic", "{place}");
+        let recording = std::fs::read_to_string(&path).expect("the recording");
+        let lines = lines(&recording);
+        assert_eq!(lines.last().expect("lines").fact.kind(), last, "{place}");
+        assert_eq!(recording.matches(r#""kind":"run_begin""#).count(), 1 + usize::from(place != "between two runs"));
+    }
+}
