@@ -1,6 +1,6 @@
 //! Where a redirect leads, and whether to go there.
 
-use http::header::LOCATION;
+use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
 use super::address::Address;
@@ -30,6 +30,10 @@ pub(super) struct Route {
     here: Address,
     /// Where we have been.
     visited: Vec<String>,
+    /// Whether a redirect to the URL that it came from has been followed.
+    has_repeated: bool,
+    /// Whether an answer on the way has set a cookie.
+    has_set_cookie: bool,
     /// Credentials and the caller's fields, as long as they are sent.
     headers: HeaderMap,
     rules: RedirectRules,
@@ -43,7 +47,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 
 impl Route {
     pub(super) fn new(start: Address, headers: HeaderMap, rules: RedirectRules) -> Route {
-        Route { here: start, visited: Vec::new(), headers, rules }
+        Route { here: start, visited: Vec::new(), has_repeated: false, has_set_cookie: false, headers, rules }
     }
 
     /// Where we are.
@@ -85,9 +89,18 @@ impl Route {
         if self.here.is_secure() && !there.is_secure() && !self.rules.allow_downgrade {
             return refused("it leads from https to http (--allow-downgrade)", there.as_str());
         }
+        self.has_set_cookie |= answer.contains_key(SET_COOKIE);
+        // A page that sets a cookie often redirects to itself, and answers the second time even without the cookie. So one
+        // repeat is not a loop.
+        let is_repeat = self.here.as_str() == there.as_str() && !self.has_repeated;
+        self.has_repeated |= is_repeat;
         self.visited.push(self.here.as_str().to_owned());
-        if self.visited.iter().any(|visited| visited == there.as_str()) {
-            return refused("it leads in a circle", there.as_str());
+        if !is_repeat && self.visited.iter().any(|visited| visited == there.as_str()) {
+            let why = match self.has_set_cookie {
+                true => "it leads in a circle, and sets a cookie; cookies are not kept (send one with -H 'Cookie: …')",
+                false => "it leads in a circle",
+            };
+            return refused(why, there.as_str());
         }
         if there.origin() != self.here.origin() && !self.rules.is_location_trusted {
             self.headers.clear();
@@ -142,7 +155,6 @@ mod tests {
             ("http://a.test/", &["file:///etc/passwd"], "`file…`"),
             ("http://a.test/", &["ftp://me:secret@b.test/"], "`ftp…`"),
             ("http://a.test/", &["http://me:secret@:81/"], "host"),
-            ("http://a.test/x", &["/x"], "circle"),
             ("https://a.test/", &["http://a.test/"], "--allow-downgrade"),
         ] {
             let error = follow(&mut route(start, RedirectRules::default()), locations).expect_err(says);
@@ -151,6 +163,42 @@ mod tests {
         follow(&mut route("http://a.test/", RedirectRules::default()), &["/x", "/x"]).expect("two equal ones are one");
         let rules = RedirectRules { allow_downgrade: true, ..Default::default() };
         follow(&mut route("https://a.test/", rules), &["http://a.test/"]).expect("allowed");
+    }
+
+    #[test]
+    fn a_redirect_to_the_same_url_is_followed_once_and_no_other_loop_is() {
+        let start = || route("http://a.test/x", RedirectRules::default());
+        let mut route = start();
+        assert_eq!(follow(&mut route, &["/x#top"]).as_deref(), Ok("http://a.test/x"));
+        assert_eq!(route.headers().len(), 2, "it is the same origin");
+        let error = follow(&mut route, &["/x"]).expect_err("the second repeat");
+        assert!(error.contains("in a circle") && !error.contains("cookie"), "{error}");
+
+        for (way, ends_well) in [
+            (&["/x", "/y"][..], true),
+            (&["/y", "/y", "/z"], true),
+            (&["/x", "/y", "/y"], false),
+            (&["/y", "/x"], false),
+            (&["/x", "/y", "/x"], false),
+            (&["/y", "/z", "/y"], false),
+        ] {
+            let mut route = start();
+            let (last, before) = way.split_last().expect("a way");
+            before.iter().for_each(|to| _ = follow(&mut route, &[to]).expect("followed"));
+            assert_eq!(follow(&mut route, &[last]).is_ok(), ends_well, "{way:?}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_sets_a_cookie_says_so() {
+        let mut answer = HeaderMap::new();
+        answer.insert(LOCATION, HeaderValue::from_static("/x"));
+        answer.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
+        let mut route = route("http://a.test/x", RedirectRules::default());
+        route.follow(&answer).expect("the first repeat");
+        // It need not be the last answer that sets it.
+        let error = follow(&mut route, &["/x"]).expect_err("the second");
+        assert!(error.contains("cookie") && error.contains("-H") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -61,6 +61,23 @@ fn redirects_that_are_not_followed_end_with_5_and_leave_nothing() {
 }
 
 #[test]
+fn a_page_that_redirects_to_itself_once_is_saved_and_one_that_goes_on_is_asked_no_third_time() {
+    let answers = |answers_at_last: bool| {
+        Server::start(move |request| match request.earlier {
+            1.. if answers_at_last => Reply::ok("content"),
+            _ => Reply::redirect(302, &request.path).field("Set-Cookie", "seen=1"),
+        })
+    };
+    let (server, place) = (answers(true), Place::new());
+    place.get([server.url("/a.txt")]).assert(0, "1 saved");
+    assert_eq!(place.text("a.txt"), "content");
+
+    let (server, place) = (answers(false), Place::new());
+    place.get([server.url("/a.txt")]).assert(5, "cookie");
+    assert_eq!((server.count("/a.txt"), place.names().len()), (2, 0));
+}
+
+#[test]
 fn two_locations_and_none_are_errors() {
     let two = Server::start(|_| Reply::redirect(302, "/a").field("Location", "/b"));
     Place::new().get([two.url("/x")]).assert(5, "two places");
