@@ -77,6 +77,28 @@ fn where_no_proxy_leads_the_server_is_asked_itself() {
 }
 
 #[test]
+fn stray_bytes_on_a_kept_connection_to_a_proxy_cost_that_connection_and_not_the_next_request() {
+    let proxy = Peer::start(|listener| {
+        for strays in [&["", "\r\n"][..], &[""]] {
+            let mut connection = accept(listener);
+            for stray in strays {
+                read_head(&mut connection);
+                send(&mut connection, format!("{stray}{HELLO}"));
+            }
+            assert!(is_closed(&mut connection));
+        }
+    });
+    run(async {
+        let client = client_of(&proxy, "");
+        for url in ["http://a.test/", "http://b.test/"] {
+            assert_eq!(fetch(&client, url).await.unwrap(), b"hello");
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (2, 1));
+    });
+    proxy.join();
+}
+
+#[test]
 fn a_proxy_that_goes_away_is_named() {
     for (answer, says) in [
         ("", "reading the response head from the proxy "),

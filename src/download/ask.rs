@@ -162,7 +162,69 @@ const MAX_DRAINED_BYTES: usize = 64 * 1024;
 /// How long that may take.
 const MAX_DRAINING: Duration = Duration::from_millis(500);
 
-/// Reads a body that nobody wants, so that the connection can be used again; a large or slow one is not worth it.
+/// Reads a body that nobody wants, so that the connection can be used again. If it is large or slow, or the connection
+/// cannot be kept anyway, the connection is closed instead.
 pub(super) async fn drain(body: Body) {
+    if !body.keeps_connection() {
+        return;
+    }
     let _gone_with_its_connection = timeout(MAX_DRAINING, body.collect(MAX_DRAINED_BYTES)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::event_loop::EventLoop;
+    use crate::http::client::Client;
+
+    /// Drains the body of a response that a server sends and then leaves as it is; returns the time that this takes and
+    /// whether the connection was kept.
+    fn drain_body_of(head: &str) -> (Duration, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let answer = format!("{head}\r\n\r\nhello");
+        let server = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                connection.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            connection.write_all(answer.as_bytes()).unwrap();
+            let _closed = connection.read(&mut [0]);
+        });
+        let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+        let drained = event_loop.block_on(async {
+            let client = Client::new();
+            let body = client.get(&url).await.unwrap().into_body();
+            let started = now();
+            drain(body).await;
+            (now() - started, client.connections_idle() == 1)
+        });
+        drop(event_loop);
+        server.join().unwrap();
+        drained.unwrap()
+    }
+
+    #[test]
+    fn an_unwanted_body_is_waited_for_only_if_the_connection_can_be_kept() {
+        for head in [
+            "HTTP/1.1 302 Found\r\nlocation: /",
+            "HTTP/1.1 404 Not Found",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 6\r\nconnection: close",
+            "HTTP/1.0 404 Not Found\r\ncontent-length: 6",
+            "HTTP/1.1 404 Not Found\r\ntransfer-encoding: identity\r\ncontent-length: 6",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 65537",
+        ] {
+            assert_eq!(drain_body_of(head), (Duration::ZERO, false), "{head}");
+        }
+        assert_eq!(drain_body_of("HTTP/1.1 404 Not Found\r\ncontent-length: 5"), (Duration::ZERO, true));
+        let (waited, is_kept) = drain_body_of("HTTP/1.1 404 Not Found\r\ncontent-length: 6");
+        assert!(waited >= MAX_DRAINING && !is_kept, "{waited:?}");
+    }
 }

@@ -150,6 +150,42 @@ fn a_kept_connection_that_turns_out_to_be_dead_costs_one_more_try_and_no_error()
 }
 
 #[test]
+fn stray_bytes_on_a_kept_connection_cost_that_connection_and_not_the_next_request() {
+    let strays: [fn(&mut Secured); 4] = [
+        |connection| send(connection, "\r\n"),
+        |connection| send(connection, format!("0\r\n\r\n{LIES}")),
+        // No record of TLS; and one that nobody has encrypted.
+        |connection| connection.sock.write_all(LIES.as_bytes()).expect("the client listens"),
+        |connection| {
+            connection
+                .sock
+                .write_all(&[23, 3, 3, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+                .expect("the client listens")
+        },
+    ];
+    for stray in strays {
+        let server = start(usual(), move |connection| {
+            let mut first = connection();
+            read_head(&mut first);
+            send(&mut first, HELLO);
+            read_head(&mut first);
+            stray(&mut first);
+            let mut second = connection();
+            read_head(&mut second);
+            send(&mut second, HELLO);
+        });
+        run(async {
+            let client = client();
+            for _ in 0..2 {
+                assert_eq!(fetch(&client, &url(&server)).await.unwrap(), b"hello");
+            }
+            assert_eq!((client.connections_opened(), client.connections_reused()), (2, 1));
+        });
+        server.join();
+    }
+}
+
+#[test]
 fn the_watch_closes_what_says_goodbye() {
     let server = start(usual(), |connection| {
         let mut connection = connection();

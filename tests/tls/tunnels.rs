@@ -52,6 +52,31 @@ fn a_tunnel_serves_many_requests_to_its_server_and_another_server_has_its_own() 
 }
 
 #[test]
+fn stray_bytes_in_a_tunnel_cost_the_tunnel_and_not_the_next_request() {
+    let proxy = Peer::start(|listener| {
+        let configuration = usual();
+        for strays in [&["", "\r\n"][..], &[""]] {
+            let mut connection = accept(listener);
+            read_head(&mut connection);
+            send(&mut connection, ESTABLISHED);
+            let mut connection = secure(&configuration, connection);
+            for stray in strays {
+                read_head(&mut connection);
+                send(&mut connection, format!("{stray}{HELLO}"));
+            }
+        }
+    });
+    run(async {
+        let client = client_behind(&proxy);
+        for _ in 0..2 {
+            assert_eq!(fetch(&client, "https://localhost/x").await.unwrap(), b"hello");
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (2, 1));
+    });
+    proxy.join();
+}
+
+#[test]
 fn an_answer_in_pieces_and_one_in_several_parts_are_answers() {
     for answer in [ESTABLISHED, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.0 204 \r\ncontent-length: 7\r\n\r\n"] {
         let proxy = Peer::start(move |listener| {
@@ -105,7 +130,12 @@ fn answering(answer: &'static str) -> impl FnOnce(TcpStream) + Send {
 
 #[test]
 fn a_proxy_that_refuses_is_quoted() {
+    // Its own words are not repeated: they may contain control characters.
     refused(answering("HTTP/1.1 403 No\x1b[2J\r\ncontent-length: 100\r\n\r\n"), |error, why| {
+        assert!(matches!(error, TunnelError::Refused(status) if *status == 403), "{error:?}");
+        assert_eq!(why, "it answered 403 Forbidden");
+    });
+    refused(answering("HTTP/1.1 403 No\0\r\ncontent-length: 100\r\n\r\n"), |error, why| {
         assert!(matches!(error, TunnelError::Protocol(_)), "{error:?}: {why}");
     });
     refused(answering("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nbecause"), |error, why| {

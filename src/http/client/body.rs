@@ -55,6 +55,7 @@ pub struct Body {
     /// Bytes of content that have come.
     received: u64,
     is_reused: bool,
+    keeps_connection: bool,
     setup_times: Option<SetupTimes>,
     peer: Option<SocketAddr>,
 }
@@ -91,9 +92,10 @@ impl State for BodyState {
 impl Body {
     /// The body that begins in `buffer`.
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
-        let (is_reused, setup_times, peer) = (flight.is_reused(), flight.setup_times(), flight.peer());
+        let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
+        let (setup_times, peer) = (flight.setup_times(), flight.peer());
         let state = Stateful::new(BodyState::Read { flight, held: None });
-        let mut body = Body { state, framing, received: 0, is_reused, setup_times, peer };
+        let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, setup_times, peer };
         body.look_ahead(buffer);
         body
     }
@@ -126,6 +128,12 @@ impl Body {
     /// Whether the connection had served an exchange before.
     pub fn is_reused(&self) -> bool {
         self.is_reused
+    }
+
+    /// Returns whether the connection can serve another exchange once the body is complete. If not, there is no reason to
+    /// read a body that nobody wants: drop it.
+    pub fn keeps_connection(&self) -> bool {
+        self.keeps_connection
     }
 
     /// How long it took to get the connection, if it was made for this exchange.

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
+
 use super::Shared;
 use super::error::{ClientError, ClientErrorKind, Stage};
 use super::target::{Target, Way};
@@ -90,7 +92,7 @@ pub(super) struct InFlight {
     write_error: Option<io::Error>,
     /// Whether the connection had served another exchange.
     is_reused: bool,
-    /// Whether the request leaves the connection open.
+    /// Whether the request, and the response's head as soon as it is there, leave the connection open.
     is_persistent: bool,
     /// The number under which the exchange is observed.
     exchange: FutureId,
@@ -141,6 +143,11 @@ impl InFlight {
 
     pub(super) fn is_reused(&self) -> bool {
         self.is_reused
+    }
+
+    /// Returns whether the connection can be kept once the response is complete, as far as is known now.
+    pub(super) fn is_persistent(&self) -> bool {
+        self.is_persistent && self.progress.is_written
     }
 
     pub(super) fn peer(&self) -> Option<SocketAddr> {
@@ -239,6 +246,7 @@ impl InFlight {
             buffer.consume(consumed);
             if let Some(head) = head {
                 self.progress.has_head = true;
+                self.is_persistent &= head.keep_alive;
                 self.tell(HttpStep::Head(head.response.status().as_u16()));
                 return Ok(Some(head));
             }
@@ -260,10 +268,7 @@ impl InFlight {
 
     /// Ends an exchange whose response is complete, and keeps the connection if it can be used again.
     pub(super) fn finish(self, is_reusable: bool) {
-        let reusable = is_reusable
-            && self.is_persistent
-            && self.progress.is_written
-            && !self.connection.transport.is_read_closed();
+        let reusable = is_reusable && self.is_persistent() && !self.connection.transport.is_read_closed();
         self.tell(HttpStep::Done { reusable });
         if reusable {
             self.client.give_back(self.connection);
@@ -276,9 +281,15 @@ impl InFlight {
         ClientError::on_the_way(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
     }
 
-    /// Whether the failure may be due to nothing but the age of the connection, so that a new one deserves a try.
-    pub(super) fn is_stale(&self, kind: &ClientErrorKind) -> bool {
-        self.is_reused && self.progress.read == 0 && kind.is_disconnect()
+    /// Returns whether what came instead of a good head may be due to the connection's earlier use, so that a new one
+    /// deserves a try: the server has closed it meanwhile, or has sent more than the response before.
+    pub(super) fn is_stale(&self, head: &Result<(ResponseHead, ReadBuffer), ClientErrorKind>) -> bool {
+        self.is_reused
+            && match head {
+                // A server that gives up an idle connection may say so first (RFC 9110 §15.5.9), and cross the request.
+                Ok((head, _)) => head.response.status() == StatusCode::REQUEST_TIMEOUT,
+                Err(kind) => kind.is_broken_connection(),
+            }
     }
 
     pub(super) fn tell(&self, step: HttpStep) {

@@ -11,7 +11,7 @@ use http::HeaderName;
 use super::target::Target;
 #[cfg(feature = "tls")]
 use super::tunnel::TunnelError;
-use crate::http::proto::{ProtocolError, ProtocolErrorKind};
+use crate::http::proto::ProtocolError;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
 use crate::net::{ConnectError, ResolveError};
@@ -183,13 +183,9 @@ impl ClientError {
 }
 
 impl ClientErrorKind {
-    /// Whether the connection ended before it gave an answer, as one does that the server has closed meanwhile.
-    pub(super) fn is_disconnect(&self) -> bool {
-        match self {
-            ClientErrorKind::Write(_) | ClientErrorKind::Read(_) => true,
-            ClientErrorKind::Protocol(error) => error.kind == ProtocolErrorKind::EmptyReply,
-            _ => false,
-        }
+    /// Returns whether the connection ended, or what came over it is no response.
+    pub(super) fn is_broken_connection(&self) -> bool {
+        matches!(self, ClientErrorKind::Write(_) | ClientErrorKind::Read(_) | ClientErrorKind::Protocol(_))
     }
 }
 

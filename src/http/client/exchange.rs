@@ -4,7 +4,7 @@
 //!   Checkout ──▶ Resolve ──▶ Connect ──▶ Tunnel ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
 //!      │            ▲           └─────── without TLS ───────┘ ▲  │          │
 //!      └── reuse ───┼─────────────────────────────────────────┘  │          │
-//!                   └── the reused connection was dead ──────────┴──────────┘
+//!                   └── the reused connection was of no use ─────┴──────────┘
 //! ```
 //!
 //! `Tunnel` is for https through a proxy; https without one goes on to `Handshake`.
@@ -250,17 +250,17 @@ impl Future for Exchange {
                 return Poll::Pending;
             };
             let flight = flight.take().expect("a head came, so there was a connection");
+            if flight.is_stale(&head) && order.may_be_repeated() {
+                // Once more, on a new connection. That one is not reused, so it is the last (RFC 9112 §9.3.1).
+                drop((flight, head));
+                state.go(order.look_up());
+                continue;
+            }
             match head {
                 Ok((head, buffer)) => {
                     state.go(ExchangeState::Done);
                     let body = Body::new(flight, head.framing, buffer);
                     return Poll::Ready(Ok(head.response.map(|()| body)));
-                }
-                // The server closed it while it was idle, and the news was late. One more try, on a new one; that one
-                // is not reused, so it is the last (RFC 9112 §9.3.1).
-                Err(kind) if flight.is_stale(&kind) && order.may_be_repeated() => {
-                    drop(flight);
-                    state.go(order.look_up());
                 }
                 Err(kind) => {
                     state.go(ExchangeState::Done);

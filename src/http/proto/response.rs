@@ -66,6 +66,8 @@ pub struct ResponseHead {
     pub reason: Bytes,
     /// How the end of the body will be known.
     pub framing: BodyFraming,
+    /// Whether the server lets the connection live on after the body.
+    pub keep_alive: bool,
 }
 
 /// Decodes the answer to one request, from the first byte to the end of the body.
@@ -167,9 +169,10 @@ impl ResponseDecoder {
                     self.state = State::Head(HeadReader::new(line, Section::Response, spent));
                     return Ok(Step::new(end, ResponseEvent::Interim(status)));
                 }
-                let (head, persistent) =
+                let head =
                     final_head(&self.method, status, head, &input[..end]).map_err(|kind| Fault::new(kind, end))?;
-                self.state = State::Body { body: BodyDecoder::of_response(head.framing), persistent };
+                let body = BodyDecoder::of_response(head.framing);
+                self.state = State::Body { body, persistent: head.keep_alive };
                 Ok(Step::new(end, ResponseEvent::Head(head)))
             }
             State::Body { body, persistent } => {
@@ -224,23 +227,23 @@ impl ResponseDecoder {
     }
 }
 
-/// Takes a final head apart, and says whether the connection persists behind its body.
+/// Takes a final head apart and judges it as a whole.
 fn final_head(
     method: &Method,
     status: StatusCode,
     head: &mut HeadReader<StatusLine>,
     last: &[u8],
-) -> Result<(ResponseHead, bool), ProtocolErrorKind> {
+) -> Result<ResponseHead, ProtocolErrorKind> {
     let raw = head.finish(last);
     let version = head.line().version();
     let fields = raw.cut_fields()?;
-    let (framing, persistent) = framing::of_response(method, status, version, &fields)?;
+    let (framing, keep_alive) = framing::of_response(method, status, version, &fields)?;
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = version;
     *response.headers_mut() = fields;
     let reason = raw.bytes().slice(head.line().reason());
-    Ok((ResponseHead { response, reason, framing }, persistent))
+    Ok(ResponseHead { response, reason, framing, keep_alive })
 }
 
 #[cfg(test)]
