@@ -273,3 +273,27 @@ impl std::error::Error for ConnectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_address_the_reason_and_how_many_others_were_tried() {
+        let address = "192.0.2.1:80".parse().unwrap();
+        for (tried, others) in
+            [(0, ""), (1, ""), (2, " (1 other address was tried)"), (3, " (2 other addresses were tried)")]
+        {
+            let refused = ConnectError::Refused { address, tried, error: io::Error::other("no") };
+            assert_eq!(refused.to_string(), format!("connecting to 192.0.2.1:80: no{others}"));
+            assert_eq!(refused.source().unwrap().to_string(), "no");
+            let timed_out = ConnectError::TimedOut { address, tried, limit: Duration::from_millis(1500) };
+            assert_eq!(timed_out.to_string(), format!("connecting to 192.0.2.1:80: no answer for 1.5s{others}"));
+            assert!(timed_out.source().is_none());
+        }
+        assert_eq!(ConnectError::NoAddress.to_string(), "there is no address to connect to");
+        assert!(ConnectError::NoAddress.source().is_none());
+    }
+}

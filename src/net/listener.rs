@@ -115,3 +115,46 @@ impl Future for Accept<'_> {
         self.listener.poll_accept(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_loop::EventLoop;
+
+    #[test]
+    fn connections_are_accepted_in_order_with_their_addresses() {
+        let standard = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let expected = standard.local_addr().unwrap();
+        let mut event_loop = EventLoop::new().unwrap();
+        let ended = event_loop.block_on(async {
+            let mut listener = TcpListener::from_std(standard).unwrap();
+            assert_eq!(listener.local_addr().unwrap(), expected);
+            for _ in 0..2 {
+                let client = std::net::TcpStream::connect(expected).unwrap();
+                let (stream, peer) = listener.accept().await.unwrap();
+                assert_eq!(peer, client.local_addr().unwrap());
+                assert_eq!((stream.peer_addr().unwrap(), stream.local_addr().unwrap()), (peer, expected));
+            }
+        });
+        ended.unwrap();
+    }
+
+    #[test]
+    fn a_listener_in_the_background_is_no_reason_to_go_on() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let ended = event_loop.block_on(async {
+            let mut listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            listener.set_background(true);
+            listener.accept().await.map(|_| ())
+        });
+        assert!(ended.is_err(), "that is a deadlock");
+    }
+
+    #[test]
+    fn an_address_that_is_taken_cannot_be_bound() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut event_loop = EventLoop::new().unwrap();
+        let bound = event_loop.block_on(async { TcpListener::bind(taken.local_addr().unwrap()).map(|_| ()) });
+        assert_eq!(bound.unwrap().unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -190,3 +190,198 @@ fn set_linger_zero(stream: &mio::net::TcpStream) -> io::Result<()> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::poll_fn;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event_loop::{EventLoop, sleep};
+    use crate::observe::{Event, Kind, Observer};
+
+    /// The other side of a connection, which blocks.
+    type Peer = std::net::TcpStream;
+
+    /// Returns both sides of a connection, before either is registered.
+    fn pair() -> (std::net::TcpStream, Peer) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (stream, listener.accept().unwrap().0)
+    }
+
+    /// Runs a test on a connection.
+    fn run(test: impl AsyncFnOnce(TcpStream, Peer)) {
+        let mut event_loop = EventLoop::new().unwrap();
+        let ended = event_loop.block_on(async {
+            let (stream, peer) = pair();
+            test(TcpStream::from_std(stream).unwrap(), peer).await;
+        });
+        ended.unwrap();
+    }
+
+    async fn poll_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        poll_fn(|cx| Poll::Ready(poll(cx))).await
+    }
+
+    async fn read(stream: &mut TcpStream) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.unwrap();
+        buffer[..read].to_vec()
+    }
+
+    #[test]
+    fn poll_readable_waits_for_a_byte_and_for_the_end() {
+        run(async |mut stream, mut peer| {
+            // What the kernel knows is found out by a read.
+            assert!(poll_once(|cx| stream.poll_read(cx, &mut [0; 64])).await.is_pending());
+            assert!(poll_once(|cx| stream.poll_readable(cx)).await.is_pending(), "nothing has come");
+            peer.write_all(b"x").unwrap();
+            poll_fn(|cx| stream.poll_readable(cx)).await;
+            assert_eq!(read(&mut stream).await, b"x");
+            assert!(poll_once(|cx| stream.poll_read(cx, &mut [0; 64])).await.is_pending());
+            assert!(poll_once(|cx| stream.poll_readable(cx)).await.is_pending(), "all has been read");
+            drop(peer);
+            poll_fn(|cx| stream.poll_readable(cx)).await;
+            assert_eq!(read(&mut stream).await, b"");
+        });
+    }
+
+    #[test]
+    fn pieces_are_written_in_order_and_counted() {
+        run(async |mut stream, mut peer| {
+            let pieces = [&b"one "[..], b"", b"two"].map(IoSlice::new);
+            assert_eq!(poll_fn(|cx| stream.poll_write_vectored(cx, &pieces)).await.unwrap(), 7);
+            assert_eq!(poll_fn(|cx| stream.poll_write(cx, b" three")).await.unwrap(), 6);
+            let mut read = [0; 13];
+            peer.read_exact(&mut read).unwrap();
+            assert_eq!(&read, b"one two three");
+        });
+    }
+
+    #[test]
+    fn a_connection_is_silent_until_a_byte_or_the_end_has_come() {
+        for send in
+            [|mut peer: &Peer| peer.write_all(b"x").unwrap(), |peer: &Peer| peer.shutdown(Shutdown::Write).unwrap()]
+        {
+            run(async |stream, peer| {
+                assert!(stream.is_silent());
+                send(&peer);
+                // The loop has not turned: the kernel is asked.
+                assert!(!stream.is_silent());
+            });
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_other_side_is_known_once_the_loop_has_looked() {
+        run(async |mut stream, peer| {
+            assert!(!stream.is_read_closed());
+            peer.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read(&mut stream).await, b"");
+            while !stream.is_read_closed() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+
+    #[test]
+    fn ending_one_direction_leaves_the_other() {
+        run(async |mut stream, mut peer| {
+            stream.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+            peer.write_all(b"x").unwrap();
+            assert_eq!(read(&mut stream).await, b"x");
+        });
+    }
+
+    #[test]
+    fn a_drop_ends_the_connection_and_resets_it_only_if_told_to() {
+        run(async |stream, mut peer| {
+            drop(stream);
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        });
+        run(async |stream, mut peer| {
+            stream.reset_on_drop().unwrap();
+            drop(stream);
+            assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        });
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_read_and_written_now_waits_for_nothing() {
+        run(async |mut stream, mut peer| {
+            assert!(stream.read_now(&mut [0; 64]).is_pending());
+            assert_eq!(stream.write_now(b"abc").unwrap(), 3);
+            let mut read = [0; 3];
+            peer.read_exact(&mut read).unwrap();
+            assert_eq!(&read, b"abc");
+
+            peer.write_all(b"de").unwrap();
+            let mut buffer = [0; 64];
+            assert!(matches!(stream.read_now(&mut buffer), Poll::Ready(Ok(2))));
+            assert_eq!(&buffer[..2], b"de");
+            drop(peer);
+            assert!(matches!(stream.read_now(&mut buffer), Poll::Ready(Ok(0))));
+        });
+        run(async |mut stream, peer| {
+            socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(peer);
+            let read = stream.read_now(&mut [0; 64]);
+            assert!(
+                matches!(&read, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset),
+                "{read:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn waiting_in_the_background_is_no_reason_to_go_on() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let (stream, _peer) = pair();
+        let ended = event_loop.block_on(async {
+            let mut stream = TcpStream::from_std(stream).unwrap();
+            stream.set_background(true);
+            read(&mut stream).await
+        });
+        assert!(ended.is_err(), "that is a deadlock");
+    }
+
+    /// The id, the descriptor and the peer of each source that is added.
+    #[derive(Clone, Default)]
+    struct Added(Rc<RefCell<Vec<Described>>>);
+
+    type Described = (SourceId, Option<i32>, Option<SocketAddr>);
+
+    impl Observer for Added {
+        fn event(&mut self, event: &Event<'_>) {
+            if let Kind::SourceAdd { source, what: "connection", descriptor, peer, .. } = event.kind {
+                self.0.borrow_mut().push((source, descriptor, peer));
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_connection_is_announced_with_its_descriptor_and_its_peer() {
+        use std::os::fd::AsRawFd;
+        let added = Added::default();
+        let mut event_loop = EventLoop::builder().observer(added.clone()).build().unwrap();
+        let ended = event_loop.block_on(async {
+            let (first, second) = (pair(), pair());
+            let expected = [&first, &second].map(|(stream, _)| (Some(stream.as_raw_fd()), stream.peer_addr().ok()));
+            let (local, peers) = (first.0.local_addr().unwrap(), [first.1, second.1]);
+            let streams = [first.0, second.0].map(|stream| TcpStream::from_std(stream).unwrap());
+            let seen = added.0.borrow();
+            assert_eq!(seen.iter().map(|&(_, descriptor, peer)| (descriptor, peer)).collect::<Vec<_>>(), expected);
+            assert_eq!(seen.iter().map(|&(id, ..)| id).collect::<Vec<_>>(), streams.each_ref().map(TcpStream::id));
+            assert_ne!(streams[0].id(), streams[1].id());
+            assert_eq!(streams[0].local_addr().unwrap(), local);
+            assert_eq!(streams[0].peer_addr().unwrap(), peers[0].local_addr().unwrap());
+        });
+        ended.unwrap();
+    }
+}

@@ -288,3 +288,7 @@ impl std::error::Error for ClientError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -21,7 +21,7 @@ enum State {
     SpaceBeforeCode,
     /// The three digits, of which so many have come; before the first, more white space (RFC 9112 §4).
     Code(u8),
-    /// The space in front of the reason phrase. Servers that leave out an empty phrase leave out this space as well.
+    /// The space, or other white space, in front of the reason phrase. Servers that leave out an empty phrase leave out this space as well.
     BehindCode,
     /// The reason phrase.
     Reason,
@@ -113,7 +113,7 @@ impl StartLine for StatusLine {
                 (State::Code(place), b'0'..=b'9') => {
                     self.push_digit(place, byte).map_err(|kind| Fault::new(kind, at))?
                 }
-                (State::BehindCode, b' ') => {
+                (State::BehindCode, b' ' | b'\t') => {
                     self.reason.start = self.seen + at + 1;
                     State::Reason
                 }
