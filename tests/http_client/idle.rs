@@ -1,0 +1,231 @@
+//! Idle connections: what may happen on them, and how long and how many are kept.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use glassloop::http::client::Client;
+use glassloop::{EventLoop, LoopError, sleep, spawn};
+
+use crate::peer::{Peer, accept, accept_request, is_closed, read_head, send};
+use crate::run::{HELLO, fetch, hear, let_the_loop_look, run, run_in_virtual_time};
+
+/// Says something of its own accord after its answer, when it is told to.
+fn speaking_unasked() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (speak, until_told) = mpsc::channel();
+    let (has_spoken, until_spoken) = mpsc::channel();
+    let server = Peer::start(move |listener| {
+        let mut connection = accept_request(listener);
+        send(&mut connection, HELLO);
+        until_told.recv().unwrap();
+        send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
+        has_spoken.send(()).unwrap();
+        assert!(is_closed(&mut connection), "the connection was used again");
+        let mut connection = accept_request(listener);
+        send(&mut connection, HELLO);
+    });
+    (server, speak, until_spoken)
+}
+
+#[test]
+fn a_response_that_nobody_asked_for_closes_the_connection() {
+    let (server, speak, until_spoken) = speaking_unasked();
+    run(async {
+        let client = Client::new();
+        fetch(&client, &server.url("/")).await.unwrap();
+        speak.send(()).unwrap();
+        hear(until_spoken).await;
+        assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
+    });
+    server.join();
+}
+
+#[test]
+fn a_response_that_nobody_asked_for_is_noticed_even_if_the_loop_could_not_look() {
+    let (server, speak, until_spoken) = speaking_unasked();
+    run(async {
+        let client = Client::new();
+        fetch(&client, &server.url("/")).await.unwrap();
+        speak.send(()).unwrap();
+        // The whole loop stands still, for longer than the client trusts to what it saw last.
+        until_spoken.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
+    });
+    server.join();
+}
+
+#[test]
+fn an_idle_connection_that_ends_is_closed_at_once() {
+    for requests in [1, 2] {
+        let (close, until_told) = mpsc::channel::<()>();
+        let server = Peer::start(move |listener| {
+            let mut connection = accept(listener);
+            for _ in 0..requests {
+                read_head(&mut connection);
+                send(&mut connection, HELLO);
+            }
+            until_told.recv().unwrap();
+        });
+        run(async {
+            let client = Client::new();
+            for _ in 0..requests {
+                fetch(&client, &server.url("/")).await.unwrap();
+                let_the_loop_look().await;
+            }
+            assert_eq!((client.connections_opened(), client.connections_idle()), (1, 1));
+            close.send(()).unwrap();
+            server.join();
+            let_the_loop_look().await;
+            assert_eq!(client.connections_idle(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_connection_is_kept_for_four_seconds_and_no_longer() {
+    let server = Peer::start(|listener| {
+        for _ in 0..2 {
+            let mut connection = accept_request(listener);
+            send(&mut connection, HELLO);
+            assert!(is_closed(&mut connection));
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+    event_loop
+        .block_on(async {
+            let client = Client::new();
+            for _ in 0..2 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_millis(3900)).await;
+                assert_eq!(client.connections_idle(), 1);
+                sleep(Duration::from_millis(200)).await;
+                assert_eq!(client.connections_idle(), 0);
+                // Now nobody watches any more: the second connection has a watch of its own.
+                sleep(Duration::from_secs(60)).await;
+            }
+            server.join();
+        })
+        .unwrap();
+    match event_loop.block_on(std::future::pending::<()>()) {
+        Err(LoopError::Deadlock(deadlock)) => assert_eq!(deadlock.tasks.len(), 1, "the root alone is left"),
+        other => panic!("{other:?} is no deadlock"),
+    }
+}
+
+#[test]
+fn a_connection_is_used_for_ten_minutes_and_no_longer() {
+    let server = Peer::start(|listener| {
+        for _ in 0..2 {
+            let mut connection = accept(listener);
+            while !read_head(&mut connection).is_empty() {
+                send(&mut connection, HELLO);
+            }
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
+    event_loop
+        .block_on(async {
+            let client = Client::new();
+            for _ in 0..198 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_secs(3)).await;
+            }
+            assert_eq!(client.connections_opened(), 1);
+            for _ in 0..4 {
+                fetch(&client, &server.url("/")).await.unwrap();
+                sleep(Duration::from_secs(3)).await;
+            }
+            assert_eq!(client.connections_opened(), 2);
+        })
+        .unwrap();
+    drop(event_loop);
+    server.join();
+}
+
+#[test]
+fn a_connection_that_is_used_again_is_waited_for_again() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept_request(listener);
+        send(&mut connection, HELLO);
+        read_head(&mut connection);
+        // Long enough for virtual time to jump to the limit for the head, if it could.
+        std::thread::sleep(Duration::from_millis(20));
+        send(&mut connection, HELLO);
+    });
+    run_in_virtual_time(async {
+        let client = Client::new();
+        fetch(&client, &server.url("/")).await.unwrap();
+        fetch(&client, &server.url("/")).await.unwrap();
+        assert_eq!(client.connections_reused(), 1);
+    });
+    server.join();
+}
+
+#[test]
+fn an_idle_connection_is_no_reason_to_wait() {
+    let server = Peer::answering(&[HELLO]);
+    let mut event_loop = EventLoop::new().unwrap();
+    let client = Client::new();
+    event_loop.block_on(fetch(&client, &server.url("/"))).unwrap().unwrap();
+    assert!(event_loop.block_on(std::future::pending::<()>()).is_err(), "that is a deadlock");
+    assert_eq!(client.connections_idle(), 1, "the verdict came late: it waited for the connection to grow old");
+    drop(event_loop);
+    server.join();
+}
+
+#[test]
+fn no_more_idle_connections_are_kept_than_allowed() {
+    let server = Peer::start(|listener| {
+        let mut connections = [accept(listener), accept(listener)];
+        for connection in &mut connections {
+            read_head(connection);
+            send(connection, HELLO);
+        }
+        let closed = connections.each_mut().map(is_closed);
+        assert_eq!(closed, [true, true]);
+    });
+    run(async {
+        let client = Client::builder().idle_connections_per_host(1).build();
+        let (first, second) = (client.clone(), client.clone());
+        let (one, other) = (server.url("/1"), server.url("/2"));
+        let tasks =
+            [spawn(async move { fetch(&first, &one).await }), spawn(async move { fetch(&second, &other).await })];
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!((client.connections_opened(), client.connections_idle()), (2, 1));
+    });
+    server.join();
+}
+
+#[test]
+fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
+    let (servers, closed): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (closed, until_closed) = mpsc::channel();
+            let server = Peer::start(move |listener| {
+                let mut connection = accept(listener);
+                while !read_head(&mut connection).is_empty() {
+                    send(&mut connection, HELLO);
+                }
+                let _the_test_may_be_over = closed.send(());
+            });
+            (server, until_closed)
+        })
+        .unzip();
+    run(async {
+        let client = Client::builder().idle_connections(2).build();
+        for number in [0, 1, 0, 2] {
+            fetch(&client, &servers[number].url("/")).await.unwrap();
+        }
+        assert_eq!((client.connections_opened(), client.connections_idle()), (3, 2));
+        let [first, second, third] = closed.try_into().unwrap();
+        hear(second).await;
+        for number in [0, 2] {
+            fetch(&client, &servers[number].url("/")).await.unwrap();
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (3, 3));
+        drop((first, third));
+    });
+    servers.into_iter().for_each(Peer::join);
+}

@@ -1,0 +1,249 @@
+//! Responses: heads, bodies, and how they are taken.
+
+use std::future::poll_fn;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use glassloop::http::client::{Client, ClientErrorKind, Stage};
+use http::{Method, StatusCode};
+
+use crate::peer::{Peer, accept, accept_request, is_closed, read_head, reset, send};
+use crate::run::{HELLO, fetch, request, run};
+
+#[test]
+fn one_connection_serves_many_requests() {
+    let server = Peer::answering(&[HELLO; 5]);
+    run(async {
+        let client = Client::new();
+        for _ in 0..5 {
+            assert_eq!(fetch(&client, &server.url("/")).await.unwrap(), (StatusCode::OK, b"hello".to_vec()));
+        }
+        assert_eq!((client.connections_opened(), client.connections_reused()), (1, 4));
+    });
+    server.join();
+}
+
+#[test]
+fn localhost_and_the_names_below_it_are_this_machine_and_each_address_is_tried_until_one_answers() {
+    for host in ["LOCALHOST", "a.b.localhost"] {
+        let server = Peer::answering(&[HELLO]);
+        run(async {
+            // Nothing listens on ::1, which is tried first.
+            let url = format!("http://{host}:{}/", server.address().port());
+            assert_eq!(fetch(&Client::new(), &url).await.unwrap().1, b"hello");
+        });
+        server.join();
+    }
+}
+
+#[test]
+fn a_chunked_body_is_put_together_from_any_pieces() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        for pieces in [1, 7, 1000] {
+            read_head(&mut connection);
+            let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1;x\r\n,\r\n6\r\n world\r\n0\r\na: b\r\n\r\n";
+            answer.chunks(pieces).for_each(|piece| send(&mut connection, piece));
+        }
+        assert!(is_closed(&mut connection));
+    });
+    run(async {
+        let client = Client::new();
+        for _ in 0..3 {
+            let body = client.get(&server.url("/")).await.unwrap().into_body();
+            assert_eq!((body.length(), body.length_known()), (None, true));
+            assert_eq!(body.collect(100).await.unwrap(), b"hello, world");
+        }
+        assert_eq!(client.connections_opened(), 1);
+    });
+    server.join();
+}
+
+#[test]
+fn a_body_without_a_length_ends_with_the_connection() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept_request(listener);
+        send(&mut connection, "HTTP/1.1 200 OK\r\n\r\nhello");
+    });
+    run(async {
+        let client = Client::new();
+        let body = client.get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!((body.length(), body.length_known()), (None, false));
+        assert_eq!(body.collect(100).await.unwrap(), b"hello");
+        assert_eq!(client.connections_idle(), 0);
+    });
+    server.join();
+}
+
+#[test]
+fn a_response_without_a_body_gives_its_connection_back_before_anybody_asks() {
+    let server = Peer::answering(&[
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ]);
+    run(async {
+        let client = Client::new();
+        for method in [Method::HEAD, Method::GET, Method::GET, Method::GET, Method::GET] {
+            let response = client.request(request(method, &server.url("/"))).await.unwrap();
+            assert!(response.body().is_ended());
+            assert_eq!(client.connections_idle(), 1);
+        }
+        assert_eq!(client.connections_opened(), 1);
+    });
+    server.join();
+}
+
+#[test]
+fn the_last_piece_gives_the_connection_back() {
+    let server = Peer::answering(&[HELLO]);
+    run(async {
+        let client = Client::new();
+        let mut body = client.get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!(client.connections_idle(), 0);
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "hello");
+        assert_eq!((client.connections_idle(), body.is_ended()), (1, true));
+        assert_eq!(body.chunk().await.unwrap(), None);
+    });
+    server.join();
+}
+
+#[test]
+fn interim_responses_are_passed_over() {
+    let server = Peer::answering(&[
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+    ]);
+    run(async {
+        assert_eq!(fetch(&Client::new(), &server.url("/")).await.unwrap().1, b"hello");
+    });
+    server.join();
+}
+
+#[test]
+fn a_refusal_is_heard_while_the_request_is_still_being_written() {
+    let (done, until_done) = mpsc::channel::<()>();
+    let server = Peer::start(move |listener| {
+        let mut connection = accept(listener);
+        // Not a byte is read, so the request cannot have been written.
+        send(&mut connection, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 2\r\n\r\nno");
+        until_done.recv().unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
+        let response = client.request(request).await.unwrap();
+        assert_eq!(response.status(), 431);
+        assert_eq!(response.into_body().collect(10).await.unwrap(), b"no");
+        // The rest of the request was never sent: nobody knows what the server would make of another one.
+        assert_eq!(client.connections_idle(), 0);
+    });
+    done.send(()).unwrap();
+    server.join();
+}
+
+#[test]
+fn a_refusal_is_heard_even_if_the_request_cannot_be_written_to_its_end() {
+    let server = Peer::start(|listener| {
+        let mut connection = accept(listener);
+        send(&mut connection, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 2\r\n\r\nno");
+        // It closes with the request unread: the client is told by a reset.
+        assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
+    });
+    run(async {
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
+        let response = Client::new().request(request).await.unwrap();
+        assert_eq!(response.status(), 431);
+    });
+    server.join();
+}
+
+#[test]
+fn a_request_that_cannot_be_written_is_an_error_of_writing() {
+    let server = Peer::start(|listener| {
+        let connection = accept(listener);
+        assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
+        reset(connection);
+    });
+    run(async {
+        let mut request = request(Method::GET, &server.url("/"));
+        request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
+        let error = Client::new().request(request).await.unwrap_err();
+        assert!(matches!(error.kind(), ClientErrorKind::Write(_)), "{error:?}");
+        assert_eq!(error.stage(), Stage::WrittenNoByteRead);
+    });
+    server.join();
+}
+
+#[test]
+fn a_body_can_be_taken_in_pieces_of_any_size() {
+    let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
+    let answer = content.clone();
+    let server = Peer::start(move |listener| {
+        let mut connection = accept(listener);
+        for _ in 0..2 {
+            read_head(&mut connection);
+            send(&mut connection, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len()));
+            send(&mut connection, &answer);
+        }
+    });
+    run(async {
+        let client = Client::new();
+        let mut body = client.get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!(body.length(), Some(300_000));
+        let mut whole = Vec::new();
+        while let Some(chunk) = body.chunk().await.unwrap() {
+            whole.extend_from_slice(&chunk);
+        }
+        assert!(whole == content);
+
+        let mut body = client.get(&server.url("/")).await.unwrap().into_body();
+        let (mut whole, mut buffer) = (Vec::new(), [0; 1001]);
+        loop {
+            let read = poll_fn(|cx| body.poll_read(cx, &mut buffer)).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            whole.extend_from_slice(&buffer[..read]);
+        }
+        assert!(whole == content);
+    });
+    server.join();
+}
+
+#[test]
+fn more_than_the_caller_wants_is_an_error() {
+    let server = Peer::start(|listener| {
+        for answer in [HELLO, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+            let mut connection = accept_request(listener);
+            send(&mut connection, answer);
+            assert!(is_closed(&mut connection));
+        }
+    });
+    run(async {
+        let client = Client::new();
+        for _ in 0..2 {
+            let body = client.get(&server.url("/")).await.unwrap().into_body();
+            let error = body.collect(4).await.unwrap_err();
+            assert!(matches!(error.kind(), ClientErrorKind::TooLarge { limit: 4 }), "{error:?}");
+        }
+    });
+    server.join();
+}
+
+#[test]
+fn a_new_connection_says_how_long_it_took_and_a_kept_one_took_no_time() {
+    let server = Peer::answering(&[HELLO; 2]);
+    run(async {
+        let client = Client::new();
+        let first = client.get(&server.url("/")).await.unwrap().into_body();
+        assert!(first.setup_times().is_some_and(|times| times.connect > Duration::ZERO));
+        first.collect(100).await.unwrap();
+        let second = client.get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!((second.setup_times(), second.is_reused()), (None, true));
+    });
+    server.join();
+}
