@@ -56,7 +56,7 @@ const BUGS: [(&str, &str); 9] = [
 ];
 
 /// These depend on how busy the machine is.
-const OF_TIME: [&str; 2] = ["slow_poll", "loop_lag"];
+const OF_TIME: [&str; 3] = ["slow_poll", "loop_lag", "busy_machine"];
 
 /// A place for one example: what it takes for the temporary folder, and where it leaves its recording.
 struct Stage {

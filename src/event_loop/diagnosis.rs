@@ -2,50 +2,50 @@
 //!
 //! | finding | exactly when |
 //! | --- | --- |
-//! | `lost_waker` | a poll was not ready, the task is not about to be polled, and no waker of it is left that could be called |
-//! | `undrained` | the same, and a source that had said in this poll that it is ready still is: there is no news of old news |
+//! | `lost_waker` | a poll was not ready, the task is not about to be polled, no waker of it is left that could be called, and nobody can abort it |
+//! | `undrained` | no such waker is left, and a source that had said in this poll that it is ready still is: the kernel reports changes only |
 //! | `stale_waker` | a wake reached a task that has ended; it had polled a future that is another task's now, which has no waker left |
 //! | `snooze` | a poll was not ready and the task is not about to be polled, and a child that was woken has not been |
-//! | `spin` | a task woke itself a thousand times and did nothing else: no input or output, no timer, no change of state |
-//! | `slow_poll`, `loop_lag` | a poll, or the time from a wake to its poll, took longer than the limit |
+//! | `spin` | a task woke itself a thousand times and did nothing else: no input or output, no timer, no change of state, no `yield_now` |
 //!
-//! `deadlock` is given in `verdict.rs`, `stale_event` in `reactor.rs`, and `poll_after_ready` by the future itself. All
+//! `slow_poll`, `loop_lag` and `busy_machine` are given in `lateness.rs`, `deadlock` is given in `verdict.rs`, `stale_event` in `reactor.rs`, and `poll_after_ready` by the future itself. All
 //! cost nothing unless somebody observes. In doubt none is given: whoever reads one may rely on it.
+//!
+//! A task that is waiting to be aborted needs no waker. So it counts as lost only when its `JoinHandle` has been dropped,
+//! or is awaited by a task that can itself be woken by nothing else: only then is there nobody who could call `abort`.
 //!
 //! "A waker that could be called" is any clone but those of the loop itself, and those that lie in a source's place
 //! from an earlier wait: the source will call these only when the task has waited there again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::core::Core;
+use super::lateness::Lateness;
+use super::task::Handle;
 use crate::observe::{Cause, FutureId, Kind, TaskId, notes, tell};
 use crate::sync::HoldId;
 
 /// Wakes of a task by itself, in a row and to no effect, that are a finding.
 const SPINS: u32 = 1_000;
 
-/// Readings of the thread's own clock that are remembered.
-const READINGS: usize = 256;
+/// How many tasks may wait for one another, in a row, until nobody looks further.
+const MOST_AWAITING: usize = 64;
 
-/// The thread's own clock is read when so much of the limit has passed since the last time: reading it is a system call,
-/// dearer than many a poll.
-const READINGS_A_LIMIT: u32 = 10;
+/// How many tasks may be undecided until nobody looks at them again.
+const MOST_UNDECIDED: usize = 64;
 
 /// What is known of the polls so far.
 pub(crate) struct Diagnosis {
-    /// How long a poll, or the wait for one, may take.
-    limit: Duration,
-    /// When the poll began.
-    began: Cell<Duration>,
-    /// The last readings of the thread's own clock: when, and how much it had worked by then.
-    readings: RefCell<VecDeque<(Duration, Duration)>>,
+    pub(super) lateness: Lateness,
     /// Whether the task has woken itself during the poll.
     woke_itself: Cell<bool>,
     /// How often each task has woken itself in a row.
     spins: RefCell<HashMap<TaskId, u32>>,
+    /// Tasks that are lost unless somebody aborts them.
+    undecided: RefCell<HashSet<TaskId>>,
     /// Futures without a waker, with the task that polls them now, by the task that polled them before.
     moved: RefCell<HashMap<TaskId, (FutureId, TaskId)>>,
 }
@@ -63,47 +63,18 @@ pub(super) struct Standing {
 impl Diagnosis {
     pub(super) fn new(limit: Duration) -> Diagnosis {
         Diagnosis {
-            limit,
-            began: Cell::default(),
-            readings: RefCell::default(),
+            lateness: Lateness::new(limit),
             woke_itself: Cell::default(),
             spins: RefCell::default(),
+            undecided: RefCell::default(),
             moved: RefCell::default(),
         }
-    }
-
-    /// Reads the thread's own clock, if it is time.
-    fn read_thread_time(&self, now: Duration) {
-        let mut readings = self.readings.borrow_mut();
-        let is_recent = readings.back().is_some_and(|(at, _)| *at + self.limit / READINGS_A_LIMIT > now);
-        if !is_recent && let Some(worked) = thread_time() {
-            if readings.len() == READINGS {
-                readings.pop_front();
-            }
-            readings.push_back((now, worked));
-        }
-    }
-
-    /// What is known of how much the thread has worked since a moment: not more than this.
-    fn worked_since(&self, moment: Duration) -> Option<Duration> {
-        let readings = self.readings.borrow();
-        let (_, before) = readings.iter().rev().find(|(at, _)| *at <= moment)?;
-        Some(thread_time()?.saturating_sub(*before))
-    }
-
-    /// The evidence for something that took a time until now.
-    fn evidence_of(&self, what: &str, took: Duration, now: Duration) -> String {
-        let mut evidence = format!("{what} {}; the limit is {}", milliseconds(took), milliseconds(self.limit));
-        if let Some(worked) = self.worked_since(now.saturating_sub(took)) {
-            let worked = milliseconds(worked.min(took));
-            evidence += &format!("; the loop's thread was on a processor for {worked} of it at most");
-        }
-        evidence
     }
 
     /// The task has ended.
     pub(super) fn forget(&self, task: TaskId) {
         self.spins.borrow_mut().remove(&task);
+        self.undecided.borrow_mut().remove(&task);
         notes::forget(task);
     }
 }
@@ -114,12 +85,7 @@ impl Core {
         notes::clear();
         let diagnosis = &self.diagnosis;
         diagnosis.woke_itself.set(false);
-        diagnosis.began.set(now);
-        diagnosis.read_thread_time(now);
-        if delay > diagnosis.limit {
-            let evidence = diagnosis.evidence_of("from its wake to its poll it took", delay, now);
-            self.find("loop_lag", task, &evidence, "look for a slow poll before it, or for a machine that is busy");
-        }
+        self.diagnose_delay(task, now, delay);
     }
 
     /// A task is woken.
@@ -145,13 +111,7 @@ impl Core {
 
     /// A poll is over.
     pub(super) fn diagnose_poll_end(&self, task: TaskId, ready: bool) {
-        let now = self.clock.elapsed();
-        let took = now.saturating_sub(self.diagnosis.began.get());
-        if took > self.diagnosis.limit {
-            let evidence = self.diagnosis.evidence_of("the poll took", took, now);
-            let advice = "hand what blocks or computes to `run_in_executor`, or yield now and then";
-            self.find("slow_poll", task, &evidence, advice);
-        }
+        self.diagnose_duration(task);
         if ready {
             self.diagnosis.spins.borrow_mut().remove(&task);
             return;
@@ -164,6 +124,9 @@ impl Core {
         }
         if self.is_lost(&standing) {
             self.find_lost(task);
+        }
+        if notes::has_awaited() {
+            self.decide_lost();
         }
         let woken = notes::woken_children(task);
         // Asked again: another thread may have woken a child since, and then it has woken the task.
@@ -199,11 +162,77 @@ impl Core {
                 if let Some((future, before)) = notes::last_moved() {
                     self.diagnosis.moved.borrow_mut().insert(before, (future, task));
                 }
-                let evidence = "its poll was not ready, and no waker of the task is left that anybody could call";
-                let advice = "before `Pending`, let the future keep `cx.waker()` where what it waits for can call it";
-                self.find("lost_waker", task, evidence, advice);
+                if self.can_be_aborted(task) {
+                    self.diagnosis.undecided.borrow_mut().insert(task);
+                } else {
+                    self.find_lost_waker(task);
+                }
             }
         }
+    }
+
+    fn find_lost_waker(&self, task: TaskId) {
+        let evidence = "its poll was not ready, and no waker of the task is left that anybody could call";
+        let advice = "before `Pending`, let the future keep `cx.waker()` where what it waits for can call it";
+        self.find("lost_waker", task, evidence, advice);
+    }
+
+    /// A handle is awaited or dropped: looks again at the tasks that are lost unless somebody aborts them.
+    pub(super) fn decide_lost(&self) {
+        let undecided: Vec<TaskId> = self.diagnosis.undecided.borrow().iter().copied().collect();
+        if undecided.len() > MOST_UNDECIDED || self.closing.get() {
+            return;
+        }
+        for task in undecided {
+            let is_lost = self.is_left_without_wakers(task);
+            if !is_lost || !self.can_be_aborted(task) {
+                self.diagnosis.undecided.borrow_mut().remove(&task);
+                if is_lost {
+                    self.find_lost_waker(task);
+                }
+            }
+        }
+    }
+
+    /// Whether nobody is left who could wake a task that is not being polled.
+    fn is_left_without_wakers(&self, task: TaskId) -> bool {
+        self.standing(task).is_some_and(|standing| {
+            !standing.is_about_to_be_polled && standing.wakers == self.reactor.unarmed_holds(standing.hold)
+        })
+    }
+
+    /// Whether anybody may still abort the task, as far as can be known.
+    fn can_be_aborted(&self, task: TaskId) -> bool {
+        let mut task = task;
+        for _ in 0..MOST_AWAITING {
+            if task.is_root() {
+                return false;
+            }
+            let awaiting = match self.tasks.borrow().get(task).and_then(|slot| slot.future.as_ref()) {
+                None => return true, // it is being polled, and may end
+                Some(future) => match future.handle() {
+                    Handle::Dropped => return false,
+                    Handle::Kept => return true,
+                    Handle::AwaitedBy(hold) => self.task_at(hold),
+                },
+            };
+            // With a second waker, something else may wake it, and then it may abort the task.
+            match awaiting.and_then(|awaiting| Some((awaiting, self.standing(awaiting)?))) {
+                Some((awaiting, standing)) if standing.wakers == 1 && !standing.is_about_to_be_polled => {
+                    task = awaiting
+                }
+                _ => return true,
+            }
+        }
+        true
+    }
+
+    /// The task whose waker's clones are counted there.
+    fn task_at(&self, hold: HoldId) -> Option<TaskId> {
+        if self.root.standing().hold == hold {
+            return Some(TaskId::ROOT);
+        }
+        self.tasks.borrow().iter().find(|(_, slot)| slot.hold == hold).map(|(id, _)| id)
     }
 
     fn count_spins(&self, task: TaskId) {
@@ -222,7 +251,7 @@ impl Core {
         }
     }
 
-    fn find(&self, what: &'static str, task: TaskId, evidence: &str, advice: &str) {
+    pub(super) fn find(&self, what: &'static str, task: TaskId, evidence: &str, advice: &str) {
         let state = self.standing(task).map_or("", |standing| standing.waiting_for);
         tell!(Kind::Diagnosis { what, task: Some(task), state, evidence, advice });
     }
@@ -249,20 +278,4 @@ impl Core {
         };
         Some(standing)
     }
-}
-
-/// A time, in milliseconds.
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-/// How much this thread has worked, where the system says.
-#[cfg(feature = "trace")]
-fn thread_time() -> Option<Duration> {
-    cpu_time::ThreadTime::try_now().ok().map(|time| time.as_duration())
-}
-
-#[cfg(not(feature = "trace"))]
-fn thread_time() -> Option<Duration> {
-    None
 }

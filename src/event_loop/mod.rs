@@ -13,7 +13,7 @@
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
-//! | `diagnosis.rs` | what is wrong with the program, told to whoever observes |
+//! | `diagnosis.rs`, `lateness.rs` | what is wrong with the program, told to whoever observes |
 //! | `verdict.rs` | when nothing can ever happen again |
 //! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
 //!
@@ -29,6 +29,7 @@ mod error;
 mod executor;
 mod job_state;
 mod join_set;
+mod lateness;
 mod notify;
 mod pause;
 mod pool;
@@ -263,6 +264,7 @@ impl EventLoop {
         if self.core.is_work_ready() {
             return Wait::Not;
         }
+        self.core.diagnosis.lateness.caught_up();
         if self.core.is_deadlocked() {
             return Wait::Never;
         }

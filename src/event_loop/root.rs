@@ -86,13 +86,16 @@ impl EventLoop {
         let _task = CurrentTask::set(TaskId::ROOT);
         let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
         let unwinding = OnUnwind(|| {
-            core.tell_root_poll_end(false);
+            core.tell_root_poll_end(false); // nothing is diagnosed: it will not be polled again
             core.tell_turn_end();
         });
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
         std::mem::forget(unwinding);
         core.root.waiting_for.set(waiting_for());
         core.tell_root_poll_end(polled.is_ready());
+        if crate::observe::listening() {
+            core.diagnose_poll_end(TaskId::ROOT, polled.is_ready());
+        }
         polled
     }
 }
@@ -117,7 +120,6 @@ impl Core {
                 waiting_for: self.root.waiting_for.get(),
                 wakers: self.root.wakers_alive(),
             });
-            self.diagnose_poll_end(TaskId::ROOT, ready);
         }
     }
 }

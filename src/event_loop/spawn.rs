@@ -14,8 +14,8 @@ use super::core::{Core, call_waker};
 use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
-use super::task::{Name, NewTask, Sink};
-use crate::observe::{TaskId, TaskOutcome, note_waiting, polled_after_ready};
+use super::task::{Handle, Name, NewTask, Sink};
+use crate::observe::{TaskId, TaskOutcome, listening, note_waiting, notes, polled_after_ready};
 use crate::sync::WakerSlot;
 
 /// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
@@ -59,8 +59,13 @@ pub(super) fn spawn_on<F: Future + 'static>(
     location: &'static Location<'static>,
     arrivals: Option<(Rc<Arrivals>, usize)>,
 ) -> JoinHandle<F::Output> {
-    let join =
-        Rc::new(Join { result: Cell::new(None), is_finished: Cell::new(false), waker: RefCell::default(), arrivals });
+    let join = Rc::new(Join {
+        result: Cell::new(None),
+        is_finished: Cell::new(false),
+        is_detached: Cell::new(false),
+        waker: RefCell::default(),
+        arrivals,
+    });
     let sink = JoinSink { join: join.clone(), name: name.clone() };
     // A loop that shuts down gives the task back, and dropping it says to the handle that it was aborted.
     let id = core.spawn(NewTask { future, sink, name, location }).ok();
@@ -71,6 +76,8 @@ pub(super) fn spawn_on<F: Future + 'static>(
 struct Join<T> {
     result: Cell<Option<Result<T, JoinError>>>,
     is_finished: Cell<bool>,
+    /// The handle has been dropped.
+    is_detached: Cell<bool>,
     waker: RefCell<WakerSlot>,
     /// If it belongs to a `JoinSet`: where to say that it is done, and as whom.
     arrivals: Option<(Rc<Arrivals>, usize)>,
@@ -114,6 +121,13 @@ impl<T> Sink<T> for JoinSink<T> {
                 TaskOutcome::Panicked
             }
         }
+    }
+
+    fn handle(&self) -> Handle {
+        if self.join.is_detached.get() {
+            return Handle::Dropped;
+        }
+        self.join.waker.borrow().hold_id().map_or(Handle::Kept, Handle::AwaitedBy)
     }
 }
 
@@ -169,6 +183,7 @@ impl<T> Future for JoinHandle<T> {
             polled_after_ready("JoinHandle");
         }
         let _replaced = self.join.waker.borrow_mut().register(cx.waker());
+        notes::awaits();
         note_waiting("a task");
         Poll::Pending
     }
@@ -176,6 +191,12 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        self.join.is_detached.set(true);
+        if listening()
+            && let Some(core) = current::try_core()
+        {
+            core.decide_lost();
+        }
         let unheard = self.join.waker.borrow_mut().take();
         drop(unheard);
         // I12: a panic that nobody looked at.

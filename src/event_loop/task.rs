@@ -105,6 +105,20 @@ fn short_type_name(full: &str) -> &str {
 /// A spawned future with its waker and the place for its result: polls once, and says how it ended.
 pub(crate) trait Run {
     fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome>;
+
+    /// Who has the task's handle.
+    fn handle(&self) -> Handle;
+}
+
+/// Who has a task's `JoinHandle`, and so can abort the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handle {
+    /// Nobody.
+    Dropped,
+    /// Somebody.
+    Kept,
+    /// Somebody, who awaits it: the task whose waker's clones are counted there.
+    AwaitedBy(HoldId),
 }
 
 /// The task's place in the loop's table.
@@ -232,6 +246,9 @@ pin_project_lite::pin_project! {
 /// Takes a task's result.
 pub(crate) trait Sink<T> {
     fn finish(&mut self, result: std::thread::Result<T>) -> TaskOutcome;
+
+    /// Who has the task's handle.
+    fn handle(&self) -> Handle;
 }
 
 impl<F: Future, S: Sink<F::Output>> Run for Running<F, S> {
@@ -247,6 +264,10 @@ impl<F: Future, S: Sink<F::Output>> Run for Running<F, S> {
             Ok(Poll::Ready(output)) => Poll::Ready(this.sink.finish(Ok(output))),
             Err(payload) => Poll::Ready(this.sink.finish(Err(payload))),
         }
+    }
+
+    fn handle(&self) -> Handle {
+        self.sink.handle()
     }
 }
 

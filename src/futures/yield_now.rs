@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::observe::note_waiting;
+use crate::observe::{note_waiting, notes};
 
 /// Goes to the end of the ready queue, once.
 ///
@@ -43,6 +43,7 @@ impl Future for YieldNow {
             YieldNow::Fresh => {
                 *self = YieldNow::Yielded;
                 cx.waker().wake_by_ref();
+                notes::yields();
                 note_waiting("its next turn");
                 Poll::Pending
             }

@@ -23,6 +23,8 @@ struct Notes {
     is_registered: Cell<bool>,
     /// The source that said last that it is ready, and whether for reading.
     ready: Cell<Option<(SourceId, bool)>>,
+    /// The end of another task is awaited.
+    has_awaited: Cell<bool>,
     /// Futures that another task polled before.
     moved: RefCell<Vec<(FutureId, TaskId)>>,
     /// Groups of children, by the tasks that have polled them.
@@ -39,6 +41,7 @@ pub(crate) fn clear() {
         notes.is_active.set(false);
         notes.is_registered.set(false);
         notes.ready.set(None);
+        notes.has_awaited.set(false);
         notes.moved.borrow_mut().clear();
     });
 }
@@ -65,6 +68,22 @@ pub(crate) fn registered() {
 pub(crate) fn ready(source: SourceId, for_reading: bool) {
     if listening() {
         NOTES.with(|notes| notes.ready.set(Some((source, for_reading))));
+    }
+}
+
+/// The task yields to the others, and will go on with its work.
+#[inline]
+pub(crate) fn yields() {
+    if listening() {
+        NOTES.with(|notes| notes.is_active.set(true));
+    }
+}
+
+/// The end of another task is awaited.
+#[inline]
+pub(crate) fn awaits() {
+    if listening() {
+        NOTES.with(|notes| notes.has_awaited.set(true));
     }
 }
 
@@ -97,6 +116,11 @@ pub(crate) fn is_registered() -> bool {
 /// The source that said last that it is ready, and whether for reading.
 pub(crate) fn last_ready() -> Option<(SourceId, bool)> {
     NOTES.with(|notes| notes.ready.get())
+}
+
+/// Whether the end of another task is awaited.
+pub(crate) fn has_awaited() -> bool {
+    NOTES.with(|notes| notes.has_awaited.get())
 }
 
 /// The future that moved in from another task, and which.

@@ -145,6 +145,11 @@ impl Hold {
         self.at == Some(id)
     }
 
+    /// Where it counts.
+    pub(crate) fn id(&self) -> Option<HoldId> {
+        self.at
+    }
+
     /// Counts a clone of `waker`.
     #[inline]
     pub(crate) fn of(waker: &Waker) -> Hold {

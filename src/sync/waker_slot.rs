@@ -67,6 +67,11 @@ impl WakerSlot {
         self.hold.is_at(id)
     }
 
+    /// Where clones of the waker that is here are counted. `None` if there is no waker, or if nobody polled with it.
+    pub(crate) fn hold_id(&self) -> Option<HoldId> {
+        self.hold.id()
+    }
+
     /// Whether a waker is here.
     pub fn is_set(&self) -> bool {
         self.waker.is_some()

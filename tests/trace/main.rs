@@ -1,7 +1,9 @@
 //! Recordings, of real runs: what is written can be read, checked, narrated and converted.
 #![cfg(feature = "trace")]
 
+mod aborted;
 mod findings;
+mod late;
 mod narration;
 mod perfetto;
 mod processes;

@@ -43,7 +43,7 @@ fn a_run_tells_of_every_kind_of_event_but_those_that_others_tell() {
     let recording = record(everything);
     let told: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
     let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(|kind| !told.contains(kind)).collect();
-    assert_eq!(missing, ["http", "mark", "dropped"]);
+    assert_eq!(missing, ["http", "diagnosis", "mark", "dropped"]);
 }
 
 /// Runs one of the tests that are programs, in a process of its own that is to record to `path`.

@@ -1,0 +1,84 @@
+//! Polls that take long, and tasks that are polled late.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::rc::Rc;
+use std::time::Duration;
+
+use glassloop::futures::yield_now;
+use glassloop::trace::{Fact, Follow, Line};
+use glassloop::{EventLoop, now, sleep, spawn_named};
+
+use crate::findings::{findings, findings_below};
+
+#[test]
+fn the_time_between_two_runs_is_no_lag_of_the_second() {
+    let delays = Rc::new(RefCell::new(vec![]));
+    let keep = delays.clone();
+    let follow = Follow::new(move |line: &Line| {
+        if let Fact::PollBegin { task: 0, delay, .. } = &line.fact {
+            keep.borrow_mut().push(*delay);
+        }
+    });
+    let mut event_loop = EventLoop::builder().virtual_time().observer(follow).build().expect("a loop");
+    event_loop.block_on(async { drop(spawn_named("sleeper", sleep(Duration::from_secs(60)))) }).expect("no deadlock");
+    // Nobody waits for the task, and its minute goes by.
+    let mut nothing = std::pin::pin!(pending::<()>());
+    while event_loop.take_error().is_none() {
+        assert!(event_loop.turn(nothing.as_mut()).is_pending());
+    }
+    event_loop.block_on(async { assert!(now() > std::time::Instant::now()) }).expect("no deadlock");
+    assert_eq!(*delays.borrow(), [0, 0]);
+}
+
+/// Computes for a time on a processor: on a busy machine this takes longer by the clock.
+fn compute(time: Duration) {
+    let worked = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let began = worked();
+    while worked() - began < time {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn slow_poll_and_loop_lag_are_found_where_a_poll_is_long() {
+    let blocks = |event_loop: &mut EventLoop| {
+        event_loop
+            .block_on(async {
+                spawn_named("late", async {});
+                compute(Duration::from_millis(5));
+                yield_now().await;
+                yield_now().await;
+            })
+            .expect("no deadlock");
+    };
+    let found = findings_below(Duration::from_millis(2), blocks);
+    assert!(found.contains(&("slow_poll".to_owned(), "root".to_owned())), "{found:?}");
+    assert!(found.contains(&("loop_lag".to_owned(), "late".to_owned())), "{found:?}");
+    assert_eq!(findings(blocks), []);
+}
+
+#[test]
+fn loop_lag_is_found_once_until_the_loop_has_caught_up() {
+    let blocks = |event_loop: &mut EventLoop| {
+        event_loop
+            .block_on(async {
+                for _ in 0..2 {
+                    let late: Vec<_> = (0..200).map(|_| spawn_named("late", async {})).collect();
+                    compute(Duration::from_millis(5));
+                    for late in late {
+                        late.await.expect("no panic");
+                    }
+                    sleep(Duration::from_millis(1)).await;
+                }
+            })
+            .expect("no deadlock");
+    };
+    let found = findings_below(Duration::from_millis(2), blocks);
+    let lags = found.iter().filter(|(what, _)| what == "loop_lag").count();
+    // On a busy machine, other waits may be long as well, or the machine is found to be at fault.
+    assert!(lags <= 8, "{lags} findings for two long polls");
+}
