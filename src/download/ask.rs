@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{AUTHORIZATION, IF_MODIFIED_SINCE, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
+use super::address::Address;
 use super::error::FetchError;
 use super::fetch::{Attempt, Failure, Transfer, TransferState};
 use super::host::{Answer, Blame};
@@ -25,6 +26,8 @@ pub(super) struct Answered {
     pub(super) setup_times: Option<SetupTimes>,
     /// Whether the rest of a part was asked for.
     pub(super) asked_for_rest: bool,
+    /// Where redirects led, if there were any.
+    pub(super) redirected_to: Option<String>,
     /// Whether it was asked if the file has changed.
     pub(super) was_conditional: bool,
     /// From the request to the head.
@@ -36,11 +39,13 @@ impl Transfer {
     pub(super) async fn ask(&mut self) -> Result<(Answered, Body), Failure> {
         self.go(TransferState::Request);
         let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
-        let rest = self.rest_headers();
-        let conditions = if rest.is_empty() { self.conditions() } else { HeaderMap::new() };
+        let has_rest = self.sink.as_ref().is_some_and(|sink| sink.written() > 0);
+        let conditions = if has_rest { HeaderMap::new() } else { self.conditions() };
         loop {
             let mut headers = route.headers().clone();
-            headers.extend(rest.clone());
+            let rest = self.rest_headers(route.here());
+            let asked_for_rest = !rest.is_empty();
+            headers.extend(rest);
             headers.extend(conditions.clone());
             let mut request = Request::new(());
             *request.method_mut() = if self.run.options.spider { Method::HEAD } else { Method::GET };
@@ -56,7 +61,6 @@ impl Transfer {
                 }
             };
             let status = response.status();
-            let asked_for_rest = !rest.is_empty();
             if is_redirect(status) {
                 self.note(Answer::Fine);
                 let origin = route.here().origin().to_owned();
@@ -80,12 +84,13 @@ impl Transfer {
                     is_reused: body.is_reused(),
                     setup_times: body.setup_times(),
                     asked_for_rest,
+                    redirected_to: route.redirected_to().map(|address| address.as_str().to_owned()),
                     was_conditional,
                     to_first_byte,
                 };
                 return Ok((answered, body));
             } else {
-                return Err(self.refused(response).await);
+                return Err(self.refused(response, asked_for_rest).await);
             }
         }
     }
@@ -99,12 +104,14 @@ impl Transfer {
         headers
     }
 
-    /// What asks for the rest of a part, if there is one that may be continued.
-    fn rest_headers(&self) -> HeaderMap {
+    /// What asks for the rest of a part, if there is one that may be continued with what is here.
+    fn rest_headers(&self, here: &Address) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let part = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.is_useless);
-        let validator = part.and_then(|sink| sink.state()?.validator());
-        if let (Some(part), Some(Ok(validator))) = (part, validator.map(HeaderValue::from_str)) {
+        let Some(part) = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.asks_for_all) else {
+            return headers;
+        };
+        let validator = part.state().validator().filter(|_| part.state().came_from(here.as_str()));
+        if let Some(Ok(validator)) = validator.map(HeaderValue::from_str) {
             let range = HeaderValue::try_from(format!("bytes={}-", part.written()));
             headers.insert(RANGE, range.expect("digits are legal in a field"));
             headers.insert(IF_RANGE, validator);
@@ -134,7 +141,7 @@ impl Transfer {
     }
 
     /// A status of 400 or more: what it means for this transfer, and for the host.
-    async fn refused(&mut self, response: Response<Body>) -> Failure {
+    async fn refused(&mut self, response: Response<Body>, asked_for_rest: bool) -> Failure {
         let status = response.status();
         let asked = retry_after(response.headers(), SystemTime::now());
         let blame = self.note(match (status.as_u16(), asked) {
@@ -143,9 +150,13 @@ impl Transfer {
             (503, None) => Answer::Unavailable,
             _ => Answer::Fine,
         });
+        let is_only_the_range = asked_for_rest && self.refuses_ranges(status);
         let options = &self.run.options;
         let limit = options.max_wait;
         let failure = match asked {
+            None if is_only_the_range && blame == Blame::Transfer => {
+                Failure { error: FetchError::Status(status), next: Attempt::WithoutRange }
+            }
             _ if !options.retries_after(status) => FetchError::Status(status).into(),
             Some(asked) if asked > limit => FetchError::WaitTooLong { status, asked, limit }.into(),
             _ if blame == Blame::Host => Failure { error: FetchError::Status(status), next: Attempt::AfterPause },
@@ -153,6 +164,21 @@ impl Transfer {
         };
         drain(response.into_body()).await;
         failure
+    }
+}
+
+impl Transfer {
+    /// Notes that a request for the rest was refused. Whether the next one, which is for all of the file, may fare better:
+    /// after the first refusal that is not transient, and the second that is. It happens once.
+    fn refuses_ranges(&mut self, status: StatusCode) -> bool {
+        self.refused_ranges += 1;
+        let options = &self.run.options;
+        let patience = if options.retries_after(status) && options.retries > 0 { 2 } else { 1 };
+        let is_enough = self.refused_ranges >= patience && !self.has_asked_without_range;
+        if is_enough {
+            (self.has_asked_without_range, self.asks_for_all) = (true, true);
+        }
+        is_enough
     }
 }
 

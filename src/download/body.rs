@@ -2,15 +2,19 @@
 //!
 //! The socket is read into a chunk; when that is full, a thread of the pool writes it while the next one is filled. There
 //! are never more than two chunks of a body, so a disk that is slower than the network slows the network down: nobody
-//! reads the socket, its window fills, and the server waits. All bodies together share [`DISK_ROOM`]; when that is used
-//! up, each goes on with what one read brings, written before the next. So memory depends on how many transfers there
-//! are, and not on how large they are.
+//! reads the socket, its window fills, and the server waits. All bodies together share [`DISK_ROOM`], from the first byte on:
+//! a socket is read only if there is room for what the read may bring. When it is used up, whoever holds bytes writes them,
+//! and whoever holds none waits. (Nobody waits for room and holds some, so somebody always gets on.) A socket that
+//! brings nothing takes no room, however long it is waited for. So memory depends on how many transfers there are, and
+//! not on how large they are or how slow the disk is.
 //!
-//! A body that ends within its first chunk never sees any of this: it is handed over whole.
+//! A body that ends within its first chunk needs no file before: it is handed over whole.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
+
+use http::StatusCode;
 
 use super::error::FetchError;
 use super::gauge::Reading;
@@ -19,7 +23,7 @@ use super::save::SaveError;
 use super::sink::Sink;
 use crate::event_loop::{Job, JobError, JobHandle, ThreadPool, run_in_executor};
 use crate::http::client::{Body, ClientError};
-use crate::sync::{Permit, Semaphore};
+use crate::sync::{Acquire, Permit, Semaphore};
 
 /// How much of all bodies together may wait for the disk.
 pub(super) const DISK_ROOM: usize = 8 << 20;
@@ -27,7 +31,7 @@ pub(super) const DISK_ROOM: usize = 8 << 20;
 /// A chunk is written when it has this many bytes: large enough for the disk, and two of them are not much to lose.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// What one read brings at most.
+/// What one read brings at most: the size of the client's buffers.
 const READ_BYTES: usize = 64 * 1024;
 
 /// What a body is received with.
@@ -41,17 +45,19 @@ pub(super) struct Receiving<'a> {
     /// The threads that write; `None` is the loop's own pool.
     pub(super) pool: Option<&'a ThreadPool>,
     pub(super) limit: Option<&'a RateLimit>,
+    /// How many bytes there have to be, if that is known.
+    pub(super) expected: Option<u64>,
     /// The most bytes that are wanted from this body.
     pub(super) at_most: Option<u64>,
 }
 
 /// What has been received.
 pub(super) enum Received {
-    /// All of it, small enough for one write.
-    Whole(Vec<u8>),
+    /// All of it, small enough for one write, with its share of the room.
+    Whole(Vec<u8>, Option<Permit>),
     /// All of it, and all is written.
     Written(Sink),
-    /// The first chunk is full. A sink is needed to go on.
+    /// The first chunk is full, or there is no room for more of it. A sink is needed to go on.
     Large(Chunks),
 }
 
@@ -66,8 +72,10 @@ pub(super) struct Broken {
 pub(super) struct Chunks {
     /// Being filled.
     filling: Vec<u8>,
-    /// Its bytes' share of the room, as far as there was any.
+    /// Its bytes' share of the room.
     permit: Option<Permit>,
+    /// The place in the queue for room.
+    waiting: Option<Acquire>,
     /// Being written.
     writing: Option<Writing>,
     /// The one that was written last, for its room.
@@ -93,6 +101,36 @@ enum Arrival {
     Written(Result<Written, JobError>),
     /// Nothing comes just now, and nobody writes: a moment to write what there is.
     Quiet,
+    /// There is no room for what comes before the chunk is written.
+    NoRoom,
+}
+
+/// Whether there is room for one read. `Some(Some)` if it has been waited for, `Some(None)` if it is to be taken. Who holds
+/// nothing waits for it.
+fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Option<Option<Permit>> {
+    if let Some(waiting) = &mut chunks.waiting {
+        let Poll::Ready(room) = Pin::new(waiting).poll(cx) else { return None };
+        chunks.waiting = None;
+        return Some(Some(room));
+    }
+    // All who wait want as much. So if there is enough, nobody waits.
+    if disk.available() >= READ_BYTES {
+        return Some(None);
+    }
+    if chunks.filling.is_empty() && chunks.writing.is_none() {
+        chunks.waiting = Some(disk.acquire_many(READ_BYTES));
+        return poll_room(disk, chunks, cx);
+    }
+    None
+}
+
+/// Adds room to that of the bytes in the chunk.
+fn book(chunks: &mut Chunks, room: Option<Permit>) {
+    match (&mut chunks.permit, room) {
+        (Some(booked), Some(room)) => booked.merge(room),
+        (none @ None, room) => *none = room,
+        (Some(_), None) => {}
+    }
 }
 
 impl Receiving<'_> {
@@ -102,13 +140,15 @@ impl Receiving<'_> {
             Ok(true) => {}
             Ok(false) => return Ok(Received::Large(chunks)),
             Err(error) => {
-                // What is here is good: it need not come again.
-                let _first_error_counts = self.write_all(&mut chunks).await;
+                // What is here is good: it need not come again. But after a failed write it would leave a gap.
+                if !matches!(error, FetchError::Save(_) | FetchError::Job(_)) {
+                    let _first_error_counts = self.write_all(&mut chunks).await;
+                }
                 return Err(Broken { error, sink: self.sink.take() });
             }
         }
         if self.sink.is_none() && chunks.writing.is_none() {
-            return Ok(Received::Whole(chunks.filling));
+            return Ok(Received::Whole(chunks.filling, chunks.permit));
         }
         match self.write_all(&mut chunks).await {
             Ok(()) => Ok(Received::Written(self.sink.take().expect("all writes have ended"))),
@@ -127,20 +167,18 @@ impl Receiving<'_> {
                     if let Some(limit) = self.limit {
                         limit.take(bytes).await;
                     }
-                    if !is_sinking {
-                        if chunks.filling.len() > CHUNK_BYTES {
-                            return Ok(false);
-                        }
-                    } else if !self.account(chunks, bytes) {
-                        self.write_all(chunks).await?;
-                    } else if chunks.filling.len() >= CHUNK_BYTES {
+                    if !is_sinking && chunks.filling.len() > CHUNK_BYTES {
+                        return Ok(false);
+                    }
+                    if is_sinking && chunks.filling.len() >= CHUNK_BYTES {
                         self.write(chunks).await?;
                     }
                 }
                 Arrival::End => return Ok(true),
                 Arrival::Broken(error) => return Err(error.into()),
                 Arrival::Written(written) => self.take_back(chunks, written)?,
-                Arrival::Quiet => self.write(chunks).await?,
+                Arrival::NoRoom if !is_sinking => return Ok(false),
+                Arrival::Quiet | Arrival::NoRoom => self.write(chunks).await?,
             }
         }
     }
@@ -153,14 +191,26 @@ impl Receiving<'_> {
     }
 
     async fn next_arrival(&mut self, chunks: &mut Chunks) -> Arrival {
-        let Receiving { body, sink, .. } = self;
+        let Receiving { body, sink, disk, .. } = self;
         poll_fn(|cx| {
+            // An end brings no bytes.
+            let room = if body.is_ended() { Some(None) } else { poll_room(disk, chunks, cx) };
+            let Some(room) = room else {
+                return match &mut chunks.writing {
+                    Some(writing) => Pin::new(&mut writing.job).poll(cx).map(Arrival::Written),
+                    None if chunks.filling.is_empty() => Poll::Pending,
+                    None => Poll::Ready(Arrival::NoRoom),
+                };
+            };
             let take = |bytes: &[u8]| {
                 chunks.filling.extend_from_slice(bytes);
                 bytes.len()
             };
             match body.poll_chunk(cx, take) {
-                Poll::Ready(Ok(Some(bytes))) => return Poll::Ready(Arrival::Bytes(bytes)),
+                Poll::Ready(Ok(Some(bytes))) => {
+                    book(chunks, room.or_else(|| disk.try_acquire_many(bytes)));
+                    return Poll::Ready(Arrival::Bytes(bytes));
+                }
                 Poll::Ready(Ok(None)) => return Poll::Ready(Arrival::End),
                 Poll::Ready(Err(error)) => return Poll::Ready(Arrival::Broken(error)),
                 Poll::Pending => {}
@@ -178,19 +228,19 @@ impl Receiving<'_> {
         self.reading.add(bytes as u64);
         chunks.received += bytes as u64;
         match self.at_most {
-            Some(limit) if chunks.received > limit => Err(FetchError::TooLarge { limit }),
+            Some(limit) if chunks.received > limit => return Err(FetchError::TooLarge { limit }),
+            _ => {}
+        }
+        match self.expected {
+            Some(expected) if chunks.received > expected => {
+                // What is too much must not get into a file that may be continued.
+                let surplus = usize::try_from(chunks.received - expected).unwrap_or(usize::MAX);
+                chunks.filling.truncate(chunks.filling.len().saturating_sub(surplus));
+                let why = "its body is longer than it says";
+                Err(FetchError::Unexpected { status: StatusCode::PARTIAL_CONTENT, why })
+            }
             _ => Ok(()),
         }
-    }
-
-    /// Books bytes that wait for the disk. `false` if there is no room for them.
-    fn account(&mut self, chunks: &mut Chunks, bytes: usize) -> bool {
-        let Some(permit) = self.disk.try_acquire_many(bytes) else { return false };
-        match &mut chunks.permit {
-            Some(booked) => booked.merge(permit),
-            None => chunks.permit = Some(permit),
-        }
-        true
     }
 
     /// Hands the chunk to a thread, as soon as the one before is written.

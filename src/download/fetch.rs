@@ -50,10 +50,18 @@ pub(super) struct Transfer {
     attempts: u32,
     /// Bytes that an earlier run had left and that were not given up.
     pub(super) resumed_from: u64,
-    /// Whether what is in the sink is of no use, so that the next request is for all of the file.
-    pub(super) is_useless: bool,
+    /// Whether `NAME.part` may be there, so that it has to be replaced even if it is of no use.
+    pub(super) has_part: bool,
+    /// Whether the next request is for all of the file, and not for the rest of it.
+    pub(super) asks_for_all: bool,
+    /// Whether what is in the part is not used, whatever its state says.
+    pub(super) distrusts_part: bool,
     /// Whether a part has turned out not to fit. That happens once.
     has_started_over: bool,
+    /// How often the server has refused a request for the rest.
+    pub(super) refused_ranges: u32,
+    /// Whether the whole was asked for since the rest was refused. That happens once.
+    pub(super) has_asked_without_range: bool,
     state: RefCell<Stateful<TransferState>>,
 }
 
@@ -98,6 +106,8 @@ pub(super) enum Attempt {
     Never,
     /// At once, for all of the file, if that has not been tried.
     FromZero,
+    /// At once, for all of the file: the server does not want to give a part of it.
+    WithoutRange,
     /// When the host has ended its pause: it was the host's fault.
     AfterPause,
     /// After a wait, of at least so long.
@@ -113,6 +123,7 @@ impl<E: Into<FetchError>> From<E> for Failure {
 impl Transfer {
     pub(super) fn new(run: Rc<Run>, item: Box<Item>, turn: Turn) -> Transfer {
         let reading = run.gauge.begin(&item.place.name);
+        let has_part = item.found.part && !run.options.spider && !run.options.to_stdout;
         Transfer {
             run,
             item,
@@ -121,8 +132,12 @@ impl Transfer {
             sink: None,
             attempts: 0,
             resumed_from: 0,
-            is_useless: false,
+            has_part,
+            asks_for_all: false,
+            distrusts_part: false,
             has_started_over: false,
+            refused_ranges: 0,
+            has_asked_without_range: false,
             state: RefCell::new(Stateful::new(TransferState::Turn)),
         }
     }
@@ -163,7 +178,7 @@ impl Transfer {
     }
 
     async fn attempt_until_done(&mut self) -> Result<Done, FetchError> {
-        if self.item.found.part && !self.run.options.spider && !self.run.options.to_stdout {
+        if self.has_part {
             self.open_part().await?;
         }
         let mut backoff = Backoff::new(self.run.options.retries);
@@ -177,9 +192,10 @@ impl Transfer {
                 Attempt::Never => return Err(error),
                 Attempt::FromZero if self.has_started_over => return Err(error),
                 Attempt::FromZero => {
-                    (self.has_started_over, self.is_useless) = (true, true);
+                    (self.has_started_over, self.asks_for_all, self.distrusts_part) = (true, true, true);
                     Duration::ZERO
                 }
+                Attempt::WithoutRange => Duration::ZERO,
                 Attempt::AfterPause => self.turn.as_ref().map_or(Duration::ZERO, Turn::paused_for),
                 Attempt::After(least) => {
                     let is_within_budget = self.turn.as_ref().is_none_or(Turn::may_retry);
@@ -193,7 +209,7 @@ impl Transfer {
             let kept = self.sink.as_ref().map_or(0, Sink::written);
             self.reading.fall_back_to(kept);
             match next {
-                Attempt::Never | Attempt::FromZero => self.go(TransferState::Turn),
+                Attempt::Never | Attempt::FromZero | Attempt::WithoutRange => self.go(TransferState::Turn),
                 // A host that pauses keeps its own time.
                 Attempt::AfterPause => self.go(TransferState::Pause),
                 Attempt::After(_) => {

@@ -11,7 +11,7 @@
 //! | `host.rs`, `turns.rs` | who may ask which host when | the second waits |
 //! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
 //! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
-//! | `save.rs`, `part.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
+//! | `save.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
 //! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
 //! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
 
@@ -32,6 +32,7 @@ mod names;
 mod options;
 mod part;
 mod plan;
+mod publish;
 mod redirect;
 mod report;
 mod resume;
@@ -39,6 +40,7 @@ mod retry;
 mod run;
 mod save;
 mod sink;
+mod slot;
 mod store;
 mod turns;
 mod validators;

@@ -16,8 +16,8 @@ use super::hash::Shard;
 use super::list::{LineError, Lines, Sha256, Wanted};
 use super::name::{folders_from, name_from_path};
 use super::names::TakenNames;
-use super::part::tidy;
 use super::save::{Folder, Whole};
+use super::slot::tidy;
 
 /// One file to download.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,11 +256,8 @@ impl Plan {
             Some(folders) => format!("{folders}/{}", place.name),
             None => place.name.clone(),
         };
-        let found = Found { whole: folder.look_at(&path), part: folder.look_at(&format!("{path}.part")).is_some() };
-        if found.whole.is_some() && !found.part {
-            tidy(folder, &path);
-        }
-        found
+        let whole = folder.look_at(&path);
+        Found { whole, part: tidy(folder, &path, whole.is_some()) }
     }
 }
 

@@ -55,6 +55,11 @@ impl Route {
         &self.here
     }
 
+    /// Where redirects have led. `None` if there was none.
+    pub(super) fn redirected_to(&self) -> Option<&Address> {
+        (!self.visited.is_empty()).then_some(&self.here)
+    }
+
     /// The credentials and the caller's own fields that may be sent here.
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers

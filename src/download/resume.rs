@@ -18,20 +18,58 @@ pub(super) struct PartState {
     pub(super) last_modified: Option<String>,
     /// How many bytes the whole has, if that was said.
     pub(super) total: Option<u64>,
+    /// The URL to which redirects led, if there were any. Without a user name or a password.
+    pub(super) source: Option<String>,
+}
+
+/// Which file a state describes, and which file it is itself, as inode numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) part: u64,
+    pub(super) state: u64,
 }
 
 impl PartState {
     /// The version that this answer to a plain GET is of.
-    pub(super) fn of(url: &str, headers: &HeaderMap, total: Option<u64>) -> PartState {
+    pub(super) fn of(url: &str, source: Option<&str>, headers: &HeaderMap, total: Option<u64>) -> PartState {
         let last_modified = text(headers, &LAST_MODIFIED).filter(|date| !is_recent(date, headers));
-        PartState { url: url.to_owned(), etag: text(headers, &ETAG), last_modified, total }
+        let (url, source) = (url.to_owned(), source.map(str::to_owned));
+        PartState { url, etag: text(headers, &ETAG), last_modified, total, source }
     }
 
     /// What proves that the server still has this version. Weak validators do not: they allow for other bytes.
     pub(super) fn validator(&self) -> Option<&str> {
+        self.strong_etag().or(self.last_modified.as_deref())
+    }
+
+    fn strong_etag(&self) -> Option<&str> {
         let is_strong = |etag: &&str| etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"');
-        let strong = self.etag.as_deref().filter(is_strong);
-        strong.or(self.last_modified.as_deref())
+        self.etag.as_deref().filter(is_strong)
+    }
+
+    /// Whether both are of the same version, so that their bytes are the same.
+    pub(super) fn is_same_version(&self, other: &PartState) -> bool {
+        self.strong_etag().is_some()
+            && self.total.is_some()
+            && (&self.url, &self.source, &self.etag, self.total)
+                == (&other.url, &other.source, &other.etag, other.total)
+    }
+
+    /// Whether the rest may be asked for in a download of `url`. A URL that differs in its query only, such as one that has
+    /// been signed anew, leads to the same file if a strong `ETag` says so.
+    pub(super) fn is_of(&self, url: &str) -> bool {
+        self.validator().is_some() && self.is_same_resource(&self.url, url)
+    }
+
+    /// Whether the bytes came from here. An `ETag` says nothing of another server's file.
+    pub(super) fn came_from(&self, here: &str) -> bool {
+        self.is_same_resource(self.source.as_ref().unwrap_or(&self.url), here)
+    }
+
+    fn is_same_resource(&self, ours: &str, theirs: &str) -> bool {
+        let without_query = |url: &str| url.split('?').next().map(str::to_owned);
+        ours == theirs
+            || (self.strong_etag().is_some() && self.total.is_some() && without_query(ours) == without_query(theirs))
     }
 
     /// The same, to be continued by nobody.
@@ -39,30 +77,35 @@ impl PartState {
         PartState { etag: None, last_modified: None, ..self }
     }
 
-    pub(super) fn to_json(&self) -> String {
+    pub(super) fn to_json(&self, identity: Option<Identity>) -> String {
         json!({
             "v": 1, "url": self.url, "etag": self.etag, "last_modified": self.last_modified, "total": self.total,
+            "source": self.source,
+            "inode": identity.map(|identity| identity.part), "state_inode": identity.map(|identity| identity.state),
         })
         .to_string()
     }
 
-    pub(super) fn from_json(text: &str) -> Option<PartState> {
+    pub(super) fn from_json(text: &str) -> Option<(PartState, Option<Identity>)> {
         let state: Value = serde_json::from_str(text).ok()?;
         let optional = |key: &str| state[key].as_str().map(str::to_owned);
         (state["v"] == 1).then_some(())?;
-        Some(PartState {
+        let identity = state["inode"].as_u64().zip(state["state_inode"].as_u64());
+        let state = PartState {
             url: optional("url")?,
             etag: optional("etag"),
             last_modified: optional("last_modified"),
             total: state["total"].as_u64(),
-        })
+            source: optional("source"),
+        };
+        Some((state, identity.map(|(part, state)| Identity { part, state })))
     }
 
-    /// Whether a 206 carries on where `written` bytes of this version end, and to the end of it.
+    /// Checks that a 206 carries on where `written` bytes of this version end, and to the end of it, which is returned.
     ///
     /// # Errors
     /// What does not fit.
-    pub(super) fn check_continues(&self, headers: &HeaderMap, written: u64) -> Result<(), &'static str> {
+    pub(super) fn check_continues(&self, headers: &HeaderMap, written: u64) -> Result<u64, &'static str> {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         let Some(ContentRange::Part { first, last, total }) = range else {
             return Err("it does not say which part of the file it is");
@@ -73,18 +116,27 @@ impl PartState {
         if self.total.is_some_and(|known| total.is_some_and(|total| total != known)) {
             return Err("the file has another size now");
         }
-        if total.or(self.total).is_some_and(|total| last + 1 != total) {
+        let Some(total) = total.or(self.total) else { return Err("it does not say how long the file is") };
+        if last + 1 != total {
             return Err("it does not go to the end of the file");
         }
         if content_length(headers).is_some_and(|length| length != last - first + 1) {
             return Err("its length is not that of the part");
         }
-        let differs =
-            |name, ours: &Option<String>| text(headers, name).is_some_and(|theirs| Some(&theirs) != ours.as_ref());
-        if differs(&ETAG, &self.etag) || (self.etag.is_none() && differs(&LAST_MODIFIED, &self.last_modified)) {
+        // The one that the request asked for has to be there: a server that ignores `If-Range` may leave it out.
+        let (name, ours) = match self.strong_etag() {
+            Some(etag) => (&ETAG, Some(etag)),
+            None => (&LAST_MODIFIED, self.last_modified.as_deref()),
+        };
+        if ours.is_none() || text(headers, name).as_deref() != ours {
+            return Err("it does not say that it is of the same version");
+        }
+        let other_date = self.last_modified.is_some()
+            && text(headers, &LAST_MODIFIED).is_some_and(|date| Some(date) != self.last_modified);
+        if other_date || text(headers, &ETAG).is_some_and(|etag| Some(etag) != self.etag) {
             return Err("it is of another version");
         }
-        Ok(())
+        Ok(total)
     }
 
     /// Whether a 416 says that the `written` bytes are all there are.
@@ -158,6 +210,7 @@ mod tests {
             etag: Some("\"1\"".to_owned()),
             last_modified: Some("then".to_owned()),
             total: Some(100),
+            source: None,
         }
     }
 
@@ -169,26 +222,63 @@ mod tests {
 
     #[test]
     fn a_part_is_continued_only_by_what_fits_in_every_way() {
-        let range = ("content-range", "bytes 40-99/100");
+        let (range, same) = (("content-range", "bytes 40-99/100"), ("etag", "\"1\""));
         for (fields, fits) in [
-            (vec![range], true),
-            (vec![range, ("content-length", "60"), ("etag", "\"1\"")], true),
-            (vec![("content-range", "bytes 40-99/*")], true),
-            (vec![("content-range", "Bytes 40-99/100"), ("last-modified", "now")], true),
-            (vec![], false),
-            (vec![range, range], false),
-            (vec![("content-range", "bytes 0-99/100")], false),
-            (vec![("content-range", "bytes 40-98/100")], false),
-            (vec![("content-range", "bytes 40-99/101")], false),
-            (vec![("content-range", "bytes 40-100/101")], false),
-            (vec![("content-range", "bytes +40-99/100")], false),
-            (vec![("content-range", "bytes 99-40/100")], false),
-            (vec![("content-range", "lines 40-99/100")], false),
-            (vec![range, ("content-length", "61")], false),
+            (vec![range, same], true),
+            (vec![range, same, ("content-length", "60"), ("last-modified", "then")], true),
+            (vec![("content-range", "bytes 40-99/*"), same], true),
+            (vec![("content-range", "Bytes 40-99/100"), same], true),
+            (vec![same], false),
+            (vec![range, range, same], false),
+            (vec![("content-range", "bytes 0-99/100"), same], false),
+            (vec![("content-range", "bytes 40-98/100"), same], false),
+            (vec![("content-range", "bytes 40-99/101"), same], false),
+            (vec![("content-range", "bytes 40-100/101"), same], false),
+            (vec![("content-range", "bytes +40-99/100"), same], false),
+            (vec![("content-range", "bytes 99-40/100"), same], false),
+            (vec![("content-range", "lines 40-99/100"), same], false),
+            (vec![range, same, ("content-length", "61")], false),
             (vec![range, ("etag", "\"2\"")], false),
+            (vec![range, same, ("last-modified", "now")], false),
+            // A server that ignores `If-Range` may say nothing of the version.
+            (vec![range], false),
+            (vec![range, ("last-modified", "then")], false),
         ] {
-            assert_eq!(state().check_continues(&headers(&fields), 40).is_ok(), fits, "{fields:?}");
+            assert_eq!(state().check_continues(&headers(&fields), 40).ok(), fits.then_some(100), "{fields:?}");
         }
+        let unknown = PartState { total: None, ..state() };
+        assert_eq!(unknown.check_continues(&headers(&[range, same]), 40), Ok(100));
+        assert!(unknown.check_continues(&headers(&[("content-range", "bytes 40-99/*"), same]), 40).is_err());
+    }
+
+    #[test]
+    fn a_url_may_differ_in_its_query_if_a_strong_etag_and_the_length_are_known() {
+        let state = PartState { url: "http://a.test/f?sig=1".to_owned(), ..state() };
+        let dated = PartState { etag: None, ..state.clone() };
+        let endless = PartState { total: None, ..state.clone() };
+        for (url, fits) in [("http://a.test/f?sig=1", [true; 3]), ("http://a.test/f?sig=2", [true, false, false])] {
+            assert_eq!([&state, &dated, &endless].map(|state| state.is_of(url)), fits, "{url}");
+            assert_eq!([&state, &dated, &endless].map(|state| state.came_from(url)), fits, "{url}");
+        }
+        for other in ["http://a.test/g?sig=1", "http://b.test/f?sig=1"] {
+            assert!(!state.is_of(other) && !state.came_from(other), "{other}");
+        }
+        let redirected = PartState { source: Some("http://b.test/g".to_owned()), ..state };
+        assert!(redirected.is_of("http://a.test/f") && redirected.came_from("http://b.test/g?x"));
+        assert!(!redirected.came_from("http://a.test/f"));
+    }
+
+    #[test]
+    fn only_what_has_the_same_strong_etag_length_and_url_is_the_same_version() {
+        assert!(state().is_same_version(&state()));
+        let weak = PartState { etag: Some("W/\"1\"".to_owned()), ..state() };
+        let endless = PartState { total: None, ..state() };
+        let elsewhere = PartState { source: Some("http://b.test/".to_owned()), ..state() };
+        let signed = PartState { url: "http://a.test/?2".to_owned(), ..state() };
+        for other in [&weak, &endless, &elsewhere, &signed] {
+            assert!(!state().is_same_version(other) && !other.is_same_version(&state()), "{other:?}");
+        }
+        assert!(!weak.is_same_version(&weak) && !endless.is_same_version(&endless));
     }
 
     #[test]
@@ -212,7 +302,7 @@ mod tests {
     fn a_date_that_may_stay_the_same_proves_nothing() {
         let answered = |date| {
             let fields = headers(&[("date", date), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
-            PartState::of("http://a.test/", &fields, None)
+            PartState::of("http://a.test/", None, &fields, None)
         };
         assert!(answered("Sun, 06 Nov 1994 08:49:38 GMT").validator().is_some());
         assert!(answered("Sun, 06 Nov 1994 08:49:37 GMT").validator().is_none());
@@ -231,7 +321,9 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         for state in [state(), PartState::default(), state().without_validators()] {
-            assert_eq!(PartState::from_json(&state.to_json()), Some(state));
+            for identity in [None, Some(Identity { part: 7, state: u64::MAX })] {
+                assert_eq!(PartState::from_json(&state.to_json(identity)), Some((state.clone(), identity)));
+            }
         }
         for broken in ["", "{}", "[1]", "{\"v\":2,\"url\":\"x\"}", "{\"v\":1}"] {
             assert_eq!(PartState::from_json(broken), None, "{broken}");

@@ -1,24 +1,25 @@
 //! How a file comes to be: under its name it is whole, or it is not there.
 //!
 //! A small file is written in one go. On Linux a file can be written without a name and given one when it is complete
-//! (`O_TMPFILE`, `linkat`): whatever kills the process, nothing stray is left. Where the file system cannot do that, the
-//! file is written under a name of its own and renamed. A name that is taken is left alone, or replaced by a rename,
-//! which is atomic. A large file grows in a [`PartFile`](super::part::PartFile).
+//! (`O_TMPFILE`, `linkat`): whatever kills the process, nothing stray is left. [`publish`](super::publish) says how files
+//! get their names, also where the file system cannot do that. A large file grows in a
+//! [`PartFile`](super::part::PartFile).
 //!
 //! These are blocking calls: they belong on a pool.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+
+use super::publish::{Target, errno, remove_staging, sweep};
 
 /// A folder to save files in. A handle: clones are the same folder, also on other threads, and also when it is renamed
 /// meanwhile.
@@ -31,10 +32,49 @@ pub struct Folder {
 struct Shared {
     descriptor: OwnedFd,
     path: PathBuf,
-    /// Whether its file system has files without names, as far as is known.
-    has_unnamed: AtomicBool,
-    /// The number of the next temporary name.
-    next_name: AtomicU64,
+    /// The folder that was opened, if this is one inside it.
+    root: Option<Folder>,
+    support: Support,
+}
+
+/// What the file system of a folder can do, as far as is known, and whether the staging directory has been used.
+#[derive(Debug, Default)]
+pub(super) struct Support {
+    lacks_unnamed: AtomicBool,
+    lacks_links: AtomicBool,
+    has_staged: AtomicBool,
+}
+
+impl Support {
+    /// Whether files can be written without a name and be given one later.
+    pub(super) fn unnamed(&self) -> bool {
+        !self.lacks_unnamed.load(Ordering::Relaxed) && self.links()
+    }
+
+    /// Whether an open file can be given another name.
+    pub(super) fn links(&self) -> bool {
+        !self.lacks_links.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lacks_unnamed(&self) {
+        self.lacks_unnamed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn lacks_links(&self) {
+        self.lacks_links.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_staging(&self) {
+        self.has_staged.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.support.has_staged.load(Ordering::Relaxed) {
+            remove_staging(&self.descriptor);
+        }
+    }
 }
 
 /// What is known of a file that is there.
@@ -82,14 +122,9 @@ impl Folder {
         let descriptor = openat(CWD, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
         rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty())
             .map_err(|error| failed(error.into()))?;
-        Ok(Folder {
-            shared: Arc::new(Shared {
-                descriptor,
-                path: path.to_owned(),
-                has_unnamed: AtomicBool::new(true),
-                next_name: AtomicU64::new(0),
-            }),
-        })
+        sweep(&descriptor);
+        let shared = Shared { descriptor, path: path.to_owned(), root: None, support: Support::default() };
+        Ok(Folder { shared: Arc::new(shared) })
     }
 
     /// The path it was opened by.
@@ -114,14 +149,8 @@ impl Folder {
             let opened = openat(folder.descriptor(), segment, flags, Mode::empty());
             let descriptor =
                 opened.map_err(|error| SaveError::new("opening the folder", path.clone(), error.into()))?;
-            folder = Folder {
-                shared: Arc::new(Shared {
-                    descriptor,
-                    path,
-                    has_unnamed: AtomicBool::new(folder.shared.has_unnamed.load(Ordering::Relaxed)),
-                    next_name: AtomicU64::new(folder.shared.next_name.fetch_add(1, Ordering::Relaxed)),
-                }),
-            };
+            let root = Some(folder.root().clone());
+            folder = Folder { shared: Arc::new(Shared { descriptor, path, root, support: Support::default() }) };
         }
         Ok(folder)
     }
@@ -143,6 +172,16 @@ impl Folder {
         &self.shared.descriptor
     }
 
+    /// The folder that was opened, of which this is one, or itself.
+    pub(super) fn root(&self) -> &Folder {
+        self.shared.root.as_ref().unwrap_or(self)
+    }
+
+    /// What the file system can do. The same for all folders inside one.
+    pub(super) fn support(&self) -> &Support {
+        &self.root().shared.support
+    }
+
     /// Writes a whole file, `times` copies of `bytes` one after the other.
     ///
     /// # Errors
@@ -155,112 +194,29 @@ impl Folder {
         existing: Existing,
         fsync: Fsync,
     ) -> Result<(), SaveError> {
-        let small = Small { name, bytes, times, existing, fsync };
-        let saved = self.write_and_name(&small).and_then(|()| match fsync {
+        let target = Target { name, existing, fsync };
+        let saved = self.write_and_publish(bytes, times, &target).and_then(|()| match fsync {
             Fsync::Full => rustix::fs::fsync(self.descriptor()),
             Fsync::None | Fsync::File => Ok(()),
         });
         saved.map_err(|error| SaveError::new("saving", self.path().join(name), error.into()))
     }
 
-    fn write_and_name(&self, small: &Small<'_>) -> Result<(), Errno> {
-        if self.shared.has_unnamed.load(Ordering::Relaxed) {
-            if self.save_unnamed(small)? {
+    // Nobody else can reach the file before it has its final name: when all has been written, all is there.
+    fn write_and_publish(&self, bytes: &[u8], times: usize, target: &Target<'_>) -> Result<(), Errno> {
+        let write = |mut file: &File| -> io::Result<()> {
+            (0..times).try_for_each(|_| file.write_all(bytes))?;
+            target.seal(file)
+        };
+        if let Some(file) = self.create_unnamed()? {
+            write(&file).map_err(errno)?;
+            if self.publish_by_link(&file, target)? {
                 return Ok(());
             }
-            self.shared.has_unnamed.store(false, Ordering::Relaxed);
         }
-        self.save_renamed(small)
-    }
-
-    /// `false` if there are no files without names here.
-    fn save_unnamed(&self, small: &Small<'_>) -> Result<bool, Errno> {
-        let folder = self.descriptor();
-        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
-        let file = match openat(folder, ".", flags, MODE) {
-            Ok(file) => File::from(file),
-            // `EISDIR` and `EINVAL` are what kernels say that do not know the flag.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        small.write_to(&file)?;
-        // `AT_EMPTY_PATH` would need a privilege; the way through /proc needs none.
-        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match linkat(CWD, &unnamed, folder, small.name, AtFlags::SYMLINK_FOLLOW) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false), // there is no /proc
-            Err(Errno::EXIST) if small.existing == Existing::Replace => {
-                let temporary = self.temporary_name(small.name);
-                linkat(CWD, &unnamed, folder, &temporary, AtFlags::SYMLINK_FOLLOW)?;
-                self.rename_or_remove(&temporary, small.name, Existing::Replace).map(|()| true)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn save_renamed(&self, small: &Small<'_>) -> Result<(), Errno> {
-        let temporary = self.temporary_name(small.name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(openat(self.descriptor(), &temporary, flags, MODE)?);
-        let written = small.write_to(&file);
-        drop(file);
-        match written {
-            Ok(()) => self.rename_or_remove(&temporary, small.name, small.existing),
-            Err(error) => {
-                self.remove(&temporary);
-                Err(error)
-            }
-        }
-    }
-
-    fn rename_or_remove(&self, temporary: &OsString, name: &str, existing: Existing) -> Result<(), Errno> {
-        self.rename(temporary, name, existing).inspect_err(|_| self.remove(temporary))
-    }
-
-    /// Gives a file its name in one step.
-    pub(super) fn rename(&self, from: &OsString, name: &str, existing: Existing) -> Result<(), Errno> {
-        let folder = self.descriptor();
-        if existing == Existing::Replace {
-            return renameat(folder, from, folder, name);
-        }
-        match renameat_with(folder, from, folder, name, RenameFlags::NOREPLACE) {
-            // A file system that does not know the flag: a second name, then the first one away.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                linkat(folder, from, folder, name, AtFlags::empty())?;
-                unlinkat(folder, from, AtFlags::empty())
-            }
-            renamed => renamed,
-        }
-    }
-
-    fn remove(&self, temporary: &OsString) {
-        if let Err(error) = unlinkat(self.descriptor(), temporary, AtFlags::empty()) {
-            log::warn!("removing {}: {error}", self.path().join(temporary).display());
-        }
-    }
-
-    /// A name that no other process and no other call uses.
-    fn temporary_name(&self, name: &str) -> OsString {
-        let number = self.shared.next_name.fetch_add(1, Ordering::Relaxed);
-        format!(".{name}.{}-{number}.part", std::process::id()).into()
-    }
-}
-
-/// A file that is written in one go.
-struct Small<'a> {
-    name: &'a str,
-    bytes: &'a [u8],
-    /// How many copies of the bytes it holds.
-    times: usize,
-    existing: Existing,
-    fsync: Fsync,
-}
-
-impl Small<'_> {
-    fn write_to(&self, mut file: &File) -> Result<(), Errno> {
-        let written = (0..self.times).try_for_each(|_| file.write_all(self.bytes));
-        let safe = written.and_then(|()| if self.fsync == Fsync::None { Ok(()) } else { file.sync_all() });
-        safe.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        let staged = self.stage()?;
+        write(&staged.file).map_err(errno)?;
+        staged.publish(target)
     }
 }
 
@@ -309,11 +265,13 @@ impl std::error::Error for SaveError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::publish::STAGING;
     use super::*;
 
-    fn names_in(path: &Path) -> Vec<OsString> {
-        let mut names: Vec<_> =
-            std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    fn names_in(path: &Path) -> Vec<std::ffi::OsString> {
+        let entries = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        // It is there for as long as the folder is open.
+        let mut names: Vec<_> = entries.filter(|name| name != STAGING).collect();
         names.sort();
         names
     }
@@ -322,8 +280,12 @@ mod tests {
         for has_unnamed in [true, false] {
             let place = tempfile::tempdir().expect("a temporary folder");
             let folder = Folder::open(&place.path().join("a/b")).expect("a new folder");
-            folder.shared.has_unnamed.store(has_unnamed, Ordering::Relaxed);
+            if !has_unnamed {
+                folder.support().lacks_unnamed();
+            }
             test(&folder);
+            drop(folder);
+            assert!(!place.path().join("a/b").join(STAGING).exists());
         }
     }
 

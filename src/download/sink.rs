@@ -20,17 +20,24 @@ pub(super) enum Sink {
 }
 
 /// Standard output, and what has been written to it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stdout {
     written: u64,
-    state: Option<PartState>,
+    state: PartState,
     hasher: Option<sha2::Sha256>,
 }
 
 impl Stdout {
     /// Nothing has been written yet. `hash`: what is will be.
-    pub(super) fn new(hash: bool) -> Stdout {
-        Stdout { hasher: hash.then(sha2::Sha256::default), ..Stdout::default() }
+    pub(super) fn new(state: PartState, hash: bool) -> Stdout {
+        Stdout { written: 0, state, hasher: hash.then(sha2::Sha256::default) }
+    }
+}
+
+impl Stdout {
+    /// How many bytes have been written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 }
 
@@ -44,29 +51,10 @@ impl Sink {
     }
 
     /// Of which version they are.
-    pub(super) fn state(&self) -> Option<&PartState> {
+    pub(super) fn state(&self) -> &PartState {
         match self {
             Sink::Part(part) => part.state(),
-            Sink::Stdout(stdout) => stdout.state.as_ref(),
-        }
-    }
-
-    /// Whether what is in it can be taken back.
-    pub(super) fn can_start_over(&self) -> bool {
-        match self {
-            Sink::Part(_) => true,
-            Sink::Stdout(stdout) => stdout.written == 0,
-        }
-    }
-
-    /// Starts with a version, from zero.
-    pub(super) fn begin(&mut self, state: PartState) -> Result<(), SaveError> {
-        match self {
-            Sink::Part(part) => part.begin(state),
-            Sink::Stdout(stdout) => {
-                stdout.state = Some(state);
-                Ok(())
-            }
+            Sink::Stdout(stdout) => &stdout.state,
         }
     }
 
@@ -88,13 +76,14 @@ impl Sink {
     /// All has been written.
     pub(super) fn finish(
         self,
+        total: Option<u64>,
         name: &str,
         expected: Option<Sha256>,
         existing: Existing,
         fsync: Fsync,
     ) -> Result<Finished, SaveError> {
         match self {
-            Sink::Part(part) => part.finish(name, expected, existing, fsync),
+            Sink::Part(part) => part.finish(total, name, expected, existing, fsync),
             Sink::Stdout(stdout) => {
                 io::stdout().flush().map_err(to_stdout)?;
                 let found = stdout.hasher.map(|hasher| Sha256(hasher.finalize().into()));

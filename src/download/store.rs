@@ -10,8 +10,7 @@ use super::disposition::name_from_disposition;
 use super::error::FetchError;
 use super::fetch::{Attempt, Failure, Transfer, TransferState};
 use super::list::Sha256;
-use super::options::Options;
-use super::part::{Finished, PartFile};
+use super::part::{Beginning, Finished, PartFile};
 use super::plan::Place;
 use super::report::{Done, How};
 use super::resume::PartState;
@@ -20,6 +19,7 @@ use super::save::{Existing, Folder, SaveError};
 use super::sink::{Sink, Stdout};
 use crate::event_loop::{Job, run_in_executor};
 use crate::http::client::Body;
+use crate::sync::Permit;
 
 impl Transfer {
     /// Opens what an earlier run left.
@@ -27,13 +27,12 @@ impl Transfer {
         let (folder, place, hash) = (self.run.options.folder.clone(), self.item.place.clone(), self.wants_hash());
         let find = move || PartFile::find(&folder_of(&folder, &place)?, &place.name, hash);
         let found = run_in_executor(None, Job::new(find).label("open part")).await??;
-        if let Some(part) = found {
-            let is_ours = part.state().is_some_and(|state| state.url == self.item.address.as_str());
-            if is_ours && self.run.options.resume {
-                self.resumed_from = part.written();
-                self.reading.fall_back_to(part.written());
-            }
-            self.is_useless = !is_ours || !self.run.options.resume;
+        if let Some(part) = found
+            && self.run.options.resume
+            && part.state().is_of(self.item.address.as_str())
+        {
+            self.resumed_from = part.written();
+            self.reading.fall_back_to(part.written());
             self.sink = Some(Sink::Part(part));
         }
         Ok(())
@@ -45,10 +44,11 @@ impl Transfer {
 
     /// 416: the part may be all there is.
     pub(super) async fn save_complete(&mut self, answered: &Answered) -> Result<Done, Failure> {
-        let is_complete =
-            |sink: &Sink| sink.state().is_some_and(|state| state.is_complete(&answered.headers, sink.written()));
         match self.sink.take() {
-            Some(sink) if is_complete(&sink) => self.finish(sink, answered).await,
+            Some(sink) if sink.state().is_complete(&answered.headers, sink.written()) => {
+                let total = Some(sink.written());
+                self.finish(sink, total, answered).await
+            }
             sink => {
                 self.sink = sink;
                 Err(self.does_not_fit(answered, "the part is longer than the file, or of another one"))
@@ -59,24 +59,37 @@ impl Transfer {
     /// 206, or another answer with a file in it.
     pub(super) async fn save(&mut self, answered: &Answered, body: Body) -> Result<Done, Failure> {
         self.go(TransferState::Body);
-        let mut written = 0;
-        if answered.status == StatusCode::PARTIAL_CONTENT {
-            written = self.sink.as_ref().map_or(0, Sink::written);
-            let state = self.sink.as_ref().and_then(Sink::state);
-            let checked =
-                state.map_or(Err("there is no part"), |state| state.check_continues(&answered.headers, written));
-            checked.map_err(|why| self.does_not_fit(answered, why))?;
-        }
-        let total = body.length().map(|length| length + written);
+        let part = self.sink.as_ref().filter(|_| answered.status == StatusCode::PARTIAL_CONTENT);
+        let (written, total) = match part {
+            Some(sink) => {
+                let total = sink.state().check_continues(&answered.headers, sink.written());
+                (sink.written(), Some(total.map_err(|why| self.does_not_fit(answered, why))?))
+            }
+            None => (0, body.length()),
+        };
         self.check_size(total)?;
         self.reading.set_total(total);
-        let state = PartState::of(self.item.address.as_str(), &answered.headers, total);
-        if written == 0 {
+        let (url, source) = (self.item.address.as_str(), answered.redirected_to.as_deref());
+        let state = PartState::of(url, source, &answered.headers, total);
+        if part.is_none() {
             self.begin(&state).await?;
         }
-        match self.receive(body, &state).await? {
-            Received::Whole(bytes) => self.save_small(bytes, answered).await,
-            Received::Written(sink) => self.finish(sink, answered).await,
+        let received = self.receive(body, &state, total.map(|total| total - written)).await?;
+        let bytes = match &received {
+            Received::Whole(bytes, _) => bytes.len() as u64,
+            Received::Written(sink) => sink.written(),
+            Received::Large(_) => unreachable!("what is large has been given a sink"),
+        };
+        if total.is_some_and(|total| total != bytes) {
+            if let Received::Written(sink) = received {
+                self.sink = Some(sink);
+            }
+            let error = FetchError::Unexpected { status: answered.status, why: "its body is shorter than it says" };
+            return Err(Failure { error, next: Attempt::After(None) });
+        }
+        match received {
+            Received::Whole(bytes, room) => self.save_small(bytes, room, answered).await,
+            Received::Written(sink) => self.finish(sink, total, answered).await,
             Received::Large(_) => unreachable!("what is large has been given a sink"),
         }
     }
@@ -86,22 +99,38 @@ impl Transfer {
         Failure { error: FetchError::Unexpected { status: answered.status, why }, next: Attempt::FromZero }
     }
 
-    /// Prepares what there is for a body from its first byte.
+    /// Prepares for a body from its first byte. What is small needs no file before it is complete, unless there is one
+    /// already that it replaces.
     async fn begin(&mut self, state: &PartState) -> Result<(), Failure> {
-        if self.run.options.to_stdout && self.sink.is_none() {
-            self.sink = Some(Sink::Stdout(Stdout::new(self.wants_hash())));
+        if matches!(&self.sink, Some(Sink::Stdout(stdout)) if stdout.written() > 0) {
+            return Err(FetchError::CannotStartOver.into());
         }
         self.reading.fall_back_to(0);
         self.resumed_from = 0;
-        let Some(mut sink) = self.sink.take() else { return Ok(()) };
-        if !sink.can_start_over() {
-            return Err(FetchError::CannotStartOver.into());
+        self.sink = None;
+        if self.run.options.to_stdout {
+            self.sink = Some(Sink::Stdout(Stdout::new(state.clone(), self.wants_hash())));
+        } else if self.has_part {
+            self.sink = Some(self.create_part(state).await?);
         }
-        let state = state.clone();
-        let begin = move || sink.begin(state).map(|()| sink);
-        self.sink = Some(run_in_executor(None, Job::new(begin).label("begin")).await.map_err(FetchError::Job)??);
-        self.is_useless = false;
+        self.asks_for_all = false;
         Ok(())
+    }
+
+    /// Creates the file for a large body, with its state beside it.
+    async fn create_part(&mut self, state: &PartState) -> Result<Sink, FetchError> {
+        let (folder, place) = (self.run.options.folder.clone(), self.item.place.clone());
+        let beginning = Beginning {
+            state: state.clone(),
+            replaces_part: self.has_part,
+            may_join: self.run.options.resume && !self.distrusts_part,
+            hash: self.wants_hash(),
+        };
+        let begin = move || PartFile::begin(&folder_of(&folder, &place)?, &place.name, beginning).map(Sink::Part);
+        self.has_part = true;
+        let part = run_in_executor(None, Job::new(begin).label("create part")).await??;
+        self.distrusts_part = false;
+        Ok(part)
     }
 
     fn check_size(&self, length: Option<u64>) -> Result<(), Failure> {
@@ -113,33 +142,41 @@ impl Transfer {
 
     // -- The body --------------------------------------------------------------------------------------------------
 
-    /// Receives the body, into a file of its own if there is more than one chunk of it.
-    async fn receive(&mut self, body: Body, state: &PartState) -> Result<Received, Failure> {
+    /// Receives the body, into a file of its own if there is more than one chunk of it. `expected` is its length, if that
+    /// is known.
+    async fn receive(&mut self, body: Body, state: &PartState, expected: Option<u64>) -> Result<Received, Failure> {
         let run = self.run.clone();
-        let (kept, hash) = (self.sink.as_ref().map_or(0, Sink::written), self.wants_hash());
+        let kept = self.sink.as_ref().map_or(0, Sink::written);
         let is_large = body.length().is_some_and(|length| length > CHUNK_BYTES as u64);
         if is_large && self.sink.is_none() {
-            self.sink = Some(create_part(&run.options, &self.item.place, state, hash).await?);
+            self.sink = Some(self.create_part(state).await?);
         }
-        let mut receiving = Receiving {
-            body,
-            sink: self.sink.take(),
-            reading: &mut self.reading,
-            disk: &run.disk,
-            pool: run.options.to_stdout.then_some(&run.stdout),
-            limit: run.limit.as_ref(),
-            at_most: run.options.max_bytes.map(|limit| limit.saturating_sub(kept)),
+        let mut chunks = Chunks::default();
+        let mut body = Some(body);
+        let received = loop {
+            let mut receiving = Receiving {
+                body: body.take().expect("it comes back"),
+                sink: self.sink.take(),
+                reading: &mut self.reading,
+                disk: &run.disk,
+                pool: run.options.to_stdout.then_some(&run.stdout),
+                limit: run.limit.as_ref(),
+                expected,
+                at_most: run.options.max_bytes.map(|limit| limit.saturating_sub(kept)),
+            };
+            match receiving.receive(chunks).await {
+                Ok(Received::Large(first)) => {
+                    (chunks, body) = (first, Some(receiving.body));
+                    self.sink = Some(self.create_part(state).await?);
+                }
+                received => break received,
+            }
         };
-        let mut received = receiving.receive(Chunks::default()).await;
-        if let Ok(Received::Large(chunks)) = received {
-            let create = create_part(&run.options, &self.item.place, state, hash);
-            receiving.sink = Some(create.await?);
-            received = receiving.receive(chunks).await;
-        }
         received.map_err(|Broken { error, sink }| {
             self.sink = sink;
             let next = match &error {
                 FetchError::Http(error) if may_heal(error) => Attempt::After(None),
+                FetchError::Unexpected { .. } => Attempt::FromZero,
                 _ => Attempt::Never,
             };
             Failure { error, next }
@@ -156,24 +193,21 @@ impl Transfer {
     }
 
     /// Saves a file that is in memory, in one go.
-    async fn save_small(&mut self, bytes: Vec<u8>, answered: &Answered) -> Result<Done, Failure> {
+    async fn save_small(&mut self, bytes: Vec<u8>, room: Option<Permit>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
-        let room = self.run.disk.acquire_many(bytes.len()).await;
         // The network is done with; the disk need not hold up the next request.
         self.turn = None;
         let (options, name, place) = (&self.run.options, self.final_name(answered), self.item.place.clone());
         let (folder, existing, fsync) = (options.folder.clone(), options.existing(), options.fsync);
         let (expected, hash, length) = (self.item.sha256, self.wants_hash(), bytes.len() as u64);
-        let useless = PartState { url: self.item.address.as_str().to_owned(), ..PartState::default() };
+        let url = self.item.address.as_str().to_owned();
         let save = move || -> Result<Finished, SaveError> {
             let folder = folder_of(&folder, &place)?;
             let found = hash.then(|| Sha256(sha2::Sha256::digest(&bytes).into()));
             if let (Some(expected), Some(found)) = (expected, found)
                 && expected != found
             {
-                let mut part = PartFile::create(&folder, &place.name, false)?;
-                part.begin(useless)?;
-                part.write(&bytes)?;
+                PartFile::keep(&folder, &place.name, &url, &bytes[..])?;
                 return Ok(Finished::Mismatch { found });
             }
             match folder.save(&name, &bytes, 1, existing, fsync) {
@@ -189,13 +223,13 @@ impl Transfer {
     }
 
     /// Gives a part that is complete its name.
-    async fn finish(&mut self, sink: Sink, answered: &Answered) -> Result<Done, Failure> {
+    async fn finish(&mut self, sink: Sink, total: Option<u64>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
         self.turn = None;
         let (options, name, length) = (&self.run.options, self.final_name(answered), sink.written());
         let (expected, existing, fsync) = (self.item.sha256, options.existing(), options.fsync);
         let pool = options.to_stdout.then_some(&self.run.stdout);
-        let finish = move || sink.finish(&name, expected, existing, fsync);
+        let finish = move || sink.finish(total, &name, expected, existing, fsync);
         let finished = run_in_executor(pool, Job::new(finish).label("finish")).await.map_err(FetchError::Job)??;
         self.ended(finished, answered, length)
     }
@@ -218,17 +252,6 @@ impl Transfer {
             }
         }
     }
-}
-
-/// Creates the file for a large body, with its state beside it.
-async fn create_part(options: &Options, place: &Place, state: &PartState, hash: bool) -> Result<Sink, FetchError> {
-    let (folder, place, state) = (options.folder.clone(), place.clone(), state.clone());
-    let create = move || -> Result<Sink, SaveError> {
-        let mut part = PartFile::create(&folder_of(&folder, &place)?, &place.name, hash)?;
-        part.begin(state)?;
-        Ok(Sink::Part(part))
-    };
-    Ok(run_in_executor(None, Job::new(create).label("create part")).await??)
 }
 
 fn folder_of(folder: &Folder, place: &Place) -> Result<Folder, SaveError> {

@@ -1,0 +1,326 @@
+//! Tests of parts, their slots and how they are published, without a server.
+
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::PathBuf;
+
+use super::*;
+
+struct Place {
+    folder: Folder,
+    place: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        Place { folder: Folder::open(place.path()).expect("a folder"), place }
+    }
+
+    fn begin(&self, state: PartState) -> Result<PartFile, SaveError> {
+        let beginning = Beginning { state, replaces_part: false, may_join: true, hash: true };
+        PartFile::begin(&self.folder, "x", beginning)
+    }
+
+    /// A part of "abcdef" that is broken off after so many bytes.
+    fn leave(&self, state: PartState, bytes: usize) {
+        self.begin(state).expect("begun").write(&b"abcdef"[..bytes]).expect("written");
+    }
+
+    fn find(&self) -> Result<Option<PartFile>, SaveError> {
+        PartFile::find(&self.folder, "x", true)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.place.path()).expect("the folder");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+        names.retain(|name| name != super::super::publish::STAGING);
+        names.sort();
+        names
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).expect("the file")
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).expect("written");
+    }
+}
+
+fn state() -> PartState {
+    let (url, etag) = ("http://a.test/x".to_owned(), Some("\"1\"".to_owned()));
+    PartState { url, etag, last_modified: None, total: Some(6), source: None }
+}
+
+fn other() -> PartState {
+    PartState { etag: Some("\"2\"".to_owned()), ..state() }
+}
+
+fn finish(part: PartFile, existing: Existing) -> Result<Finished, SaveError> {
+    part.finish(Some(6), "x", None, existing, Fsync::None)
+}
+
+/// As on a file system on which locks succeed and exclude nobody.
+fn unlock(part: &PartFile) {
+    rustix::fs::flock(&part.file, rustix::fs::FlockOperation::Unlock).expect("unlocked");
+}
+
+#[test]
+fn a_part_is_continued_and_becomes_the_file() {
+    let place = Place::new();
+    place.leave(state(), 3);
+    assert_eq!(place.names(), ["x.part", "x.part.json"]);
+    let mut part = place.find().expect("ours").expect("there");
+    assert_eq!((part.written(), part.state()), (3, &state()));
+    part.write(b"def").expect("written");
+    let finished = finish(part, Existing::Keep).expect("finished");
+    let Finished::Saved { sha256: Some(digest) } = finished else { panic!("{finished:?}") };
+    assert_eq!(digest.0[..], sha2::Sha256::digest(b"abcdef")[..]);
+    assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
+}
+
+#[test]
+fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
+    for (state_total, total, bytes) in
+        [(Some(6), Some(6), 5), (Some(6), None, 5), (None, Some(6), 5), (None, Some(5), 6)]
+    {
+        let place = Place::new();
+        let state = PartState { total: state_total, ..state() };
+        place.leave(state, bytes);
+        let part = place.find().expect("ours").expect("there");
+        let error = part.finish(total, "x", None, Existing::Keep, Fsync::None).expect_err("another length");
+        assert!(error.to_string().contains(&format!("{bytes} bytes on disk")), "{error}");
+        assert_eq!(place.names(), ["x.part", "x.part.json"], "it stays for the next run");
+    }
+    // Somebody else has made it shorter, after it was written.
+    let place = Place::new();
+    let mut part = place.begin(state()).expect("begun");
+    part.write(b"abcdef").expect("written");
+    std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(4).expect("cut");
+    finish(part, Existing::Keep).expect_err("another length");
+}
+
+#[test]
+fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
+    // With a validator it has a name while it grows, and without one it has none.
+    for state in [state(), state().without_validators()] {
+        let place = Place::new();
+        let mut part = place.begin(state).expect("begun");
+        part.write(b"abcdef").expect("written");
+        let wrong = Some(Sha256([0; 32]));
+        let finished = part.finish(Some(6), "x", wrong, Existing::Keep, Fsync::None).expect("no error");
+        assert!(matches!(finished, Finished::Mismatch { .. }));
+        assert_eq!(
+            (place.names(), place.read("x.part")),
+            (vec!["x.part".to_owned(), "x.part.json".to_owned()], b"abcdef".to_vec())
+        );
+        let part = place.find().expect("ours").expect("there");
+        assert_eq!(part.state().validator(), None);
+    }
+}
+
+#[test]
+fn a_name_that_was_taken_meanwhile_stays_and_nothing_stray_is_left() {
+    for has_links in [true, false] {
+        let place = Place::new();
+        if !has_links {
+            place.folder.support().lacks_links();
+        }
+        let mut part = place.begin(state()).expect("begun");
+        part.write(b"abcdef").expect("written");
+        place.write("x", "old");
+        assert!(matches!(finish(part, Existing::Keep).expect("no error"), Finished::Exists));
+        assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"old".to_vec()));
+        place.leave(state(), 6);
+        finish(place.find().expect("ours").expect("there"), Existing::Replace).expect("replaced");
+        assert_eq!(place.read("x"), b"abcdef");
+        let Place { folder, place } = place;
+        drop(folder);
+        assert_eq!(std::fs::read_dir(place.path()).expect("the folder").count(), 1);
+    }
+}
+
+#[test]
+fn without_a_validator_there_is_no_name_before_the_file_is_complete() {
+    let place = Place::new();
+    let mut part = place.begin(state().without_validators()).expect("begun");
+    part.write(b"abcdef").expect("written");
+    assert!(place.names().is_empty());
+    finish(part, Existing::Keep).expect("saved");
+    assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
+}
+
+#[test]
+fn a_file_system_that_turns_out_to_lack_links_gets_a_copy() {
+    let place = Place::new();
+    let mut part = place.begin(state().without_validators()).expect("begun");
+    part.write(b"abcdef").expect("written");
+    place.folder.support().lacks_links();
+    finish(part, Existing::Keep).expect("saved");
+    assert_eq!(place.read("x"), b"abcdef");
+}
+
+#[test]
+fn a_part_without_state_is_left_alone_unless_it_is_empty() {
+    let place = Place::new();
+    place.write("x.part", "somebody's");
+    for error in [place.find().expect_err("not ours"), place.begin(state()).expect_err("not ours")] {
+        assert!(error.to_string().contains("no state"), "{error}");
+    }
+    assert_eq!(place.read("x.part"), b"somebody's");
+    place.write("x.part", "");
+    assert!(place.find().expect("no error").is_none());
+    place.begin(state()).expect("there is nothing to lose");
+}
+
+#[test]
+fn links_directories_and_what_another_holds_are_left_alone() {
+    let place = Place::new();
+    let path = place.path("x.part");
+    place.write("target", "");
+    for (make, says) in [
+        (Box::new(|| symlink("target", &path)) as Box<dyn Fn() -> io::Result<()>>, "symbolic"),
+        (Box::new(|| std::fs::hard_link(place.path("target"), &path)), "another name"),
+        (Box::new(|| std::fs::create_dir(&path)), "directory"),
+    ] {
+        make().expect("made");
+        let error = place.begin(state()).expect_err(says);
+        assert!(error.to_string().contains(says), "{error}");
+        let _file = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+    }
+    let _held = place.begin(state()).expect("created");
+    let error = place.begin(state()).expect_err("held");
+    assert!(error.to_string().contains("another process"), "{error}");
+}
+
+#[test]
+fn an_inode_is_never_used_for_another_version() {
+    let place = Place::new();
+    let mut first = place.begin(state()).expect("begun");
+    first.write(b"abc").expect("written");
+    unlock(&first);
+    let mut second = place.begin(other()).expect("begun");
+    second.write(b"A").expect("written");
+    unlock(&second);
+    assert_ne!(first.file.metadata().expect("open").ino(), second.file.metadata().expect("open").ino());
+    // The first goes on, though its name is gone, and is published as it is.
+    first.write(b"def").expect("written");
+    finish(first, Existing::Keep).expect("published");
+    assert_eq!((place.read("x"), place.read("x.part")), (b"abcdef".to_vec(), b"A".to_vec()));
+    let found = place.find().expect("ours").expect("there");
+    assert_eq!((found.state(), found.written()), (&other(), 1));
+    unlock(&found);
+    second.write(b"BCDEF").expect("written");
+    finish(second, Existing::Replace).expect("published");
+    assert_eq!((place.read("x"), place.names()), (b"ABCDEF".to_vec(), vec!["x".to_owned()]));
+}
+
+#[test]
+fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
+    for has_links in [true, false] {
+        let place = Place::new();
+        if !has_links {
+            place.folder.support().lacks_links();
+        }
+        let mut first = place.begin(state()).expect("begun");
+        first.write(b"abcd").expect("written");
+        unlock(&first);
+        let mut second = place.begin(state()).expect("joined");
+        unlock(&second);
+        second.write(b"ab").expect("written");
+        assert_eq!(place.read("x.part"), b"abcd", "nothing is truncated");
+        first.write(b"ef").expect("written");
+        finish(first, Existing::Keep).expect("published");
+        second.write(b"cdef").expect("written");
+        assert!(matches!(finish(second, Existing::Keep).expect("no error"), Finished::Exists));
+        assert_eq!(place.read("x"), b"abcdef");
+    }
+}
+
+#[test]
+fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
+    let place = Place::new();
+    place.leave(state(), 3);
+    // Another process has put its own file in the place of the one that the state describes.
+    place.write("new", "XYZ");
+    std::fs::rename(place.path("new"), place.path("x.part")).expect("renamed");
+    assert!(place.find().expect("ours").is_none());
+    place.leave(state(), 3);
+    assert_eq!(place.find().expect("ours").expect("there").written(), 3);
+    let copy = Place::new();
+    for name in ["x.part", "x.part.json"] {
+        copy.write(name, place.read(name));
+    }
+    assert_eq!(copy.find().expect("ours").expect("there").written(), 3);
+    // More than the whole can have.
+    copy.write("x.part", "abcdefg");
+    assert!(copy.find().expect("ours").is_none());
+}
+
+#[test]
+fn after_a_failed_write_nothing_more_is_written() {
+    let place = Place::new();
+    let mut part = place.begin(state()).expect("begun");
+    part.write(b"ab").expect("written");
+    // A file that cannot be written to.
+    part.file = File::open(place.path("x.part")).expect("opened");
+    part.write(b"cd").expect_err("it is open for reading only");
+    part.file = File::options().write(true).open(place.path("x.part")).expect("opened");
+    part.write(b"ef").expect_err("there would be a gap");
+    assert_eq!((place.read("x.part"), part.written()), (b"ab".to_vec(), 2));
+}
+
+#[test]
+fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
+    let complete = |place: &Place| place.leave(state(), 6);
+    let tidy = |place: &Place| slot::tidy(&place.folder, "x", place.path("x").exists());
+    // Published, and the other name not yet removed: found by the plan, or by whoever looks for a part.
+    for by_plan in [true, false] {
+        let place = Place::new();
+        complete(&place);
+        std::fs::hard_link(place.path("x.part"), place.path("x")).expect("linked");
+        assert!(if by_plan { !tidy(&place) } else { place.find().expect("ours").is_none() });
+        assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
+    }
+    // The server had chosen the name.
+    let place = Place::new();
+    complete(&place);
+    std::fs::hard_link(place.path("x.part"), place.path("theirs")).expect("linked");
+    assert!(place.find().expect("ours").is_none());
+    assert_eq!(place.names(), ["theirs"]);
+    // The state was still to be removed.
+    let place = Place::new();
+    complete(&place);
+    std::fs::rename(place.path("x.part"), place.path("x")).expect("renamed");
+    assert!(!tidy(&place));
+    assert_eq!(place.names(), ["x"]);
+    // Between link and rename, with and without the file that was to be replaced.
+    for is_there in [true, false] {
+        let place = Place::new();
+        place.write(".x.new.part", "abcdef");
+        if is_there {
+            place.write("x", "old");
+        }
+        assert!(!tidy(&place));
+        assert_eq!(place.names().len(), usize::from(is_there));
+    }
+}
+
+#[test]
+fn a_part_that_is_under_way_and_files_of_others_are_not_tidied_away() {
+    let place = Place::new();
+    place.leave(state(), 3);
+    for is_published in [true, false] {
+        assert!(slot::tidy(&place.folder, "x", is_published));
+        assert_eq!(place.names(), ["x.part", "x.part.json"]);
+    }
+    let place = Place::new();
+    place.write("x.part.json", "{\"mine\": 1}");
+    assert!(!slot::tidy(&place.folder, "x", true));
+    assert_eq!(place.names(), ["x.part.json"]);
+}

@@ -1,0 +1,327 @@
+//! How a complete file gets its final name.
+//!
+//! A name can change hands between two system calls: what is called `NAME.part` when it is looked at may be another
+//! process's unfinished file when it is renamed. So a file is never renamed by a name that others use, too.
+//!
+//! 1. The open file itself is linked to its final name (`linkat` through `/proc/self/fd`). This cannot name anything else,
+//!    and never replaces a file.
+//! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is renamed. Whoever uses that name has put a
+//!    complete file there, so it does not matter whose is renamed. A kill in between leaves a name that
+//!    [`part::tidy`](super::part::tidy) removes.
+//! 3. Without hard links or `/proc`, the file is first moved to a name that only this process uses, in the directory
+//!    [`STAGING`], and renamed from there if it is the right one. Without a name of its own it is copied there. What a kill
+//!    leaves there is removed when the folder is opened the next time; nobody has to search the folder itself.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use super::hash::stable_hash;
+use super::save::{Existing, Folder, Fsync, MODE};
+
+/// The directory for files that have no final name yet, on file systems that need one.
+pub(super) const STAGING: &str = ".glassloop.part";
+
+/// How often a race with other processes is tried again before it is reported.
+const MAX_RACES: usize = 16;
+
+/// When a staged file of another machine counts as left behind.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How a file is to be published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub(super) name: &'a str,
+    pub(super) existing: Existing,
+    pub(super) fsync: Fsync,
+}
+
+impl Target<'_> {
+    /// Prepares a complete file for its final name.
+    pub(super) fn seal(&self, file: &File) -> io::Result<()> {
+        if self.fsync == Fsync::None { Ok(()) } else { file.sync_all() }
+    }
+}
+
+impl Folder {
+    /// Creates a file without a name. `None` if there are none here, or if they could not be given one.
+    pub(super) fn create_unnamed(&self) -> Result<Option<File>, Errno> {
+        if !self.support().unnamed() {
+            return Ok(None);
+        }
+        match open_unnamed(self.descriptor()) {
+            Ok(file) => Ok(Some(file)),
+            // `EISDIR`, `EINVAL` and `ENOENT` are what kernels say that do not know the flag.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+                self.support().lacks_unnamed();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Links an open file to its final name. `false` if that is impossible here.
+    ///
+    /// # Errors
+    /// [`Errno::EXIST`] if the name is taken and is to stay so.
+    pub(super) fn publish_by_link(&self, file: &File, target: &Target<'_>) -> Result<bool, Errno> {
+        match self.link(file, target.name) {
+            Err(Errno::EXIST) if target.existing == Existing::Replace => self.replace_by_link(file, target.name),
+            linked => linked,
+        }
+    }
+
+    fn link(&self, file: &File, name: &str) -> Result<bool, Errno> {
+        if !self.support().links() {
+            return Ok(false);
+        }
+        // `AT_EMPTY_PATH` would need a privilege; the way through /proc needs none.
+        let open_file = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match linkat(CWD, &open_file, self.descriptor(), name, AtFlags::SYMLINK_FOLLOW) {
+            Ok(()) => Ok(true),
+            // There is no /proc, or the last name of the file has been removed.
+            Err(Errno::NOENT) => Ok(false),
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::XDEV | Errno::MLINK) => {
+                self.support().lacks_links();
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn replace_by_link(&self, file: &File, name: &str) -> Result<bool, Errno> {
+        let (folder, temporary) = (self.descriptor(), replacing_name(name));
+        for _ in 0..MAX_RACES {
+            match self.link(file, &temporary) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                // Left by a kill, or of another process, which tries again as we do.
+                Err(Errno::EXIST) => {
+                    remove(folder, &temporary)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            match renameat(folder, &temporary, folder, name) {
+                Ok(()) => {
+                    // A rename between two names of one file does nothing, and both stay.
+                    if fstat(file)?.st_nlink > 1 {
+                        remove(folder, &temporary)?;
+                    }
+                    return Ok(true);
+                }
+                Err(Errno::NOENT) => {}
+                Err(error) => {
+                    remove(folder, &temporary)?;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// Gives a complete file that grew as `part` its final name. It keeps the name `part` if it could be linked.
+    ///
+    /// # Errors
+    /// [`Errno::EXIST`] if the name is taken and is to stay so.
+    pub(super) fn publish(&self, file: &File, part: &str, target: &Target<'_>) -> Result<(), Errno> {
+        if self.publish_by_link(file, target)? {
+            return Ok(());
+        }
+        if target.existing == Existing::Keep && self.has(target.name) {
+            return Err(Errno::EXIST);
+        }
+        if let Some(staged) = self.stage_part(file, part)? {
+            return staged.publish(target);
+        }
+        let staged = self.stage()?;
+        let copied = (&*file).seek(SeekFrom::Start(0)).and_then(|_| io::copy(&mut &*file, &mut &staged.file));
+        copied.and_then(|_| target.seal(&staged.file)).map_err(errno)?;
+        staged.publish(target)
+    }
+
+    /// Moves a file from the name under which it grew to one of its own. `None` if that name is another file's by now.
+    fn stage_part(&self, file: &File, part: &str) -> Result<Option<Staged>, Errno> {
+        let (folder, inode) = (self.descriptor(), fstat(file)?.st_ino);
+        let has_inode = |directory: &OwnedFd, name: &str| {
+            statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| named.st_ino == inode)
+        };
+        if !has_inode(folder, part) {
+            return Ok(None);
+        }
+        let (directory, name) = (self.staging()?, unique_name());
+        match renameat(folder, part, &directory, &name) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        if has_inode(&directory, &name) {
+            let file = file.try_clone().map_err(errno)?;
+            return Ok(Some(Staged { folder: self.clone(), directory, name, file }));
+        }
+        // Another process has put its own there in the meantime: it gets its name back.
+        match renameat_with(&directory, &name, folder, part, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(&directory, &name, folder, part)?,
+            Err(Errno::EXIST) => remove(&directory, &name)?,
+            renamed => renamed?,
+        }
+        Ok(None)
+    }
+
+    /// Creates a file under a name that nobody else uses.
+    pub(super) fn stage(&self) -> Result<Staged, Errno> {
+        for _ in 0..MAX_RACES {
+            let (directory, name) = (self.staging()?, unique_name());
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match openat(&directory, &name, flags, MODE) {
+                Ok(file) => return Ok(Staged { folder: self.clone(), directory, name, file: file.into() }),
+                // Another process has ended and removed the directory; or left this very name behind.
+                Err(Errno::NOENT | Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    fn staging(&self) -> Result<OwnedFd, Errno> {
+        let root = self.root();
+        root.support().note_staging();
+        for _ in 0..MAX_RACES {
+            match open_directory(root.descriptor(), STAGING) {
+                Err(Errno::NOENT) => match mkdirat(root.descriptor(), STAGING, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error),
+                },
+                opened => return opened,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// Whether anything has this name.
+    fn has(&self, name: &str) -> bool {
+        statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+}
+
+/// A file in [`STAGING`]. Dropping it removes it, unless it has been published.
+pub(super) struct Staged {
+    folder: Folder,
+    directory: OwnedFd,
+    name: String,
+    pub(super) file: File,
+}
+
+impl Staged {
+    /// Gives the file its final name.
+    pub(super) fn publish(self, target: &Target<'_>) -> Result<(), Errno> {
+        let (from, to) = (&self.directory, self.folder.descriptor());
+        if target.existing == Existing::Replace {
+            return renameat(from, &self.name, to, target.name);
+        }
+        match renameat_with(from, &self.name, to, target.name, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            renamed => return renamed,
+        }
+        match linkat(from, &self.name, to, target.name, AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::XDEV | Errno::MLINK) => {}
+            linked => return linked,
+        }
+        // Nothing here can do it in one step. The other choice is to save no file at all.
+        if self.folder.has(target.name) {
+            return Err(Errno::EXIST);
+        }
+        renameat(from, &self.name, to, target.name)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.directory, &self.name) {
+            log::warn!("removing {STAGING}/{}: {error}", self.name);
+        }
+    }
+}
+
+/// Removes from the staging directory what killed processes have left, and the directory if it is empty then. Removing the
+/// file of a process that is alive all the same costs it an error, and nobody a wrong file.
+pub(super) fn sweep(folder: &OwnedFd) {
+    let Ok(directory) = open_directory(folder, STAGING) else { return };
+    let Ok(entries) = rustix::fs::Dir::read_from(&directory) else { return };
+    for entry in entries.flatten() {
+        if let Ok(name) = entry.file_name().to_str()
+            && is_abandoned(&directory, name)
+        {
+            let _another_process_was_faster = remove(&directory, name);
+        }
+    }
+    remove_staging(folder);
+}
+
+/// Removes the staging directory if nothing is in it.
+pub(super) fn remove_staging(folder: &OwnedFd) {
+    let _somebody_uses_it = unlinkat(folder, STAGING, AtFlags::REMOVEDIR);
+}
+
+fn is_abandoned(directory: &OwnedFd, name: &str) -> bool {
+    let mut parts = name.split('-');
+    let (Some(host), Some(process)) = (parts.next(), parts.next()) else { return false };
+    if host == this_host() {
+        let process = process.parse().ok().and_then(Pid::from_raw);
+        return process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH));
+    }
+    let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
+    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+    SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED_AFTER)
+}
+
+/// A name that no other process and no other call uses.
+fn unique_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}-{}", this_host(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn this_host() -> String {
+    format!("{:016x}", stable_hash(rustix::system::uname().nodename().to_bytes()))
+}
+
+/// The name of a complete file that is about to replace another. `name` may have folders in front.
+pub(super) fn replacing_name(name: &str) -> String {
+    let (folders, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+    format!("{folders}.{name}.new.part")
+}
+
+/// Removes a name, if it is there.
+pub(super) fn remove(directory: impl AsFd, name: impl AsRef<OsStr>) -> Result<(), Errno> {
+    match unlinkat(directory, name.as_ref(), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn errno(error: io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+#[cfg(target_os = "linux")]
+fn open_unnamed(folder: &OwnedFd) -> Result<File, Errno> {
+    openat(folder, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, MODE).map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_unnamed(_folder: &OwnedFd) -> Result<File, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+fn open_directory(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
