@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use glassloop::EventLoop;
-use glassloop::flags::site::{EmbeddedServer, Kind};
+use glassloop::flags::site::{EmbeddedServer, ServerKind};
 use glassloop::trace::{self, Tee};
 use temporary::exit_on_ctrl_c;
 
@@ -73,7 +73,7 @@ pub fn site(arguments: &Arguments) -> Result<Site, Error> {
     if let Some(url) = arguments.value("--server") {
         return Ok(Site { base_url: url.trim_end_matches('/').to_owned(), _server: None });
     }
-    let server = EmbeddedServer::start(Kind::Local)?;
+    let server = EmbeddedServer::start(ServerKind::Local)?;
     Ok(Site { base_url: server.base_url(), _server: Some(server) })
 }
 

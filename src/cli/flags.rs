@@ -17,7 +17,7 @@ use crate::download::{Folder, escaped_line};
 use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
-use crate::flags::site::{EmbeddedServer, Kind};
+use crate::flags::site::{EmbeddedServer, ServerKind};
 use crate::http::client::{Client, Proxies};
 use crate::sync::{Event, oneshot};
 
@@ -196,9 +196,9 @@ impl Site {
             return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
         let kind = match arguments.server {
-            Server::Delay => Kind::Delay,
-            Server::Error => Kind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
-            Server::Local | Server::Remote => Kind::Local,
+            Server::Delay => ServerKind::Delay,
+            Server::Error => ServerKind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
+            Server::Local | Server::Remote => ServerKind::Local,
         };
         let embedded = EmbeddedServer::start_pausable(kind, pause)?;
         Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })

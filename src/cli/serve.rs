@@ -17,7 +17,7 @@ use super::signals::{SecondSignal, interruption};
 use super::watch::WatchArguments;
 use super::{EXIT_USAGE, fail, some_seed};
 use crate::event_loop::{EventLoop, JoinSet};
-use crate::flags::site::{Kind, Site};
+use crate::flags::site::{ServerKind, Site};
 use crate::http::server::{Answered, Delay, Faults, Limits, Server, StaticFiles, listen};
 
 /// Serve the files of a folder or, without one, drawn flags on three ports
@@ -179,7 +179,7 @@ fn stations(arguments: &ServeArguments) -> Result<Vec<Station>, Refusal> {
         return Ok(vec![Station { label: None, listener, content: Content::Files(files), faults }]);
     }
     let site = Site::default();
-    let kinds = [("LOCAL", Kind::Local), ("DELAY", Kind::Delay), ("ERROR", Kind::Error { seed })];
+    let kinds = [("LOCAL", ServerKind::Local), ("DELAY", ServerKind::Delay), ("ERROR", ServerKind::Error { seed })];
     std::iter::zip(kinds, arguments.ports.0)
         .map(|((label, kind), port)| {
             Ok(Station {

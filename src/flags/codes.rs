@@ -1,21 +1,20 @@
-//! Country codes: the 194 countries that have a flag, and the codes that a command line asks
-//! for.
+//! Country codes: the table of the 194 countries with a flag, and the selection of codes on a command line.
 //!
-//! A [`CountryCode`] is any two letters, `AA` to `ZZ`: 676 of them, of which 194 stand for a
-//! country (ISO 3166-1 alpha-2). The other 482 are still codes: a server answers them with 404,
-//! and asking for one is not a mistake.
+//! A [`CountryCode`] is any two letters, `AA` to `ZZ`. Of these 676 codes, 194 are assigned to a country in the table
+//! (ISO 3166-1 alpha-2). The others are valid codes as well: requesting one is no usage error, the server responds with
+//! 404.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The twenty most populous countries, the largest first: what is asked for when nothing is.
+/// The twenty most populous countries, in descending order. They are the default selection.
 pub const POPULAR: [&str; 20] = [
     "CN", "IN", "US", "ID", "BR", "PK", "NG", "BD", "RU", "JP", "MX", "PH", "VN", "ET", "EG", "DE", "IR", "TR", "CD",
     "FR",
 ];
 
-/// Two letters, `AA` to `ZZ`, that may or may not stand for a country.
+/// A two-letter code, `AA` to `ZZ`, that may or may not be assigned to a country.
 ///
 /// ```
 /// use glassloop::flags::codes::CountryCode;
@@ -27,14 +26,16 @@ pub const POPULAR: [&str; 20] = [
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountryCode(
-    /// Two bytes, each `A` to `Z`.
+    /// Two ASCII letters, each `A` to `Z`.
     [u8; 2],
 );
 
 impl CountryCode {
-    /// A code that is written down in this crate. Anything but two capital letters is a fault of
-    /// the source, and in a table it does not compile.
-    pub(crate) const fn written(letters: &str) -> Self {
+    /// Creates a code from a literal in this crate.
+    ///
+    /// # Panics
+    /// If `letters` is not two upper-case letters. In a `const` context this is a compile error.
+    pub(crate) const fn literal(letters: &str) -> Self {
         let &[first, second] = letters.as_bytes() else {
             panic!("a country code has two letters");
         };
@@ -42,17 +43,17 @@ impl CountryCode {
         Self([first, second])
     }
 
-    /// The code in capital letters, as it is displayed.
+    /// Returns the code in upper case, as it is displayed.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a country code is two ASCII letters")
     }
 
-    /// The code in small letters, as it stands in the address and the file name of a flag.
+    /// Returns the code in lower case, as in the URL and the file name of a flag.
     pub fn lower(self) -> String {
         self.as_str().to_ascii_lowercase()
     }
 
-    /// The country with this code, if there is one.
+    /// Returns the country with this code, or `None` if the code is not assigned.
     ///
     /// ```
     /// use glassloop::flags::codes::CountryCode;
@@ -66,8 +67,8 @@ impl CountryCode {
         COUNTRIES.binary_search_by_key(&self, |country| country.code).ok().map(|index| &COUNTRIES[index])
     }
 
-    /// The 26 codes that begin with `letter`, in either case; none if it is not a letter from A
-    /// to Z.
+    /// Returns the 26 codes that begin with `letter`, which may be of either case; nothing if it is not an ASCII
+    /// letter.
     fn block(letter: u8) -> impl Iterator<Item = Self> {
         let first = letter.to_ascii_uppercase();
         (b'A'..=b'Z').filter(move |_| first.is_ascii_uppercase()).map(move |second| Self([first, second]))
@@ -89,7 +90,7 @@ impl fmt::Debug for CountryCode {
 impl FromStr for CountryCode {
     type Err = CodeError;
 
-    /// Takes two letters in either case.
+    /// Parses two letters of either case.
     fn from_str(text: &str) -> Result<Self, CodeError> {
         match text.as_bytes() {
             [first, second] if first.is_ascii_alphabetic() && second.is_ascii_alphabetic() => {
@@ -100,14 +101,14 @@ impl FromStr for CountryCode {
     }
 }
 
-/// Something that was given as a country code and is neither a code nor the letter of a block.
+/// An argument that is neither a country code nor the first letter of codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeError {
     argument: String,
 }
 
 impl CodeError {
-    /// What was given.
+    /// Returns the invalid argument.
     pub fn argument(&self) -> &str {
         &self.argument
     }
@@ -115,9 +116,12 @@ impl CodeError {
 
 impl fmt::Display for CodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Escaped, because it may hold anything and goes to a terminal.
+        // Escaped, because the message goes to a terminal and the argument may contain control characters.
         let argument = self.argument.escape_debug();
-        write!(formatter, "`{argument}` is not a country code: give two letters (BR) or one letter for a block (B)")
+        write!(
+            formatter,
+            "`{argument}` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)"
+        )
     }
 }
 
@@ -126,31 +130,30 @@ impl std::error::Error for CodeError {}
 /// A country that has a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Country {
-    /// Its code in ISO 3166-1.
+    /// The ISO 3166-1 alpha-2 code.
     pub code: CountryCode,
-    /// Its name in English.
+    /// The name in English.
     pub name: &'static str,
-    /// Its top-level domain with the dot; only the United Kingdom's differs from its code.
+    /// The top-level domain with its dot. Only the United Kingdom's (`.uk`) differs from the code.
     pub top_level_domain: &'static str,
-    /// Its code in the Geopolitical Entities and Codes standard, which names many countries
-    /// otherwise than ISO.
+    /// The code in the US government's Geopolitical Entities and Codes standard, which often differs from ISO's.
     pub gec_code: &'static str,
 }
 
-/// Which codes a command line asks for, each once.
+/// Returns the codes that the arguments of a command line select, each of them once.
 ///
-/// * `every`: all 676 codes, `AA` to `ZZ`.
-/// * `all`: the 194 countries, `AD` to `ZW`.
-/// * `codes`: each a code (`BR`), or the letter of a block (`B` for `BA` to `BZ`), in either
-///   case and in the order given. With `all`, those that are no country follow the countries.
-/// * nothing of these: the [`POPULAR`] twenty in alphabetical order.
+/// * `every` selects all 676 codes, `AA` to `ZZ`.
+/// * `all` selects the 194 countries, `AD` to `ZW`.
+/// * `codes` selects codes (`BR`) and blocks (`B` for `BA` to `BZ`), of either case and in the order given. With `all`,
+///   codes that are not assigned to a country follow the countries.
+/// * Without any of these, the [`POPULAR`] twenty are selected, in alphabetical order.
 ///
-/// `limit` keeps the first so many. Nothing is dropped silently: `codes` is checked whatever
-/// else was given.
+/// If `limit` is given, only the first `limit` codes are returned. All of `codes` are validated, even those that
+/// `every`, `all` or `limit` make irrelevant.
 ///
 /// # Errors
 ///
-/// The first of `codes` that is neither a code nor a letter.
+/// Returns the first of `codes` that is neither a code nor a single letter.
 ///
 /// ```
 /// use glassloop::flags::codes::select;
@@ -163,27 +166,27 @@ pub struct Country {
 /// # Ok::<(), glassloop::flags::codes::CodeError>(())
 /// ```
 pub fn select(codes: &[String], all: bool, every: bool, limit: Option<usize>) -> Result<Vec<CountryCode>, CodeError> {
-    let mut asked = Vec::new();
+    let mut selected = Vec::new();
     if every {
-        asked.extend((b'A'..=b'Z').flat_map(CountryCode::block));
+        selected.extend((b'A'..=b'Z').flat_map(CountryCode::block));
     }
     if all {
-        asked.extend(COUNTRIES.iter().map(|country| country.code));
+        selected.extend(COUNTRIES.iter().map(|country| country.code));
     }
     for argument in codes {
         match argument.as_bytes() {
-            [letter] if letter.is_ascii_alphabetic() => asked.extend(CountryCode::block(*letter)),
-            _ => asked.push(argument.parse()?),
+            [letter] if letter.is_ascii_alphabetic() => selected.extend(CountryCode::block(*letter)),
+            _ => selected.push(argument.parse()?),
         }
     }
-    if asked.is_empty() {
-        asked.extend(POPULAR.map(CountryCode::written));
-        asked.sort_unstable();
+    if selected.is_empty() {
+        selected.extend(POPULAR.map(CountryCode::literal));
+        selected.sort_unstable();
     }
     let mut seen = BTreeSet::new();
-    asked.retain(|code| seen.insert(*code));
-    asked.truncate(limit.unwrap_or(usize::MAX));
-    Ok(asked)
+    selected.retain(|code| seen.insert(*code));
+    selected.truncate(limit.unwrap_or(usize::MAX));
+    Ok(selected)
 }
 
 /// One row of [`COUNTRIES`].
@@ -193,11 +196,10 @@ const fn country(
     top_level_domain: &'static str,
     gec_code: &'static str,
 ) -> Country {
-    Country { code: CountryCode::written(code), name, top_level_domain, gec_code }
+    Country { code: CountryCode::literal(code), name, top_level_domain, gec_code }
 }
 
-/// Every country that has a flag, sorted by code. The names are those of the CIA World Factbook
-/// of 2015.
+/// All countries that have a flag, sorted by code. The names are those of the CIA World Factbook of 2015.
 pub static COUNTRIES: [Country; 194] = [
     country("AD", "Andorra", ".ad", "AN"),
     country("AE", "United Arab Emirates", ".ae", "AE"),
@@ -401,12 +403,12 @@ mod tests {
 
     fn selected(codes: &[&str], all: bool, every: bool, limit: Option<usize>) -> Vec<String> {
         let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
-        let selection = select(&codes, all, every, limit).expect("these are codes");
+        let selection = select(&codes, all, every, limit).expect("valid codes");
         selection.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn countries_are_sorted_and_unique() {
+    fn countries_are_sorted_by_code_without_duplicates() {
         assert!(COUNTRIES.is_sorted_by(|left, right| left.code < right.code));
     }
 
@@ -418,12 +420,12 @@ mod tests {
     }
 
     #[test]
-    fn a_code_between_two_countries_is_no_country() {
-        assert_eq!(CountryCode::written("AB").country(), None);
+    fn an_unassigned_code_has_no_country() {
+        assert_eq!(CountryCode::literal("AB").country(), None);
     }
 
     #[test]
-    fn only_the_united_kingdom_has_another_domain_than_its_code() {
+    fn only_the_top_level_domain_of_the_united_kingdom_differs_from_its_code() {
         let differing: Vec<_> = COUNTRIES
             .iter()
             .filter(|country| country.top_level_domain != format!(".{}", country.code.lower()))
@@ -441,35 +443,35 @@ mod tests {
     #[test]
     fn a_code_is_parsed_in_any_case() {
         for text in ["BR", "br", "bR"] {
-            assert_eq!(text.parse(), Ok(CountryCode::written("BR")));
+            assert_eq!(text.parse(), Ok(CountryCode::literal("BR")));
         }
     }
 
     #[test]
-    fn what_is_not_two_letters_is_refused() {
+    fn anything_but_two_letters_is_rejected() {
         for text in ["", "B", "BRA", "B1", " B", "é", "BR ", "☃"] {
-            assert!(text.parse::<CountryCode>().is_err(), "{text:?} was taken for a code");
+            assert!(text.parse::<CountryCode>().is_err(), "{text:?} was parsed as a code");
         }
     }
 
     #[test]
-    fn the_error_says_what_to_give_instead() {
+    fn the_error_message_lists_what_is_valid() {
         let error = "BRA".parse::<CountryCode>().expect_err("three letters");
         assert_eq!(
             error.to_string(),
-            "`BRA` is not a country code: give two letters (BR) or one letter for a block (B)"
+            "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)"
         );
     }
 
     #[test]
-    fn the_error_shows_control_characters_harmlessly() {
+    fn the_error_message_escapes_control_characters() {
         let error = "\u{1b}[2J".parse::<CountryCode>().expect_err("an escape sequence");
         assert!(error.to_string().starts_with(r"`\u{1b}[2J`"));
     }
 
     #[test]
-    fn a_code_lines_up_in_a_table() {
-        assert_eq!(format!("{:<4}|", CountryCode::written("BR")), "BR  |");
+    fn display_honours_the_width() {
+        assert_eq!(format!("{:<4}|", CountryCode::literal("BR")), "BR  |");
     }
 
     #[test]
@@ -492,13 +494,13 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_selects_its_block() {
+    fn a_letter_selects_all_codes_that_begin_with_it() {
         let block = selected(&["b"], false, false, None);
         assert_eq!((block.len(), block[0].as_str(), block[25].as_str()), (26, "BA", "BZ"));
     }
 
     #[test]
-    fn codes_keep_the_order_in_which_they_were_given() {
+    fn codes_are_selected_in_the_order_given() {
         assert_eq!(selected(&["us", "BR", "FR"], false, false, None), ["US", "BR", "FR"]);
     }
 
@@ -508,28 +510,28 @@ mod tests {
     }
 
     #[test]
-    fn a_code_named_beside_its_block_is_selected_once() {
+    fn a_code_given_together_with_its_letter_is_selected_once() {
         assert_eq!(selected(&["BR", "B"], false, false, None).len(), 26);
     }
 
     #[test]
-    fn a_code_that_is_no_country_joins_all() {
+    fn an_unassigned_code_is_added_to_all() {
         let all = selected(&["BR", "XX"], true, false, None);
         assert_eq!((all.len(), all[194].as_str()), (195, "XX"));
     }
 
     #[test]
-    fn the_limit_keeps_the_first() {
+    fn the_limit_keeps_the_first_codes() {
         assert_eq!(selected(&["B"], false, false, Some(2)), ["BA", "BB"]);
     }
 
     #[test]
-    fn a_limit_above_the_count_changes_nothing() {
+    fn a_limit_above_the_number_of_codes_has_no_effect() {
         assert_eq!(selected(&["BR"], false, false, Some(9)), ["BR"]);
     }
 
     #[test]
-    fn a_wrong_code_is_an_error_even_beside_every() {
+    fn an_invalid_code_is_an_error_even_with_every() {
         let error = select(&["XYZ".to_owned()], false, true, None).expect_err("three letters");
         assert_eq!(error.argument(), "XYZ");
     }

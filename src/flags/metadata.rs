@@ -1,14 +1,13 @@
-//! What is said about a flag beside its picture: the text of `flags/cc/metadata.json`, and the
-//! file name that a downloader makes from the country's name in it.
+//! The content of `flags/cc/metadata.json`, and the file name that a downloader derives from the country's name in it.
 
 use std::fmt::Write;
 
 use super::codes::{Country, CountryCode};
 
-/// No common file system takes a name of more bytes.
-const LONGEST_FILE_NAME_BYTES: usize = 255;
+/// The longest file name that common file systems allow (`NAME_MAX`).
+const MAX_FILE_NAME_BYTES: usize = 255;
 
-/// The text of a country's `metadata.json`: one line of JSON in pure ASCII, without a newline.
+/// Returns a country's `metadata.json`: one line of JSON in ASCII, without a newline.
 ///
 /// ```
 /// use glassloop::flags::{codes::CountryCode, metadata::metadata_json};
@@ -30,8 +29,7 @@ pub fn metadata_json(country: &Country) -> String {
     )
 }
 
-/// A JSON string (RFC 8259 §7) in which everything but printable ASCII is escaped, as UTF-16
-/// code units.
+/// Returns a JSON string (RFC 8259 §7) with everything but printable ASCII escaped as UTF-16 code units.
 fn json_string(text: &str) -> String {
     let mut json = String::from('"');
     for unit in text.encode_utf16() {
@@ -45,12 +43,12 @@ fn json_string(text: &str) -> String {
     json
 }
 
-/// The file name of a flag that is saved under its country's name: `Country_Name-CC.gif`.
+/// Returns the file name of a flag that is saved under its country's name: `Country_Name-CC.gif`.
 ///
-/// The name comes from a server and is not to be trusted: of it are kept letters and digits of
-/// any script, and the marks `- _ , ' . ( )` that country names use, but not in front, where a
-/// dot would hide the file and a dash would make it look like an option. A space becomes `_`. A
-/// name of which nothing is left gives `CC.gif`.
+/// The name comes from a server and is not trusted. Only letters and digits of any script are kept, and the characters
+/// `- _ , ' . ( )`, which occur in country names. The latter are removed at the beginning of the name, where a dot
+/// would hide the file and a dash would look like an option. Whitespace becomes `_`. If nothing is left, the result is
+/// `CC.gif`.
 ///
 /// ```
 /// use glassloop::flags::{codes::CountryCode, metadata::file_name};
@@ -67,7 +65,7 @@ pub fn file_name(country_name: &str, code: CountryCode) -> String {
         .filter(|&character| character.is_alphanumeric() || "-_,'.()".contains(character));
     let mut name = String::new();
     for character in kept.skip_while(|character| !character.is_alphanumeric()) {
-        if name.len() + character.len_utf8() + "-CC.gif".len() > LONGEST_FILE_NAME_BYTES {
+        if name.len() + character.len_utf8() + "-CC.gif".len() > MAX_FILE_NAME_BYTES {
             break;
         }
         name.push(character);
@@ -84,9 +82,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_is_json_that_reads_back_as_the_country() {
+    fn metadata_is_json_with_all_fields_of_the_country() {
         for country in &COUNTRIES {
-            let json: serde_json::Value = serde_json::from_str(&metadata_json(country)).expect("this is JSON");
+            let json: serde_json::Value = serde_json::from_str(&metadata_json(country)).expect("valid JSON");
             assert_eq!(
                 json,
                 serde_json::json!({
@@ -100,29 +98,29 @@ mod tests {
     }
 
     #[test]
-    fn metadata_escapes_what_is_not_ascii() {
-        let ivory_coast = CountryCode::written("CI").country().expect("a country");
+    fn metadata_escapes_non_ascii_characters() {
+        let ivory_coast = CountryCode::literal("CI").country().expect("a country");
         assert!(metadata_json(ivory_coast).contains(r#""country": "C\u00f4te d'Ivoire""#));
     }
 
     #[test]
-    fn quotes_backslashes_and_wide_characters_are_escaped() {
+    fn json_strings_escape_quotes_backslashes_and_surrogate_pairs() {
         assert_eq!(json_string("\"\\\n😀"), r#""\"\\\u000a\ud83d\ude00""#);
     }
 
     #[test]
-    #[ignore = "set GLASSLOOP_REAL_FLAGS to a folder of cc/metadata.json to compare with real ones"]
-    fn metadata_equals_that_of_real_flags() {
-        let folder = std::env::var_os("GLASSLOOP_REAL_FLAGS").expect("GLASSLOOP_REAL_FLAGS names no folder");
+    #[ignore = "needs the book's flags: set GLASSLOOP_REAL_FLAGS to the directory that contains cc/metadata.json"]
+    fn metadata_equals_that_of_the_real_flags() {
+        let directory = std::env::var_os("GLASSLOOP_REAL_FLAGS").expect("GLASSLOOP_REAL_FLAGS is not set");
         for country in &COUNTRIES {
-            let path = std::path::Path::new(&folder).join(country.code.lower()).join("metadata.json");
-            let real = std::fs::read_to_string(&path).expect("the folder holds this file");
+            let path = std::path::Path::new(&directory).join(country.code.lower()).join("metadata.json");
+            let real = std::fs::read_to_string(&path).expect("a readable metadata.json");
             assert_eq!(metadata_json(country), real);
         }
     }
 
     #[test]
-    fn every_country_keeps_its_whole_name_in_the_file_name() {
+    fn file_names_keep_the_full_name_of_every_country() {
         for country in &COUNTRIES {
             let expected = format!("{}-{}.gif", country.name.replace(' ', "_"), country.code);
             assert_eq!(file_name(country.name, country.code), expected);
@@ -130,21 +128,21 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_leave_its_folder() {
+    fn file_names_contain_no_path_and_no_leading_punctuation() {
         for name in ["../Brazil", "/Brazil", r"..\Brazil", "C:Brazil", "Bra\0zil", ".Brazil", "-Brazil"] {
-            let saved = file_name(name, CountryCode::written("BR"));
+            let saved = file_name(name, CountryCode::literal("BR"));
             assert!(matches!(saved.as_str(), "Brazil-BR.gif" | "CBrazil-BR.gif"), "{name:?} gave {saved:?}");
         }
     }
 
     #[test]
-    fn a_name_without_a_letter_leaves_the_code() {
-        assert_eq!(file_name("../..", CountryCode::written("BR")), "BR.gif");
+    fn a_name_without_letters_gives_the_code_as_file_name() {
+        assert_eq!(file_name("../..", CountryCode::literal("BR")), "BR.gif");
     }
 
     #[test]
-    fn a_long_name_is_cut_between_characters() {
-        let saved = file_name(&"ô".repeat(200), CountryCode::written("BR"));
+    fn a_long_name_is_truncated_at_a_character_boundary() {
+        let saved = file_name(&"ô".repeat(200), CountryCode::literal("BR"));
         assert_eq!(saved, "ô".repeat(124) + "-BR.gif");
     }
 }

@@ -1,17 +1,16 @@
-//! The country flags: the example the rest of the crate is put to work on.
+//! Country flags: the sample application of this crate, with a downloader and a server.
 //!
-//! The flags come from the asyncio chapter of *Fluent Python* (Luciano Ramalho): a server holds
-//! one small picture a country under `flags/cc/cc.gif`, a client wants twenty of them, and the
-//! only question is how many requests are under way at once. Everything in this room is either
-//! about those flags or needs nothing else:
+//! The flags are the running example of the asyncio chapter of *Fluent Python* (Luciano Ramalho): a server has one
+//! small image per country at `flags/cc/cc.gif`, and a client downloads twenty of them, with a limit on concurrent
+//! requests.
 //!
 //! | file | subject | does I/O |
 //! | --- | --- | --- |
-//! | [`codes`] | the countries, their codes, and which codes a command line asks for | no |
-//! | [`metadata`] | what is said about a flag beside its picture, and its file name | no |
-//! | [`downloader`] | the chapter's downloader, in coroutines | yes |
-//! | [`drawing`] | the pictures themselves, for a server that was given no real ones | no |
-//! | [`site`] | the site that shows them, and servers in this process | yes |
+//! | [`codes`] | countries, country codes, and the selection of codes on a command line | no |
+//! | [`metadata`] | the `metadata.json` of a flag, and file names with the country's name | no |
+//! | [`downloader`] | the chapter's downloader, with `async fn` | yes |
+//! | [`drawing`] | drawing the flags, for a server without image files | no |
+//! | [`site`] | the service that serves the flags, and servers that run in this process | yes |
 
 pub mod codes;
 pub mod downloader;

@@ -1,4 +1,4 @@
-//! The site of the flags: a service that draws them, and servers that run beside the downloader in the same process.
+//! The server side of the flags: a [`Service`] that draws them, and servers that run on a thread of this process.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,17 +23,17 @@ use crate::http::server::{
     refuse_method, text,
 };
 
-/// Answers `/flags/cc/cc.gif` with a drawn flag and `/flags/cc/metadata.json` with what is said about it; everything else
-/// is not found.
+/// A service that serves a drawn flag at `/flags/cc/cc.gif` and its metadata at `/flags/cc/metadata.json`. All other
+/// paths are 404.
 ///
-/// A flag is drawn when it is first asked for, on the thread pool, and then kept. `Site::default()` is a site of which
-/// nothing has been drawn.
+/// A flag is drawn on the thread pool when it is first requested, and then cached. The cache of `Site::default()` is
+/// empty; clones share one cache.
 #[derive(Clone, Default)]
 pub struct Site {
-    drawn: Rc<RefCell<HashMap<CountryCode, Representation>>>,
+    cache: Rc<RefCell<HashMap<CountryCode, Representation>>>,
 }
 
-/// What a path on the site names.
+/// The resource that a path identifies.
 enum Resource {
     Image(CountryCode),
     Metadata(CountryCode),
@@ -57,22 +57,22 @@ impl Service for Site {
 
 impl Site {
     fn image(&self, code: CountryCode, request: &Request<()>) -> Answer {
-        if let Some(image) = self.drawn.borrow().get(&code) {
+        if let Some(image) = self.cache.borrow().get(&code) {
             return image.respond(request).into();
         }
-        let (drawn, request) = (self.drawn.clone(), request.clone());
+        let (cache, request) = (self.cache.clone(), request.clone());
         Answer::Later(Box::pin(async move {
             let job = Job::new(move || draw(code)).label("draw").abandonable();
             match run_in_executor(None, job).await {
                 Ok(Some(image)) => {
                     let image = gif(image);
                     let response = image.respond(&request);
-                    drawn.borrow_mut().insert(code, image);
+                    cache.borrow_mut().insert(code, image);
                     response
                 }
                 Ok(None) => not_found(),
                 Err(error) => {
-                    log::error!("drawing {code}: {error}");
+                    log::error!("drawing flag {code}: {error}");
                     text(StatusCode::INTERNAL_SERVER_ERROR, "the flag could not be drawn\n")
                 }
             }
@@ -90,19 +90,19 @@ fn json(text: String) -> Representation {
     Representation::new(text, "application/json", validators)
 }
 
-/// The same bytes have the same tag, whenever they were drawn.
+/// Returns validators whose ETag is a hash of the content, so it stays the same when a flag is drawn again.
 fn validators(content: &[u8]) -> Validators {
     let mut hasher = DefaultHasher::new();
     hasher.write(content);
     Validators::new(&format!("{:016x}", hasher.finish()), None)
 }
 
-/// `/flags/br/br.gif` and `/flags/br/metadata.json`, with the code in small letters.
+/// Parses `/flags/br/br.gif` and `/flags/br/metadata.json`. The code must be in lower case.
 fn resource(path: &str) -> Option<Resource> {
-    let (folder, file) = path.strip_prefix("/flags/")?.split_once('/')?;
-    let code = folder.parse::<CountryCode>().ok().filter(|code| code.lower() == folder)?;
+    let (directory, file) = path.strip_prefix("/flags/")?.split_once('/')?;
+    let code = directory.parse::<CountryCode>().ok().filter(|code| code.lower() == directory)?;
     match file.strip_suffix(".gif") {
-        Some(name) if name == folder => Some(Resource::Image(code)),
+        Some(name) if name == directory => Some(Resource::Image(code)),
         None if file == "metadata.json" => Some(Resource::Metadata(code)),
         _ => None,
     }
@@ -112,31 +112,31 @@ fn not_found() -> Response {
     text(StatusCode::NOT_FOUND, "not found\n")
 }
 
-/// The chapter's three servers.
+/// One of the chapter's three servers, which differ in the faults that they inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Answers at once.
+pub enum ServerKind {
+    /// Responds without delay.
     Local,
-    /// Waits half a second before each answer.
+    /// Delays every response by half a second.
     Delay,
-    /// A quarter of the answers is 503, and half of them come half a second late.
+    /// Responds with 503 to a quarter of the requests, and delays half of all responses by half a second.
     Error {
-        /// Decides which.
+        /// The seed of the random number generator that selects the responses.
         seed: u64,
     },
 }
 
-impl Kind {
-    /// The faults that make the server what it is.
+impl ServerKind {
+    /// Returns the faults that this server injects.
     pub fn faults(self) -> Faults {
         let half_a_second = |rate| {
             let time = Duration::from_millis(500);
             Some(Delay { least: time, most: time, rate })
         };
         match self {
-            Kind::Local => Faults::default(),
-            Kind::Delay => Faults { delay: half_a_second(1.0), ..Faults::default() },
-            Kind::Error { seed } => Faults {
+            ServerKind::Local => Faults::default(),
+            ServerKind::Delay => Faults { delay: half_a_second(1.0), ..Faults::default() },
+            ServerKind::Error { seed } => Faults {
                 seed,
                 delay: half_a_second(0.5),
                 error: Some((0.25, StatusCode::SERVICE_UNAVAILABLE)),
@@ -146,14 +146,14 @@ impl Kind {
     }
 }
 
-/// A server on a loop of its own, in a thread of its own, on a free port of 127.0.0.1. Dropping it stops the server and
-/// waits for the thread.
+/// A server that runs on its own thread and event loop, on a free port of 127.0.0.1. Dropping it stops the server and
+/// joins the thread.
 ///
 /// ```
-/// use glassloop::flags::site::{EmbeddedServer, Kind};
+/// use glassloop::flags::site::{EmbeddedServer, ServerKind};
 /// use glassloop::{EventLoop, http::client::Client};
 ///
-/// let server = EmbeddedServer::start(Kind::Local)?;
+/// let server = EmbeddedServer::start(ServerKind::Local)?;
 /// let mut event_loop = EventLoop::new()?;
 /// let flag = event_loop.block_on(async {
 ///     let response = Client::new().get(&format!("{}/jp/jp.gif", server.base_url())).await?;
@@ -172,16 +172,16 @@ impl EmbeddedServer {
     /// Starts one of the chapter's servers, with drawn flags.
     ///
     /// # Errors
-    /// If there is no port, no thread or no descriptor left.
-    pub fn start(kind: Kind) -> io::Result<EmbeddedServer> {
+    /// If no port, thread or file descriptor is available.
+    pub fn start(kind: ServerKind) -> io::Result<EmbeddedServer> {
         EmbeddedServer::start_pausable(kind, None)
     }
 
-    /// The same with a clock that can be stopped together with others.
+    /// Starts a server like [`start`](Self::start) whose loop's clock stops while `pause` is held.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
-    pub fn start_pausable(kind: Kind, pause: Option<Pause>) -> io::Result<EmbeddedServer> {
+    pub fn start_pausable(kind: ServerKind, pause: Option<Pause>) -> io::Result<EmbeddedServer> {
         let make_loop = move || match pause {
             Some(pause) => EventLoop::builder().pausable(pause).build(),
             None => EventLoop::new(),
@@ -189,76 +189,77 @@ impl EmbeddedServer {
         EmbeddedServer::serve_on(make_loop, Limits::default(), kind.faults(), || Ok(Site::default()))
     }
 
-    /// The same with real images: those below `folder`, as `flags/cc/cc.gif`.
+    /// Starts a server like [`start`](Self::start) that serves the image files in `directory`, at `flags/cc/cc.gif`.
     ///
     /// # Errors
-    /// As for [`start`](Self::start); or if the folder cannot be opened.
-    pub fn start_with_images(kind: Kind, folder: PathBuf) -> io::Result<EmbeddedServer> {
-        EmbeddedServer::serve(Limits::default(), kind.faults(), move || StaticFiles::open(&folder))
+    /// As for [`start`](Self::start), and if the directory cannot be opened.
+    pub fn start_with_images(kind: ServerKind, directory: PathBuf) -> io::Result<EmbeddedServer> {
+        EmbeddedServer::serve(Limits::default(), kind.faults(), move || StaticFiles::open(&directory))
     }
 
-    /// Starts a server for any service, which is made in the server's thread.
+    /// Starts a server for any service. `make_service` is called on the server's thread, so the service need not be
+    /// `Send`.
     ///
     /// # Errors
-    /// As for [`start`](Self::start), and those of `make`.
+    /// As for [`start`](Self::start), and the errors of `make_service`.
     pub fn serve<S: Service + 'static>(
         limits: Limits,
         faults: Faults,
-        make: impl FnOnce() -> io::Result<S> + Send + 'static,
+        make_service: impl FnOnce() -> io::Result<S> + Send + 'static,
     ) -> io::Result<EmbeddedServer> {
-        EmbeddedServer::serve_on(EventLoop::new, limits, faults, make)
+        EmbeddedServer::serve_on(EventLoop::new, limits, faults, make_service)
     }
 
-    /// The same on a loop that the caller makes: one that is watched, for example.
+    /// Starts a server like [`serve`](Self::serve), on a loop that the caller configures, for example with an observer.
     ///
     /// # Errors
-    /// As for [`serve`](Self::serve), and those of `make_loop`.
+    /// As for [`serve`](Self::serve), and the errors of `make_loop`.
     pub fn serve_on<S: Service + 'static>(
         make_loop: impl FnOnce() -> io::Result<EventLoop> + Send + 'static,
         limits: Limits,
         faults: Faults,
-        make: impl FnOnce() -> io::Result<S> + Send + 'static,
+        make_service: impl FnOnce() -> io::Result<S> + Send + 'static,
     ) -> io::Result<EmbeddedServer> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         let (ready, started) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("embedded server".to_owned()).spawn(move || {
-            let made = make_loop().and_then(|event_loop| Ok((event_loop, make()?)));
+            let made = make_loop().and_then(|event_loop| Ok((event_loop, make_service()?)));
             let (mut event_loop, service) = match made {
                 Ok(made) => made,
-                Err(error) => return tell(&ready, Err(error)),
+                Err(error) => return report_start(&ready, Err(error)),
             };
-            let ran = event_loop.block_on(async {
+            let result = event_loop.block_on(async {
                 match Server::builder().limits(limits).faults(faults).serve(listener, service) {
                     Ok(server) => {
-                        tell(&ready, Ok(server.stopper()));
+                        report_start(&ready, Ok(server.stopper()));
                         server.await;
                     }
-                    Err(error) => tell(&ready, Err(error)),
+                    Err(error) => report_start(&ready, Err(error)),
                 }
             });
-            if let Err(error) = ran {
-                log::error!("the embedded server: {error}");
+            if let Err(error) = result {
+                log::error!("embedded server: {error}");
             }
         })?;
-        let stopper = started.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread has panicked")))?;
+        let stopper = started.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))?;
         Ok(EmbeddedServer { address, stopper, thread: Some(thread) })
     }
 
-    /// Where the flags are: `http://127.0.0.1:PORT/flags`.
+    /// Returns the URL below which the flags are: `http://127.0.0.1:PORT/flags`.
     pub fn base_url(&self) -> String {
         format!("http://{}/flags", self.address)
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-fn tell(ready: &mpsc::SyncSender<io::Result<Stopper>>, news: io::Result<Stopper>) {
-    // Whoever started the server waits for the news; if not, nobody needs them.
-    let _nobody_waits = ready.send(news);
+fn report_start(ready: &mpsc::SyncSender<io::Result<Stopper>>, result: io::Result<Stopper>) {
+    // `serve_on` waits for this. If it has panicked meanwhile, the result is not needed.
+    let _unsent = ready.send(result);
 }
 
 impl Drop for EmbeddedServer {
@@ -267,14 +268,14 @@ impl Drop for EmbeddedServer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            log::error!("the embedded server's thread has panicked");
+            log::error!("the thread of the embedded server panicked");
         }
     }
 }
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site").field("drawn", &self.drawn.borrow().len()).finish()
+        f.debug_struct("Site").field("cached", &self.cache.borrow().len()).finish()
     }
 }
 

@@ -14,7 +14,9 @@ fn usage_error(arguments: &str, says: &str) -> Run {
 
 #[test]
 fn a_bad_code_is_named() {
-    let run = usage_error("BR BRA", "`BRA` is not a country code: give two letters (BR) or one letter for a block (B)");
+    let message =
+        "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)";
+    let run = usage_error("BR BRA", message);
     assert_eq!(run.said.lines().count(), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use glassloop::flags::site::{EmbeddedServer, Kind};
+use glassloop::flags::site::{EmbeddedServer, ServerKind};
 use glassloop::http::server::{Faults, Limits, StaticFiles};
 
 fn curl(arguments: &[&str]) -> Output {
@@ -13,7 +13,7 @@ fn curl(arguments: &[&str]) -> Output {
 #[test]
 #[ignore = "needs curl"]
 fn curl_gets_every_flag_over_one_connection() {
-    let server = EmbeddedServer::start(Kind::Local).expect("a server");
+    let server = EmbeddedServer::start(ServerKind::Local).expect("a server");
     let url = format!("{}/{{br,jp,us,xx}}/{{br,jp,us,xx}}.gif", server.base_url());
     let output = curl(&["--write-out", "%{http_code} %{num_connects}\n", "--output", "/dev/null", &url]);
     let said = String::from_utf8(output.stdout).expect("text");
@@ -45,7 +45,7 @@ fn curl_resumes_a_download_that_was_cut() {
 #[test]
 #[ignore = "needs curl"]
 fn curl_waits_for_100_continue_and_then_sends_its_body() {
-    let server = EmbeddedServer::start(Kind::Local).expect("a server");
+    let server = EmbeddedServer::start(ServerKind::Local).expect("a server");
     let url = format!("{}/br/br.gif", server.base_url());
     let body = "x".repeat(100_000);
     let headers = ["--header", "Expect: 100-continue"];

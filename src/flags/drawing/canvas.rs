@@ -1,14 +1,11 @@
-//! The rasteriser: fills polygons, discs and crescents with one colour each, a row of pixels at
-//! a time.
+//! The rasterizer: fills polygons, discs and crescents with a colour, row by row.
 //!
-//! A pixel belongs to a shape if its centre does, so shapes that share an edge neither overlap
-//! nor leave a gap.
+//! A pixel belongs to a shape if its centre does, so shapes that share an edge neither overlap nor leave a gap.
 
-/// A fine unit of length: each pixel is so many wide and high.
+/// The number of subpixels, the unit of all lengths here, in the width or height of a pixel.
 pub(super) const SUBPIXELS: i32 = 16;
 
-/// The colours of all flags, each for what the many slightly different ones of that name are
-/// near to.
+/// The colours of all flags. Similar shades on different flags are drawn in one colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     White,
@@ -30,10 +27,10 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// How many there are.
+    /// The number of colours.
     pub(super) const COUNT: usize = Self::Grey as usize + 1;
 
-    /// Red, green and blue.
+    /// Returns the red, green and blue components.
     pub(super) const fn rgb(self) -> [u8; 3] {
         match self {
             Self::White => [255, 255, 255],
@@ -56,7 +53,7 @@ impl Colour {
     }
 }
 
-/// A place on the canvas in subpixels, from its upper left corner; it may lie outside.
+/// A position in subpixels, relative to the upper left corner of the canvas. It may lie outside the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Point {
     pub(super) x: i32,
@@ -68,14 +65,13 @@ impl Point {
         Self { x, y }
     }
 
-    /// The place so much farther to the right and farther down.
+    /// Returns the point moved by these distances.
     pub(super) fn moved(self, right: i32, down: i32) -> Self {
         Self::new(self.x + right, self.y + down)
     }
 }
 
-/// A rectangle of the canvas, in subpixels. Nothing is painted outside the frame that it is
-/// painted in.
+/// A rectangle on the canvas, in subpixels. Shapes are clipped to the frame in which they are painted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) left: i32,
@@ -85,18 +81,18 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Its corners, in the order in which a line around it meets them.
+    /// Returns the corners in clockwise order.
     pub(super) fn corners(self) -> [Point; 4] {
         let Self { left, top, right, bottom } = self;
         [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| Point::new(x, y))
     }
 }
 
-/// The pixels of a picture, all of them white at first.
+/// The pixels of an image, initially white.
 pub(super) struct Canvas {
     width: u16,
     height: u16,
-    /// Row by row, from the upper left.
+    /// Row by row, starting in the upper left corner.
     pixels: Vec<Colour>,
 }
 
@@ -114,18 +110,17 @@ impl Canvas {
         self.height
     }
 
-    /// The rows of pixels, from the top.
+    /// Returns the rows of pixels, from top to bottom.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[Colour]> {
         self.pixels.chunks(usize::from(self.width))
     }
 
-    /// The whole canvas.
+    /// Returns a frame that covers the whole canvas.
     pub(super) fn frame(&self) -> Frame {
         Frame { left: 0, top: 0, right: i32::from(self.width) * SUBPIXELS, bottom: i32::from(self.height) * SUBPIXELS }
     }
 
-    /// Fills a polygon, whose last corner is joined to its first. Where it overlaps itself it
-    /// has a hole.
+    /// Fills a polygon, by the even-odd rule. Its last corner is connected to the first.
     pub(super) fn fill_polygon(&mut self, frame: Frame, corners: &[Point], colour: Colour) {
         let top = corners.iter().map(|corner| corner.y).min().unwrap_or(0);
         let bottom = corners.iter().map(|corner| corner.y).max().unwrap_or(0);
@@ -144,7 +139,7 @@ impl Canvas {
         }
     }
 
-    /// Fills a disc; all lengths in subpixels.
+    /// Fills a disc.
     pub(super) fn fill_disc(&mut self, frame: Frame, at: Point, radius: i32, colour: Colour) {
         for row in rows_between((at.y - radius).max(frame.top), (at.y + radius).min(frame.bottom)) {
             if let Some(half) = half_chord(at, radius, row) {
@@ -153,13 +148,12 @@ impl Canvas {
         }
     }
 
-    /// Fills what remains of the disc `outer` when the disc `bite` is cut out of it. Both are a
-    /// centre and a radius.
+    /// Fills a disc from which another disc is cut out. Both are given by centre and radius.
     pub(super) fn fill_crescent(
         &mut self,
         frame: Frame,
         (at, radius): (Point, i32),
-        (bite_at, bite_radius): (Point, i32),
+        (cutout_at, cutout_radius): (Point, i32),
         colour: Colour,
     ) {
         for row in rows_between((at.y - radius).max(frame.top), (at.y + radius).min(frame.bottom)) {
@@ -167,10 +161,10 @@ impl Canvas {
                 continue;
             };
             let (left, right) = (at.x - half, at.x + half);
-            match half_chord(bite_at, bite_radius, row) {
-                Some(bite) => {
-                    self.fill_row(frame, row, left, right.min(bite_at.x - bite), colour);
-                    self.fill_row(frame, row, left.max(bite_at.x + bite), right, colour);
+            match half_chord(cutout_at, cutout_radius, row) {
+                Some(cutout) => {
+                    self.fill_row(frame, row, left, right.min(cutout_at.x - cutout), colour);
+                    self.fill_row(frame, row, left.max(cutout_at.x + cutout), right, colour);
                 }
                 None => self.fill_row(frame, row, left, right, colour),
             }
@@ -183,28 +177,28 @@ impl Canvas {
         if columns.start >= columns.end {
             return;
         }
-        // A frame lies on the canvas, so neither number is negative.
+        // Frames lie within the canvas, so neither number is negative.
         let start = row as usize * usize::from(self.width);
         self.pixels[start + columns.start as usize..start + columns.end as usize].fill(colour);
     }
 }
 
-/// The rows of pixels whose centres lie in `top..bottom`.
+/// Returns the rows of pixels whose centres are in `top..bottom`.
 fn rows_between(top: i32, bottom: i32) -> std::ops::Range<i32> {
     first_at(top)..first_at(bottom)
 }
 
-/// The first pixel whose centre is at `place` or after it.
-fn first_at(place: i32) -> i32 {
-    (place + SUBPIXELS / 2 - 1).div_euclid(SUBPIXELS)
+/// Returns the first pixel whose centre is at `position` or after it.
+fn first_at(position: i32) -> i32 {
+    (position + SUBPIXELS / 2 - 1).div_euclid(SUBPIXELS)
 }
 
-/// Where the centre of a pixel lies.
+/// Returns the position of a pixel's centre.
 fn centre(pixel: i32) -> i32 {
     pixel * SUBPIXELS + SUBPIXELS / 2
 }
 
-/// How far a disc reaches to either side in a row of pixels, if it reaches the row.
+/// Returns half the width of a disc in a row of pixels, or `None` if the disc does not extend to that row.
 fn half_chord(at: Point, radius: i32, row: i32) -> Option<i32> {
     let distance = centre(row) - at.y;
     (radius * radius - distance * distance).checked_isqrt()
@@ -214,7 +208,7 @@ fn half_chord(at: Point, radius: i32, row: i32) -> Option<i32> {
 mod tests {
     use super::*;
 
-    /// The picture as text, `#` where it is black.
+    /// Returns the canvas as text, with `#` for black pixels.
     fn text(canvas: &Canvas) -> Vec<String> {
         let character = |&colour: &Colour| if colour == Colour::Black { '#' } else { '.' };
         canvas.rows().map(|row| row.iter().map(character).collect()).collect()
@@ -233,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_polygon_may_be_hollow_in_a_row() {
+    fn a_concave_polygon_may_have_gaps_in_a_row() {
         let mut canvas = Canvas::new(5, 3);
         let corners = [(0, 0), (1, 0), (1, 2), (4, 2), (4, 0), (5, 0), (5, 3), (0, 3)].map(|(x, y)| point(x, y));
         canvas.fill_polygon(canvas.frame(), &corners, Colour::Black);
@@ -257,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crescent_is_a_disc_without_the_bite() {
+    fn a_crescent_is_a_disc_with_another_disc_cut_out() {
         let mut canvas = Canvas::new(6, 6);
         let frame = canvas.frame();
         let radius = 3 * SUBPIXELS;

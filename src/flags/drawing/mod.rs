@@ -1,33 +1,32 @@
-//! Draws the flags, for a server that was given no real pictures of them.
+//! Draws the flags, for a server without image files.
 //!
-//! A flag passes through five hands, one file each:
+//! Drawing a flag has five steps:
 //!
-//! | file | what it does |
+//! | file | subject |
 //! | --- | --- |
-//! | `designs` | knows of every flag its size, its layers, and how coarse its cloth is |
-//! | `layers` | makes polygons and discs of stripes, crosses, stars and the like |
-//! | `canvas` | makes pixels of polygons and discs |
-//! | `weave` | shades the pixels, as if the flag were cloth |
-//! | `picture` | packs the pixels into a GIF |
+//! | `designs` | the table of all flags, with their size, layers and coarseness of cloth |
+//! | `layers` | converts stripes, crosses, stars and other shapes to polygons and discs |
+//! | `canvas` | rasterizes polygons and discs |
+//! | `cloth` | shades the pixels, to simulate cloth |
+//! | `image` | encodes the pixels as a GIF |
 //!
-//! All of it is integer arithmetic and its chance is seeded with the country's code: a flag is
-//! the same bytes whenever and wherever it is drawn. The weave is what makes a drawn flag as
-//! heavy to send as the photograph-like pictures that stand on the real site, and so a fair
-//! stand-in for them: 1 to 36 KB, 13 KB on average for the popular twenty. The pictures are
-//! recognisable, not heraldry: a coat of arms becomes a plain shield.
+//! Drawing uses only integer arithmetic, and random numbers that are seeded with the country's code, so a flag has the
+//! same bytes on every machine. The cloth makes a drawn flag as large as the real image of it, 1 to 36 KB and 13 KB on
+//! average for the popular twenty, so that downloads take the same time. The images are simplified: a coat of arms is
+//! drawn as a plain shield.
 
 mod angles;
 mod canvas;
+mod cloth;
 mod designs;
+mod image;
 mod layers;
-mod picture;
-mod weave;
 
 use super::codes::CountryCode;
 
-/// Draws the flag with this code as a GIF; `None` if it is no country's.
+/// Draws the flag with this code and returns it as a GIF, or `None` if the code is not assigned to a country.
 ///
-/// Takes a few milliseconds, most of them for the compression: draw each flag once and keep it.
+/// This takes a few milliseconds, most of them for compression, so callers should cache the result.
 ///
 /// ```
 /// use glassloop::flags::drawing::draw;
@@ -40,10 +39,10 @@ use super::codes::CountryCode;
 pub fn draw(code: CountryCode) -> Option<Vec<u8>> {
     let design = designs::of(code)?;
     let mut canvas = canvas::Canvas::new(design.width, design.height);
-    let whole = canvas.frame();
-    layers::paint(&mut canvas, whole, design.layers);
-    let cloth = weave::Cloth::new(code, design.coarseness);
-    Some(picture::encode(&canvas, cloth))
+    let frame = canvas.frame();
+    layers::paint(&mut canvas, frame, design.layers);
+    let cloth = cloth::Cloth::new(code, design.coarseness);
+    Some(image::encode(&canvas, cloth))
 }
 
 #[cfg(test)]

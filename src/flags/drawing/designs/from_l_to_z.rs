@@ -107,7 +107,7 @@ pub(super) static FLAGS: &[Design] = &[
     flag("PW", 400, 267, 1288, &[Field(Sky), Disc((43, 50), 26, Yellow)]),
     flag("PY", 500, 250, 1229, &[Horizontal(&[Red, White, Blue]), Disc((50, 50), 13, Red), Disc((50, 50), 11, White),
         Disc((50, 50), 9, Green), Disc((50, 50), 7, White), Star(5, (50, 51), 6, Gold)]),
-    flag("QA", 500, 251, 1457, &[Field(Maroon), Saw(9, 28, 41, White)]),
+    flag("QA", 500, 251, 1457, &[Field(Maroon), Serrated(9, 28, 41, White)]),
     flag("RO", 500, 334, 1100, &[Vertical(&[Blue, Yellow, Red])]),
     flag("RS", 499, 252, 2064, &[Horizontal(&[Red, Navy, White]), Shield((37, 52), 52, Red), Polygon(&[(36, 34),
         (33, 30), (33, 40), (30, 36), (31, 54), (34, 60), (35, 68), (39, 68), (40, 60), (43, 54), (44, 36), (41, 40),
