@@ -21,7 +21,7 @@ impl TrustArguments {
     pub(super) fn apply(&self, client: Builder) -> Builder {
         client.trust(match &self.cacert {
             Some(roots) => Trust::Roots(roots.clone()),
-            None if self.insecure => Trust::Anyone,
+            None if self.insecure => Trust::DangerAcceptInvalidCerts,
             None => Trust::System,
         })
     }

@@ -67,9 +67,9 @@ fn who_is_not_believed_is_told_with_4_and_not_asked_again() {
     let expired = AUTHORITY.issue(&["127.0.0.1"], |params| params.not_after = date_time_ymd(2020, 1, 1));
     let authority = AUTHORITY.issue(&["127.0.0.1"], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     for (identity, says) in [
-        (&authority, "it is an authority's own (CA:TRUE), and not one for a server (CA:FALSE)"),
-        (&stranger, "issued by nobody who is trusted here; give the issuer's certificate with --cacert"),
-        (&other, "is for b.test and not for 127.0.0.1"),
+        (&authority, "it is a CA certificate (CA:TRUE), not a server certificate (CA:FALSE)"),
+        (&stranger, "not issued by a trusted authority; give the issuer's certificate with --cacert"),
+        (&other, "is valid for b.test, not for 127.0.0.1"),
         (&expired, "the certificate expired "),
     ] {
         let server = start_secured(identity, |_| Reply::ok("secret"));
@@ -99,9 +99,9 @@ fn the_system_s_authorities_are_believed_unless_others_are_named() {
     get(&[&server.url("/a")], &authority).assert(0, "1 saved");
     place.write("other.pem", Authority::new("another").pem());
     let other = place.path("other.pem").into_os_string().into_string().expect("UTF-8");
-    get(&[&server.url("/b")], &other).assert(4, "issued by nobody");
-    get(&[&server.url("/b"), "--cacert", &other], &authority).assert(4, "issued by nobody");
-    get(&[&server.url("/b")], "/nowhere").assert(4, "no root certificates are found on this system");
+    get(&[&server.url("/b")], &other).assert(4, "not issued by a trusted authority");
+    get(&[&server.url("/b"), "--cacert", &other], &authority).assert(4, "not issued by a trusted authority");
+    get(&[&server.url("/b")], "/nowhere").assert(4, "no root certificates found on this system");
     get(&[&server.url("/b"), "--cacert", &authority], "/nowhere").assert(0, "1 saved");
 }
 
@@ -112,8 +112,8 @@ fn a_file_without_certificates_is_a_usage_error() {
     place.write("empty.pem", "");
     let path = |name: &str| place.path(name).into_os_string().into_string().expect("UTF-8");
     for (file, says) in [
-        (path("broken.pem"), "certificate 1 in it cannot be read"),
-        (path("empty.pem"), "there is no certificate in it"),
+        (path("broken.pem"), "invalid certificate (number 1 in the file)"),
+        (path("empty.pem"), "no PEM certificate"),
         (path("missing.pem"), "No such file"),
     ] {
         place.get(["--cacert", &file, "https://127.0.0.1:1/"]).assert(2, says);

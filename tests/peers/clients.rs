@@ -1,17 +1,17 @@
-//! `glassloop serve` with clients that other people wrote.
+//! `glassloop serve` with wget, curl, Python's http.client and h11 as clients.
 
 use std::process::Command;
 
-use crate::flags_folder::FlagsFolder;
+use crate::flags_directory::FlagsDirectory;
 use crate::processes::serve;
 use crate::python::run_python;
 
 #[test]
-#[ignore = "needs wget and python3"]
-fn wget_gets_a_file_whole_and_goes_on_with_half_of_one() {
-    let originals = FlagsFolder::make();
+#[ignore = "needs wget"]
+fn wget_downloads_a_file_and_resumes_a_partial_one() {
+    let originals = FlagsDirectory::create();
     let (_server, url) = serve(originals.root());
-    let place = tempfile::tempdir().expect("a temporary folder");
+    let place = tempfile::tempdir().expect("a temporary directory");
     let original = std::fs::read(originals.image("br")).expect("the original");
     let wget = |arguments: &[&str]| {
         let status = Command::new("wget")
@@ -25,14 +25,14 @@ fn wget_gets_a_file_whole_and_goes_on_with_half_of_one() {
         std::fs::read(place.path().join("br.gif")).expect("the file")
     };
     assert!(wget(&[]) == original);
-    std::fs::write(place.path().join("br.gif"), &original[..original.len() / 2]).expect("half of it");
-    assert!(wget(&["-c"]) == original, "the range did not fit");
+    std::fs::write(place.path().join("br.gif"), &original[..original.len() / 2]).expect("a partial file");
+    assert!(wget(&["-c"]) == original, "the resumed file differs");
 }
 
 #[test]
-#[ignore = "needs curl and python3"]
-fn curl_s_conditions_and_ranges_are_answered() {
-    let originals = FlagsFolder::make();
+#[ignore = "needs curl"]
+fn curl_s_conditional_and_range_requests_get_the_expected_status() {
+    let originals = FlagsDirectory::create();
     let (_server, url) = serve(originals.root());
     let image = format!("{url}/flags/br/br.gif");
     let curl = |arguments: &[&str]| {
@@ -56,8 +56,8 @@ fn curl_s_conditions_and_ranges_are_answered() {
 
 #[test]
 #[ignore = "needs Python with h11"]
-fn python_s_http_client_and_h11_agree_with_the_file_over_one_connection() {
-    let originals = FlagsFolder::make();
+fn python_s_http_client_and_h11_receive_the_file_over_one_connection() {
+    let originals = FlagsDirectory::create();
     let (_server, url) = serve(originals.root());
     let program = "
 import http.client, socket, sys, h11

@@ -1,20 +1,20 @@
-//! curl from `glassloop serve`.
+//! curl downloads from `glassloop serve`.
 
 use std::process::Command;
 
 use glassloop::flags::codes::COUNTRIES;
 
-use crate::flags_folder::FlagsFolder;
+use crate::flags_directory::FlagsDirectory;
 use crate::processes::serve;
 
 #[test]
-#[ignore = "needs curl and python3"]
+#[ignore = "needs curl"]
 fn curl_fetches_all_194_flags_over_one_connection() {
-    let originals = FlagsFolder::make();
+    let originals = FlagsDirectory::create();
     let (_server, url) = serve(originals.root());
-    let place = tempfile::tempdir().expect("a temporary folder");
+    let place = tempfile::tempdir().expect("a temporary directory");
     let mut curl = Command::new("curl");
-    // `num_connects` is 1 for a transfer that opened a connection, 0 for one that found an open one.
+    // `num_connects` is 1 for a transfer that opened a connection, 0 for one that reused a connection.
     curl.args(["-sS", "--fail", "-w", "%{num_connects}\\n", "--output-dir"]).arg(place.path());
     for country in &COUNTRIES {
         let code = country.code.lower();

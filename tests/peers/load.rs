@@ -1,13 +1,13 @@
-//! `glassloop serve` under the load that wrk makes.
+//! `glassloop serve` under load from wrk.
 
 use std::process::Command;
 
-use crate::flags_folder::FlagsFolder;
+use crate::flags_directory::FlagsDirectory;
 use crate::processes::serve;
 
-/// Ten seconds of it; gives what wrk says.
+/// Runs wrk for ten seconds and returns its output.
 fn load(arguments: &[&str]) -> String {
-    let originals = FlagsFolder::make();
+    let originals = FlagsDirectory::create();
     let (_server, url) = serve(originals.root());
     let output = Command::new("wrk")
         .args(["-t", "1", "-c", "100", "-d", "10"])
@@ -19,23 +19,23 @@ fn load(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// wrk tells of errors in lines of their own, and only if there are any.
-fn assert_no_error(said: &str) {
-    assert!(!said.contains("Socket errors"), "{said}");
-    assert!(!said.contains("Non-2xx"), "{said}");
-    let requests = said.lines().find_map(|line| line.trim().split_once(" requests in ")).expect("a total").0;
+/// Asserts that wrk reports no error. It prints a line for each kind of error that has occurred.
+fn assert_no_error(output: &str) {
+    assert!(!output.contains("Socket errors"), "{output}");
+    assert!(!output.contains("Non-2xx"), "{output}");
+    let requests = output.lines().find_map(|line| line.trim().split_once(" requests in ")).expect("a total").0;
     println!("{requests} requests in ten seconds");
     assert!(requests.parse::<u64>().expect("a number") > 0);
 }
 
 #[test]
-#[ignore = "needs wrk and python3"]
-fn ten_seconds_of_load_over_kept_connections_end_without_an_error() {
+#[ignore = "needs wrk"]
+fn ten_seconds_of_load_with_keep_alive_cause_no_error() {
     assert_no_error(&load(&[]));
 }
 
 #[test]
-#[ignore = "needs wrk and python3"]
-fn ten_seconds_of_load_over_new_connections_end_without_an_error() {
+#[ignore = "needs wrk"]
+fn ten_seconds_of_load_without_keep_alive_cause_no_error() {
     assert_no_error(&load(&["-H", "Connection: close"]));
 }

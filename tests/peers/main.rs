@@ -1,13 +1,15 @@
-//! The command against programs that people use: nginx as its server, curl as its client.
+//! Tests of the command and the library with other programs: nginx and httpbin as servers, curl, wget and others as
+//! clients.
 //!
-//! They are ignored by plain `cargo test`, which needs nothing but a toolchain; `.ci/run` installs what they need.
+//! Plain `cargo test` ignores these tests, since it requires only a toolchain. `.ci/run` installs the programs and runs
+//! them.
 
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod clients;
 mod curl_fetches;
-mod flags_folder;
+mod flags_directory;
 mod from_httpbin;
 mod from_nginx;
 mod load;

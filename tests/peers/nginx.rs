@@ -1,4 +1,4 @@
-//! An nginx that serves a folder on a free port of 127.0.0.1.
+//! Runs nginx, which serves a directory on a free port of 127.0.0.1.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::certificates::Identity;
 use crate::processes::Running;
 
-/// nginx, with what it needs to run in a folder of its own.
+/// A running nginx, with its configuration in a temporary directory.
 pub struct Nginx {
     _process: Running,
     _place: tempfile::TempDir,
@@ -19,19 +19,19 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it and waits until it accepts.
+    /// Starts nginx and waits until it accepts connections.
     pub fn serve(root: &Path) -> Nginx {
-        let place = tempfile::tempdir().expect("a temporary folder");
+        let place = tempfile::tempdir().expect("a temporary directory");
         Nginx::start(root, place, "http", "")
     }
 
-    /// The same over TLS of this version, with this certificate.
+    /// Starts nginx with this version of TLS and this certificate.
     #[cfg(feature = "tls")]
     pub fn serve_secured(root: &Path, version: &str, identity: &Identity) -> Nginx {
-        let place = tempfile::tempdir().expect("a temporary folder");
+        let place = tempfile::tempdir().expect("a temporary directory");
         let (certificate, key) = (place.path().join("certificate.pem"), place.path().join("key.pem"));
-        fs::write(&certificate, identity.certificate.pem()).expect("it is written");
-        fs::write(&key, identity.key.serialize_pem()).expect("it is written");
+        fs::write(&certificate, identity.certificate.pem()).expect("a written file");
+        fs::write(&key, identity.key.serialize_pem()).expect("a written file");
         let secured = format!(
             "ssl_protocols {version}; ssl_certificate {}; ssl_certificate_key {};",
             certificate.display(),
@@ -40,7 +40,7 @@ impl Nginx {
         Nginx::start(root, place, "https", &secured)
     }
 
-    /// Starts it with what it needs in a folder.
+    /// Starts nginx with its configuration and temporary files in `place`.
     fn start(root: &Path, place: tempfile::TempDir, scheme: &str, secured: &str) -> Nginx {
         let port = free_port();
         let option = if secured.is_empty() { "" } else { " ssl" };
@@ -72,7 +72,7 @@ impl Nginx {
             .spawn()
             .expect("nginx runs (Debian: nginx-light)");
         let nginx = Nginx { _process: Running(process), _place: place, url: format!("{scheme}://127.0.0.1:{port}") };
-        wait_until_it_accepts(port);
+        wait_until_accepting(port);
         nginx
     }
 }
@@ -82,12 +82,12 @@ fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
-fn wait_until_it_accepts(port: u16) {
+fn wait_until_accepting(port: u16) {
     for _ in 0..500 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return;
         }
-        // There is no event to wait for: another program is starting.
+        // nginx gives no signal when it is ready, so this polls.
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("nginx did not start");

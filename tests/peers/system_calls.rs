@@ -1,20 +1,20 @@
-//! What a flag costs, in system calls.
+//! Counts the system calls per flag.
 
 use std::fs;
 use std::process::Command;
 
-use crate::flags_folder::FlagsFolder;
+use crate::flags_directory::FlagsDirectory;
 use crate::nginx::Nginx;
 
 const FLAGS: usize = 194;
 const CONNECTIONS: usize = 5;
 
 #[test]
-#[ignore = "needs strace, nginx and python3"]
-fn with_keep_alive_a_flag_is_one_write_and_about_one_read_and_no_registration() {
-    let originals = FlagsFolder::make();
+#[ignore = "needs strace and nginx"]
+fn a_flag_takes_one_write_about_one_read_and_no_registration() {
+    let originals = FlagsDirectory::create();
     let nginx = Nginx::serve(originals.root());
-    let place = tempfile::tempdir().expect("a temporary folder");
+    let place = tempfile::tempdir().expect("a temporary directory");
     let log = place.path().join("calls");
     let status = Command::new("strace")
         .env("no_proxy", "*")
@@ -26,8 +26,8 @@ fn with_keep_alive_a_flag_is_one_write_and_about_one_read_and_no_registration() 
         .status()
         .expect("strace runs");
     assert!(status.success());
-    let calls = fs::read_to_string(&log).expect("its log");
-    // A call that another thread's interrupted is shown in two halves; the first names it.
+    let calls = fs::read_to_string(&log).expect("the log of strace");
+    // strace splits a call that is interrupted by one of another thread into two lines; only the first is counted.
     let count =
         |what: &dyn Fn(&str) -> bool| calls.lines().filter(|line| !line.contains("resumed>") && what(line)).count();
     let writes = count(&|line| line.contains("sendto(") || line.contains("sendmsg("));
@@ -36,9 +36,9 @@ fn with_keep_alive_a_flag_is_one_write_and_about_one_read_and_no_registration() 
     let modified = count(&|line| line.contains("EPOLL_CTL_MOD"));
     println!("{FLAGS} flags: {writes} writes, {reads} reads, {added} registrations, {modified} changes");
     assert_eq!(writes, FLAGS);
-    // A large flag may come in two pieces.
+    // A large flag may need two reads.
     assert!(reads <= FLAGS + FLAGS / 4, "{reads} reads");
-    // The connections, the signals, and the loop's own waker.
+    // Besides the connections, the signals and the loop's waker are registered.
     assert!(added <= CONNECTIONS + 3, "{added} registrations");
     assert_eq!(modified, 0);
 }

@@ -1,4 +1,4 @@
-//! Connections between two exchanges: what may happen on them, and what may not.
+//! Idle pooled connections: which input they survive, and their use of memory.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -13,29 +13,29 @@ use crate::peer::{is_closed, read_head, send};
 use crate::secured::Secured;
 use crate::site::{HELLO, client, fetch, run, start, url, usual};
 
-/// Answers, and tells when all that belongs to it has been sent.
-fn answer(connection: &mut Secured, answer: &str, afterwards: impl FnOnce(&mut Secured), sent: &mpsc::Sender<()>) {
+/// Reads a request, sends the response, runs `afterwards`, and then sends a message to `sent`.
+fn respond(connection: &mut Secured, response: &str, afterwards: impl FnOnce(&mut Secured), sent: &mpsc::Sender<()>) {
     read_head(connection);
-    send(connection, answer);
+    send(connection, response);
     afterwards(connection);
-    sent.send(()).expect("the test listens");
+    sent.send(()).expect("the test is waiting");
 }
 
-/// The session changes its keys: a message that says nothing to anybody but the session.
-fn change_keys(connection: &mut Secured) {
-    connection.conn.refresh_traffic_keys().expect("TLS 1.3 can");
-    connection.conn.complete_io(&mut connection.sock).expect("the client listens");
+/// Sends a key update (RFC 8446 §4.6.3), which is not application data.
+fn update_keys(connection: &mut Secured) {
+    connection.conn.refresh_traffic_keys().expect("a TLS 1.3 connection");
+    connection.conn.complete_io(&mut connection.sock).expect("the client is connected");
 }
 
 #[test]
-fn new_keys_that_come_behind_the_response_leave_the_connection_as_good_as_it_was() {
-    // The loop may have seen them come, or the next exchange be the first to look.
-    for is_seen_by_the_watch in [true, false] {
+fn a_connection_is_reused_after_a_key_update() {
+    // The key update is processed while the connection is idle, or when the next exchange takes it from the pool.
+    for processed_while_idle in [true, false] {
         let (sender, sent) = mpsc::channel();
         let server = start(usual(), move |connection| {
             let mut connection = connection();
             for _ in 0..3 {
-                answer(&mut connection, HELLO, change_keys, &sender);
+                respond(&mut connection, HELLO, update_keys, &sender);
             }
             assert!(is_closed(&mut connection));
         });
@@ -44,12 +44,12 @@ fn new_keys_that_come_behind_the_response_leave_the_connection_as_good_as_it_was
             let mut sent = sent;
             for _ in 0..3 {
                 assert_eq!(fetch(&client, &url(&server)).await.unwrap(), b"hello");
-                if is_seen_by_the_watch {
-                    let hear = Job::new(move || sent.recv().map(|()| sent));
-                    sent = run_in_executor(None, hear).await.unwrap().expect("a message");
-                    sleep(Duration::from_millis(1)).await; // a turn, in which the reactor looks
+                if processed_while_idle {
+                    let receive = Job::new(move || sent.recv().map(|()| sent));
+                    sent = run_in_executor(None, receive).await.unwrap().expect("a message");
+                    sleep(Duration::from_millis(1)).await; // a turn, in which the reactor polls
                 } else {
-                    sent.recv().expect("a message"); // and the loop does not turn
+                    sent.recv().expect("a message"); // blocks the loop
                 }
                 assert_eq!(client.connections_idle(), 1);
             }
@@ -59,21 +59,20 @@ fn new_keys_that_come_behind_the_response_leave_the_connection_as_good_as_it_was
     }
 }
 
-const LIES: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlies";
+const UNSOLICITED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlies";
 
-/// Asks twice, when the server has done something with the first connection after its answer. The second answer has to
-/// come over another one.
+/// Asserts that a connection is not reused if the server calls `afterwards` on it after the first response.
 #[track_caller]
-fn is_not_used_again(first_answer: String, afterwards: fn(&mut Secured)) {
+fn assert_not_reused(first_response: String, afterwards: fn(&mut Secured)) {
     let (sender, sent) = mpsc::channel();
     let (go, gone) = mpsc::channel();
     let server = start(usual(), move |connection| {
         let mut first = connection();
         read_head(&mut first);
-        send(&mut first, first_answer);
-        gone.recv().expect("the test goes on");
+        send(&mut first, first_response);
+        gone.recv().expect("a message from the test");
         afterwards(&mut first);
-        sender.send(()).expect("the test listens");
+        sender.send(()).expect("the test is waiting");
         let mut second = connection();
         read_head(&mut second);
         send(&mut second, HELLO);
@@ -81,8 +80,8 @@ fn is_not_used_again(first_answer: String, afterwards: fn(&mut Secured)) {
     run(async {
         let client = client();
         assert_eq!(fetch(&client, &url(&server)).await.unwrap(), b"hello");
-        go.send(()).expect("the server listens");
-        sent.recv().expect("a message"); // and the loop does not turn
+        go.send(()).expect("the server is waiting");
+        sent.recv().expect("a message"); // blocks the loop
         assert_eq!(fetch(&client, &url(&server)).await.unwrap(), b"hello");
         assert_eq!(client.connections_opened(), 2);
     });
@@ -90,48 +89,48 @@ fn is_not_used_again(first_answer: String, afterwards: fn(&mut Secured)) {
 }
 
 #[test]
-fn content_that_nobody_asked_for_is_never_taken_for_an_answer() {
-    is_not_used_again(format!("{HELLO}{LIES}"), |_| {});
-    is_not_used_again(HELLO.to_owned(), |connection| send(connection, LIES));
-    // Behind a message that says nothing.
-    is_not_used_again(HELLO.to_owned(), |connection| {
-        change_keys(connection);
-        send(connection, LIES);
+fn unsolicited_content_is_not_taken_for_a_response() {
+    assert_not_reused(format!("{HELLO}{UNSOLICITED}"), |_| {});
+    assert_not_reused(HELLO.to_owned(), |connection| send(connection, UNSOLICITED));
+    // After a message without content.
+    assert_not_reused(HELLO.to_owned(), |connection| {
+        update_keys(connection);
+        send(connection, UNSOLICITED);
     });
 }
 
 #[test]
-fn the_beginning_of_a_record_is_nothing_to_build_on() {
-    is_not_used_again(HELLO.to_owned(), |connection| {
-        connection.sock.write_all(&[23, 3, 3, 1, 0, 42]).expect("the client listens");
+fn a_connection_with_an_incomplete_record_is_not_reused() {
+    assert_not_reused(HELLO.to_owned(), |connection| {
+        connection.sock.write_all(&[23, 3, 3, 1, 0, 42]).expect("the client is connected");
     });
 }
 
 #[test]
-fn a_farewell_an_alert_and_an_end_give_the_connection_up() {
-    is_not_used_again(HELLO.to_owned(), |connection| {
+fn a_connection_is_not_reused_after_close_notify_or_an_alert_or_fin() {
+    assert_not_reused(HELLO.to_owned(), |connection| {
         connection.conn.send_close_notify();
-        connection.conn.complete_io(&mut connection.sock).expect("the client listens");
+        connection.conn.complete_io(&mut connection.sock).expect("the client is connected");
     });
-    is_not_used_again(HELLO.to_owned(), |connection| {
-        connection.sock.write_all(&[21, 3, 3, 0, 2, 2, 80]).expect("the client listens");
+    assert_not_reused(HELLO.to_owned(), |connection| {
+        connection.sock.write_all(&[21, 3, 3, 0, 2, 2, 80]).expect("the client is connected");
     });
-    is_not_used_again(HELLO.to_owned(), |connection| {
-        connection.sock.shutdown(Shutdown::Write).expect("it is connected");
+    assert_not_reused(HELLO.to_owned(), |connection| {
+        connection.sock.shutdown(Shutdown::Write).expect("the connection is open");
     });
 }
 
 #[test]
-fn a_kept_connection_that_turns_out_to_be_dead_costs_one_more_try_and_no_error() {
-    for farewell in [true, false] {
+fn a_request_on_a_stale_connection_is_retried_on_a_new_one() {
+    for close_notify in [true, false] {
         let server = start(usual(), move |connection| {
             let mut first = connection();
             read_head(&mut first);
             send(&mut first, HELLO);
             read_head(&mut first);
-            if farewell {
+            if close_notify {
                 first.conn.send_close_notify();
-                first.conn.complete_io(&mut first.sock).expect("the client listens");
+                first.conn.complete_io(&mut first.sock).expect("the client is connected");
             }
             drop(first);
             let mut second = connection();
@@ -150,17 +149,17 @@ fn a_kept_connection_that_turns_out_to_be_dead_costs_one_more_try_and_no_error()
 }
 
 #[test]
-fn stray_bytes_on_a_kept_connection_cost_that_connection_and_not_the_next_request() {
+fn a_request_is_retried_on_a_new_connection_after_stray_bytes() {
     let strays: [fn(&mut Secured); 4] = [
         |connection| send(connection, "\r\n"),
-        |connection| send(connection, format!("0\r\n\r\n{LIES}")),
-        // No record of TLS; and one that nobody has encrypted.
-        |connection| connection.sock.write_all(LIES.as_bytes()).expect("the client listens"),
+        |connection| send(connection, format!("0\r\n\r\n{UNSOLICITED}")),
+        // Bytes that are not a TLS record, and a record that cannot be decrypted.
+        |connection| connection.sock.write_all(UNSOLICITED.as_bytes()).expect("the client is connected"),
         |connection| {
             connection
                 .sock
                 .write_all(&[23, 3, 3, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-                .expect("the client listens")
+                .expect("the client is connected")
         },
     ];
     for stray in strays {
@@ -186,13 +185,13 @@ fn stray_bytes_on_a_kept_connection_cost_that_connection_and_not_the_next_reques
 }
 
 #[test]
-fn the_watch_closes_what_says_goodbye() {
+fn an_idle_connection_is_closed_after_close_notify() {
     let server = start(usual(), |connection| {
         let mut connection = connection();
         read_head(&mut connection);
         send(&mut connection, HELLO);
         connection.conn.send_close_notify();
-        connection.conn.complete_io(&mut connection.sock).expect("the client listens");
+        connection.conn.complete_io(&mut connection.sock).expect("the client is connected");
         assert!(is_closed(&mut connection));
     });
     run(async {
@@ -206,7 +205,7 @@ fn the_watch_closes_what_says_goodbye() {
 }
 
 #[test]
-fn an_idle_connection_holds_its_session_and_little_else() {
+fn an_idle_connection_uses_less_than_8_kib() {
     const CONNECTIONS: usize = 8;
     let server = start(usual(), |connection| {
         thread::scope(|scope| {
@@ -231,10 +230,10 @@ fn an_idle_connection_holds_its_session_and_little_else() {
         assert_eq!(client.connections_idle(), number);
         memory.bytes_current
     };
-    // What connections share is there with the first.
+    // The first connection allocates what all connections share.
     open(1);
-    let held = open(1 + CONNECTIONS) / CONNECTIONS as i64;
-    assert!(held < 8 << 10, "{held} bytes a connection");
+    let bytes = open(1 + CONNECTIONS) / CONNECTIONS as i64;
+    assert!(bytes < 8 << 10, "{bytes} bytes per connection");
     drop(event_loop);
     server.join();
 }

@@ -1,4 +1,4 @@
-//! The client over TLS, against servers that do as they are told.
+//! Tests of the client over TLS, against scripted servers.
 
 #[path = "../support/certificates.rs"]
 mod certificates;

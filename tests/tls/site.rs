@@ -1,4 +1,4 @@
-//! A server of `https`, and a client that believes the one who vouches for it.
+//! An HTTPS server, and a client that trusts its certificate authority.
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -15,25 +15,25 @@ use crate::secured::{Secured, configuration, secure};
 
 pub const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-/// Who vouches for the servers of all tests.
+/// The certificate authority of all test servers.
 pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("the authority"));
 
-/// A server that has a certificate for `localhost` and `127.0.0.1`.
+/// Returns the configuration of a server with a valid certificate for `localhost` and `127.0.0.1`.
 pub fn usual() -> Arc<ServerConfig> {
     configuration(&AUTHORITY.issue(&["localhost", "127.0.0.1"], |_| {}), ALL_VERSIONS)
 }
 
-/// A server of one connection after the other.
+/// Starts a server. The script calls its argument to accept the next connection.
 pub fn start(configuration: Arc<ServerConfig>, script: impl FnOnce(&dyn Fn() -> Secured) + Send + 'static) -> Peer {
     Peer::start(move |listener: &TcpListener| script(&|| secure(&configuration, accept(listener))))
 }
 
-/// Where it is.
+/// Returns the server's URL.
 pub fn url(server: &Peer) -> String {
     format!("https://{}/", server.address())
 }
 
-/// A client that believes the authority of the tests.
+/// Returns a builder for a client that trusts the authority of the tests.
 pub fn builder() -> Builder {
     Client::builder().trust(Trust::Roots(Roots::from_pem(AUTHORITY.pem().as_bytes()).expect("a certificate")))
 }
@@ -47,15 +47,15 @@ pub fn run<F: Future>(future: F) -> F::Output {
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 
-/// Gets the whole of a small thing.
+/// Requests a URL and returns the body, of up to 1 MiB.
 pub async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, ClientError> {
     client.get(url).await?.into_body().collect(1 << 20).await
 }
 
-/// What kept the connection from being secure.
+/// Returns the TLS error in a client error.
 pub fn tls_error(error: &ClientError) -> &TlsError {
     match error.kind() {
         ClientErrorKind::Tls(error) => error,
-        other => panic!("{other:?} is no error of TLS"),
+        other => panic!("{other:?} is not a TLS error"),
     }
 }

@@ -1,4 +1,4 @@
-//! Tunnels through a proxy, and what goes through them.
+//! TLS connections through `CONNECT` tunnels.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -13,17 +13,17 @@ use crate::site::{HELLO, builder, fetch, run, tls_error, usual};
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// A client that believes the authority of the tests, behind this proxy.
+/// Returns a client that trusts the authority of the tests and uses this proxy.
 fn client_behind(proxy: &Peer) -> Client {
     builder().proxies(proxies(proxy)).build()
 }
 
 fn proxies(proxy: &Peer) -> Proxies {
-    Proxies::none().https(format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy"))
+    Proxies::none().https(format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy URL"))
 }
 
 #[test]
-fn a_tunnel_serves_many_requests_to_its_server_and_another_server_has_its_own() {
+fn each_server_has_its_own_tunnel_which_is_reused() {
     let proxy = Peer::start(|listener| {
         let configuration = usual();
         for (host, requests) in [("localhost:443", 3), ("localhost:444", 1)] {
@@ -52,7 +52,7 @@ fn a_tunnel_serves_many_requests_to_its_server_and_another_server_has_its_own() 
 }
 
 #[test]
-fn stray_bytes_in_a_tunnel_cost_the_tunnel_and_not_the_next_request() {
+fn a_request_is_retried_on_a_new_tunnel_after_stray_bytes() {
     let proxy = Peer::start(|listener| {
         let configuration = usual();
         for strays in [&["", "\r\n"][..], &[""]] {
@@ -77,12 +77,12 @@ fn stray_bytes_in_a_tunnel_cost_the_tunnel_and_not_the_next_request() {
 }
 
 #[test]
-fn an_answer_in_pieces_and_one_in_several_parts_are_answers() {
-    for answer in [ESTABLISHED, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.0 204 \r\ncontent-length: 7\r\n\r\n"] {
+fn a_connect_response_may_be_fragmented_and_preceded_by_interim_responses() {
+    for response in [ESTABLISHED, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.0 204 \r\ncontent-length: 7\r\n\r\n"] {
         let proxy = Peer::start(move |listener| {
             let mut connection = accept(listener);
             read_head(&mut connection);
-            for byte in answer.as_bytes() {
+            for byte in response.as_bytes() {
                 send(&mut connection, [*byte]);
             }
             let mut connection = secure(&usual(), connection);
@@ -95,8 +95,9 @@ fn an_answer_in_pieces_and_one_in_several_parts_are_answers() {
     }
 }
 
-/// What a client says of a proxy that does this when it is asked for a tunnel.
-fn refused(script: impl FnOnce(TcpStream) + Send + 'static, check: impl FnOnce(&TunnelError, &str)) {
+/// Runs a script on the proxy after it has received `CONNECT`, and passes the client's error and its message to
+/// `check`.
+fn tunnel_fails(script: impl FnOnce(TcpStream) + Send + 'static, check: impl FnOnce(&TunnelError, &str)) {
     let proxy = Peer::start(|listener| {
         let mut connection = accept(listener);
         read_head(&mut connection);
@@ -111,85 +112,85 @@ fn refused(script: impl FnOnce(TcpStream) + Send + 'static, check: impl FnOnce(&
     });
     proxy.join();
     assert_eq!((error.stage(), error.proxy()), (Stage::NothingWritten, Some(&*name)));
-    let begins = format!("asking the proxy {name} for a tunnel to the host of https://a.test/x: ");
-    let said = error.to_string();
-    let why = said.strip_prefix(&begins).unwrap_or_else(|| panic!("{said}"));
+    let prefix = format!("asking the proxy {name} for a tunnel to the host of https://a.test/x: ");
+    let message = error.to_string();
+    let reason = message.strip_prefix(&prefix).unwrap_or_else(|| panic!("{message}"));
     match error.kind() {
-        ClientErrorKind::Tunnel(error) => check(error, why),
-        other => panic!("{other:?} is no error of a tunnel"),
+        ClientErrorKind::Tunnel(error) => check(error, reason),
+        other => panic!("{other:?} is not a tunnel error"),
     }
 }
 
-/// Sends this, and waits for the client to close.
-fn answering(answer: &'static str) -> impl FnOnce(TcpStream) + Send {
+/// Returns a script that sends a response and expects the client to close the connection.
+fn responding(response: &'static str) -> impl FnOnce(TcpStream) + Send {
     move |mut connection| {
-        send(&mut connection, answer);
-        assert!(is_closed(&mut connection), "the client goes on");
+        send(&mut connection, response);
+        assert!(is_closed(&mut connection), "the client sent more data");
     }
 }
 
 #[test]
-fn a_proxy_that_refuses_is_quoted() {
-    // Its own words are not repeated: they may contain control characters.
-    refused(answering("HTTP/1.1 403 No\x1b[2J\r\ncontent-length: 100\r\n\r\n"), |error, why| {
+fn a_status_other_than_2xx_to_connect_is_an_error_with_that_status() {
+    // The message does not contain the reason phrase, which may have control characters.
+    tunnel_fails(responding("HTTP/1.1 403 No\x1b[2J\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Refused(status) if *status == 403), "{error:?}");
-        assert_eq!(why, "it answered 403 Forbidden");
+        assert_eq!(reason, "it answered 403 Forbidden");
     });
-    refused(answering("HTTP/1.1 403 No\0\r\ncontent-length: 100\r\n\r\n"), |error, why| {
-        assert!(matches!(error, TunnelError::Protocol(_)), "{error:?}: {why}");
+    tunnel_fails(responding("HTTP/1.1 403 No\0\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
+        assert!(matches!(error, TunnelError::Protocol(_)), "{error:?}: {reason}");
     });
-    refused(answering("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nbecause"), |error, why| {
+    tunnel_fails(responding("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nbecause"), |error, reason| {
         assert!(matches!(error, TunnelError::Refused(status) if *status == 403), "{error:?}");
-        assert_eq!(why, "it answered 403 Forbidden");
+        assert_eq!(reason, "it answered 403 Forbidden");
     });
-    refused(answering("HTTP/1.1 407 Who?\r\nproxy-authenticate: Basic realm=x\r\n\r\n"), |error, why| {
+    tunnel_fails(responding("HTTP/1.1 407 Who?\r\nproxy-authenticate: Basic realm=x\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Refused(status) if *status == 407), "{error:?}");
-        assert!(why.contains("407") && why.contains("user name and a password"), "{why}");
+        assert!(reason.contains("407") && reason.contains("user name and a password"), "{reason}");
     });
-    refused(answering("HTTP/1.1 302 There\r\nlocation: http://b.test/\r\n\r\n"), |error, _| {
+    tunnel_fails(responding("HTTP/1.1 302 There\r\nlocation: http://b.test/\r\n\r\n"), |error, _| {
         assert!(matches!(error, TunnelError::Refused(status) if *status == 302), "{error:?}");
     });
 }
 
 #[test]
-fn a_proxy_that_says_more_than_yes_is_not_trusted() {
-    refused(answering("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), |error, _| {
+fn data_after_the_connect_response_is_an_error() {
+    tunnel_fails(responding("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), |error, _| {
         assert!(matches!(error, TunnelError::Unasked), "{error:?}");
     });
 }
 
 #[test]
-fn a_proxy_that_goes_away_or_talks_of_something_else_is_told_apart() {
+fn a_closed_or_reset_connection_and_an_invalid_response_are_different_errors() {
     let protocol = |kind: ProtocolErrorKind| {
         move |error: &TunnelError, _: &str| {
             assert!(matches!(error, TunnelError::Protocol(error) if error.kind == kind), "{error:?}");
         }
     };
-    refused(drop, protocol(ProtocolErrorKind::EmptyReply));
-    refused(|mut connection| send(&mut connection, "HTTP/1.1 200 O"), protocol(ProtocolErrorKind::TruncatedHead));
-    refused(answering("SSH-2.0-x\r\n"), protocol(ProtocolErrorKind::BadVersion));
-    refused(reset, |error, _| assert!(matches!(error, TunnelError::Read(_)), "{error:?}"));
+    tunnel_fails(drop, protocol(ProtocolErrorKind::EmptyReply));
+    tunnel_fails(|mut connection| send(&mut connection, "HTTP/1.1 200 O"), protocol(ProtocolErrorKind::TruncatedHead));
+    tunnel_fails(responding("SSH-2.0-x\r\n"), protocol(ProtocolErrorKind::BadVersion));
+    tunnel_fails(reset, |error, _| assert!(matches!(error, TunnelError::Read(_)), "{error:?}"));
 }
 
 #[test]
-fn a_proxy_that_does_not_answer_uses_up_the_time_for_the_connection() {
-    refused(answering("HTTP/1.1 200"), |error, why| {
+fn the_connect_timeout_covers_the_connect_request() {
+    tunnel_fails(responding("HTTP/1.1 200"), |error, reason| {
         assert!(matches!(error, TunnelError::TimedOut { .. }), "{error:?}");
-        assert_eq!(why, "no answer for 500ms");
+        assert_eq!(reason, "no answer for 500ms");
     });
 }
 
 #[test]
-fn a_tunnel_to_the_wrong_server_is_noticed() {
+fn the_certificate_is_verified_in_a_tunnel() {
     let proxy = Peer::start(|listener| {
         let mut connection = accept(listener);
         read_head(&mut connection);
         send(&mut connection, ESTABLISHED);
-        secure(&usual(), connection).read(&mut [0]).expect_err("the client refuses");
+        secure(&usual(), connection).read(&mut [0]).expect_err("the client aborts the handshake");
     });
     let error = run(async { fetch(&client_behind(&proxy), "https://b.test/").await }).unwrap_err();
     assert!(tls_error(&error).is_certificate());
-    let begins = format!("agreeing on TLS with the host of https://b.test/ through the proxy {}: ", proxy.address());
-    assert!(error.to_string().starts_with(&begins), "{error}");
+    let prefix = format!("agreeing on TLS with the host of https://b.test/ through the proxy {}: ", proxy.address());
+    assert!(error.to_string().starts_with(&prefix), "{error}");
     proxy.join();
 }

@@ -43,7 +43,7 @@ impl Transport {
             // date.
             Transport::Plain(stream) => stream.poll_read(cx, &mut [0]).map(|_| ()),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.poll_unasked(cx),
+            Transport::Tls(stream) => stream.poll_unsolicited(cx),
         }
     }
 
@@ -52,7 +52,7 @@ impl Transport {
         match self {
             Transport::Plain(stream) => stream.is_silent(),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.is_silent(),
+            Transport::Tls(stream) => stream.is_drained(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Transport {
         match self {
             Transport::Plain(stream) => stream.is_read_closed(),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.socket().is_read_closed() || stream.has_spoken(),
+            Transport::Tls(stream) => stream.socket().is_read_closed() || stream.has_unread_input(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Why a connection is not secure.
+//! Errors of TLS connections.
 
 use std::fmt;
 use std::io;
@@ -7,59 +7,60 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error, InvalidMessage};
 
-/// Why there is no secured connection, or why it broke.
+/// An error of a handshake or of an established TLS connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// There are no certificates of authorities to go by, and why.
+    /// There are no usable root certificates, for this reason.
     Roots(String),
-    /// The host is neither a name nor an address that a certificate could be for.
+    /// The host is not a valid DNS name or IP address, so no certificate can be valid for it.
     InvalidHost,
-    /// The certificate is for other names than the one that was asked for.
+    /// The certificate is not valid for the host.
     WrongHost {
-        /// Whom the certificate should be for.
+        /// The host.
         expected: String,
-        /// Whom it is for.
+        /// The names that the certificate is valid for.
         presented: Vec<String>,
     },
-    /// The certificate is no longer valid.
+    /// The certificate has expired.
     Expired {
-        /// For how long it has not been, if that is known.
+        /// The time since it expired, if known.
         since: Option<Duration>,
     },
-    /// The certificate is not yet valid.
+    /// The certificate is not valid yet.
     NotYetValid {
-        /// How long it still takes, if that is known.
+        /// The time until it becomes valid, if known.
         until: Option<Duration>,
     },
-    /// Nobody who is trusted has issued the certificate.
+    /// The certificate was not issued by a trusted authority.
     UnknownIssuer,
-    /// Something else is wrong with the certificate.
+    /// The certificate is invalid for another reason.
     BadCertificate(String),
-    /// What the server says is not TLS.
+    /// The server's first bytes are not a TLS record.
     NotTls,
-    /// The server has refused.
+    /// The server sent a fatal alert.
     Alert {
-        /// What it has against it, by the name that the RFC gives it.
+        /// The name of the alert, as in the RFC.
         name: String,
-        /// The alert's number (RFC 8446 §6).
+        /// The number of the alert (RFC 8446 §6).
         number: u8,
     },
-    /// The two sides have no way of TLS in common, or one of them does not keep to it.
+    /// The client and the server have no protocol version or cipher suite in common, or the server violates the
+    /// protocol.
     Protocol(String),
-    /// The server ended the connection in the middle of the handshake.
+    /// The server closed the connection during the handshake.
     Closed,
-    /// The connection broke.
+    /// The TCP connection failed.
     Connection(io::Error),
-    /// The handshake took longer than the whole connection may.
+    /// The timeout for establishing the connection elapsed.
     TimedOut {
-        /// The limit.
+        /// The timeout.
         limit: Duration,
     },
 }
 
 impl TlsError {
-    /// Whether the certificate is to blame: another attempt, or another network, will not change it.
+    /// Returns whether the server's certificate was rejected. A retry will not help.
     pub fn is_certificate(&self) -> bool {
         matches!(
             self,
@@ -71,28 +72,29 @@ impl TlsError {
         )
     }
 
-    /// Whether the connection broke before there was anything to agree on, as any connection may.
+    /// Returns whether the connection was lost during the handshake. A retry may help.
     pub fn is_disconnect(&self) -> bool {
         matches!(self, TlsError::Closed | TlsError::Connection(_))
     }
 
-    /// Whether it took too long.
+    /// Returns whether this is a timeout.
     pub fn is_timeout(&self) -> bool {
         matches!(self, TlsError::TimedOut { .. })
     }
 
-    /// What rustls says, in our words.
-    pub(super) fn of(error: Error) -> TlsError {
+    /// Converts an error of rustls.
+    pub(super) fn from_rustls(error: Error) -> TlsError {
         match error {
-            // The first byte of a record is its type, of which there are five. `H` and `S`, of HTTP and SSH, are none.
+            // The first byte of a record is its type. `H` and `S`, the first bytes of HTTP and SSH, are not valid
+            // types.
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsError::NotTls,
             Error::AlertReceived(alert) => TlsError::Alert { name: format!("{alert:?}"), number: alert.into() },
-            Error::InvalidCertificate(error) => TlsError::of_certificate(error),
+            Error::InvalidCertificate(error) => TlsError::from_certificate_error(error),
             error => TlsError::Protocol(error.to_string()),
         }
     }
 
-    fn of_certificate(error: CertificateError) -> TlsError {
+    fn from_certificate_error(error: CertificateError) -> TlsError {
         let between = |earlier: UnixTime, later: UnixTime| {
             Some(Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs())))
         };
@@ -109,12 +111,12 @@ impl TlsError {
                 TlsError::NotYetValid { until: between(time, not_before) }
             }
             CertificateError::NotValidYet => TlsError::NotYetValid { until: None },
-            // A bad signature is that of a namesake of somebody who is trusted.
+            // The signature is bad if an untrusted authority has the same name as a trusted one.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsError::UnknownIssuer,
             error => match error.to_string() {
-                // Only its text tells this one from others. It is what `openssl req -x509` makes by itself.
+                // rustls has no variant for this error. Certificates of `openssl req -x509` have CA:TRUE by default.
                 text if text.contains("CaUsedAsEndEntity") => TlsError::BadCertificate(
-                    "it is an authority's own (CA:TRUE), and not one for a server (CA:FALSE)".to_owned(),
+                    "it is a CA certificate (CA:TRUE), not a server certificate (CA:FALSE)".to_owned(),
                 ),
                 text => TlsError::BadCertificate(text),
             },
@@ -122,50 +124,53 @@ impl TlsError {
     }
 }
 
-/// The name in `DnsName("b.test")` or `IpAddress(127.0.0.1)`. A certificate may hold any bytes for one.
+/// Returns the name in `DnsName("b.test")` or `IpAddress(127.0.0.1)`, escaped, since a certificate may contain any
+/// bytes.
 fn bare_name(presented: &str) -> String {
     let inside = presented.split_once('(').map_or(presented, |(_, inside)| inside.trim_end_matches(')'));
     inside.trim_matches('"').escape_default().to_string()
 }
 
-/// How many of a certificate's names are told: some are for hundreds.
-const NAMES_TOLD: usize = 5;
+/// The number of a certificate's names that a message lists. Some certificates have hundreds.
+const MAX_NAMES_SHOWN: usize = 5;
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TlsError::Roots(why) => f.write_str(why),
-            TlsError::InvalidHost => f.write_str("no certificate can be for a host of this name"),
+            TlsError::Roots(reason) => f.write_str(reason),
+            TlsError::InvalidHost => f.write_str("the host is not a valid DNS name or IP address"),
             TlsError::WrongHost { expected, presented } => {
-                let told = presented.iter().take(NAMES_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = presented.len().saturating_sub(NAMES_TOLD);
-                match (told.as_str(), more) {
-                    ("", _) => write!(f, "the certificate is for no host, and so not for {expected}"),
-                    (told, 0) => write!(f, "the certificate is for {told} and not for {expected}"),
-                    (told, more) => write!(f, "the certificate is for {told} and {more} more, and not for {expected}"),
+                let shown = presented.iter().take(MAX_NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = presented.len().saturating_sub(MAX_NAMES_SHOWN);
+                match (shown.as_str(), more) {
+                    ("", _) => write!(f, "the certificate is not valid for {expected}: it names no host"),
+                    (shown, 0) => write!(f, "the certificate is valid for {shown}, not for {expected}"),
+                    (shown, more) => {
+                        write!(f, "the certificate is valid for {shown} and {more} more names, not for {expected}")
+                    }
                 }
             }
             TlsError::Expired { since: Some(since) } => write!(f, "the certificate expired {} ago", Rough(*since)),
             TlsError::Expired { since: None } => f.write_str("the certificate has expired"),
             TlsError::NotYetValid { until: Some(until) } => {
-                write!(f, "the certificate is not valid before {} from now; is the clock right?", Rough(*until))
+                write!(f, "the certificate is not valid until {} from now; check the system clock", Rough(*until))
             }
             TlsError::NotYetValid { until: None } => {
-                f.write_str("the certificate is not yet valid; is the clock right?")
+                f.write_str("the certificate is not valid yet; check the system clock")
             }
-            TlsError::UnknownIssuer => f.write_str("the certificate was issued by nobody who is trusted here"),
-            TlsError::BadCertificate(why) => write!(f, "the certificate cannot be used: {why}"),
+            TlsError::UnknownIssuer => f.write_str("the certificate was not issued by a trusted authority"),
+            TlsError::BadCertificate(reason) => write!(f, "invalid certificate: {reason}"),
             TlsError::NotTls => f.write_str("the server does not speak TLS on this port"),
-            TlsError::Alert { name, number } => write!(f, "the server refuses: {name} (alert {number})"),
-            TlsError::Protocol(why) => f.write_str(why),
+            TlsError::Alert { name, number } => write!(f, "the server sent a fatal alert: {name} ({number})"),
+            TlsError::Protocol(reason) => f.write_str(reason),
             TlsError::Closed => f.write_str("the server closed the connection; it may not speak TLS on this port"),
             TlsError::Connection(error) => error.fmt(f),
-            TlsError::TimedOut { limit } => write!(f, "it was not complete after {limit:?}"),
+            TlsError::TimedOut { limit } => write!(f, "timed out after {limit:?}"),
         }
     }
 }
 
-/// A time in the unit that fits it.
+/// Displays a duration as a whole number of seconds, minutes, hours or days.
 struct Rough(Duration);
 
 impl fmt::Display for Rough {
@@ -191,7 +196,7 @@ impl std::error::Error for TlsError {
 }
 
 impl From<TlsError> for io::Error {
-    /// What broke the connection, or an error of invalid data with what was wrong with it inside.
+    /// Returns the error of the TCP connection, or an `InvalidData` error that contains this one.
     fn from(error: TlsError) -> io::Error {
         match error {
             TlsError::Connection(error) => error,
@@ -205,29 +210,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_a_certificate_are_told_up_to_a_number() {
+    fn a_message_lists_at_most_five_names_of_a_certificate() {
         let wrong = |names: usize| {
             let presented = (0..names).map(|number| format!("{number}.test")).collect();
             TlsError::WrongHost { expected: "a.test".to_owned(), presented }.to_string()
         };
-        assert_eq!(wrong(0), "the certificate is for no host, and so not for a.test");
-        assert_eq!(wrong(2), "the certificate is for 0.test, 1.test and not for a.test");
+        assert_eq!(wrong(0), "the certificate is not valid for a.test: it names no host");
+        assert_eq!(wrong(2), "the certificate is valid for 0.test, 1.test, not for a.test");
         assert_eq!(
             wrong(9),
-            "the certificate is for 0.test, 1.test, 2.test, 3.test, 4.test and 4 more, and not for a.test"
+            "the certificate is valid for 0.test, 1.test, 2.test, 3.test, 4.test and 4 more names, not for a.test"
         );
     }
 
     #[test]
-    fn times_are_told_in_the_unit_that_fits_them() {
-        for (seconds, told) in [(1, "1 second"), (119, "119 seconds"), (7_199, "119 minutes"), (90_000, "25 hours")] {
-            assert_eq!(Rough(Duration::from_secs(seconds)).to_string(), told);
+    fn durations_are_displayed_in_a_unit_that_suits_them() {
+        for (seconds, shown) in [(1, "1 second"), (119, "119 seconds"), (7_199, "119 minutes"), (90_000, "25 hours")] {
+            assert_eq!(Rough(Duration::from_secs(seconds)).to_string(), shown);
         }
         assert_eq!(Rough(Duration::from_secs(63 * 86_400)).to_string(), "63 days");
     }
 
     #[test]
-    fn names_are_told_bare() {
+    fn names_are_displayed_without_their_type_and_escaped() {
         assert_eq!(bare_name("DnsName(\"b.test\")"), "b.test");
         assert_eq!(bare_name("IpAddress(127.0.0.1)"), "127.0.0.1");
         assert_eq!(bare_name("DnsName(\"\u{1b}[2J\")"), "\\u{1b}[2J");

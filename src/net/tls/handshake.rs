@@ -1,12 +1,12 @@
-//! From a TCP connection to one on which both sides have agreed.
+//! The future that performs a TLS handshake over a TCP connection.
 //!
 //! ```text
 //!   Start ──▶ ReadRoots ──▶ Write ◀──▶ Read ──▶ Done
-//!     └────── they are known ─┘
+//!     └─── already loaded ────┘
 //! ```
 //!
-//! With TLS 1.3 the client says hello, the server answers with all it has to say, and the session is open: one round trip
-//! (RFC 8446 §2). The client's last words of the handshake go out together with its first request.
+//! A TLS 1.3 handshake takes one round trip (RFC 8446 §2): ClientHello, then the server's flight. The client's Finished
+//! message is sent together with its first application data.
 
 use std::fmt;
 use std::future::Future;
@@ -21,30 +21,30 @@ use crate::event_loop::JobHandle;
 use crate::net::TcpStream;
 use crate::observe::{State, Stateful, polled_after_ready};
 
-/// The future of [`TlsConnector::connect`]. It has no limit on time of its own. Dropping it closes the connection.
-#[must_use = "nothing is said before it is polled"]
+/// The future returned by [`TlsConnector::connect`]. It has no timeout of its own. Dropping it closes the connection.
+#[must_use = "futures do nothing unless polled"]
 pub struct Handshake {
     state: Stateful<HandshakeState>,
     connector: TlsConnector,
-    /// Whom the certificate has to be for, if it can be for anyone.
+    /// The name that the certificate must be valid for; `None` if the host is not a valid name. Taken in `start`.
     name: Option<ServerName<'static>>,
-    /// The connection, until the session has it.
+    /// The connection, until `start` passes it to the stream.
     socket: Option<TcpStream>,
-    /// The connection with the session, in `Write` and `Read`.
+    /// The stream in the states `Write` and `Read`.
     stream: Option<Box<TlsStream>>,
 }
 
-/// What a handshake waits for.
+/// The states of a handshake, named for what is awaited.
 enum HandshakeState {
-    /// Nothing: whom to trust is known, or it is not.
+    /// Not polled yet.
     Start,
-    /// A thread of the pool to read whom to trust.
+    /// Waiting for a pool thread to load the root certificates.
     ReadRoots(JobHandle<Configuration>),
-    /// Room for what we say.
+    /// Waiting for the socket to become writable.
     Write,
-    /// What the server says.
+    /// Waiting for the server's messages.
     Read,
-    /// Nothing any more.
+    /// Complete or failed.
     Done,
 }
 
@@ -69,12 +69,12 @@ impl Handshake {
         Handshake { state: Stateful::new(HandshakeState::Start), connector, name, socket: Some(socket), stream: None }
     }
 
-    /// Has the hello ready to be written.
-    fn begin(&mut self, configuration: Configuration) -> Result<HandshakeState, TlsError> {
-        let socket = self.socket.take().expect("a handshake begins once");
+    /// Creates the stream, with a ClientHello that is ready to be written.
+    fn start(&mut self, configuration: Configuration) -> Result<HandshakeState, TlsError> {
+        let socket = self.socket.take().expect("a handshake is started once");
         let name = self.name.take().ok_or(TlsError::InvalidHost)?;
         let configuration = configuration.map_err(TlsError::Roots)?;
-        let stream = TlsStream::begin(socket, self.connector.clone(), configuration, name)?;
+        let stream = TlsStream::start(socket, self.connector.clone(), configuration, name)?;
         self.stream = Some(Box::new(stream));
         Ok(HandshakeState::Write)
     }
@@ -87,29 +87,29 @@ impl Future for Handshake {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            // Each state says which is next, or that it has to be waited in.
+            // Each arm returns the next state, or `Pending` to stay in this one.
             let next = match this.state.get_mut() {
                 HandshakeState::Start => Poll::Ready(match this.connector.configuration() {
-                    Some(configuration) => this.begin(configuration),
-                    None => Ok(HandshakeState::ReadRoots(this.connector.make_configuration())),
+                    Some(configuration) => this.start(configuration),
+                    None => Ok(HandshakeState::ReadRoots(this.connector.load_configuration())),
                 }),
                 HandshakeState::ReadRoots(job) => match Pin::new(job).poll(cx) {
-                    Poll::Ready(Ok(configuration)) => Poll::Ready(this.begin(configuration)),
+                    Poll::Ready(Ok(configuration)) => Poll::Ready(this.start(configuration)),
                     Poll::Ready(Err(error)) => Poll::Ready(Err(TlsError::Roots(error.to_string()))),
                     Poll::Pending => Poll::Pending,
                 },
                 HandshakeState::Write => {
-                    let flushed = begun(&mut this.stream).poll_flush(cx);
+                    let flushed = started(&mut this.stream).poll_flush(cx);
                     flushed.map(|result| result.map(|()| HandshakeState::Read).map_err(TlsError::Connection))
                 }
                 HandshakeState::Read => {
-                    let stream = begun(&mut this.stream);
-                    match stream.receive(&mut [], |socket, room| socket.poll_read(cx, room)) {
+                    let stream = started(&mut this.stream);
+                    match stream.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer)) {
                         Poll::Ready(Ok(Received::Records(_))) if stream.is_open() => {
                             Poll::Ready(Ok(HandshakeState::Done))
                         }
-                        // The beginning of a long message.
-                        Poll::Ready(Ok(Received::Records(_))) if !stream.has_something_to_say() => continue,
+                        // The message is not complete yet.
+                        Poll::Ready(Ok(Received::Records(_))) if !stream.has_pending_records() => continue,
                         Poll::Ready(Ok(Received::Records(_))) => Poll::Ready(Ok(HandshakeState::Write)),
                         Poll::Ready(Ok(Received::End)) => Poll::Ready(Err(TlsError::Closed)),
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -121,7 +121,7 @@ impl Future for Handshake {
             match next {
                 Poll::Ready(Ok(HandshakeState::Done)) => {
                     this.state.go(HandshakeState::Done);
-                    return Poll::Ready(Ok(this.stream.take().expect("what is open has begun")));
+                    return Poll::Ready(Ok(this.stream.take().expect("an open session has a stream")));
                 }
                 Poll::Ready(Ok(next)) => this.state.go(next),
                 Poll::Ready(Err(error)) => {
@@ -137,8 +137,8 @@ impl Future for Handshake {
     }
 }
 
-fn begun(stream: &mut Option<Box<TlsStream>>) -> &mut TlsStream {
-    stream.as_mut().expect("there is something to write and to read when the session has begun")
+fn started(stream: &mut Option<Box<TlsStream>>) -> &mut TlsStream {
+    stream.as_mut().expect("the stream exists in the states Write and Read")
 }
 
 impl fmt::Debug for Handshake {

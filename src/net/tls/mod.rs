@@ -1,17 +1,16 @@
-//! TLS over the loop's streams (RFC 8446; RFC 5246 for servers that are older).
+//! TLS 1.3 (RFC 8446) and TLS 1.2 (RFC 5246) over the loop's TCP streams.
 //!
-//! The protocol is rustls', and nothing but the protocol: it is handed bytes and hands bytes back, and never sees a
-//! socket. When to read and when to write, and what to wait for meanwhile, is decided here, by a future and a stream that
-//! are no different from those of plain TCP.
+//! rustls implements the protocol. It is used sans-I/O, through its unbuffered API: bytes in, bytes out, without access
+//! to the socket. This module does the reading, writing and waiting, in a future and a stream like those of plain TCP.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs` | what the connections of one client share |
-//! | `trust.rs` | whose certificates are believed |
-//! | `session.rs` | the protocol: bytes in, bytes out |
-//! | `handshake.rs` | the future of a connection on which both sides have agreed |
-//! | `stream.rs` | that connection |
-//! | `error.rs` | why there is none |
+//! | `mod.rs` | [`TlsConnector`]: what the connections of one client share |
+//! | `trust.rs` | verification of the server's certificate |
+//! | `session.rs` | one session of the protocol, sans-I/O |
+//! | `handshake.rs` | the future that performs the handshake |
+//! | `stream.rs` | the encrypted stream |
+//! | `error.rs` | errors |
 
 mod error;
 mod handshake;
@@ -35,8 +34,8 @@ pub use handshake::Handshake;
 pub use stream::TlsStream;
 pub use trust::{Roots, Trust};
 
-/// Secures connections. A handle: clones share all, also the sessions that servers allow to be resumed, so that a second
-/// connection to a server costs less than the first.
+/// Creates TLS connections. Clones are cheap and share the configuration and the cache of sessions, so that a further
+/// connection to a server can resume a session.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -47,7 +46,7 @@ pub use trust::{Roots, Trust};
 ///     let connector = TlsConnector::new(Trust::System, &["http/1.1"]);
 ///     let socket = Connect::new(vec!["192.0.2.1:443".parse().expect("an address")], Duration::from_secs(10)).await?;
 ///     let stream = connector.connect(socket, "example.org").await?;
-///     println!("{} is who it says it is", stream.socket().peer_addr()?);
+///     println!("secure connection to {}", stream.socket().peer_addr()?);
 ///     Ok::<(), Box<dyn std::error::Error>>(())
 /// })??;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,47 +58,50 @@ pub struct TlsConnector {
 
 struct Shared {
     trust: Trust,
-    /// What is offered to be spoken inside.
+    /// The application protocols offered in the handshake (ALPN).
     protocols: Vec<&'static str>,
-    /// Made when it is first needed: a client that meets no `https` reads no certificates.
+    /// Created on first use, so that a client without `https` requests does not load certificates.
     configuration: Arc<OnceLock<Configuration>>,
-    /// Where records lie between the socket and the session. It is used within a poll only, so one is enough for all
-    /// connections.
+    /// The buffer for records between the socket and the session. It is used only within a poll, so all connections can
+    /// share one.
     scratch: Cell<Vec<u8>>,
 }
 
-/// rustls' half of what connections share, or why there is none.
+/// The configuration of rustls, or the reason why it could not be created.
 type Configuration = Result<Arc<ClientConfig>, String>;
 
 impl TlsConnector {
-    /// Connections to servers that `trust` believes, on which one of these protocols will be spoken (ALPN, RFC 7301).
+    /// Creates a connector that verifies servers according to `trust` and offers these application protocols (ALPN, RFC
+    /// 7301).
     pub fn new(trust: Trust, protocols: &[&'static str]) -> TlsConnector {
         let (configuration, scratch) = (Arc::default(), Cell::default());
         TlsConnector { shared: Rc::new(Shared { trust, protocols: protocols.to_vec(), configuration, scratch }) }
     }
 
-    /// A future of the secured connection, to be made over `socket`. `host` is the name or the address that the server's
-    /// certificate has to be for; an IPv6 address may be in brackets.
+    /// Starts a handshake over `socket` and returns a future that resolves to the encrypted stream. The server's
+    /// certificate must be valid for `host`, a name or an IP address; an IPv6 address may be in brackets.
     pub fn connect(&self, socket: TcpStream, host: &str) -> Handshake {
         Handshake::new(self.clone(), socket, host)
     }
 
-    /// What connections share, if it is known or can be made at once.
+    /// Returns the configuration if it exists or can be created without blocking.
     fn configuration(&self) -> Option<Configuration> {
         let Shared { trust, protocols, configuration, .. } = &*self.shared;
         match trust {
             Trust::System => configuration.get().cloned(),
-            Trust::Roots(_) | Trust::Anyone => Some(configuration.get_or_init(|| configure(trust, protocols)).clone()),
+            Trust::Roots(_) | Trust::DangerAcceptInvalidCerts => {
+                Some(configuration.get_or_init(|| configure(trust, protocols)).clone())
+            }
         }
     }
 
-    /// Makes it on the pool (I7): 145 certificates, in as many files, took 8 ms to read, and 70 ms when no other program had
-    /// just done so. Of several jobs, the first does the work.
-    fn make_configuration(&self) -> JobHandle<Configuration> {
+    /// Creates the configuration on the thread pool (I7), since loading the system's certificates blocks: 145 files
+    /// took 8 ms, and 70 ms without the page cache. If several jobs run, only the first does the work.
+    fn load_configuration(&self) -> JobHandle<Configuration> {
         let Shared { trust, protocols, configuration, .. } = &*self.shared;
         let (trust, protocols, configuration) = (trust.clone(), protocols.clone(), configuration.clone());
-        let make = move || configuration.get_or_init(|| configure(&trust, &protocols)).clone();
-        run_in_executor(None, Job::new(make).label("read root certificates").abandonable())
+        let load = move || configuration.get_or_init(|| configure(&trust, &protocols)).clone();
+        run_in_executor(None, Job::new(load).label("read root certificates").abandonable())
     }
 }
 

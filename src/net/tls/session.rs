@@ -1,9 +1,9 @@
-//! The protocol as bytes in and bytes out.
+//! The client side of one TLS session, sans-I/O.
 //!
-//! rustls has an interface for this, its "unbuffered" one: it keeps neither what has come nor what is to be sent, and says
-//! after each step what it needs next. The steps come in many orders, since both sides may speak out of turn (a session
-//! ticket after the response, a change of keys in the middle of a body). So one loop goes through all of them until
-//! nothing is left to do with the bytes at hand, in the handshake and after it.
+//! This uses the unbuffered API of rustls, which keeps neither received bytes nor bytes to be sent, and returns after
+//! each step the state that the connection is in. The order of the states varies, since either side may send
+//! post-handshake messages at any time (session tickets, key updates). So one loop handles all states, during the
+//! handshake and after it, until no more can be done with the bytes received so far.
 
 use std::sync::Arc;
 
@@ -12,44 +12,49 @@ use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{ClientConfig, Error};
 
-/// One side of a TLS connection: the client's.
+/// The client side of a TLS session.
 pub(super) struct Session {
     protocol: UnbufferedClientConnection,
-    /// Records to be sent, and how many of their bytes have been.
+    /// Encrypted records to be sent.
     outgoing: Vec<u8>,
+    /// The number of bytes of `outgoing` that have been sent.
     sent: usize,
-    /// Whether content may be sent: the server has shown who it is.
+    /// Whether application data may be sent: the handshake is complete and the server is authenticated.
     is_open: bool,
-    /// Whether the server has said that it will send nothing more (`close_notify`).
+    /// Whether the server has sent `close_notify`.
     is_ended: bool,
 }
 
-/// What to say once the session is open.
+/// What [`Session::advance`] sends if the session is open.
 #[derive(Clone, Copy)]
-pub(super) enum Say<'a> {
+pub(super) enum ToSend<'a> {
     Nothing,
-    Content(&'a [u8]),
-    /// That nothing more will be said (`close_notify`, RFC 8446 §6.1).
-    Goodbye,
+    ApplicationData(&'a [u8]),
+    /// The alert that ends the sending direction (RFC 8446 §6.1).
+    CloseNotify,
 }
 
 impl Session {
-    /// A session that has not begun. [`advance`](Self::advance) makes it say hello.
+    /// Creates a session. The first call of [`advance`](Self::advance) produces the ClientHello.
     pub(super) fn new(configuration: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Session, Error> {
         let protocol = UnbufferedClientConnection::new(configuration, name)?;
         Ok(Session { protocol, outgoing: Vec::new(), sent: 0, is_open: false, is_ended: false })
     }
 
-    /// Goes as far as it can with what has come, and then says something. `incoming` begins with what an earlier call has
-    /// not consumed; it is decrypted in place. Content is handed to `take`, records to be sent are put behind those that
-    /// wait. Returns how many bytes are consumed: the rest is the beginning of a record, or of a message of several.
+    /// Processes received bytes, then sends `send` if the session is open.
+    ///
+    /// `incoming` must start with the bytes that the previous call did not consume, followed by newly received ones. It
+    /// is decrypted in place. `take` is called with the plaintext; records to be sent are appended to
+    /// [`outgoing`](Self::outgoing). Returns the number of bytes consumed. The rest is the beginning of a record, or of
+    /// a handshake message that spans several records.
     ///
     /// # Errors
-    /// What is wrong with what the server says. An alert that tells the server waits to be sent, where there is one.
+    /// If the server violates the protocol or cannot be authenticated. An alert for the server, if rustls has one, is
+    /// then appended to `outgoing`.
     pub(super) fn advance(
         &mut self,
         incoming: &mut [u8],
-        say: Say<'_>,
+        send: ToSend<'_>,
         mut take: impl FnMut(&[u8]),
     ) -> Result<usize, Error> {
         let mut consumed = 0;
@@ -64,12 +69,13 @@ impl Session {
                     return Err(error);
                 }
             };
-            let is_all = match state {
+            let is_blocked = match state {
                 ConnectionState::EncodeTlsData(mut record) => {
-                    append(&mut self.outgoing, |room| record.encode(room).map_err(room_to_encode))?;
+                    append(&mut self.outgoing, |buffer| record.encode(buffer).map_err(size_to_encode))?;
                     false
                 }
-                // They go out with what comes next: the last flight of the handshake with the request, in one write.
+                // The records stay in `outgoing`, so that the last flight of the handshake and the request are sent in
+                // one write.
                 ConnectionState::TransmitTlsData(flight) => {
                     flight.done();
                     false
@@ -85,13 +91,13 @@ impl Session {
                 }
                 ConnectionState::WriteTraffic(mut traffic) => {
                     self.is_open = true;
-                    append(&mut self.outgoing, |room| {
-                        let said = match say {
-                            Say::Nothing => return Ok(0),
-                            Say::Content(content) => traffic.encrypt(content, room),
-                            Say::Goodbye => traffic.queue_close_notify(room),
+                    append(&mut self.outgoing, |buffer| {
+                        let encrypted = match send {
+                            ToSend::Nothing => return Ok(0),
+                            ToSend::ApplicationData(content) => traffic.encrypt(content, buffer),
+                            ToSend::CloseNotify => traffic.queue_close_notify(buffer),
                         };
-                        said.map_err(room_to_encrypt)
+                        encrypted.map_err(size_to_encrypt)
                     })?;
                     true
                 }
@@ -103,20 +109,20 @@ impl Session {
                     self.is_ended = true;
                     true
                 }
-                // A client gets no early data; the type allows for states that do not exist yet.
+                // Early data occurs only on servers; the enum is non-exhaustive.
                 _ => return Err(Error::HandshakeNotComplete),
             };
             consumed += discard;
-            if is_all {
+            if is_blocked {
                 return Ok(consumed);
             }
         }
     }
 
-    /// After an error rustls has an alert at hand, as a rule.
+    /// Appends the alert that rustls usually has ready after an error.
     fn encode_alert(&mut self, incoming: &mut [u8]) {
         if let Ok(ConnectionState::EncodeTlsData(mut alert)) = self.protocol.process_tls_records(incoming).state {
-            let _no_room_for_it = append(&mut self.outgoing, |room| alert.encode(room).map_err(room_to_encode));
+            let _unsent = append(&mut self.outgoing, |buffer| alert.encode(buffer).map_err(size_to_encode));
         }
     }
 
@@ -128,13 +134,13 @@ impl Session {
         self.is_ended
     }
 
-    /// What waits to be sent.
+    /// Returns the records that are still to be sent.
     pub(super) fn outgoing(&self) -> &[u8] {
         &self.outgoing[self.sent..]
     }
 
-    /// So many bytes of it have been sent.
-    pub(super) fn sent(&mut self, bytes: usize) {
+    /// Removes bytes that have been sent from [`outgoing`](Self::outgoing).
+    pub(super) fn advance_sent(&mut self, bytes: usize) {
         self.sent += bytes;
         if self.sent == self.outgoing.len() {
             self.outgoing.clear();
@@ -142,37 +148,37 @@ impl Session {
         }
     }
 
-    /// Gives back the memory that is not in use.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         self.outgoing.shrink_to_fit();
     }
 }
 
-/// Lets `encode` write behind what is there, with as much room as it asks for.
+/// Appends the output of `encode`, which returns the required size if its buffer is too small.
 fn append(
     outgoing: &mut Vec<u8>,
     mut encode: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
 ) -> Result<(), Error> {
-    let begin = outgoing.len();
+    let start = outgoing.len();
     match encode(&mut []) {
-        Ok(_) => return Ok(()), // nothing to say
-        Err(needed) => outgoing.resize(begin + needed.ok_or(Error::EncryptError)?, 0),
+        Ok(_) => return Ok(()), // there is nothing to encode
+        Err(required) => outgoing.resize(start + required.ok_or(Error::EncryptError)?, 0),
     }
-    let written = encode(&mut outgoing[begin..]);
-    outgoing.truncate(begin + written.as_ref().map_or(0, |written| *written));
+    let written = encode(&mut outgoing[start..]);
+    outgoing.truncate(start + written.as_ref().map_or(0, |written| *written));
     written.map(|_| ()).map_err(|_| Error::EncryptError)
 }
 
-/// How much room it takes to encode a record, if that is what was missing.
-fn room_to_encode(error: EncodeError) -> Option<usize> {
+/// Returns the size that encoding a record requires, if the buffer was too small.
+fn size_to_encode(error: EncodeError) -> Option<usize> {
     match error {
         EncodeError::InsufficientSize(error) => Some(error.required_size),
         EncodeError::AlreadyEncoded => None,
     }
 }
 
-/// The same for encrypting one.
-fn room_to_encrypt(error: EncryptError) -> Option<usize> {
+/// Returns the size that encrypting a record requires, if the buffer was too small.
+fn size_to_encrypt(error: EncryptError) -> Option<usize> {
     match error {
         EncryptError::InsufficientSize(error) => Some(error.required_size),
         EncryptError::EncryptExhausted => None,

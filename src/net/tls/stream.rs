@@ -1,9 +1,9 @@
-//! A connection on which everything is encrypted.
+//! The encrypted stream.
 //!
-//! It is read and written like the TCP stream under it. What differs is that bytes come in records of up to 16 KiB, of
-//! which none can be used before it is complete. So there is one more thing for a connection to hold: the record that has
-//! begun to come. It holds nothing else. Records lie in a buffer that all connections share, are decrypted there, and are
-//! copied to where the reader wants their content.
+//! It is read and written like a TCP stream. Its data arrives in records of up to 16 KiB, and a record can be decrypted
+//! only when it is complete. So in addition to its session a stream stores only the bytes of an incomplete record.
+//! Records are received and decrypted in a buffer that all streams of a connector share, and their content is copied to
+//! the reader's buffer.
 
 use std::fmt;
 use std::io;
@@ -13,105 +13,112 @@ use std::task::{Context, Poll, ready};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::session::{Say, Session};
+use super::session::{Session, ToSend};
 use super::{TlsConnector, TlsError};
 use crate::net::TcpStream;
 
-/// The most that one record takes on the wire: 16 KiB of content, and what encryption adds (RFC 8446 §5.2).
-const RECORD_BYTES: usize = (1 << 14) + 256 + 5;
+/// The maximum size of a record: 16 KiB of content, the overhead of encryption, and the header (RFC 8446 §5.2).
+const MAX_RECORD_BYTES: usize = (1 << 14) + 256 + 5;
 
-/// How much of what is written becomes one record.
-const CONTENT_BYTES: usize = 1 << 14;
+/// The maximum content of one record.
+const MAX_CONTENT_BYTES: usize = 1 << 14;
 
-/// How often the kernel is asked whether there is more of what nobody wanted.
-const UNASKED_READS: usize = 8;
+/// The maximum number of reads in [`TlsStream::is_drained`].
+const DRAIN_READS: usize = 8;
 
-/// A TCP connection secured by TLS. Dropping it says goodbye, as far as that is possible at once, and closes it.
+/// A TCP connection encrypted with TLS. Dropping it sends `close_notify`, if that is possible without blocking, and
+/// closes the connection.
 ///
-/// One that waits for its turn holds the record that has begun to come, if one has, and the session, of which rustls keeps
-/// the keys, the server's certificates, and what it takes to change keys: 4 to 5 KiB in all with a short certificate.
+/// An idle stream uses memory for an incomplete record, if there is one, and for the session. In the latter, rustls
+/// keeps the keys, the server's certificates and the secrets for key updates: 4 to 5 KiB in total with a short
+/// certificate.
 pub struct TlsStream {
     socket: TcpStream,
     session: Session,
     connector: TlsConnector,
-    /// What has come of a record that is not complete.
-    unfinished: Vec<u8>,
-    /// Content for which the reader had no room.
-    spilled: Vec<u8>,
-    /// How much of the content offered to [`poll_write`](Self::poll_write) is in records that wait to be sent.
-    promised: usize,
+    /// The received bytes of an incomplete record.
+    incomplete_record: Vec<u8>,
+    /// Decrypted content that did not fit into the reader's buffer.
+    pending_plaintext: Vec<u8>,
+    /// How many of the bytes passed to [`poll_write`](Self::poll_write) are encrypted in records that are still to be
+    /// sent.
+    pending_write: usize,
 }
 
-/// What a read has brought.
+/// The result of a read.
 pub(super) enum Received {
-    /// Records, with so many bytes of content for the reader. It may be none.
+    /// Data was received, with this many bytes of content for the reader, possibly 0.
     Records(usize),
-    /// The end of the TCP connection.
+    /// The TCP connection has ended.
     End,
 }
 
 impl TlsStream {
-    /// A connection on which the client is about to say hello.
-    pub(super) fn begin(
+    /// Creates a stream whose ClientHello is ready to be sent.
+    pub(super) fn start(
         socket: TcpStream,
         connector: TlsConnector,
         configuration: Arc<ClientConfig>,
         name: ServerName<'static>,
     ) -> Result<TlsStream, TlsError> {
-        let session = Session::new(configuration, name).map_err(TlsError::of)?;
-        let (unfinished, spilled) = (Vec::new(), Vec::new());
-        let mut stream = TlsStream { socket, session, connector, unfinished, spilled, promised: 0 };
-        stream.say(Say::Nothing)?;
+        let session = Session::new(configuration, name).map_err(TlsError::from_rustls)?;
+        let (incomplete_record, pending_plaintext) = (Vec::new(), Vec::new());
+        let mut stream =
+            TlsStream { socket, session, connector, incomplete_record, pending_plaintext, pending_write: 0 };
+        stream.send(ToSend::Nothing)?;
         Ok(stream)
     }
 
-    /// Whether the server has shown who it is.
+    /// Returns whether the handshake is complete and the server is authenticated.
     pub(super) fn is_open(&self) -> bool {
         self.session.is_open()
     }
 
-    /// Whether records wait to be sent.
-    pub(super) fn has_something_to_say(&self) -> bool {
+    /// Returns whether there are records to be sent.
+    pub(super) fn has_pending_records(&self) -> bool {
         !self.session.outgoing().is_empty()
     }
 
-    /// The connection underneath.
+    /// Returns the underlying TCP stream.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
     // -- Reading ---------------------------------------------------------------------------------------------------
 
-    /// Reads content, at most as much as `buffer` holds. 0 is the end, of which the server has told.
+    /// Reads content into `buffer` and returns its length. 0 means that the server has ended the data with
+    /// `close_notify`.
     ///
     /// # Errors
-    /// What the system says; what is wrong with what the server says; an end of which the server has not told
-    /// (`UnexpectedEof`): anyone on the way could have made it, and what has come may not be all.
+    /// The error of the socket; `InvalidData` if the server violates the protocol; `UnexpectedEof` if the connection
+    /// ends without `close_notify`, since an attacker could have closed it to truncate the data.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
-            if !self.spilled.is_empty() {
-                let copied = self.spilled.len().min(buffer.len());
-                buffer[..copied].copy_from_slice(&self.spilled[..copied]);
-                self.spilled.drain(..copied);
+            if !self.pending_plaintext.is_empty() {
+                let copied = self.pending_plaintext.len().min(buffer.len());
+                buffer[..copied].copy_from_slice(&self.pending_plaintext[..copied]);
+                self.pending_plaintext.drain(..copied);
                 return Poll::Ready(Ok(copied));
             }
             if self.session.is_ended() {
                 return Poll::Ready(Ok(0));
             }
-            match ready!(self.receive(buffer, |socket, room| socket.poll_read(cx, room)))? {
-                // A ticket, or a part of a record: on with it, until the socket has no more.
+            match ready!(self.receive(buffer, |socket, buffer| socket.poll_read(cx, buffer)))? {
+                // A session ticket or a part of a record: read on, until WouldBlock.
                 Received::Records(0) => {}
                 Received::Records(copied) => return Poll::Ready(Ok(copied)),
-                Received::End => return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, Unannounced))),
+                Received::End => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, MissingCloseNotify)));
+                }
             }
         }
     }
 
-    /// Waits for what nobody has asked for: content, the end of it, or an error. Session tickets and new keys are dealt
-    /// with and do not count.
-    pub fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.has_spoken() {
-            match ready!(self.receive(&mut [], |socket, room| socket.poll_read(cx, room))) {
+    /// Waits for input on an idle connection: content, the end of the data, or an error. Session tickets and key
+    /// updates are processed and do not count.
+    pub fn poll_unsolicited(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.has_unread_input() {
+            match ready!(self.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer))) {
                 Ok(Received::Records(_)) => {}
                 Ok(Received::End) | Err(_) => return Poll::Ready(()),
             }
@@ -119,12 +126,12 @@ impl TlsStream {
         Poll::Ready(())
     }
 
-    /// Whether there is nothing to read, not even the end, by the word of the kernel. Session tickets that have come are
-    /// dealt with; the beginning of a record is something, since nobody knows yet of what.
-    pub fn is_silent(&mut self) -> bool {
-        for _ in 0..UNASKED_READS {
+    /// Reads until WouldBlock and returns whether there was no input at all, not even the end of the data. Session
+    /// tickets are processed and do not count. An incomplete record counts, since its type is not known yet.
+    pub fn is_drained(&mut self) -> bool {
+        for _ in 0..DRAIN_READS {
             match self.receive(&mut [], TcpStream::read_now) {
-                Poll::Pending => return self.unfinished.is_empty() && !self.has_spoken(),
+                Poll::Pending => return self.incomplete_record.is_empty() && !self.has_unread_input(),
                 Poll::Ready(Ok(Received::Records(_))) => {}
                 Poll::Ready(_) => return false,
             }
@@ -132,30 +139,30 @@ impl TlsStream {
         false
     }
 
-    /// Whether there is content that nobody has read, or the server has said that there will be no more.
-    pub fn has_spoken(&self) -> bool {
-        !self.spilled.is_empty() || self.session.is_ended()
+    /// Returns whether there is content that has not been read, or the server has sent `close_notify`.
+    pub fn has_unread_input(&self) -> bool {
+        !self.pending_plaintext.is_empty() || self.session.is_ended()
     }
 
-    /// Reads once, behind what there is of a record, and lets the session have it. Content goes to `room`; what does not
-    /// fit there is kept. No more is read than would fill the room, or one record.
+    /// Reads from the socket once and processes the data. Content is copied to `buffer`, the rest of it to
+    /// `pending_plaintext`. Reads at most the size of the buffer, or one record if that is more.
     pub(super) fn receive(
         &mut self,
-        room: &mut [u8],
+        buffer: &mut [u8],
         read: impl FnOnce(&mut TcpStream, &mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<Result<Received, TlsError>> {
         let shared = self.connector.shared.clone();
         let mut scratch = shared.scratch.take();
-        let begun = self.unfinished.len();
-        let most = room.len().max(begun + RECORD_BYTES);
-        if scratch.len() < most {
-            scratch.resize(most, 0);
+        let start = self.incomplete_record.len();
+        let end = buffer.len().max(start + MAX_RECORD_BYTES);
+        if scratch.len() < end {
+            scratch.resize(end, 0);
         }
-        let received = match read(&mut self.socket, &mut scratch[begun..most]) {
+        let received = match read(&mut self.socket, &mut scratch[start..end]) {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(Received::End)),
             Poll::Ready(Ok(read)) => {
-                scratch[..begun].copy_from_slice(&self.unfinished);
-                Poll::Ready(self.digest(&mut scratch[..begun + read], room))
+                scratch[..start].copy_from_slice(&self.incomplete_record);
+                Poll::Ready(self.process(&mut scratch[..start + read], buffer))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(TlsError::Connection(error))),
             Poll::Pending => Poll::Pending,
@@ -164,71 +171,71 @@ impl TlsStream {
         received
     }
 
-    /// Lets the session have what has come.
-    fn digest(&mut self, incoming: &mut [u8], room: &mut [u8]) -> Result<Received, TlsError> {
-        let (mut copied, spilled) = (0, &mut self.spilled);
-        let consumed = self.session.advance(incoming, Say::Nothing, |content| {
-            let fits = content.len().min(room.len() - copied);
-            room[copied..copied + fits].copy_from_slice(&content[..fits]);
+    /// Passes received data to the session and copies the content to `buffer`.
+    fn process(&mut self, incoming: &mut [u8], buffer: &mut [u8]) -> Result<Received, TlsError> {
+        let (mut copied, pending_plaintext) = (0, &mut self.pending_plaintext);
+        let consumed = self.session.advance(incoming, ToSend::Nothing, |content| {
+            let fits = content.len().min(buffer.len() - copied);
+            buffer[copied..copied + fits].copy_from_slice(&content[..fits]);
             copied += fits;
-            spilled.extend_from_slice(&content[fits..]);
+            pending_plaintext.extend_from_slice(&content[fits..]);
         });
         match consumed {
             Ok(consumed) => {
-                self.unfinished.clear();
-                self.unfinished.extend_from_slice(&incoming[consumed..]);
+                self.incomplete_record.clear();
+                self.incomplete_record.extend_from_slice(&incoming[consumed..]);
                 Ok(Received::Records(copied))
             }
             Err(error) => {
-                // The server is told what it did wrong, if there is room for that now.
-                let _untold = self.socket.write_now(self.session.outgoing());
-                Err(TlsError::of(error))
+                // The alert, as far as it can be sent without blocking.
+                let _best_effort = self.socket.write_now(self.session.outgoing());
+                Err(TlsError::from_rustls(error))
             }
         }
     }
 
     // -- Writing ---------------------------------------------------------------------------------------------------
 
-    /// Writes content, at most a record of it, as soon as there is room. After `Pending` the same bytes have to be offered
-    /// again: they are encrypted by then.
+    /// Encrypts and writes up to one record of content, and returns the number of bytes written. After `Pending` the
+    /// caller must pass the same bytes again, since they are already encrypted.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the socket.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.promised == 0 {
-            let content = &bytes[..bytes.len().min(CONTENT_BYTES)];
-            self.say(Say::Content(content))?;
-            self.promised = content.len();
+        if self.pending_write == 0 {
+            let content = &bytes[..bytes.len().min(MAX_CONTENT_BYTES)];
+            self.send(ToSend::ApplicationData(content))?;
+            self.pending_write = content.len();
         }
         ready!(self.poll_flush(cx))?;
-        Poll::Ready(Ok(std::mem::take(&mut self.promised)))
+        Poll::Ready(Ok(std::mem::take(&mut self.pending_write)))
     }
 
-    /// Writes the records that wait.
+    /// Writes all pending records.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.has_something_to_say() {
+        while self.has_pending_records() {
             let written = ready!(self.socket.poll_write(cx, self.session.outgoing()))?;
-            self.session.sent(written);
+            self.session.advance_sent(written);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Has the session say something.
-    fn say(&mut self, say: Say<'_>) -> Result<(), TlsError> {
-        let spilled = &mut self.spilled;
-        let take = |content: &[u8]| spilled.extend_from_slice(content);
-        // It may still refer to the message that has begun to come.
-        let consumed = self.session.advance(&mut self.unfinished, say, take).map_err(TlsError::of)?;
-        self.unfinished.drain(..consumed);
+    /// Adds records to be sent to the session.
+    fn send(&mut self, send: ToSend<'_>) -> Result<(), TlsError> {
+        let pending_plaintext = &mut self.pending_plaintext;
+        let take = |content: &[u8]| pending_plaintext.extend_from_slice(content);
+        // The session may still need the bytes of the incomplete record.
+        let consumed = self.session.advance(&mut self.incomplete_record, send, take).map_err(TlsError::from_rustls)?;
+        self.incomplete_record.drain(..consumed);
         Ok(())
     }
 
-    /// Whether waiting for it counts as something that may still happen (I16). One that does not matter gives back the
-    /// memory that it does not need.
+    /// Sets whether this stream is ignored by deadlock detection (I16), as an idle connection is. A background stream
+    /// also frees unused memory.
     pub fn set_background(&mut self, background: bool) {
         if background {
-            self.unfinished.shrink_to_fit();
-            self.spilled.shrink_to_fit();
+            self.incomplete_record.shrink_to_fit();
+            self.pending_plaintext.shrink_to_fit();
             self.session.shrink();
         }
         self.socket.set_background(background);
@@ -237,11 +244,11 @@ impl TlsStream {
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
-        // Goodbye, so that the server knows that nobody else has cut the connection (RFC 8446 §6.1). Behind a record of
-        // which a part is missing it would mean nothing, and there is nobody left to wait for room.
-        let may_speak = self.is_open() && !self.has_something_to_say();
-        if may_speak && self.say(Say::Goodbye).is_ok() {
-            let _unheard = self.socket.write_now(self.session.outgoing());
+        // `close_notify` shows the server that the connection was not truncated (RFC 8446 §6.1). It is omitted after a
+        // partially sent record, where the server could not parse it, and sent only if that does not block.
+        let can_send = self.is_open() && !self.has_pending_records();
+        if can_send && self.send(ToSend::CloseNotify).is_ok() {
+            let _best_effort = self.socket.write_now(self.session.outgoing());
         }
     }
 }
@@ -252,14 +259,14 @@ impl fmt::Debug for TlsStream {
     }
 }
 
-/// The connection has ended, and the server had not said that it would.
+/// The error of a connection that ended without `close_notify`.
 #[derive(Debug)]
-struct Unannounced;
+struct MissingCloseNotify;
 
-impl fmt::Display for Unannounced {
+impl fmt::Display for MissingCloseNotify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection ended without the farewell of TLS (close_notify), so it was cut")
+        f.write_str("the connection ended without a TLS close_notify, so the data may be truncated")
     }
 }
 
-impl std::error::Error for Unannounced {}
+impl std::error::Error for MissingCloseNotify {}

@@ -1,4 +1,4 @@
-//! Whose certificates are believed.
+//! Verification of the server's certificate, and the root certificates it is based on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,47 +11,50 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 
 use super::{Configuration, TlsError};
 
-/// Whose word is taken for it that a server is the one it says it is.
+/// How the certificates of servers are verified.
 #[derive(Clone, Debug, Default)]
 pub enum Trust {
-    /// That of the authorities of which the system has certificates; `SSL_CERT_FILE` and `SSL_CERT_DIR` in the environment
-    /// name others. They are read when the first connection is made.
+    /// With the system's root certificates. The environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` override them.
+    /// They are loaded for the first connection.
     #[default]
     System,
-    /// That of these authorities and no others.
+    /// With these root certificates only.
     Roots(Roots),
-    /// That of the server itself. What is said is encrypted, and may be said to anyone.
-    Anyone,
+    /// Not at all: every certificate is accepted. The connection is encrypted, but the server may be anyone's. (The
+    /// name is that of reqwest's option.)
+    DangerAcceptInvalidCerts,
 }
 
-/// Certificates of authorities.
+/// A set of root certificates.
 #[derive(Clone)]
 pub struct Roots {
     store: Arc<RootCertStore>,
 }
 
 impl Roots {
-    /// All the certificates in a file in PEM form (RFC 7468), of which there has to be one at least.
+    /// Parses the certificates of a PEM file (RFC 7468).
     ///
     /// # Errors
-    /// [`TlsError::Roots`], if there is none, or if one of them cannot be read.
+    /// [`TlsError::Roots`], if there is no certificate, or if one of them cannot be parsed.
     ///
     /// ```
     /// use glassloop::net::tls::Roots;
     ///
     /// let error = Roots::from_pem(b"not quite").unwrap_err();
-    /// assert_eq!(error.to_string(), "there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)");
+    /// assert_eq!(error.to_string(), "no PEM certificate (-----BEGIN CERTIFICATE-----) in the file");
     /// ```
     pub fn from_pem(pem: &[u8]) -> Result<Roots, TlsError> {
         let mut store = RootCertStore::empty();
         for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let number = index + 1;
-            let unreadable = |why: String| TlsError::Roots(format!("certificate {number} in it cannot be read: {why}"));
-            let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-            store.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+            let invalid = |reason: String| {
+                TlsError::Roots(format!("invalid certificate (number {number} in the file): {reason}"))
+            };
+            let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
+            store.add(certificate).map_err(|error| invalid(error.to_string()))?;
         }
         if store.is_empty() {
-            return Err(TlsError::Roots("there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)".to_owned()));
+            return Err(TlsError::Roots("no PEM certificate (-----BEGIN CERTIFICATE-----) in the file".to_owned()));
         }
         Ok(Roots { store: Arc::new(store) })
     }
@@ -63,7 +66,7 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// What the connections of a client share. It may read files.
+/// Creates the configuration that a client's connections share. For [`Trust::System`] this reads files.
 pub(super) fn configure(trust: &Trust, protocols: &[&str]) -> Configuration {
     let provider = ring::default_provider();
     let algorithms = provider.signature_verification_algorithms;
@@ -73,7 +76,9 @@ pub(super) fn configure(trust: &Trust, protocols: &[&str]) -> Configuration {
     let builder = match trust {
         Trust::System => builder.with_root_certificates(read_system_roots()?),
         Trust::Roots(roots) => builder.with_root_certificates(roots.store.clone()),
-        Trust::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone { algorithms })),
+        Trust::DangerAcceptInvalidCerts => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate { algorithms }))
+        }
     };
     let mut configuration = builder.with_no_client_auth();
     configuration.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
@@ -83,28 +88,28 @@ pub(super) fn configure(trust: &Trust, protocols: &[&str]) -> Configuration {
 fn read_system_roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();
-    // Among many there may be one that is too old to be understood. The others serve all the same.
-    let (_, not_understood) = store.add_parsable_certificates(found.certs);
-    if not_understood > 0 {
-        log::debug!("{not_understood} of the system's root certificates are not understood");
+    // Certificates in unsupported formats, such as old ones, are skipped.
+    let (_, skipped) = store.add_parsable_certificates(found.certs);
+    if skipped > 0 {
+        log::debug!("skipped {skipped} of the system's root certificates, which cannot be parsed");
     }
     if store.is_empty() {
-        let why = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
+        let reason = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
         return Err(format!(
-            "no root certificates are found on this system{why}; install them (Debian: ca-certificates), or name a file \
-             of them in SSL_CERT_FILE"
+            "no root certificates found on this system{reason}; install them (on Debian the package ca-certificates), or \
+             set SSL_CERT_FILE to a file of them"
         ));
     }
     Ok(store)
 }
 
-/// Believes every certificate, and checks only that the server has the key that belongs to it.
+/// A verifier that accepts every certificate, and checks only that the server has the certificate's private key.
 #[derive(Debug)]
-struct BelieveAnyone {
+struct AcceptAnyCertificate {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for BelieveAnyone {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _certificate: &CertificateDer<'_>,
