@@ -193,6 +193,14 @@ impl fmt::Debug for ResolverBuilder {
     }
 }
 
+#[cfg(test)]
+impl Resolver {
+    /// Returns a resolver that calls this function instead of asking the system.
+    pub(crate) fn calling(look_up: LookUpFunction) -> Resolver {
+        ResolverBuilder { look_up, ..Resolver::builder() }.build()
+    }
+}
+
 impl Default for Resolver {
     fn default() -> Self {
         Resolver::new()
@@ -405,14 +413,10 @@ mod tests {
     use crate::event_loop::{EventLoop, sleep};
     use crate::futures::join_all;
 
-    fn with_function(look_up: LookUpFunction) -> Resolver {
-        ResolverBuilder { look_up, ..Resolver::builder() }.build()
-    }
-
     #[test]
     fn those_who_ask_at_once_share_a_look_up_and_the_answer_is_good_for_a_minute() {
         static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = with_function(|_, _| {
+        let resolver = Resolver::calling(|_, _| {
             ASKED.fetch_add(1, Ordering::SeqCst);
             Ok(vec![IpAddr::from([192, 0, 2, 1])])
         });
@@ -449,7 +453,7 @@ mod tests {
         };
         let both: Vec<SocketAddr> = vec!["[::1]:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap()];
         for host in ["localhost", "LocalHost.", "a.localhost", "A.b.LOCALHOST", "a.localhost."] {
-            assert_eq!(resolve(with_function(no_one), host), Ok(both.clone()), "{host}");
+            assert_eq!(resolve(Resolver::calling(no_one), host), Ok(both.clone()), "{host}");
         }
         for (family, address) in [(Family::V6, both[0]), (Family::V4, both[1])] {
             let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().only(family) }.build();
@@ -461,14 +465,18 @@ mod tests {
 
         let elsewhere: LookUpFunction = |_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]);
         for host in ["localhost.example", "notlocalhost", "localhost..", "localhost.localdomain", "a-localhost"] {
-            assert_eq!(resolve(with_function(elsewhere), host), Ok(vec!["192.0.2.1:80".parse().unwrap()]), "{host}");
+            assert_eq!(
+                resolve(Resolver::calling(elsewhere), host),
+                Ok(vec!["192.0.2.1:80".parse().unwrap()]),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn a_failure_and_a_panic_are_told_and_not_remembered() {
         static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = with_function(|name, _| match ASKED.fetch_add(1, Ordering::SeqCst) {
+        let resolver = Resolver::calling(|name, _| match ASKED.fetch_add(1, Ordering::SeqCst) {
             0 => Err(ResolveError { name: name.to_owned(), reason: "no server".to_owned(), is_temporary: true }),
             1 => panic!("in the look-up"),
             _ => Ok(vec![IpAddr::from([192, 0, 2, 1])]),
@@ -483,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_look_up_that_ended_with_its_loop_is_asked_again_on_the_next() {
-        let resolver = with_function(|_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
+        let resolver = Resolver::calling(|_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
         let unanswered = EventLoop::new().unwrap().block_on(async { [resolver.resolve("a.example", 80)] }).unwrap();
         let mut event_loop = EventLoop::new().unwrap();
         assert!(event_loop.block_on(join_all(unanswered)).unwrap()[0].is_err());

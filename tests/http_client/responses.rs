@@ -215,9 +215,18 @@ fn a_body_can_be_taken_in_pieces_of_any_size() {
 }
 
 #[test]
-fn more_than_the_caller_wants_is_an_error() {
-    let server = Peer::start(|listener| {
-        for answer in [HELLO, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+fn more_than_the_caller_wants_is_an_error_as_soon_as_that_is_known() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answers = [
+        HELLO.to_owned(),
+        // The length alone says it: the body never comes.
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_owned(),
+        format!("{CHUNKED}5\r\nhello\r\n"),
+        format!("{CHUNKED}2\r\nhe\r\n3\r\nllo\r\n"),
+    ];
+    let requests = answers.len();
+    let server = Peer::start(move |listener| {
+        for answer in answers {
             let mut connection = accept_request(listener);
             send(&mut connection, answer);
             assert!(is_closed(&mut connection));
@@ -225,11 +234,43 @@ fn more_than_the_caller_wants_is_an_error() {
     });
     run(async {
         let client = Client::new();
-        for _ in 0..2 {
+        for _ in 0..requests {
             let body = client.get(&server.url("/")).await.unwrap().into_body();
             let error = body.collect(4).await.unwrap_err();
             assert!(matches!(error.kind(), ClientErrorKind::TooLarge { limit: 4 }), "{error:?}");
         }
+    });
+    server.join();
+}
+
+#[test]
+fn a_body_may_be_as_large_as_the_caller_wants() {
+    let server = Peer::answering(&[
+        HELLO,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+    ]);
+    run(async {
+        let client = Client::new();
+        for _ in 0..2 {
+            let body = client.get(&server.url("/")).await.unwrap().into_body();
+            assert_eq!(body.collect(5).await.unwrap(), b"hello");
+        }
+    });
+    server.join();
+}
+
+#[test]
+fn a_body_counts_what_has_come_and_knows_its_server() {
+    let server =
+        Peer::answering(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]);
+    run(async {
+        let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
+        assert_eq!((body.peer(), body.is_reused(), body.length()), (Some(server.address()), false, None));
+        assert_eq!((body.received(), body.is_ended()), (2, false));
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "he");
+        assert_eq!((body.received(), body.is_ended()), (5, false));
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "llo");
+        assert_eq!((body.received(), body.is_ended()), (5, true));
     });
     server.join();
 }

@@ -335,3 +335,44 @@ impl fmt::Debug for Exchange {
         f.debug_struct("Exchange").field("url", &url).field("state", &self.state.name()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event_loop::EventLoop;
+    use crate::http::client::Client;
+    use crate::net::Resolver;
+
+    #[test]
+    fn a_look_up_without_an_answer_uses_up_the_time_for_the_connection() {
+        let resolver = Resolver::calling(|_, _| {
+            loop {
+                thread::park();
+            }
+        });
+        let limit = Duration::from_millis(20);
+        let client = Client::builder().resolver(resolver).connect_timeout(limit).build();
+        let mut event_loop = EventLoop::new().unwrap();
+        let error = event_loop.block_on(client.get("http://a.test/")).unwrap().unwrap_err();
+        assert!(
+            matches!(error.kind(), ClientErrorKind::ResolveTimedOut { limit: told } if *told == limit),
+            "{error:?}"
+        );
+        assert_eq!((error.stage(), error.peer()), (Stage::NothingWritten, None));
+    }
+
+    #[test]
+    fn a_name_that_takes_a_moment_to_look_up_is_waited_for() {
+        let resolver = Resolver::calling(|_, _| {
+            thread::sleep(Duration::from_millis(20));
+            Ok(vec![])
+        });
+        let client = Client::builder().resolver(resolver).build();
+        let mut event_loop = EventLoop::new().unwrap();
+        let error = event_loop.block_on(client.get("http://a.test/")).unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ClientErrorKind::Connect(_)), "{error:?}");
+    }
+}
