@@ -125,7 +125,11 @@ impl Core {
         if self.is_lost(&standing) {
             self.find_lost(task);
         }
-        if notes::has_awaited() {
+        if let Some(awaited) = notes::last_awaited() {
+            // It may have lost its waker since its own poll: to another task, or with the source that it waits for.
+            if self.is_left_without_wakers(awaited) {
+                self.diagnosis.undecided.borrow_mut().insert(awaited);
+            }
             self.decide_lost();
         }
         let woken = notes::woken_children(task);
@@ -173,7 +177,8 @@ impl Core {
 
     fn find_lost_waker(&self, task: TaskId) {
         let evidence = "its poll was not ready, and no waker of the task is left that anybody could call";
-        let advice = "before `Pending`, let the future keep `cx.waker()` where what it waits for can call it";
+        let advice = "before `Pending`, let the future keep `cx.waker()` where what it waits for can call it; of two tasks \
+                      that wait for one source in the same direction, only the last is woken";
         self.find("lost_waker", task, evidence, advice);
     }
 

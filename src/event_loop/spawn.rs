@@ -183,7 +183,9 @@ impl<T> Future for JoinHandle<T> {
             polled_after_ready("JoinHandle");
         }
         let _replaced = self.join.waker.borrow_mut().register(cx.waker());
-        notes::awaits();
+        if let Some(task) = self.id {
+            notes::awaits(task);
+        }
         note_waiting("a task");
         Poll::Pending
     }

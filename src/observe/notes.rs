@@ -23,8 +23,8 @@ struct Notes {
     is_registered: Cell<bool>,
     /// The source that said last that it is ready, and whether for reading.
     ready: Cell<Option<(SourceId, bool)>>,
-    /// The end of another task is awaited.
-    has_awaited: Cell<bool>,
+    /// The task that was awaited last.
+    awaited: Cell<Option<TaskId>>,
     /// Futures that another task polled before.
     moved: RefCell<Vec<(FutureId, TaskId)>>,
     /// Groups of children, by the tasks that have polled them.
@@ -41,7 +41,7 @@ pub(crate) fn clear() {
         notes.is_active.set(false);
         notes.is_registered.set(false);
         notes.ready.set(None);
-        notes.has_awaited.set(false);
+        notes.awaited.set(None);
         notes.moved.borrow_mut().clear();
     });
 }
@@ -79,11 +79,11 @@ pub(crate) fn yields() {
     }
 }
 
-/// The end of another task is awaited.
+/// The end of a task is awaited.
 #[inline]
-pub(crate) fn awaits() {
+pub(crate) fn awaits(task: TaskId) {
     if listening() {
-        NOTES.with(|notes| notes.has_awaited.set(true));
+        NOTES.with(|notes| notes.awaited.set(Some(task)));
     }
 }
 
@@ -118,9 +118,9 @@ pub(crate) fn last_ready() -> Option<(SourceId, bool)> {
     NOTES.with(|notes| notes.ready.get())
 }
 
-/// Whether the end of another task is awaited.
-pub(crate) fn has_awaited() -> bool {
-    NOTES.with(|notes| notes.has_awaited.get())
+/// The task that was awaited last.
+pub(crate) fn last_awaited() -> Option<TaskId> {
+    NOTES.with(|notes| notes.awaited.get())
 }
 
 /// The future that moved in from another task, and which.

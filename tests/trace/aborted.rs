@@ -1,11 +1,15 @@
 //! Tasks that wait to be aborted are not lost, and those that nobody can abort are.
 
-use std::future::pending;
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use glassloop::event_loop::{Described, Direction, Initially, Source};
 use glassloop::futures::{timeout, yield_now};
 use glassloop::{EventLoop, JoinHandle, JoinSet, spawn_named};
 
@@ -99,6 +103,35 @@ fn lost_waker_is_found_when_nobody_is_left_who_could_abort_the_task() {
         some_polls().await;
     });
     assert_eq!(it_is_awaited_later, found("lost_waker", "first"));
+}
+
+#[test]
+fn lost_waker_is_found_when_a_task_is_awaited_whose_waker_went_after_its_poll() {
+    let pair = || {
+        let (ours, theirs) = mio::net::UnixStream::pair().expect("sockets");
+        let described = Described { what: "socket", descriptor: None, peer: None };
+        (Rc::new(RefCell::new(Some(Source::new(ours, Initially::Waiting, described).expect("registered")))), theirs)
+    };
+    let wait = |name: &str, source: &Rc<RefCell<Option<Source<mio::net::UnixStream>>>>| {
+        let source = source.clone();
+        spawn_named(
+            name,
+            poll_fn(move |cx| match &*source.borrow() {
+                Some(source) => source.poll_ready(cx, Direction::Read),
+                None => Poll::Ready(()),
+            }),
+        )
+    };
+    let another_task_waits_for_the_same_source = aborts(|| async move {
+        let (source, mut theirs) = pair();
+        let (first, second) = (wait("first", &source), wait("second", &source));
+        some_polls().await;
+        theirs.write_all(b"x").expect("there is room");
+        second.await.expect("no panic");
+        spawn_named("awaits", first);
+        some_polls().await;
+    });
+    assert_eq!(another_task_waits_for_the_same_source, found("lost_waker", "first"));
 }
 
 #[test]
