@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::clock::{Clock, tick_at_or_after};
 use super::diagnosis::Diagnosis;
+use super::io_budget::IoBudget;
 use super::notify::{Notifier, OsWaker};
 use super::pool::{Jobs, ThreadPool};
-use super::reactor::{IoBudget, Reactor};
+use super::reactor::Reactor;
 use super::ready::ReadyQueue;
 use super::root::Root;
 use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};

@@ -9,6 +9,7 @@
 //! | `core.rs`, `ready.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
+//! | `io_budget.rs` | how much input and output one poll may do |
 //! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
@@ -27,6 +28,7 @@ mod current;
 mod diagnosis;
 mod error;
 mod executor;
+mod io_budget;
 mod job_state;
 mod join_set;
 mod lateness;

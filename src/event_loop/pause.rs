@@ -99,7 +99,37 @@ impl Drop for Held {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Pause;
+    use super::{Over, Pause, Times};
+
+    #[test]
+    fn the_pauses_before_a_point_in_time_add_up() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let over = |began, ended, total| Over { began: at(began), ended: at(ended), total: Duration::from_secs(total) };
+        let pause = Pause::new();
+        *pause.lock() = Times { over: vec![over(10, 20, 10), over(30, 45, 25)], since: Some(at(60)), holders: 1 };
+        let expected =
+            [(5, 0), (10, 0), (15, 5), (20, 10), (25, 10), (30, 10), (40, 20), (45, 25), (50, 25), (60, 25), (70, 35)];
+        for (moment, total) in expected {
+            assert_eq!(pause.total_at(at(moment)), Duration::from_secs(total), "at {moment}");
+        }
+    }
+
+    #[test]
+    fn the_clocks_stand_still_until_the_last_guard_is_dropped() {
+        let pause = Pause::new();
+        let (first, second) = (pause.hold(), pause.clone().hold());
+        assert_eq!(pause.lock().holders, 2);
+        drop(first);
+        assert!(pause.lock().since.is_some() && pause.lock().over.is_empty());
+        drop(second);
+        drop(pause.hold());
+        let times = pause.lock();
+        assert_eq!((times.holders, times.since, times.over.len()), (0, None, 2));
+        let lengths: Vec<Duration> = times.over.iter().map(|over| over.ended - over.began).collect();
+        assert_eq!(times.over[0].total, lengths[0]);
+        assert_eq!(times.over[1].total, lengths[0] + lengths[1]);
+    }
 
     #[test]
     fn a_point_in_time_is_as_much_later_as_the_clocks_stood_still_before_it() {

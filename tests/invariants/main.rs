@@ -14,6 +14,7 @@ mod panics;
 mod permits;
 mod readiness;
 mod scheduling;
+mod sources;
 mod time;
 mod wakers;
 #[path = "../support/watchdog.rs"]

@@ -13,7 +13,7 @@ use glassloop::{EventLoop, sleep, spawn};
 use crate::support::*;
 
 /// A loop, and the outcomes of the reads on it.
-fn loop_with_reads() -> (EventLoop, Log<IoOutcome>) {
+pub fn loop_with_reads() -> (EventLoop, Log<IoOutcome>) {
     let reads = Log::new();
     let log = reads.clone();
     let watch = Watch(move |event: &Event<'_>| {
@@ -30,7 +30,7 @@ async fn read(stream: &mut TcpStream, room: usize) -> usize {
 }
 
 /// Reads once, if that can be done without waiting.
-async fn read_now(stream: &mut TcpStream, room: usize) -> Option<usize> {
+pub async fn read_now(stream: &mut TcpStream, room: usize) -> Option<usize> {
     let mut buffer = vec![0; room];
     poll_fn(|cx| match stream.poll_read(cx, &mut buffer) {
         Poll::Ready(result) => Poll::Ready(Some(result.expect("loopback does not fail"))),
@@ -39,8 +39,8 @@ async fn read_now(stream: &mut TcpStream, room: usize) -> Option<usize> {
     .await
 }
 
-/// Lets the reactor tell all it knows: what is due is told before a timer fires.
-async fn hear_the_kernel() {
+/// Lets the reactor dispatch all that the kernel has to report: it does so before a timer fires.
+pub async fn hear_the_kernel() {
     sleep(Duration::from_millis(1)).await;
 }
 
@@ -142,19 +142,27 @@ fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
 }
 
 /// A source of any kind, and how often its calls have asked the kernel.
-struct Asked<S: mio::event::Source> {
-    source: Source<S>,
-    calls: u32,
+pub struct Asked<S: mio::event::Source> {
+    pub source: Source<S>,
+    pub calls: u32,
 }
 
 impl<S: mio::event::Source> Asked<S> {
-    fn new(io: S) -> Asked<S> {
+    pub fn new(io: S) -> Asked<S> {
         let described = Described { what: "source", descriptor: None, peer: None };
         Asked { source: Source::new(io, Initially::Waiting, described).expect("registered"), calls: 0 }
     }
 
     /// Reads once with a buffer of 64 bytes, if that can be done without waiting.
-    async fn read_now(&mut self, mut read: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>) -> Option<usize> {
+    pub async fn read_now(&mut self, read: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>) -> Option<usize> {
+        self.try_read_now(read).await.map(|read| read.expect("it works"))
+    }
+
+    /// The same for a read that may fail.
+    pub async fn try_read_now(
+        &mut self,
+        mut read: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
         let mut buffer = [0; 64];
         let Asked { source, calls } = self;
         poll_fn(|cx| {
@@ -163,7 +171,7 @@ impl<S: mio::event::Source> Asked<S> {
                 read(io, &mut buffer)
             });
             Poll::Ready(match polled {
-                Poll::Ready(read) => Some(read.expect("it works")),
+                Poll::Ready(read) => Some(read),
                 Poll::Pending => None,
             })
         })
