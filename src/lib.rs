@@ -1,4 +1,6 @@
 #![forbid(unsafe_code)]
+// They panic if the stream cannot be written, and block if nobody reads it: see `cli/output.rs`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 //! glassloop: an event loop you can see through.
 //!
 //! A single-threaded reactor and executor written by hand on [`mio`], HTTP/1.1 state machines on top of it, and a

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::open_files;
+use super::output::say;
 use super::progress::Progress;
 use super::proxies::ProxyArguments;
 use super::signals::{Interruption, SecondSignal, watch_signals};
@@ -212,11 +213,11 @@ fn print_plan(arguments: &FlagsArguments, site: &Site, codes: &[CountryCode]) {
         few => few.iter().map(CountryCode::as_str).collect::<Vec<_>>().join(", "),
     };
     let at_once = usize::from(arguments.max_req).min(codes.len());
-    eprintln!("{} site: {}", site.label, site.base_url);
-    eprintln!("Searching for {} flag{}: {which}", codes.len(), plural(codes.len()));
+    say(format_args!("{} site: {}", site.label, site.base_url));
+    say(format_args!("Searching for {} flag{}: {which}", codes.len(), plural(codes.len())));
     match at_once {
-        1 => eprintln!("1 connection will be used."),
-        _ => eprintln!("{at_once} concurrent connections will be used."),
+        1 => say("1 connection will be used."),
+        _ => say(format_args!("{at_once} concurrent connections will be used.")),
     }
 }
 
@@ -269,10 +270,10 @@ fn download(
 
 fn print_outcome(code: CountryCode, outcome: &Outcome) {
     match outcome {
-        Outcome::Saved => eprintln!("{code} OK"),
-        Outcome::NotFound => eprintln!("{code} not found"),
-        Outcome::Failed(error) => eprintln!("*** Error for {code}: {}", escaped_line(error)),
-        Outcome::Cancelled => eprintln!("{code} interrupted"),
+        Outcome::Saved => say(format_args!("{code} OK")),
+        Outcome::NotFound => say(format_args!("{code} not found")),
+        Outcome::Failed(error) => say(format_args!("*** Error for {code}: {}", escaped_line(error))),
+        Outcome::Cancelled => say(format_args!("{code} interrupted")),
     }
 }
 
@@ -280,24 +281,24 @@ impl Report {
     /// The last lines, in the chapter's words, and the exit code.
     fn print(&self, started: Instant) -> ExitCode {
         let counts = &self.counts;
-        eprintln!("{}", "-".repeat(20));
-        eprintln!("{} flag{} downloaded.", counts.saved, plural(counts.saved));
+        say("-".repeat(20));
+        say(format_args!("{} flag{} downloaded.", counts.saved, plural(counts.saved)));
         if counts.not_found > 0 {
-            eprintln!("{} not found.", counts.not_found);
+            say(format_args!("{} not found.", counts.not_found));
         }
         if counts.failed > 0 {
-            eprintln!("{} error{}.", counts.failed, plural(counts.failed));
+            say(format_args!("{} error{}.", counts.failed, plural(counts.failed)));
             if let Some(error) = &self.first_error {
                 let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
-                eprintln!("The first: {error}{others}");
+                say(format_args!("The first: {error}{others}"));
             }
         }
         if counts.cancelled > 0 {
-            eprintln!("{} interrupted.", counts.cancelled);
+            say(format_args!("{} interrupted.", counts.cancelled));
         }
-        eprintln!("Elapsed time: {:.2}s", started.elapsed().as_secs_f64());
+        say(format_args!("Elapsed time: {:.2}s", started.elapsed().as_secs_f64()));
         if !self.lost.is_empty() {
-            eprintln!("{} file{} given up while being written.", self.lost.len(), plural(self.lost.len()));
+            say(format_args!("{} file{} given up while being written.", self.lost.len(), plural(self.lost.len())));
         }
         match self.interruption {
             Some(interruption) => ExitCode::from(interruption.exit_code()),

@@ -1,22 +1,23 @@
 //! `glassloop get`: the downloader, from its plan to its exit code.
 
-use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::get_arguments::GetArguments;
+use super::get_destination::Destination;
 use super::get_json::JsonLines;
 use super::get_progress::{Bytes, GetProgress};
 use super::open_files;
-use super::signals::{Interruption, SecondSignal, watch_signals};
+use super::output::{Output, say, stderr, stdout_failed};
+use super::signals::{Interruption, SecondSignal, arrived, watch_signals};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
-    Address, Class, Event, Folder, Gauge, How, LineError, Plan, Planned, Tally, Wanted, What, download_all,
-    escaped_line,
+    Address, Class, Event, Folder, Gauge, How, LineError, Pace, Plan, Planned, StreamTarget, Tally, Wanted, What,
+    download_all, escaped_line, stdout,
 };
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::http::client::Client;
@@ -30,40 +31,39 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
             "--output and --checksum are for a single URL; give the list names and checksums of its own",
         );
     }
-    if arguments.json && arguments.writes_to_stdout() {
+    let destination = match arguments.destination() {
+        Ok(destination) => destination,
+        Err(refusal) => return fail(refusal.exit, escaped_line(refusal.message)),
+    };
+    if arguments.json && destination == Destination::Stream(StreamTarget::Stdout) {
         return fail(EXIT_USAGE, "--json and the file cannot both go to standard output");
     }
     if arguments.watch.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
         return fail(EXIT_USAGE, "--step and the list cannot both come from standard input; put the list in a file");
     }
-    let (client, mut plan) = match (arguments.client(), plan(arguments)) {
+    let (client, plan) = match (arguments.client(), plan(arguments, &destination)) {
         (Ok(client), Ok(plan)) => (client, plan),
         (Err(message), _) | (_, Err(message)) => return fail(EXIT_USAGE, escaped_line(message)),
     };
     if arguments.dry_run {
-        return dry_run(plan, &arguments.folder_and_name().0);
+        return dry_run(plan, &destination);
     }
-    let folder = match Folder::open(&arguments.folder_and_name().0) {
-        Ok(folder) => folder,
-        Err(error) => {
-            let message = format_args!("{error}; choose another folder with --dest");
-            return fail(Class::File.exit_code(), escaped_line(message));
-        }
-    };
-    plan.look_into(&folder);
     // A transfer may have a connection and a file; and some connections wait for the next one.
     open_files::allow(3 * usize::from(arguments.jobs) + arguments.idle_connections());
-    match download(arguments, client, plan, folder) {
+    match download(arguments, client, plan, destination) {
         Ok(code) => code,
-        Err(error) => fail(Class::File.exit_code(), error),
+        Err(error) => fail(Class::File.exit_code(), escaped_line(error)),
     }
 }
 
 // -- The plan ------------------------------------------------------------------------------------------------------
 
-fn plan(arguments: &GetArguments) -> Result<Plan, String> {
+fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, String> {
     let mut plan = Plan::new();
-    let (_, name) = arguments.folder_and_name();
+    let name = match destination {
+        Destination::Folder { name, .. } => name.clone(),
+        Destination::Stream(_) => None,
+    };
     for url in &arguments.urls {
         let address = Address::parse(url).map_err(LineError::Address);
         let (name, sha256) = (name.clone(), arguments.checksum);
@@ -87,28 +87,39 @@ fn plan(arguments: &GetArguments) -> Result<Plan, String> {
     Ok(plan)
 }
 
-fn dry_run(mut plan: Plan, folder: &Path) -> ExitCode {
+fn dry_run(mut plan: Plan, destination: &Destination) -> ExitCode {
+    let mut output = match stdout() {
+        Ok(output) => io::BufWriter::new(output),
+        Err(error) => return stdout_failed(&error),
+    };
     let mut worst = None;
     loop {
         match plan.next() {
             Ok(None) => break,
             Ok(Some(Planned::Item(item))) => {
-                let line = format!("{} -> {}", item.address, folder.join(item.place.path()).display());
-                // Whoever reads this may have read enough.
-                if super::print_line(&escaped_line(line)).is_err() {
-                    break;
+                let path = match destination {
+                    Destination::Folder { folder, .. } => folder.join(item.place.path()),
+                    Destination::Stream(StreamTarget::Stdout) => "standard output".into(),
+                    Destination::Stream(StreamTarget::Path(path)) => path.clone(),
+                };
+                let line = format!("{} -> {}", item.address, path.display());
+                if let Err(error) = writeln!(output, "{}", escaped_line(line)) {
+                    return stdout_failed(&error);
                 }
             }
             Ok(Some(Planned::Bad(line))) => {
-                eprintln!("glassloop: {}", escaped_line(line));
+                say(format_args!("glassloop: {}", escaped_line(line)));
                 worst = worst.max(Some(Class::Usage));
             }
             Err(error) => {
-                eprintln!("glassloop: reading the list: {error}");
+                say(format_args!("glassloop: reading the list: {error}"));
                 worst = worst.max(Some(Class::File));
                 break;
             }
         }
+    }
+    if let Err(error) = output.flush() {
+        return stdout_failed(&error);
     }
     worst.map_or(ExitCode::SUCCESS, |class| ExitCode::from(class.exit_code()))
 }
@@ -119,19 +130,26 @@ fn download(
     arguments: &GetArguments,
     client: Client,
     mut plan: Plan,
-    folder: Folder,
+    destination: Destination,
 ) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let (folder, stream) = match destination {
+        Destination::Folder { folder, .. } => {
+            let folder =
+                Folder::open(&folder).map_err(|error| format!("{error}; choose another folder with --dest"))?;
+            plan.look_into(&folder);
+            (folder, None)
+        }
+        // Nothing is written to a folder then.
+        Destination::Stream(target) => (Folder::open_to_read(Path::new("/"))?, Some(target)),
+    };
     let second_signal = SecondSignal::install()?;
     let watched = arguments.watch.open()?.watch(EventLoop::builder());
     let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
     let started = Instant::now();
-    let options = arguments.options(folder);
+    let options = arguments.options(folder, stream);
     let gauge = Gauge::default();
-    let json = arguments.json.then(JsonLines::start);
-    if let Some(json) = &json {
-        plan.paced_by(json.pace());
-    }
-    let json = json.map(|json| Rc::new(RefCell::new(json)));
+    let json = arguments.json.then(JsonLines::open).transpose()?;
+    plan.paced_by(pace(json.as_ref()));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = sync::Event::new();
         let (sender, mut interrupted) = oneshot();
@@ -141,7 +159,7 @@ fn download(
             let (progress, json) = (progress.clone(), json.clone());
             move |event: &Event<'_>| {
                 if let Some(json) = &json {
-                    json.borrow_mut().write(event);
+                    json.write(event);
                 }
                 if let Some(line) = line_for(event) {
                     progress.print(&line);
@@ -155,17 +173,24 @@ fn download(
     second_signal.now_shutting_down();
     let lost = event_loop.shutdown().lost;
     let (tally, interruption) = ran?;
-    let code = exit_code(&tally, interruption);
-    if let Some(json) = json.and_then(|json| Rc::try_unwrap(json).ok()) {
-        json.into_inner().finish(&tally, gauge.bytes(), started.elapsed(), code);
+    let mut code = exit_code(&tally, interruption);
+    if let Some(Err(error)) = json.map(|json| json.finish(&tally, gauge.bytes(), started.elapsed(), code)) {
+        say(format_args!("glassloop: writing to standard output: {error}"));
+        code = arrived().map_or(Class::File.exit_code(), Interruption::exit_code);
     }
     if !arguments.quiet {
         print_summary(&tally, gauge.bytes(), started.elapsed());
     }
     if !lost.is_empty() {
-        eprintln!("glassloop: {} file{} given up while being written", lost.len(), plural(lost.len() as u64));
+        say(format_args!("glassloop: {} file{} given up while being written", lost.len(), plural(lost.len() as u64)));
     }
     Ok(ExitCode::from(code))
+}
+
+/// Holds the plan up while the lines for earlier transfers have not been read.
+fn pace(json: Option<&JsonLines>) -> Pace {
+    let outputs: Vec<Output> = [Some(stderr().clone()), json.map(JsonLines::output)].into_iter().flatten().collect();
+    Pace(Box::new(move || outputs.iter().for_each(Output::wait_until_few)))
 }
 
 /// What is said of an event to people, if anything is.
@@ -204,7 +229,7 @@ fn print_summary(tally: &Tally, bytes: u64, elapsed: Duration) {
     let counts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
-    eprintln!("{counts}; {} in {:.2} s", Bytes(bytes), elapsed.as_secs_f64());
+    say(format_args!("{counts}; {} in {:.2} s", Bytes(bytes), elapsed.as_secs_f64()));
 }
 
 fn plural(number: u64) -> &'static str {

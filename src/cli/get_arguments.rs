@@ -1,6 +1,6 @@
 //! The arguments of `glassloop get`: what is typed, checked, and what it means for a run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,12 +9,13 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 
+use super::get_destination::{Destination, Refusal};
 use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
 #[cfg(feature = "tls")]
 use super::get_trust::TrustArguments;
 use super::watch::WatchArguments;
-use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard};
+use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, StreamTarget};
 use crate::http::client::Client;
 use crate::http::credentials::basic;
 
@@ -43,7 +44,7 @@ pub(super) struct GetArguments {
     /// The folder for the files, made if it is missing
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     dest: PathBuf,
-    /// The name of the file, for a single URL; - is standard output
+    /// The name of the file, for a single URL; - is standard output. A pipe or a device is written to
     #[arg(short, long, value_name = "NAME", conflicts_with_all = ["input", "tree", "remote_name"])]
     pub(super) output: Option<PathBuf>,
     /// Keep the folders of the URLs: host/path/name
@@ -177,21 +178,13 @@ enum ProgressHow {
 }
 
 impl GetArguments {
-    pub(super) fn writes_to_stdout(&self) -> bool {
-        self.output.as_deref() == Some(Path::new("-"))
-    }
-
-    /// Where files go: `-o a/b` means the file `b` in the folder `a` of the folder.
-    pub(super) fn folder_and_name(&self) -> (PathBuf, Option<String>) {
-        let Some(output) = self.output.as_deref().filter(|_| !self.writes_to_stdout()) else {
-            return (self.dest.clone(), None);
-        };
-        let name = output.file_name().map(|name| name.to_string_lossy().into_owned());
-        (self.dest.join(output.parent().unwrap_or(Path::new(""))), name)
+    /// Where the files go.
+    pub(super) fn destination(&self) -> Result<Destination, Refusal> {
+        Destination::of(&self.dest, self.output.as_deref())
     }
 
     /// How to download.
-    pub(super) fn options(&self, folder: Folder) -> Options {
+    pub(super) fn options(&self, folder: Folder, stream: Option<StreamTarget>) -> Options {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             headers.append(name.clone(), value.clone());
@@ -200,7 +193,7 @@ impl GetArguments {
             headers.insert(AUTHORIZATION, user.clone());
         }
         Options {
-            to_stdout: self.writes_to_stdout(),
+            stream,
             jobs: self.jobs.into(),
             per_host: self.per_host.into(),
             retries: self.retry,

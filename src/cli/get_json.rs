@@ -1,119 +1,59 @@
 //! `glassloop get --json`: a line of JSON for everything that happens. `docs/get-json.md` describes the lines.
 
-use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::io;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
 use serde_json::{Value, json};
 
-use crate::download::{Event, Pace, Tally, What, escaped_line};
+use super::output::Output;
+use crate::download::{Event, Tally, What, escaped_line, stdout};
 
 /// The version of the lines: it changes when a program that reads them would have to.
 const VERSION: u32 = 1;
 
-/// Lines that may wait to be read. While there are more, no more of the list is read.
-const MANY: usize = 16 * 1024;
-
-/// Standard output, with a thread of its own: whoever reads it may be slow (I7).
+/// The lines, on standard output. A handle: clones share it.
+#[derive(Clone)]
 pub(super) struct JsonLines {
-    lines: Sender<String>,
-    waiting: Arc<Waiting>,
-    thread: JoinHandle<()>,
+    output: Output,
 }
 
 impl JsonLines {
-    /// Starts the thread.
-    pub(super) fn start() -> JsonLines {
-        // Without a bound: the loop must not wait here. The list does, by `pace`.
-        let (lines, queue) = unbounded::<String>();
-        let waiting = Arc::new(Waiting { lines: Mutex::new(Some(0)), are_few: Condvar::new() });
-        let written = waiting.clone();
-        let thread = std::thread::spawn(move || {
-            let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-            while let Ok(line) = queue.recv() {
-                written.one_less();
-                let result = output.write_all(line.as_bytes());
-                // Written through as soon as nothing more is there.
-                let result = result.and_then(|()| if queue.is_empty() { output.flush() } else { Ok(()) });
-                if let Err(error) = result {
-                    log::error!("writing to standard output: {error}");
-                    break;
-                }
-            }
-            written.end();
-        });
-        JsonLines { lines, waiting, thread }
+    /// Opens standard output.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub(super) fn open() -> io::Result<JsonLines> {
+        Ok(JsonLines { output: Output::new(Box::new(stdout()?)) })
     }
 
-    /// Blocks for as long as whoever reads the lines is far behind.
-    pub(super) fn pace(&self) -> Pace {
-        let waiting = self.waiting.clone();
-        Pace(Box::new(move || waiting.wait_until_few()))
+    /// Returns the stream that the lines go to.
+    pub(super) fn output(&self) -> Output {
+        self.output.clone()
     }
 
     /// Writes the line for an event.
-    pub(super) fn write(&mut self, event: &Event<'_>) {
+    pub(super) fn write(&self, event: &Event<'_>) {
         if let Some(value) = line_for(event) {
             self.put(&value);
         }
     }
 
     /// Writes the last line, and waits until all are written.
-    pub(super) fn finish(mut self, tally: &Tally, bytes: u64, elapsed: Duration, exit_code: u8) {
+    ///
+    /// # Errors
+    /// If not all lines could be written.
+    pub(super) fn finish(&self, tally: &Tally, bytes: u64, elapsed: Duration, exit_code: u8) -> io::Result<()> {
         self.put(&json!({
             "v": VERSION, "event": "summary", "id": null, "url": null,
             "saved": tally.saved, "exists": tally.exists, "unchanged": tally.unchanged, "checked": tally.checked,
             "failed": tally.failed, "bad_lines": tally.bad_lines, "cancelled": tally.cancelled,
             "bytes": bytes, "ms": milliseconds(elapsed), "exit": exit_code,
         }));
-        drop(self.lines);
-        let _panicked = self.thread.join();
+        self.output.flush()
     }
 
-    fn put(&mut self, value: &Value) {
-        self.waiting.one_more();
-        // The thread ends early only if nobody reads any more.
-        let _nobody_reads = self.lines.send(format!("{value}\n"));
-    }
-}
-
-/// How many lines wait to be read.
-struct Waiting {
-    /// `None` when the thread has ended.
-    lines: Mutex<Option<usize>>,
-    are_few: Condvar,
-}
-
-impl Waiting {
-    fn one_more(&self) {
-        if let Some(lines) = &mut *self.lock() {
-            *lines += 1;
-        }
-    }
-
-    fn one_less(&self) {
-        if let Some(lines) = &mut *self.lock() {
-            *lines -= 1;
-            if *lines == MANY {
-                self.are_few.notify_all();
-            }
-        }
-    }
-
-    /// The thread has ended: nobody is to wait for it any more.
-    fn end(&self) {
-        *self.lock() = None;
-        self.are_few.notify_all();
-    }
-
-    fn wait_until_few(&self) {
-        let _few = self.are_few.wait_while(self.lock(), |lines| lines.is_some_and(|lines| lines > MANY));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<usize>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn put(&self, value: &Value) {
+        self.output.push(format!("{value}\n").as_bytes());
     }
 }
 

@@ -8,8 +8,10 @@ use std::io::{IsTerminal, stderr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar};
 
+use super::output::say;
+use super::terminal;
 use crate::download::{Gauge, escaped};
 use crate::event_loop::{JoinHandle, sleep, spawn_named};
 
@@ -63,8 +65,8 @@ impl GetProgress {
     /// Prints a line without tearing the bars.
     pub(super) fn print(&self, line: &str) {
         match &self.bars {
-            Some(bars) => bars.all.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bars) => bars.all.suspend(|| say(line)),
+            None => say(line),
         }
     }
 
@@ -82,7 +84,7 @@ impl GetProgress {
 
 impl Bars {
     fn new() -> Bars {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let all = MultiProgress::with_draw_target(terminal::draw_target());
         let line = || {
             let style = indicatif::ProgressStyle::with_template("{wide_msg}");
             // The template is a constant; should it be wrong, the plain style will do.
@@ -135,7 +137,7 @@ async fn draw(bars: Rc<Bars>, gauge: Gauge, started: Instant) {
 async fn lines(gauge: Gauge, started: Instant) {
     loop {
         sleep(Duration::from_secs(1)).background().await;
-        eprintln!("{}", overall(&gauge, started));
+        say(overall(&gauge, started));
     }
 }
 

@@ -3,7 +3,10 @@
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::say;
+use super::terminal;
 
 /// Shown on stderr while a number of things are being done.
 pub(super) enum Progress {
@@ -33,7 +36,7 @@ impl Progress {
         if !stderr().is_terminal() {
             return Progress::Plain { what, total, done: 0, said_at: Instant::now() };
         }
-        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(Some(total as u64), terminal::draw_target());
         let style =
             ProgressStyle::with_template("{percent:>3}%|{wide_bar}| {pos}/{len} [{elapsed_precise}, {per_sec}]");
         // The template is a constant; should it be wrong, the plain style will do.
@@ -50,7 +53,7 @@ impl Progress {
             Progress::Plain { what, total, done, said_at } => {
                 *done += 1;
                 if said_at.elapsed() >= BETWEEN_LINES {
-                    eprintln!("{done} of {total} {what}");
+                    say(format_args!("{done} of {total} {what}"));
                     *said_at = Instant::now();
                 }
             }
@@ -62,7 +65,7 @@ impl Progress {
         if let Progress::Bar(bar) = self {
             bar.abandon();
             // The bar leaves the cursor behind its end.
-            eprintln!();
+            say("");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `glassloop serve`: the files of a folder, or the chapter's three servers.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,11 +15,14 @@ use clap::Args;
 use http::StatusCode;
 
 use super::open_files;
+use super::output::{say, stdout_failed};
 use super::signals::{SecondSignal, interruption};
 use super::watch::WatchArguments;
 use super::{EXIT_USAGE, fail, some_seed};
-use crate::event_loop::{EventLoop, JoinSet};
+use crate::download::stdout;
+use crate::event_loop::{EventLoop, Job, JoinSet, run_in_executor};
 use crate::flags::site::{ServerKind, Site};
+use crate::futures::{Either, race};
 use crate::http::server::{Answered, Delay, Faults, Limits, Server, StaticFiles, listen};
 
 /// Serve the files of a folder or, without one, drawn flags on three ports
@@ -141,7 +146,21 @@ pub(super) fn run(arguments: ServeArguments) -> ExitCode {
     open_files::allow(stations.len() * 2 * arguments.max_conns as usize);
     match serve(stations, &arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, format_args!("serving: {error}")),
+        Err(Failure::Stdout(error)) => stdout_failed(&error),
+        Err(Failure::Serving(error)) => fail(1, format_args!("serving: {error}")),
+    }
+}
+
+/// Why serving has ended early.
+enum Failure {
+    /// Standard output cannot take the lines that say where the servers are.
+    Stdout(io::Error),
+    Serving(Box<dyn Error>),
+}
+
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Serving(error.into())
     }
 }
 
@@ -218,21 +237,32 @@ fn faults(arguments: &ServeArguments, usual: Faults) -> Faults {
 }
 
 /// Serves until a signal comes, and then ends well.
-fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Failure> {
     let second_signal = SecondSignal::install()?;
     let mut event_loop =
         arguments.watch.open()?.watch(EventLoop::builder()).give_up_flag(second_signal.give_up_flag()).build()?;
-    let served: io::Result<()> = event_loop.block_on(async {
+    let served: Result<(), Failure> = event_loop.block_on(async {
         let mut serving = JoinSet::new();
         let mut stoppers = Vec::new();
+        let mut listening = String::new();
         for station in stations {
             let (label, faults) = (station.label, station.faults.clone());
             let server = station.open(arguments)?;
-            announce(label, &server, &faults)?;
+            listening.push_str(&format!("listening on http://{}/\n", server.local_addr()));
+            describe(label, &server, &faults);
             stoppers.push(server.stopper());
             serving.spawn_named(label.unwrap_or("server"), server);
         }
-        interruption().await?;
+        let mut interrupted = pin!(interruption());
+        // On the pool: a reader of standard output that does not read must not keep a signal from the loop (I7).
+        let print = Job::new(move || stdout()?.write_all(listening.as_bytes())).label("print").abandonable();
+        match race(interrupted.as_mut(), run_in_executor(None, print)).await {
+            Either::First(interrupted) => _ = interrupted?,
+            Either::Second(printed) => {
+                printed?.map_err(Failure::Stdout)?;
+                interrupted.await?;
+            }
+        }
         for stopper in stoppers {
             stopper.stop();
         }
@@ -240,8 +270,7 @@ fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Box<d
         Ok(())
     })?;
     second_signal.now_shutting_down();
-    served?;
-    Ok(())
+    served
 }
 
 impl Station {
@@ -261,18 +290,14 @@ impl Station {
     }
 }
 
-/// Says where the server is: for programs on stdout, and for people on stderr what it is.
-fn announce(label: Option<&str>, server: &Server, faults: &Faults) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on http://{}/", server.local_addr())?;
-    stdout.flush()?;
+/// Says on stderr, for people, which server it is.
+fn describe(label: Option<&str>, server: &Server, faults: &Faults) {
     if let Some(label) = label {
-        eprintln!("{label}: http://{}/flags/br/br.gif", server.local_addr());
+        say(format_args!("{label}: http://{}/flags/br/br.gif", server.local_addr()));
     }
     if faults.are_drawn() {
-        eprintln!("its faults can be repeated with --seed {}", faults.seed);
+        say(format_args!("its faults can be repeated with --seed {}", faults.seed));
     }
-    Ok(())
 }
 
 /// A line a request. What the client chose is escaped: it goes to a terminal.
@@ -283,7 +308,7 @@ fn print_answered(answered: &Answered<'_>) {
     };
     let Answered { peer, status, body_bytes, .. } = answered;
     let cut = if answered.is_complete { "" } else { ", cut off" };
-    eprintln!("{peer} {request} {} {body_bytes} bytes{cut}", status.as_u16());
+    say(format_args!("{peer} {request} {} {body_bytes} bytes{cut}", status.as_u16()));
 }
 
 #[cfg(test)]

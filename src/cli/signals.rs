@@ -5,8 +5,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -34,6 +34,15 @@ impl Interruption {
     }
 }
 
+/// The exit code for the last signal that has arrived, 0 before the first.
+static ARRIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// Returns the last signal that has arrived since the handlers were installed, whether the loop has handled it or not.
+pub(super) fn arrived() -> Option<Interruption> {
+    let code = ARRIVED.load(Ordering::Acquire);
+    [Interruption::Interrupt, Interruption::Terminate].into_iter().find(|which| usize::from(which.exit_code()) == code)
+}
+
 /// What the signal handlers set, for the whole process.
 #[derive(Clone, Debug)]
 pub(super) struct SecondSignal {
@@ -56,6 +65,7 @@ impl SecondSignal {
             signal_hook::flag::register_conditional_shutdown(signal, code, second.ends_at_once.clone())?;
             signal_hook::flag::register(signal, second.ends_at_once.clone())?;
             signal_hook::flag::register(signal, second.has_come.clone())?;
+            signal_hook::flag::register_usize(signal, ARRIVED.clone(), exit.exit_code().into())?;
         }
         Ok(second)
     }
@@ -81,6 +91,10 @@ pub(super) async fn interruption() -> io::Result<Interruption> {
     let described = Described { what: "signals", descriptor: None, peer: None };
     let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
     signals.set_background(true);
+    // One may have arrived after the handlers were installed and before this source was.
+    if let Some(interruption) = arrived() {
+        return Ok(interruption);
+    }
     poll_fn(|cx| {
         loop {
             match signals.io_mut().pending().next() {

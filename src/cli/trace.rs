@@ -1,13 +1,15 @@
 //! `glassloop trace`: what can be made of a recording.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write, stdin, stdout};
+use std::io::{self, BufRead, BufReader, BufWriter, Write, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::output::stdout_failed;
 use super::{EXIT_USAGE, fail};
+use crate::download::{Class, stdout};
 use crate::trace::{ReadError, Reader, Statistics, check, explain, perfetto, write_page};
 
 /// Narrate, count, check or convert a recording (`--trace FILE.jsonl` makes one)
@@ -69,9 +71,10 @@ pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
             What::Check(_) => fail(1, format_args!("{name}: {fault}")),
             _ => fail(1, format_args!("{name} is sound only up to here: {fault}")),
         },
-        // `glassloop trace explain run.jsonl | head` is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(1, format_args!("writing what was made of {name}: {error}")),
+        Err(error) => match &files.output {
+            Some(path) => fail(Class::File.exit_code(), format_args!("writing {}: {error}", path.display())),
+            None => stdout_failed(&error),
+        },
     }
 }
 
@@ -83,7 +86,7 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
 fn answer<R: BufRead>(what: &What, reader: &mut Reader<R>, files: &Files) -> io::Result<Option<ReadError>> {
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &files.output {
         Some(path) => Box::new(File::create(path)?),
-        None => Box::new(stdout().lock()),
+        None => Box::new(stdout()?),
     });
     let fault = match what {
         What::Explain(_) => explain(reader, &mut out)?,

@@ -1,13 +1,14 @@
 //! The flags of every command that runs a loop: to record it, to narrate it, to count it, to stop it and look.
 
 use std::cell::Cell;
-use std::io::{self, BufReader, stderr, stdin};
+use std::io::{self, BufReader, LineWriter, stdin};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::output::{Paced, say};
 use super::step::step;
 use crate::event_loop::{Builder, Pause};
 use crate::observe::{ClockKind, Event, Observer};
@@ -81,13 +82,13 @@ impl WatchArguments {
             observers.add(recording);
         }
         if self.explain {
-            observers.add(Explain::new(stderr()).turns(self.turns.clone().unwrap_or(0..=u64::MAX)));
+            observers.add(Explain::new(LineWriter::new(Paced)).turns(self.turns.clone().unwrap_or(0..=u64::MAX)));
         }
         if self.summary {
-            observers.add(Summary::new(stderr()));
+            observers.add(Summary::new(LineWriter::new(Paced)));
         }
         if let Some(pause) = &pause {
-            observers.add(step(BufReader::new(stdin()), stderr(), pause.clone()));
+            observers.add(step(BufReader::new(stdin()), LineWriter::new(Paced), pause.clone()));
         }
         if self.slow_poll.is_some() || !observers.is_empty() {
             observers.add(warn_of_findings());
@@ -166,7 +167,7 @@ impl<O> Drop for Priced<O> {
         if self.sampled > 0 {
             let each = self.spent.as_secs_f64() / self.sampled as f64;
             let share = each * self.events as f64 / self.run.get().as_secs_f64().max(f64::MIN_POSITIVE);
-            eprintln!("watching    {:.0} ns an event, {:.1} % of the run", each * 1e9, share * 100.0);
+            say(format_args!("watching    {:.0} ns an event, {:.1} % of the run", each * 1e9, share * 100.0));
         }
     }
 }

@@ -257,7 +257,12 @@ impl Receiving<'_> {
             chunk.clear();
             (sink, chunk, written)
         };
-        let job = run_in_executor(self.pool, Job::new(write).label("write").bytes(bytes));
+        let mut job = Job::new(write).label("write").bytes(bytes);
+        if self.pool.is_some() {
+            // Whoever reads the stream may have stopped: that must not keep the run from ending.
+            job = job.abandonable();
+        }
+        let job = run_in_executor(self.pool, job);
         chunks.writing = Some(Writing { job, _permit: chunks.permit.take() });
         Ok(())
     }

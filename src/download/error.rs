@@ -117,6 +117,8 @@ pub enum FetchError {
     },
     /// What was written to standard output cannot be taken back, and the rest of it cannot be had.
     CannotStartOver,
+    /// No process reads the pipe that the body should go to.
+    NoReader,
     /// The file could not be written.
     Save(SaveError),
     /// The thread that was to write it has failed.
@@ -143,7 +145,7 @@ impl FetchError {
                 Class::Protocol
             }
             FetchError::Checksum { .. } => Class::Checksum,
-            FetchError::Save(_) | FetchError::Job(_) => Class::File,
+            FetchError::NoReader | FetchError::Save(_) | FetchError::Job(_) => Class::File,
         }
     }
 
@@ -180,6 +182,7 @@ impl FetchError {
             FetchError::TooLarge { .. } => "too-large",
             FetchError::Checksum { .. } => "checksum",
             FetchError::CannotStartOver => "stdout",
+            FetchError::NoReader => "no-reader",
             FetchError::Save(error) if error.is_disk_full() => "disk-full",
             FetchError::Save(_) => "file",
             FetchError::Job(_) => "job",
@@ -235,6 +238,7 @@ impl fmt::Display for FetchError {
             FetchError::CannotStartOver => {
                 f.write_str("the rest of the file cannot be had, and what is on standard output cannot be taken back")
             }
+            FetchError::NoReader => f.write_str("no process reads the pipe; start its reader first"),
             FetchError::Save(error) => error.fmt(f),
             FetchError::Job(error) => write!(f, "saving: {error}"),
         }

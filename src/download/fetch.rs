@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -24,7 +25,7 @@ use super::report::{Done, How, What};
 use super::resume::{content_length, text};
 use super::retry::Backoff;
 use super::run::Run;
-use super::sink::Sink;
+use super::sink::{OpenStream, Sink};
 use super::turns::Turn;
 use crate::event_loop::{now, sleep};
 use crate::futures::{Either, race, timeout};
@@ -47,6 +48,8 @@ pub(super) struct Transfer {
     pub(super) reading: Reading,
     /// What there is of the file. `None` if there is nothing, or as long as nobody has looked.
     pub(super) sink: Option<Sink>,
+    /// What the body goes to instead of a file.
+    pub(super) stream: Option<Arc<OpenStream>>,
     attempts: u32,
     /// Bytes that an earlier run had left and that were not given up.
     pub(super) resumed_from: u64,
@@ -123,13 +126,14 @@ impl<E: Into<FetchError>> From<E> for Failure {
 impl Transfer {
     pub(super) fn new(run: Rc<Run>, item: Box<Item>, turn: Turn) -> Transfer {
         let reading = run.gauge.begin(&item.place.name);
-        let has_part = item.found.part && !run.options.spider && !run.options.to_stdout;
+        let has_part = item.found.part && !run.options.spider && run.options.stream.is_none();
         Transfer {
             run,
             item,
             turn: Some(turn),
             reading,
             sink: None,
+            stream: None,
             attempts: 0,
             resumed_from: 0,
             has_part,
@@ -178,6 +182,9 @@ impl Transfer {
     }
 
     async fn attempt_until_done(&mut self) -> Result<Done, FetchError> {
+        if let Some(target) = self.run.options.stream.clone().filter(|_| !self.run.options.spider) {
+            self.open_stream(target).await?;
+        }
         if self.has_part {
             self.open_part().await?;
         }

@@ -61,3 +61,5 @@ pub use report::{Done, Event, How, What};
 pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};
 pub use run::{Tally, download_all};
 pub use save::{Existing, Folder, Fsync, SaveError, Whole};
+pub use sink::StreamTarget;
+pub(crate) use sink::stdout;

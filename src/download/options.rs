@@ -7,14 +7,15 @@ use http::{HeaderMap, StatusCode};
 use super::redirect::RedirectRules;
 use super::retry::is_worth_retrying;
 use super::save::{Existing, Folder, Fsync};
+use super::sink::StreamTarget;
 
 /// What is the same for all files of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where the files go.
     pub folder: Folder,
-    /// Whether it goes to standard output instead. For one URL.
-    pub to_stdout: bool,
+    /// Where it goes instead of into a file. For one URL.
+    pub stream: Option<StreamTarget>,
     /// Transfers at once.
     pub jobs: usize,
     /// Of them to one host.
@@ -69,7 +70,7 @@ impl Options {
     pub fn new(folder: Folder) -> Options {
         Options {
             folder,
-            to_stdout: false,
+            stream: None,
             jobs: 32,
             per_host: 6,
             retries: 3,

@@ -39,7 +39,7 @@ pub(super) struct Run {
     /// Room for bytes that wait for the disk.
     pub(super) disk: sync::Semaphore,
     /// Whoever reads our output may take its time: it has a thread of its own (I7).
-    pub(super) stdout: ThreadPool,
+    pub(super) stream: ThreadPool,
     pub(super) limit: Option<RateLimit>,
     pub(super) gauge: Gauge,
     /// Happens when all is to end.
@@ -128,7 +128,7 @@ pub async fn download_all(
     let run = Rc::new(Run {
         turns: Turns::new(limits),
         disk: sync::Semaphore::new(DISK_ROOM),
-        stdout: ThreadPool::new("stdout", 1),
+        stream: ThreadPool::new("stream", 1),
         limit: options.limit_rate.map(RateLimit::new),
         validators,
         report: RefCell::new(Box::new(report)),
@@ -299,7 +299,7 @@ impl Downloading<'_> {
     /// Whether what is there is enough.
     fn stays(&self, item: &Item) -> bool {
         let options = &self.run.options;
-        let is_asked = options.spider || options.conditional || options.to_stdout || options.remote_name;
+        let is_asked = options.spider || options.conditional || options.stream.is_some() || options.remote_name;
         item.found.whole.is_some() && options.overwrite == Overwrite::Never && !is_asked
     }
 

@@ -118,11 +118,21 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Folder, SaveError> {
         let failed = |source: io::Error| SaveError::new("opening the folder", path.to_owned(), source);
         std::fs::create_dir_all(path).map_err(failed)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let descriptor = openat(CWD, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let folder = Folder::open_to_read(path)?;
         rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty())
             .map_err(|error| failed(error.into()))?;
-        sweep(&descriptor);
+        sweep(folder.descriptor());
+        Ok(folder)
+    }
+
+    /// Opens a folder that nothing will be written to.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read.
+    pub fn open_to_read(path: &Path) -> Result<Folder, SaveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = openat(CWD, path, flags, Mode::empty())
+            .map_err(|error| SaveError::new("opening the folder", path.to_owned(), error.into()))?;
         let shared = Shared { descriptor, path: path.to_owned(), root: None, support: Support::default() };
         Ok(Folder { shared: Arc::new(shared) })
     }

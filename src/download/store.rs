@@ -1,5 +1,8 @@
 //! One transfer's body, and the file that it becomes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::StatusCode;
 use http::header::CONTENT_DISPOSITION;
 use sha2::Digest;
@@ -16,10 +19,14 @@ use super::report::{Done, How};
 use super::resume::PartState;
 use super::retry::may_heal;
 use super::save::{Existing, Folder, SaveError};
-use super::sink::{Sink, Stdout};
+use super::sink::{OpenStream, Sink, Stream, StreamTarget};
 use crate::event_loop::{Job, run_in_executor};
+use crate::futures::timeout;
 use crate::http::client::Body;
 use crate::sync::Permit;
+
+/// How long a pipe may have no reader. The one who makes a pipe starts both ends, in either order.
+const MAX_WAIT_FOR_READER: Duration = Duration::from_secs(10);
 
 impl Transfer {
     /// Opens what an earlier run left.
@@ -35,6 +42,14 @@ impl Transfer {
             self.reading.fall_back_to(part.written());
             self.sink = Some(Sink::Part(part));
         }
+        Ok(())
+    }
+
+    /// Opens the stream that the body goes to.
+    pub(super) async fn open_stream(&mut self, target: StreamTarget) -> Result<(), FetchError> {
+        let open = Job::new(move || OpenStream::open(&target)).label("open stream").abandonable();
+        let opened = timeout(MAX_WAIT_FOR_READER, run_in_executor(Some(&self.run.stream), open)).await;
+        self.stream = Some(Arc::new(opened.map_err(|_| FetchError::NoReader)???));
         Ok(())
     }
 
@@ -102,14 +117,14 @@ impl Transfer {
     /// Prepares for a body from its first byte. What is small needs no file before it is complete, unless there is one
     /// already that it replaces.
     async fn begin(&mut self, state: &PartState) -> Result<(), Failure> {
-        if matches!(&self.sink, Some(Sink::Stdout(stdout)) if stdout.written() > 0) {
+        if matches!(&self.sink, Some(Sink::Stream(stream)) if stream.written() > 0) {
             return Err(FetchError::CannotStartOver.into());
         }
         self.reading.fall_back_to(0);
         self.resumed_from = 0;
         self.sink = None;
-        if self.run.options.to_stdout {
-            self.sink = Some(Sink::Stdout(Stdout::new(state.clone(), self.wants_hash())));
+        if let Some(stream) = &self.stream {
+            self.sink = Some(Sink::Stream(Stream::new(stream.clone(), state.clone(), self.wants_hash())));
         } else if self.has_part {
             self.sink = Some(self.create_part(state).await?);
         }
@@ -159,7 +174,7 @@ impl Transfer {
                 sink: self.sink.take(),
                 reading: &mut self.reading,
                 disk: &run.disk,
-                pool: run.options.to_stdout.then_some(&run.stdout),
+                pool: run.options.stream.is_some().then_some(&run.stream),
                 limit: run.limit.as_ref(),
                 expected,
                 at_most: run.options.max_bytes.map(|limit| limit.saturating_sub(kept)),
@@ -228,7 +243,7 @@ impl Transfer {
         self.turn = None;
         let (options, name, length) = (&self.run.options, self.final_name(answered), sink.written());
         let (expected, existing, fsync) = (self.item.sha256, options.existing(), options.fsync);
-        let pool = options.to_stdout.then_some(&self.run.stdout);
+        let pool = options.stream.is_some().then_some(&self.run.stream);
         let finish = move || sink.finish(total, &name, expected, existing, fsync);
         let finished = run_in_executor(pool, Job::new(finish).label("finish")).await.map_err(FetchError::Job)??;
         self.ended(finished, answered, length)
@@ -236,7 +251,7 @@ impl Transfer {
 
     fn ended(&mut self, finished: Finished, answered: &Answered, bytes: u64) -> Result<Done, Failure> {
         let path = Place { folders: self.item.place.folders.clone(), name: self.final_name(answered) }.path();
-        let path = (!self.run.options.to_stdout).then_some(path);
+        let path = self.run.options.stream.is_none().then_some(path);
         match finished {
             Finished::Saved { sha256 } => {
                 if let (Some(validators), Some(path)) = (&self.run.validators, &path) {

@@ -1,0 +1,274 @@
+//! Standard output and standard error, which may be full, closed, or read by somebody who has stopped reading.
+//!
+//! A write to a pipe or a terminal blocks until there is space. If it blocked the thread that runs the loop, no signal
+//! would be handled any more (I7). So each of the two has a queue and a thread that writes it:
+//!
+//! * [`say`] and [`Output::push`] never block.
+//! * [`Paced`] blocks while too much is queued, as a write would, but not after a signal.
+//! * [`Output::flush`] waits until the queue is written, but only a moment longer than the reader reads once a signal has
+//!   arrived.
+//!
+//! What standard error cannot take is dropped: nothing that was asked for is lost, and there is nowhere to report it.
+//! What standard output cannot take is an error of the command, with exit code 3.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::signals;
+use crate::download::Class;
+
+/// Queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
+const MANY_BYTES: usize = 1 << 20;
+
+/// Queued bytes above which `push` drops what it is given. Whatever is paced stays far below.
+const MAX_BYTES: usize = 16 << 20;
+
+/// How often a wait checks whether a signal has arrived: a signal handler must not notify a condition variable.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Checks without any progress of the reader after which `flush` gives up, once a signal has arrived.
+const CHECKS_AFTER_A_SIGNAL: u32 = 10;
+
+/// A stream that is written by a thread of its own. A handle: clones share it.
+#[derive(Clone)]
+pub(super) struct Output {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+struct Queue {
+    bytes: Vec<u8>,
+    /// Whether the thread is writing what it has taken from the queue.
+    is_writing: bool,
+    /// Pushes that were dropped and not reported yet.
+    dropped: u64,
+    /// Writes that have ended: grows as long as the reader reads.
+    progress: u64,
+    error: Option<io::Error>,
+    /// What the thread writes to, until there is a thread.
+    target: Option<Box<dyn Write + Send>>,
+}
+
+static STDERR: LazyLock<Output> = LazyLock::new(|| Output::new(Box::new(io::stderr())));
+
+/// Returns standard error.
+pub(super) fn stderr() -> &'static Output {
+    &STDERR
+}
+
+/// Writes a line to standard error. Never blocks and never fails.
+pub(super) fn say(line: impl Display) {
+    stderr().push(format!("{line}\n").as_bytes());
+}
+
+/// Reports that standard output cannot be written, and returns the exit code for it.
+pub(super) fn stdout_failed(error: &io::Error) -> ExitCode {
+    super::fail(Class::File.exit_code(), format_args!("writing to standard output: {error}"))
+}
+
+/// Writes what is still queued for standard error. A signal that arrives while nobody reads decides the exit code: until
+/// then the command was not over.
+pub(super) fn finish(code: ExitCode) -> ExitCode {
+    let before = signals::arrived();
+    let _dropped = stderr().flush();
+    match (before, signals::arrived()) {
+        (None, Some(interruption)) => ExitCode::from(interruption.exit_code()),
+        _ => code,
+    }
+}
+
+impl Output {
+    /// Returns a stream that is written to `target`. Its thread starts with the first write.
+    pub(super) fn new(target: Box<dyn Write + Send>) -> Output {
+        let queue =
+            Queue { bytes: Vec::new(), is_writing: false, dropped: 0, progress: 0, error: None, target: Some(target) };
+        Output { shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() }) }
+    }
+
+    /// Queues bytes: a whole line, or several. Never blocks. They are dropped after an error, and while far too much is
+    /// queued.
+    pub(super) fn push(&self, bytes: &[u8]) {
+        let mut queue = self.shared.lock();
+        if queue.error.is_some() {
+            return;
+        }
+        if queue.bytes.len() + bytes.len() > MAX_BYTES {
+            queue.dropped += 1;
+            return;
+        }
+        queue.bytes.extend_from_slice(bytes);
+        if let Some(target) = queue.target.take() {
+            let shared = self.shared.clone();
+            let started = std::thread::Builder::new().name("output".to_owned()).spawn(move || shared.write(target));
+            if let Err(error) = started {
+                queue.fail(error);
+            }
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Blocks while much is queued, unless a signal arrives.
+    pub(super) fn wait_until_few(&self) {
+        let mut queue = self.shared.lock();
+        while queue.bytes.len() > MANY_BYTES && signals::arrived().is_none() {
+            queue = self.shared.wait(queue);
+        }
+    }
+
+    /// Returns whether so much is queued that what can be left out should be.
+    pub(super) fn is_behind(&self) -> bool {
+        self.shared.lock().bytes.len() > MANY_BYTES / 16
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// If a write has failed, or if a signal has arrived and the reader does not read.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        let mut queue = self.shared.lock();
+        let (mut progress, mut idle_checks) = (queue.progress, 0);
+        while queue.error.is_none() && (queue.is_writing || !queue.bytes.is_empty()) {
+            if signals::arrived().is_some() {
+                idle_checks = if queue.progress == progress { idle_checks + 1 } else { 0 };
+                progress = queue.progress;
+                if idle_checks > CHECKS_AFTER_A_SIGNAL {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+                }
+            }
+            queue = self.shared.wait(queue);
+        }
+        queue.error.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Shared {
+    /// Writes what is queued until a write fails. The thread ends with the process.
+    fn write(&self, mut target: Box<dyn Write + Send>) {
+        let mut queue = self.lock();
+        while queue.error.is_none() {
+            if queue.bytes.is_empty() {
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let mut bytes = std::mem::take(&mut queue.bytes);
+            if queue.dropped > 0 {
+                let dropped = std::mem::take(&mut queue.dropped);
+                bytes.extend_from_slice(format!("glassloop: {dropped} lines dropped: nobody read them\n").as_bytes());
+            }
+            queue.is_writing = true;
+            drop(queue);
+            let written = self.write_pieces(&mut *target, &bytes);
+            queue = self.lock();
+            queue.is_writing = false;
+            if let Err(error) = written {
+                queue.fail(error);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// Writes in pieces, so that a slow reader can be told from one that has stopped.
+    fn write_pieces(&self, target: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(4096) {
+            target.write_all(piece)?;
+            self.lock().progress += 1;
+        }
+        target.flush()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        self.changed.wait_timeout(queue, CHECK_INTERVAL).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Queue {
+    fn fail(&mut self, error: io::Error) {
+        self.bytes = Vec::new();
+        self.error = Some(error);
+    }
+}
+
+/// A writer to standard error that blocks while much is queued, unless a signal has arrived: for what can be written
+/// faster than anybody reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paced;
+
+impl Write for Paced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        stderr().wait_until_few();
+        stderr().push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn flush_returns_the_first_error_and_what_follows_is_dropped() {
+        let output = Output::new(Box::new(Full));
+        output.push(b"one\n");
+        assert_eq!(output.flush().expect_err("it is full").kind(), io::ErrorKind::StorageFull);
+        output.push(b"two\n");
+        output.wait_until_few();
+    }
+
+    #[test]
+    fn everything_is_written_in_order() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let output = Output::new(Box::new(writer));
+        let lines: Vec<String> = (0..10_000).map(|number| format!("line {number}\n")).collect();
+        lines.iter().for_each(|line| output.push(line.as_bytes()));
+        let mut read = vec![0; lines.concat().len()];
+        io::Read::read_exact(&mut reader, &mut read).expect("all of it");
+        assert_eq!(String::from_utf8(read).expect("text"), lines.concat());
+        output.flush().expect("written");
+    }
+
+    #[test]
+    fn without_a_reader_the_queue_is_bounded_and_the_dropped_lines_are_counted() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let output = Output::new(Box::new(writer));
+        let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+        (0..40_000).for_each(|_| output.push(&line));
+        assert!(output.shared.lock().bytes.len() <= MAX_BYTES);
+        output.push(b"");
+        let (mut lines, mut last) = (0, String::new());
+        for line in io::BufRead::lines(io::BufReader::new(reader)) {
+            last = line.expect("text");
+            lines += 1;
+            if last.starts_with("glassloop") {
+                break;
+            }
+        }
+        assert_eq!(last, format!("glassloop: {} lines dropped: nobody read them", 40_000 - (lines - 1)));
+    }
+}
