@@ -8,7 +8,7 @@
 //! | `task.rs` | a task, its waker, and what a waker may own |
 //! | `core.rs`, `ready.rs` | the tables; how a task becomes ready and is polled |
 //! | `notify.rs` | how other threads reach the loop |
-//! | `reactor.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
+//! | `reactor.rs`, `token.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
 //! | `io_budget.rs` | how much input and output one poll may do |
 //! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
 //! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
@@ -43,6 +43,7 @@ mod sleep;
 mod source;
 mod spawn;
 mod task;
+mod token;
 mod verdict;
 pub mod wheel;
 
@@ -314,7 +315,7 @@ impl EventLoop {
             Err(error) => self.stopped = Some(LoopError::Reactor(error)),
         }
         tell!(Kind::WaitEnd {
-            events: self.events.iter().filter(|event| event.token() != reactor::WAKER_TOKEN).count(),
+            events: self.events.iter().filter(|event| event.token() != token::WAKER_TOKEN).count(),
             woken: self.is_notified,
         });
     }
@@ -330,7 +331,7 @@ impl EventLoop {
 
     fn dispatch_readiness(&mut self) {
         for event in &self.events {
-            if event.token() != reactor::WAKER_TOKEN {
+            if event.token() != token::WAKER_TOKEN {
                 self.core.reactor.dispatch(event);
             }
         }

@@ -13,9 +13,6 @@
 //!
 //! Only the first two decide whether an operation is tried. "Closed" is not enough: a FIFO whose last writer has left is
 //! closed, and once it has a new writer its reads block again.
-//!
-//! A token is `generation << 32 | index`. The kernel may still deliver an event for a source that has just gone, when
-//! its index is another's: the generation tells (mio warns of this, and every reactor has had the bug once).
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -24,10 +21,11 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use mio::event::Event;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use slab::Slab;
 
 use super::core::call_waker;
+use super::token::{self, MAX_SOURCES, index_of, token_of};
 use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, listening, tell};
 use crate::sync::{HoldId, WakerSlot};
 
@@ -37,9 +35,6 @@ const READ_CLOSED: u8 = 4;
 const WRITE_CLOSED: u8 = 8;
 const ERROR: u8 = 16;
 const URGENT: u8 = 32;
-
-/// The token of the operating system's waker, which is no source.
-pub(crate) const WAKER_TOKEN: Token = Token(usize::MAX);
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +114,7 @@ impl Reactor {
         initially: Initially,
         interests: Interest,
     ) -> io::Result<Rc<SourceSlot>> {
-        let slot = self.insert(initially);
+        let slot = self.insert(initially)?;
         // Nothing is borrowed: how a source registers itself may be anybody's code (I4).
         let registered = self.registry.register(io, token_of(slot.id), interests);
         match registered {
@@ -131,8 +126,11 @@ impl Reactor {
         }
     }
 
-    fn insert(&self, initially: Initially) -> Rc<SourceSlot> {
+    fn insert(&self, initially: Initially) -> io::Result<Rc<SourceSlot>> {
         let mut slots = self.slots.borrow_mut();
+        if slots.len() >= MAX_SOURCES {
+            return Err(io::Error::other(format!("a loop can have {MAX_SOURCES} sources and has them")));
+        }
         let entry = slots.vacant_entry();
         let generation = self.registered.get().checked_add(1).unwrap_or(1);
         self.registered.set(generation);
@@ -147,7 +145,7 @@ impl Reactor {
             background: Cell::new(false),
         });
         entry.insert(slot.clone());
-        slot
+        Ok(slot)
     }
 
     /// Takes a source out of the table, if it is there.
@@ -189,10 +187,11 @@ impl Reactor {
 
     /// Notes what an event says and wakes who waits for it.
     pub(crate) fn dispatch(&self, event: &Event) {
-        let id = SourceId::from_u64(event.token().0 as u64);
-        let in_its_place = self.slots.borrow().get(id.index as usize).cloned();
-        let successor = in_its_place.as_ref().map(|slot| slot.id).filter(|other| *other != id);
-        let slot = in_its_place.filter(|slot| slot.id == id);
+        let token = event.token();
+        let in_its_place = self.slots.borrow().get(index_of(token)).cloned();
+        let successor = in_its_place.as_ref().map(|slot| slot.id).filter(|other| token_of(*other) != token);
+        let slot = in_its_place.filter(|_| successor.is_none());
+        let id = slot.as_ref().map_or_else(|| token::gone(token), |slot| slot.id);
         tell!(Kind::Readiness {
             source: id,
             readable: event.is_readable(),
@@ -344,9 +343,4 @@ fn bits_of(event: &Event) -> u8 {
         (event.is_priority(), URGENT),
     ];
     facts.iter().filter(|(is_set, _)| *is_set).fold(0, |sum, (_, bits)| sum | bits)
-}
-
-fn token_of(id: SourceId) -> Token {
-    // 64 bits are there wherever the crate's tables could be that large.
-    Token(id.as_u64() as usize)
 }
