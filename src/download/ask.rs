@@ -144,12 +144,14 @@ impl Transfer {
     async fn refused(&mut self, response: Response<Body>, asked_for_rest: bool) -> Failure {
         let status = response.status();
         let asked = retry_after(response.headers(), SystemTime::now());
-        let blame = self.note(match (status.as_u16(), asked) {
+        let answer = match (status.as_u16(), asked) {
             (429, asked) => Answer::Wait(asked),
             (503, Some(asked)) => Answer::Wait(Some(asked)),
             (503, None) => Answer::Unavailable,
             _ => Answer::Fine,
-        });
+        };
+        self.is_rejected = answer != Answer::Fine;
+        let blame = self.note(answer);
         let is_only_the_range = asked_for_rest && self.refuses_ranges(status);
         let options = &self.run.options;
         let limit = options.max_wait;

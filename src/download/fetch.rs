@@ -65,6 +65,8 @@ pub(super) struct Transfer {
     pub(super) refused_ranges: u32,
     /// Whether the whole was asked for since the rest was refused. That happens once.
     pub(super) has_asked_without_range: bool,
+    /// Whether the host has rejected the last request with 429 or 503.
+    pub(super) is_rejected: bool,
     state: RefCell<Stateful<TransferState>>,
 }
 
@@ -142,6 +144,7 @@ impl Transfer {
             has_started_over: false,
             refused_ranges: 0,
             has_asked_without_range: false,
+            is_rejected: false,
             state: RefCell::new(Stateful::new(TransferState::Turn)),
         }
     }
@@ -188,7 +191,7 @@ impl Transfer {
         if self.has_part {
             self.open_part().await?;
         }
-        let mut backoff = Backoff::new(self.run.options.retries);
+        let mut backoff = Backoff::starting_at(self.kept(), self.run.options.retries);
         loop {
             self.attempts += 1;
             let Failure { error, next } = match self.attempt().await {
@@ -205,16 +208,13 @@ impl Transfer {
                 Attempt::WithoutRange => Duration::ZERO,
                 Attempt::AfterPause => self.turn.as_ref().map_or(Duration::ZERO, Turn::paused_for),
                 Attempt::After(least) => {
-                    let is_within_budget = self.turn.as_ref().is_none_or(Turn::may_retry);
-                    match backoff.next_wait(least).filter(|_| is_within_budget) {
-                        Some(wait) => wait,
-                        None => return Err(error),
-                    }
+                    backoff.reached(self.kept());
+                    let Some(wait) = backoff.next_wait(least) else { return Err(error) };
+                    wait.max(self.turn.as_ref().map_or(Duration::ZERO, Turn::retry_delay))
                 }
             };
             self.run.tell(&self.item, What::Retry { attempts: self.attempts, error: &error, wait });
-            let kept = self.sink.as_ref().map_or(0, Sink::written);
-            self.reading.fall_back_to(kept);
+            self.reading.fall_back_to(self.kept());
             match next {
                 Attempt::Never | Attempt::FromZero | Attempt::WithoutRange => self.go(TransferState::Turn),
                 // A host that pauses keeps its own time.
@@ -231,11 +231,16 @@ impl Transfer {
         }
     }
 
+    /// How many bytes of the file are there for the next attempt.
+    fn kept(&self) -> u64 {
+        self.sink.as_ref().map_or(0, Sink::written)
+    }
+
     /// Waits for the right to send requests to a host.
     pub(super) async fn take_turn(&mut self, origin: &str) -> Result<(), FetchError> {
         self.turn = None;
         let limit = self.run.options.max_wait;
-        let turn = self.run.turns.again(origin).await;
+        let turn = self.run.turns.again(origin, std::mem::take(&mut self.is_rejected)).await;
         self.turn = Some(turn.ok_or(FetchError::HostGivenUp { limit })?);
         Ok(())
     }

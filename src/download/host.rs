@@ -1,47 +1,27 @@
-//! Who may ask which host when: turns, limits, pauses and budgets, as a machine without input, output or a clock.
-//!
-//! Whatever wants to send a request queues a ticket for its host. [`Hosts::next`] hands out the tickets: one host after
-//! the other, so that a long run of lines for one host does not hold up the rest; never more at once than `jobs` in all
-//! and `per_host` to one. Those that had a turn before come before those that did not, so that what was begun is ended.
+//! One host: who waits for it, and whether it may be asked, as a state machine without input, output or a clock.
 //!
 //! ```text
-//!            refused                          the wait is over
+//!           rejected                           the wait is over
 //!   Open ───────────────▶ Paused { until } ───────────────────▶ Probing
 //!    ▲                       ▲                                   │   │
-//!    │                       └────────── refused, or broken ─────┘   │
-//!    └───────────────────────────────── answered ────────────────────┘
+//!    │                       └───── rejected, or broken ─────────┘   │
+//!    └────────────── the head of its response is there ──────────────┘
 //!            paused for too long in a row ──▶ GivenUp
 //! ```
 //!
-//! A server that says "not now" says it to all of us: so the host pauses, one ticket probes it when the wait is over, and
-//! only when that one is answered do the others go on. What is refused while the host pauses has not failed; it was sent
-//! too early.
+//! After a 429 or 503 the host is paused: when the wait is over, one ticket probes it, and when that one is answered the
+//! others go on. A request that is rejected meanwhile does not count against its transfer.
+//!
+//! A rejection may also be about one URL only. So probes alternate between tickets that were rejected before and tickets
+//! that were not, the controls. The controls show how long the host has to be left alone before it accepts a request. If
+//! it then rejects a ticket that it has rejected before, that is due to the URL, and uses up one of the transfer's retries.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
+use super::retry::{FIRST, LONGEST, RetryBudget};
 
-use super::retry::{FIRST, LONGEST};
-
-/// How many turns there are, and how long a host may keep us waiting.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Turns at once.
-    pub jobs: usize,
-    /// Turns at once for one host.
-    pub per_host: usize,
-    /// The longest that a host may pause in a row, and the longest wait that it may ask for.
-    pub max_wait: Duration,
-    /// Whether refusals pause a host. Without retries there is nothing to pause for.
-    pub pauses: bool,
-}
-
-/// A host in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostId(usize);
-
-/// What a host has said to a request.
+/// What a host has answered to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Something, be it an error.
@@ -54,324 +34,283 @@ pub enum Answer {
     Broken,
 }
 
-/// Who pays for a request that was refused.
+/// What a request that was rejected counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// The transfer: it has used up one of its attempts.
     Transfer,
-    /// The host: the transfer queues again as if nothing had been.
+    /// The host: the transfer queues again and has used up nothing.
     Host,
 }
 
-/// What [`Hosts::next`] has to say.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
-    /// This ticket has its turn.
-    Start(T, HostId),
-    /// This ticket will never have one: the host has paused for too long.
-    Refuse(T),
-    /// Nobody before then; `None` if that depends on turns that end, or on new tickets.
-    Nobody(Option<Instant>),
+/// How long pauses are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pauses {
+    /// The longest that a host may pause in a row, and the longest wait that it may ask for.
+    pub(super) longest: Duration,
+    /// From 0 to 1: where between half of a pause's bound and all of it the pause ends.
+    pub(super) random: f64,
 }
 
-/// The table of hosts, with a queue of tickets for each.
+/// A host, with queues of tickets.
 #[derive(Debug)]
-pub struct Hosts<T> {
-    limits: Limits,
-    hosts: Slab<Host<T>>,
-    by_origin: HashMap<String, usize>,
-    /// Hosts that may have a ticket to give, each once: the next turn is the first one's.
-    ring: VecDeque<usize>,
-    /// Hosts that wait for a time.
-    paused: Vec<usize>,
-    /// Turns that are being had.
-    running: usize,
-}
-
-#[derive(Debug)]
-struct Host<T> {
-    origin: String,
-    /// Tickets that had a turn before.
-    again: VecDeque<T>,
-    fresh: VecDeque<T>,
-    /// Turns that are being had.
-    running: usize,
-    is_in_ring: bool,
-    state: State,
+pub(super) struct Host<T> {
+    pub(super) origin: String,
+    pub(super) queues: Queues<T>,
+    /// Slots in use.
+    pub(super) running: usize,
+    pub(super) is_in_ring: bool,
+    pub(super) state: State,
     /// The last eight answers, the latest lowest: a bit for each that was a 503.
     unavailable: u8,
-    requests: u64,
-    retries: u64,
+    /// Whether any request was accepted.
+    has_accepted: bool,
+    /// How long after the beginning of a pause the host accepts a request, as far as the controls have shown.
+    accepts_after: Option<Duration>,
+    pub(super) budget: RetryBudget,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Open,
     Paused {
         since: Instant,
         until: Instant,
+        /// How many probes have failed.
         times: u32,
     },
-    /// One ticket has its turn or may have it; the others wait for what it is told.
+    /// The probe is under way, or one is to be sent. The others wait for its answer.
     Probing {
         since: Instant,
         times: u32,
-        is_sent: bool,
+        probe: Option<Probe>,
     },
     GivenUp,
 }
 
-/// Hosts that are kept for their counts alone; more of them are forgotten.
-const MANY: usize = 8192;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    /// The number of its slot.
+    number: u64,
+    /// From the beginning of the pause to its start.
+    after: Duration,
+    /// Whether the host has not rejected the last request for the same URL.
+    is_control: bool,
+}
 
-/// Retries that a host has from the start, and one more for so many requests.
-const FREE_RETRIES: u64 = 10;
-const REQUESTS_PER_RETRY: u64 = 5;
+/// Tickets that wait for a host.
+#[derive(Debug)]
+pub(super) struct Queues<T> {
+    /// Those that had a slot before.
+    pub(super) again: VecDeque<T>,
+    pub(super) fresh: VecDeque<T>,
+    /// Those whose last request was rejected.
+    pub(super) rejected: VecDeque<T>,
+    /// Whether the last probe was taken from `rejected`.
+    probe_was_rejected: bool,
+    /// Whether the first probe of the last pause was to be one of `rejected`.
+    first_probe_was_rejected: bool,
+}
 
-impl<T> Hosts<T> {
-    /// A table without hosts.
-    pub fn new(limits: Limits) -> Hosts<T> {
-        Hosts {
-            limits,
-            hosts: Slab::new(),
-            by_origin: HashMap::new(),
-            ring: VecDeque::new(),
-            paused: Vec::new(),
-            running: 0,
-        }
-    }
-
-    /// Queues a ticket that had no turn yet.
-    pub fn queue(&mut self, origin: &str, ticket: T) {
-        let host = self.find(origin);
-        self.hosts[host].fresh.push_back(ticket);
-        self.enter_ring(host);
-    }
-
-    /// Queues a ticket that had one.
-    pub fn queue_again(&mut self, origin: &str, ticket: T) {
-        let host = self.find(origin);
-        self.hosts[host].again.push_back(ticket);
-        self.enter_ring(host);
-    }
-
-    /// Takes out all tickets that had no turn yet.
-    pub fn clear_fresh(&mut self) -> usize {
-        let queued = self.hosts.iter_mut().map(|(_, host)| std::mem::take(&mut host.fresh).len());
-        queued.sum()
-    }
-
-    /// Turns that are being had.
-    pub fn running(&self) -> usize {
-        self.running
-    }
-
-    fn find(&mut self, origin: &str) -> usize {
-        if let Some(&host) = self.by_origin.get(origin) {
-            return host;
-        }
-        if self.hosts.len() >= MANY {
-            self.forget_idle();
-        }
-        let host = self.hosts.insert(Host {
-            origin: origin.to_owned(),
+impl<T> Queues<T> {
+    fn new() -> Queues<T> {
+        Queues {
             again: VecDeque::new(),
             fresh: VecDeque::new(),
-            running: 0,
-            is_in_ring: false,
-            state: State::Open,
-            unavailable: 0,
-            requests: 0,
-            retries: 0,
-        });
-        self.by_origin.insert(origin.to_owned(), host);
-        host
-    }
-
-    fn forget_idle(&mut self) {
-        let by_origin = &mut self.by_origin;
-        self.hosts.retain(|_, host| {
-            let is_kept = host.is_in_ring || host.running > 0 || host.state != State::Open || host.has_ticket();
-            if !is_kept {
-                by_origin.remove(&host.origin);
-            }
-            is_kept
-        });
-    }
-
-    fn enter_ring(&mut self, host: usize) {
-        if !self.hosts[host].is_in_ring {
-            self.hosts[host].is_in_ring = true;
-            self.ring.push_back(host);
+            rejected: VecDeque::new(),
+            probe_was_rejected: false,
+            first_probe_was_rejected: true,
         }
     }
 
-    // -- Turns -----------------------------------------------------------------------------------------------------
-
-    /// Who is next.
-    pub fn next(&mut self, now: Instant) -> Next<T> {
-        self.end_pauses(now);
-        if self.running < self.limits.jobs {
-            while let Some(id) = self.ring.pop_front() {
-                let host = &mut self.hosts[id];
-                host.is_in_ring = false;
-                if host.state == State::GivenUp {
-                    if let Some(ticket) = host.take_ticket() {
-                        self.enter_ring(id);
-                        return Next::Refuse(ticket);
-                    }
-                } else if host.may_start(self.limits.per_host)
-                    && let Some(ticket) = host.take_ticket()
-                {
-                    host.running += 1;
-                    self.running += 1;
-                    if let State::Probing { is_sent, .. } = &mut host.state {
-                        *is_sent = true;
-                    }
-                    if host.has_ticket() {
-                        self.enter_ring(id);
-                    }
-                    return Next::Start(ticket, HostId(id));
-                }
-            }
-        }
-        let waits = self.paused.iter().filter_map(|&host| match self.hosts[host].state {
-            State::Paused { until, .. } => Some(until),
-            _ => None,
-        });
-        Next::Nobody(waits.min())
+    pub(super) fn is_empty(&self) -> bool {
+        self.rejected.is_empty() && self.has_no_control()
     }
 
-    fn end_pauses(&mut self, now: Instant) {
-        let mut at = 0;
-        while let Some(&id) = self.paused.get(at) {
-            match self.hosts[id].state {
-                State::Paused { since, until, times } if until <= now => {
-                    self.hosts[id].state = State::Probing { since, times, is_sent: false };
-                    self.paused.swap_remove(at);
-                    self.enter_ring(id);
-                }
-                _ => at += 1,
-            }
-        }
+    fn has_no_control(&self) -> bool {
+        self.again.is_empty() && self.fresh.is_empty()
     }
 
-    /// A turn is over.
-    pub fn end(&mut self, host: HostId) {
-        self.running -= 1;
-        let entry = &mut self.hosts[host.0];
-        entry.running -= 1;
-        // A probe that ended without an answer: another one has to go.
-        if let State::Probing { is_sent, .. } = &mut entry.state
-            && entry.running == 0
-        {
-            *is_sent = false;
-        }
-        self.enter_ring(host.0);
+    /// Takes the next ticket. Those whose last request was rejected come last: if that is due to their URLs, they would
+    /// only pause the host once more for all of them.
+    pub(super) fn take(&mut self) -> Option<T> {
+        let other = self.again.pop_front().or_else(|| self.fresh.pop_front());
+        other.or_else(|| self.rejected.pop_front())
     }
 
-    // -- Answers ---------------------------------------------------------------------------------------------------
-
-    /// Notes what a host has said during a turn. `random`, from 0 to 1, decides how long a pause is.
-    pub fn answered(&mut self, id: HostId, answer: Answer, now: Instant, random: f64) -> Blame {
-        let limits = self.limits;
-        let host = &mut self.hosts[id.0];
-        host.requests += 1;
-        let is_503 = matches!(answer, Answer::Unavailable | Answer::Wait(_));
-        host.unavailable = host.unavailable << 1 | u8::from(is_503);
-        if !limits.pauses {
-            return Blame::Transfer;
-        }
-        let is_probe = matches!(host.state, State::Probing { is_sent: true, .. });
-        let asked = match answer {
-            // More than it may ask for: this one transfer fails, and whether the host means all is left to the probe.
-            Answer::Wait(Some(asked)) => Some(asked).filter(|&asked| asked <= limits.max_wait),
-            _ => None,
+    /// Takes a ticket for a probe, and whether it is a control. `number` is another one each time.
+    fn take_probe(&mut self, number: u64) -> Option<(T, bool)> {
+        self.probe_was_rejected = !self.rejected.is_empty() && (self.has_no_control() || !self.probe_was_rejected);
+        let ticket = match self.probe_was_rejected {
+            true => self.rejected.pop_front(),
+            // From anywhere: many URLs in a row may be of the kind that is rejected.
+            false => self.again.pop_front().or_else(|| {
+                let at = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+                self.fresh.remove(at as usize % self.fresh.len().max(1))
+            }),
         };
-        let blame = match answer {
-            Answer::Wait(Some(long)) if long > limits.max_wait => Blame::Transfer,
-            Answer::Wait(_) | Answer::Unavailable => Blame::Host,
-            Answer::Fine | Answer::Broken => Blame::Transfer,
-        };
-        match (&mut host.state, answer) {
-            (State::Probing { .. }, Answer::Fine) if is_probe => {
-                host.state = State::Open;
-                host.unavailable = 0;
-                self.enter_ring(id.0);
-                Blame::Transfer
-            }
-            (State::Probing { since, times, .. }, _) if is_probe => {
-                let (since, times) = (*since, *times + 1);
-                self.pause(id.0, since, times, asked, now, random);
-                blame
-            }
-            // What was under way when the pause began.
-            (State::Paused { until, .. }, Answer::Wait(_) | Answer::Unavailable) => {
-                *until = (*until).max(now + asked.unwrap_or_default());
-                blame
-            }
-            (State::GivenUp | State::Probing { .. }, Answer::Wait(_) | Answer::Unavailable) => blame,
-            (State::Open, Answer::Wait(_)) => {
-                self.pause(id.0, now, 0, asked, now, random);
-                blame
-            }
-            (State::Open, Answer::Unavailable) if host.unavailable.count_ones() > 4 => {
-                self.pause(id.0, now, 0, asked, now, random);
-                blame
-            }
-            _ => Blame::Transfer,
-        }
+        Some((ticket?, !self.probe_was_rejected))
     }
 
-    fn pause(&mut self, id: usize, since: Instant, times: u32, asked: Option<Duration>, now: Instant, random: f64) {
-        let bound = FIRST.saturating_mul(2u32.saturating_pow(times)).min(LONGEST);
-        let wait = asked.unwrap_or_else(|| bound.mul_f64(0.5 + random / 2.0));
-        let until = now + wait;
-        if until - since > self.limits.max_wait {
-            self.hosts[id].state = State::GivenUp;
-            self.enter_ring(id);
-            return;
-        }
-        self.hosts[id].state = State::Paused { since, until, times };
-        self.paused.push(id);
-    }
-
-    /// Whether a transfer may try this host again: retries are at most ten and a fifth of its requests, so that a host in
-    /// trouble is not asked twice as much as one that is well. Counts the retry if so.
-    pub fn may_retry(&mut self, id: HostId) -> bool {
-        let host = &mut self.hosts[id.0];
-        let is_within = host.retries < FREE_RETRIES + host.requests / REQUESTS_PER_RETRY;
-        host.retries += u64::from(is_within);
-        is_within
-    }
-
-    /// Until when a host pauses, if it does.
-    pub fn paused_until(&self, id: HostId) -> Option<Instant> {
-        match self.hosts[id.0].state {
-            State::Paused { until, .. } => Some(until),
-            _ => None,
-        }
+    /// A pause begins: every other one is probed by a control first.
+    fn pause_begins(&mut self) {
+        self.probe_was_rejected = self.first_probe_was_rejected;
+        self.first_probe_was_rejected = !self.first_probe_was_rejected;
     }
 }
 
 impl<T> Host<T> {
-    fn has_ticket(&self) -> bool {
-        !self.again.is_empty() || !self.fresh.is_empty()
-    }
-
-    fn take_ticket(&mut self) -> Option<T> {
-        self.again.pop_front().or_else(|| self.fresh.pop_front())
-    }
-
-    fn may_start(&self, per_host: usize) -> bool {
-        match self.state {
-            State::Open => self.running < per_host,
-            State::Probing { is_sent, .. } => !is_sent && self.running < per_host,
-            State::Paused { .. } | State::GivenUp => false,
+    pub(super) fn new(origin: String) -> Host<T> {
+        Host {
+            origin,
+            queues: Queues::new(),
+            running: 0,
+            is_in_ring: false,
+            state: State::Open,
+            unavailable: 0,
+            has_accepted: false,
+            accepts_after: None,
+            budget: RetryBudget::default(),
         }
     }
-}
 
-#[cfg(test)]
-#[path = "host_tests.rs"]
-mod tests;
+    /// Takes the next ticket, if one may start now, for the slot of this number.
+    pub(super) fn start(&mut self, number: u64, per_host: usize, now: Instant) -> Option<T> {
+        let is_allowed = match self.state {
+            State::Open => self.running < per_host,
+            State::Probing { probe, .. } => probe.is_none() && self.running < per_host,
+            State::Paused { .. } | State::GivenUp => false,
+        };
+        if !is_allowed {
+            return None;
+        }
+        let ticket = if let State::Probing { since, probe, .. } = &mut self.state {
+            let (ticket, is_control) = self.queues.take_probe(number)?;
+            *probe = Some(Probe { number, after: now.saturating_duration_since(*since), is_control });
+            ticket
+        } else {
+            self.queues.take()?
+        };
+        self.running += 1;
+        Some(ticket)
+    }
+
+    /// The slot of this number is free again.
+    pub(super) fn end(&mut self, number: u64) {
+        self.running -= 1;
+        // A probe that ended without an answer: another one has to go.
+        if let State::Probing { probe, .. } = &mut self.state
+            && probe.is_some_and(|probe| probe.number == number)
+        {
+            *probe = None;
+        }
+    }
+
+    /// Notes the answer to a request, and begins and ends pauses.
+    pub(super) fn answered(&mut self, number: u64, answer: Answer, now: Instant, pauses: Pauses) -> Blame {
+        let probe = match self.state {
+            State::Probing { probe, .. } => probe.filter(|probe| probe.number == number),
+            _ => None,
+        };
+        match (answer, probe) {
+            (Answer::Fine, probe) => {
+                self.accepted(probe);
+                Blame::Transfer
+            }
+            (Answer::Broken, probe) => {
+                if probe.is_some() {
+                    self.pause_on(Duration::ZERO, true, now, pauses);
+                }
+                Blame::Transfer
+            }
+            // It asks for more than it may: this transfer fails. Whether that is meant for all is left to the probe.
+            (Answer::Wait(Some(asked)), probe) if asked > pauses.longest => {
+                self.rejected(probe, Duration::ZERO, now, pauses);
+                Blame::Transfer
+            }
+            (Answer::Wait(asked), probe) => self.rejected(probe, asked.unwrap_or_default(), now, pauses),
+            (Answer::Unavailable, None) if self.state == State::Open && self.unavailable.count_ones() <= 4 => {
+                Blame::Transfer
+            }
+            (Answer::Unavailable, probe) => self.rejected(probe, Duration::ZERO, now, pauses),
+        }
+    }
+
+    /// Counts an answer.
+    pub(super) fn count(&mut self, answer: Answer) {
+        self.budget.count_request();
+        self.has_accepted |= answer == Answer::Fine;
+        let is_503 = matches!(answer, Answer::Unavailable | Answer::Wait(_));
+        self.unavailable = self.unavailable << 1 | u8::from(is_503);
+    }
+
+    fn accepted(&mut self, probe: Option<Probe>) {
+        match (probe, self.state) {
+            (Some(Probe { after, is_control: true, .. }), _) => {
+                // It may have been luck: a host that accepts so many requests a second has just begun a new one.
+                let known = self.accepts_after.unwrap_or(after);
+                self.accepts_after = Some(known - known.saturating_sub(after) / 4);
+            }
+            (Some(_), _) => {}
+            // A request of before the pause: the host answers after all.
+            (None, State::GivenUp) => {}
+            (None, _) => return,
+        }
+        self.state = State::Open;
+        self.unavailable = 0;
+    }
+
+    /// A 429, or a 503. `asked` is zero if the server does not say how long to wait.
+    fn rejected(&mut self, probe: Option<Probe>, asked: Duration, now: Instant, pauses: Pauses) -> Blame {
+        match (probe, &mut self.state) {
+            (Some(probe), _) => {
+                let is_due_to_url = self.would_accept_others(probe);
+                if probe.is_control && !is_due_to_url {
+                    self.accepts_after = self.accepts_after.map(|known| known.max(probe.after * 2));
+                }
+                // Then it says nothing of the host, which need not pause for longer than before.
+                self.pause_on(asked, !is_due_to_url, now, pauses);
+                if is_due_to_url { Blame::Transfer } else { Blame::Host }
+            }
+            (None, State::Open) => {
+                self.queues.pause_begins();
+                self.pause(now, 0, asked, now, pauses);
+                Blame::Host
+            }
+            // It was sent before the pause began.
+            (None, State::Paused { until, .. }) => {
+                *until = (*until).max(now + asked);
+                Blame::Host
+            }
+            (None, State::Probing { .. } | State::GivenUp) => Blame::Host,
+        }
+    }
+
+    /// Whether this probe would have been accepted if it had been for another URL.
+    fn would_accept_others(&self, probe: Probe) -> bool {
+        match self.accepts_after {
+            // Pauses are random between half and all of a bound.
+            Some(known) => !probe.is_control && probe.after.mul_f64(1.6) >= known,
+            // There is nothing else left that could be tried in its place.
+            None => self.has_accepted && self.queues.has_no_control(),
+        }
+    }
+
+    /// Pauses again after a probe that has failed.
+    fn pause_on(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
+        if let State::Probing { since, times, .. } = self.state {
+            self.pause(since, times + u32::from(has_failed), asked, now, pauses);
+        }
+    }
+
+    fn pause(&mut self, since: Instant, times: u32, asked: Duration, now: Instant, pauses: Pauses) {
+        let bound = FIRST.saturating_mul(2u32.saturating_pow(times)).min(LONGEST);
+        // A server that asks for no wait, or for one that is over, would be asked again at once, for ever.
+        let wait = if asked.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { asked };
+        let until = now + wait;
+        self.state = match until - since > pauses.longest {
+            true => State::GivenUp,
+            false => State::Paused { since, until, times },
+        };
+    }
+}

@@ -8,7 +8,7 @@
 //! | `run.rs`, `options.rs` | a run: the plan, the transfers, the tally | waits |
 //! | `plan.rs`, `list.rs`, `address.rs` | from lines to URLs and places in a folder | blocks, on a thread of its own |
 //! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
-//! | `host.rs`, `turns.rs` | who may ask which host when | the second waits |
+//! | `host.rs`, `hosts.rs`, `turns.rs` | who may ask which host when | the last waits |
 //! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
 //! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
 //! | `save.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
@@ -25,6 +25,7 @@ mod fetch;
 mod gauge;
 mod hash;
 mod host;
+mod hosts;
 mod limit;
 mod list;
 mod name;

@@ -4,9 +4,9 @@
 //! from coming back together (Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
 #[cfg(feature = "tls")]
@@ -66,7 +66,11 @@ pub(super) fn is_cut_off(kind: ProtocolErrorKind) -> bool {
     matches!(kind, ProtocolErrorKind::EmptyReply | ProtocolErrorKind::TruncatedHead | ProtocolErrorKind::TruncatedBody)
 }
 
-/// How long a server asks to wait (RFC 9110 §10.2.3): seconds, or a date.
+/// Returns how long a server asks to wait (RFC 9110 §10.2.3): seconds, or the time until a date. A date is compared with
+/// the response's own `Date`, so that it does not matter if the server's clock is wrong; with `now` if there is none.
+///
+/// Of several field lines the longest wait counts, and what is neither a number nor a date is ignored. A date that is over
+/// is a wait of zero.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -78,38 +82,136 @@ pub(super) fn is_cut_off(kind: ProtocolErrorKind) -> bool {
 /// assert_eq!(retry_after(&headers, SystemTime::now()), Some(Duration::from_secs(120)));
 /// ```
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let values = headers.get_all(RETRY_AFTER).iter().filter_map(|value| Some(value.to_str().ok()?.trim()));
+    values.filter_map(|value| wait_in(value, server_time(headers).unwrap_or(now))).max()
+}
+
+fn wait_in(value: &str, now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than fits is a very long time all the same.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX))));
+        let seconds = value.parse().unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+        return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The waits of one transfer between its attempts.
+/// Returns the time by the server's own clock, if the response has exactly one valid `Date`.
+pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+    let mut dates = headers.get_all(DATE).iter();
+    let date = dates.next().filter(|_| dates.next().is_none())?;
+    httpdate::parse_http_date(date.to_str().ok()?.trim()).ok()
+}
+
+/// The waits of one transfer between its attempts, and how many attempts are left.
+///
+/// An attempt that got further than the one before does not use up a retry, and 64 KiB of progress restore all of them.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    /// Attempts that have failed.
-    failures: u32,
-    /// Attempts that may still be made.
+    /// Retries that a transfer has.
+    retries: u32,
+    /// Retries that are left.
     left: u32,
+    /// Attempts in a row that have failed without progress.
+    failures: u32,
+    /// How much of the file the last attempt left.
+    reached: u64,
+    /// How much of the file was there when all retries were left.
+    milestone: u64,
+    /// Retries after a little progress that are left, and retries after which less was there than before.
+    left_after_progress: u32,
+    left_after_loss: u32,
+    has_progressed: bool,
 }
+
+/// So much more of the file restores all retries.
+const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
+
+/// Retries after attempts that got further by less than that: a server may end each connection after a few KiB.
+const RETRIES_AFTER_PROGRESS: u32 = 32;
 
 impl Backoff {
     /// A transfer that may be tried again this often.
     pub fn new(retries: u32) -> Backoff {
-        Backoff { failures: 0, left: retries }
+        Backoff::starting_at(0, retries)
+    }
+
+    /// The same for a transfer of which so many bytes are there already.
+    pub fn starting_at(bytes: u64, retries: u32) -> Backoff {
+        Backoff {
+            retries,
+            left: retries,
+            failures: 0,
+            reached: bytes,
+            milestone: bytes,
+            left_after_progress: RETRIES_AFTER_PROGRESS,
+            left_after_loss: retries,
+            has_progressed: false,
+        }
+    }
+
+    /// Notes how much of the file an attempt has left that failed.
+    pub fn reached(&mut self, bytes: u64) {
+        self.has_progressed = bytes > self.reached;
+        if bytes >= self.milestone.saturating_add(MIN_PROGRESS_BYTES) {
+            self.milestone = bytes;
+            (self.left, self.failures, self.left_after_progress) = (self.retries, 0, RETRIES_AFTER_PROGRESS);
+        } else if bytes < self.reached {
+            // It began from zero: from there, progress counts anew, but not for ever.
+            match self.left_after_loss.checked_sub(1) {
+                Some(left) => (self.left_after_loss, self.milestone) = (left, bytes),
+                None => self.left = 0,
+            }
+        }
+        self.reached = bytes;
     }
 
     /// An attempt has failed: how long to wait before the next, or `None` if there is none. `least` is what the server
     /// asked for with `Retry-After`.
     pub fn next_wait(&mut self, least: Option<Duration>) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
         let bound = FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST);
-        self.failures += 1;
+        let is_free = std::mem::take(&mut self.has_progressed) && self.retries > 0 && self.left_after_progress > 0;
+        if is_free {
+            self.left_after_progress -= 1;
+        } else {
+            self.left = self.left.checked_sub(1)?;
+            self.failures += 1;
+        }
         let wait = bound.mul_f64(random_fraction());
         Some(wait.max(least.unwrap_or(Duration::ZERO)))
+    }
+}
+
+/// Retries to one host that need not wait longer than their transfers want to, and one more for so many requests.
+const FREE_RETRIES: u64 = 10;
+const REQUESTS_PER_RETRY: u64 = 5;
+
+/// The time from one retry beyond that to the next.
+const BETWEEN_RETRIES: Duration = Duration::from_millis(50);
+
+/// Slows down retries to one host, so that a host in trouble is not asked twice as much as one that is well.
+#[derive(Debug, Default)]
+pub(super) struct RetryBudget {
+    requests: u64,
+    retries: u64,
+    /// When the next retry beyond the budget may start.
+    next: Option<Instant>,
+}
+
+impl RetryBudget {
+    pub(super) fn count_request(&mut self) {
+        self.requests += 1;
+    }
+
+    /// Counts a retry, and returns how long it has to wait at least.
+    pub(super) fn delay(&mut self, now: Instant) -> Duration {
+        if self.retries < FREE_RETRIES + self.requests / REQUESTS_PER_RETRY {
+            self.retries += 1;
+            return Duration::ZERO;
+        }
+        let start = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(start + BETWEEN_RETRIES);
+        start - now
     }
 }
 
@@ -152,13 +254,96 @@ mod tests {
             ("99999999999999999999999", Some(u64::from(u32::MAX))),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("0", Some(0)),
+            ("18446744073709551615", Some(u64::from(u32::MAX))),
             ("+7", None),
             ("-1", None),
+            ("1.5", None),
             ("soon", None),
             ("", None),
+            ("Sun, 06 Nov 1994 08:50:37", None),
+            ("\u{e9}", None),
         ] {
-            let headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_static(value))].into_iter().collect();
-            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{value}");
+            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+            let headers: HeaderMap = [(RETRY_AFTER, value.clone())].into_iter().collect();
+            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{value:?}");
         }
+    }
+
+    #[test]
+    fn of_several_waits_the_longest_counts() {
+        let now = SystemTime::now();
+        for (values, seconds) in
+            [(&["3", "7", "5"][..], Some(7)), (&["soon", "5"], Some(5)), (&["0", "0"], Some(0)), (&[], None)]
+        {
+            let headers: HeaderMap =
+                values.iter().map(|value| (RETRY_AFTER, HeaderValue::from_static(value))).collect();
+            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_a_time_by_the_clock_of_the_server() {
+        let ours = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        let until = "Sun, 06 Nov 1994 08:50:07 GMT";
+        for (dates, seconds) in [
+            (&["Sun, 06 Nov 1994 08:49:57 GMT"][..], 10),
+            (&["Fri, 04 Nov 1994 08:50:00 GMT"], 2 * 24 * 3600 + 7),
+            (&["Sun, 06 Nov 1994 08:50:07 GMT"], 0),
+            (&["Wed, 09 Nov 1994 08:49:37 GMT"], 0),
+            // Ours, if the server's own cannot be known.
+            (&[], 30),
+            (&["now"], 30),
+            (&["Sun, 06 Nov 1994 08:49:57 GMT", "Sun, 06 Nov 1994 08:49:58 GMT"], 30),
+        ] {
+            let mut headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_static(until))].into_iter().collect();
+            headers.extend(dates.iter().map(|date| (DATE, HeaderValue::from_static(date))));
+            assert_eq!(retry_after(&headers, ours), Some(Duration::from_secs(seconds)), "{dates:?}");
+        }
+    }
+
+    /// How often a transfer is tried whose attempts leave so many bytes.
+    fn attempts(backoff: &mut Backoff, mut left: impl FnMut(u32) -> u64, at_most: u32) -> u32 {
+        (1..at_most)
+            .find(|&attempt| {
+                backoff.reached(left(attempt));
+                backoff.next_wait(None).is_none()
+            })
+            .unwrap_or(at_most)
+    }
+
+    #[test]
+    fn attempts_that_get_further_do_not_use_up_retries() {
+        const KIB: u64 = 1024;
+        assert_eq!(attempts(&mut Backoff::new(3), |n| u64::from(n) * 300 * KIB, 1000), 1000);
+        assert_eq!(attempts(&mut Backoff::new(3), |n| u64::from(n) * 10 * KIB, 1000), 1000);
+        assert_eq!(attempts(&mut Backoff::new(1), |n| u64::from(n / 2) * 64 * KIB, 1000), 1000, "every other one");
+        assert_eq!(attempts(&mut Backoff::starting_at(KIB * KIB, 3), |n| (u64::from(n) + 1024) * KIB, 1000), 36);
+        // One that never gets anywhere, and one that is always cut off at the same place.
+        assert_eq!(attempts(&mut Backoff::new(3), |_| 0, 1000), 4);
+        assert_eq!(attempts(&mut Backoff::new(3), |_| 300 * KIB, 1000), 5);
+        assert_eq!(attempts(&mut Backoff::new(0), |n| u64::from(n) * 300 * KIB, 1000), 1, "no retries are none");
+    }
+
+    #[test]
+    fn a_file_that_is_begun_anew_gets_further_again_but_not_for_ever() {
+        let sizes = [900_000, 300_000, 600_000, 900_000, 1_200_000];
+        let mut backoff = Backoff::starting_at(2_000_000, 3);
+        assert_eq!(attempts(&mut backoff, |n| sizes[n as usize % sizes.len()], 6), 6);
+        let always_less_and_more = |n: u32| if n.is_multiple_of(2) { 300_000 } else { 600_000 };
+        assert!(attempts(&mut Backoff::new(3), always_less_and_more, 1000) < 20);
+    }
+
+    #[test]
+    fn retries_beyond_the_budget_are_spread_out_and_not_denied() {
+        let (now, mut budget) = (Instant::now(), RetryBudget::default());
+        (0..100).for_each(|_| budget.count_request());
+        let delays: Vec<Duration> = (0..130).map(|_| budget.delay(now)).collect();
+        assert_eq!(delays[..30], [Duration::ZERO; 30], "ten and a fifth of the requests");
+        let later = &delays[30..];
+        assert!(later.windows(2).all(|pair| pair[1] - pair[0] == BETWEEN_RETRIES), "{later:?}");
+        // What has waited does not have to wait again.
+        let then = now + Duration::from_secs(60);
+        assert_eq!((budget.delay(then), budget.delay(then)), (Duration::ZERO, BETWEEN_RETRIES));
     }
 }

@@ -9,7 +9,7 @@ use super::body::DISK_ROOM;
 use super::error::{Class, FetchError};
 use super::fetch::{Ended, Transfer};
 use super::gauge::Gauge;
-use super::host::Limits;
+use super::hosts::Limits;
 use super::limit::RateLimit;
 use super::options::{Options, Overwrite};
 use super::plan::{Batch, Item, Plan, Planned};

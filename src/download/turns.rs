@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::host::{Answer, Blame, HostId, Hosts, Limits, Next};
+use super::host::{Answer, Blame};
+use super::hosts::{Hosts, Limits, Next, Slot};
 use super::plan::Item;
 use super::retry::random_fraction;
 use crate::event_loop::{Sleep, now, sleep_until};
@@ -38,7 +39,7 @@ enum Ticket {
 /// The right to send requests to one host. Dropping it ends it.
 pub(super) struct Turn {
     shared: Rc<Shared>,
-    host: HostId,
+    slot: Slot,
 }
 
 /// What becomes of a file whose turn has come.
@@ -61,10 +62,15 @@ impl Turns {
         self.shared.wake();
     }
 
-    /// A turn for a task that had one before. `None` if the host has paused for too long.
-    pub(super) async fn again(&self, origin: &str) -> Option<Turn> {
+    /// A turn for a task that had one before; `is_rejected` if the host has rejected its last request. `None` if the host
+    /// has paused for too long.
+    pub(super) async fn again(&self, origin: &str, is_rejected: bool) -> Option<Turn> {
         let (sender, receiver) = oneshot();
-        self.shared.hosts.borrow_mut().queue_again(origin, Ticket::Again(sender));
+        let ticket = Ticket::Again(sender);
+        match is_rejected {
+            true => self.shared.hosts.borrow_mut().queue_rejected(origin, ticket),
+            false => self.shared.hosts.borrow_mut().queue_again(origin, ticket),
+        }
         self.shared.wake();
         receiver.await.ok()
     }
@@ -91,30 +97,38 @@ impl Shared {
 }
 
 impl Turn {
-    /// Notes what the host has said.
+    /// Notes what the host has answered.
     pub(super) fn answered(&self, answer: Answer) -> Blame {
-        let blame = self.shared.hosts.borrow_mut().answered(self.host, answer, now(), random_fraction());
-        if answer != Answer::Fine {
+        let outcome = self.shared.hosts.borrow_mut().answered(self.slot, answer, now(), random_fraction());
+        if outcome.is_news {
             log::debug!("{answer:?}; paused for {:?}", self.paused_for());
+            // Those who wait for the answer to a probe need not wait for its body.
+            self.shared.wake();
         }
-        blame
+        outcome.blame
     }
 
-    /// Whether the transfer may try again.
-    pub(super) fn may_retry(&self) -> bool {
-        self.shared.hosts.borrow_mut().may_retry(self.host)
+    /// How much longer than its own wait the transfer has to wait before it tries again.
+    pub(super) fn retry_delay(&self) -> Duration {
+        self.shared.hosts.borrow_mut().retry_delay(self.slot, now())
+    }
+
+    /// Allows fewer turns at once, since this one lacks a file descriptor. `false` if there is no other turn whose end
+    /// could release one.
+    pub(super) fn shrink(&self) -> bool {
+        self.shared.hosts.borrow_mut().shrink()
     }
 
     /// How long the host pauses from now on.
     pub(super) fn paused_for(&self) -> Duration {
-        let until = self.shared.hosts.borrow().paused_until(self.host);
+        let until = self.shared.hosts.borrow().paused_until(self.slot);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now()))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.shared.hosts.borrow_mut().end(self.host);
+        self.shared.hosts.borrow_mut().end(self.slot);
         self.shared.wake();
     }
 }
@@ -133,12 +147,12 @@ impl Future for NextFresh {
         let this = &mut *self;
         loop {
             let next = this.shared.hosts.borrow_mut().next(now());
-            let turn = |host| Turn { shared: this.shared.clone(), host };
+            let turn = |slot| Turn { shared: this.shared.clone(), slot };
             match next {
-                Next::Start(Ticket::Fresh(item), host) => return Poll::Ready(Fresh::Start(item, turn(host))),
+                Next::Start(Ticket::Fresh(item), slot) => return Poll::Ready(Fresh::Start(item, turn(slot))),
                 Next::Refuse(Ticket::Fresh(item)) => return Poll::Ready(Fresh::Refused(item)),
                 // If the task is gone, so is the turn.
-                Next::Start(Ticket::Again(sender), host) => _ = sender.send(turn(host)),
+                Next::Start(Ticket::Again(sender), slot) => _ = sender.send(turn(slot)),
                 Next::Refuse(Ticket::Again(sender)) => drop(sender),
                 Next::Nobody(until) => {
                     let _replaced = this.shared.waker.borrow_mut().register(cx.waker());
@@ -169,6 +183,6 @@ impl fmt::Debug for Turns {
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("host", &self.host).finish()
+        f.debug_struct("Turn").field("slot", &self.slot).finish()
     }
 }

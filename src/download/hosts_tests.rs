@@ -1,0 +1,395 @@
+use std::collections::BTreeMap;
+
+use super::super::host::Answer::{Broken, Fine, Unavailable, Wait};
+use super::*;
+
+const LIMITS: Limits = Limits { jobs: 100, per_host: 6, max_wait: Duration::from_secs(120), pauses: true };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A table and a clock that moves when it is told to.
+struct Table {
+    hosts: Hosts<u32>,
+    now: Instant,
+}
+
+impl Table {
+    fn new(limits: Limits) -> Table {
+        Table { hosts: Hosts::new(limits), now: Instant::now() }
+    }
+
+    /// A table with tickets for one host, and the slots of those that may start.
+    fn started(limits: Limits, tickets: u32) -> (Table, Vec<(u32, Slot)>) {
+        let mut table = Table::new(limits);
+        table.queue("a", 0..tickets);
+        let started = table.start_all();
+        (table, started)
+    }
+
+    fn queue(&mut self, origin: &str, tickets: std::ops::Range<u32>) {
+        tickets.for_each(|ticket| self.hosts.queue(origin, ticket));
+    }
+
+    fn start(&mut self) -> Option<(u32, Slot)> {
+        match self.hosts.next(self.now) {
+            Next::Start(ticket, slot) => Some((ticket, slot)),
+            Next::Refuse(_) | Next::Nobody(_) => None,
+        }
+    }
+
+    fn start_all(&mut self) -> Vec<(u32, Slot)> {
+        std::iter::from_fn(|| self.start()).collect()
+    }
+
+    /// The answer to a request, which ends with it.
+    fn answered(&mut self, slot: Slot, answer: Answer) -> Blame {
+        self.answered_with(slot, answer, 0.5)
+    }
+
+    fn answered_with(&mut self, slot: Slot, answer: Answer, random: f64) -> Blame {
+        let outcome = self.hosts.answered(slot, answer, self.now, random);
+        self.hosts.end(slot);
+        outcome.blame
+    }
+
+    fn pause_of(&self, slot: Slot) -> Option<Duration> {
+        self.hosts.paused_until(slot).map(|until| until - self.now)
+    }
+
+    /// Waits for the end of the pause and starts the probe.
+    fn probe(&mut self, slot: Slot) -> (u32, Slot) {
+        self.now += self.pause_of(slot).expect("a pause");
+        let started = self.start_all();
+        assert_eq!(started.len(), 1, "one probe");
+        started[0]
+    }
+
+    /// Pauses the host of these slots with the answers to all of them.
+    fn reject_all(&mut self, started: &[(u32, Slot)], answer: Answer) {
+        for &(ticket, slot) in started {
+            self.answered(slot, answer);
+            self.hosts.queue_rejected("a", ticket);
+        }
+    }
+}
+
+#[test]
+fn hosts_take_turns_and_no_limit_is_passed() {
+    let mut table = Table::new(Limits { jobs: 5, per_host: 2, ..LIMITS });
+    table.queue("a", 0..10);
+    table.queue("b", 10..20);
+    table.queue("c", 20..30);
+    let started = table.start_all();
+    assert_eq!(started.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [0, 10, 20, 1, 11]);
+    table.hosts.end(started[0].1); // one of `a` has ended
+    assert_eq!(table.start().map(|(ticket, _)| ticket), Some(21));
+    assert_eq!(table.start(), None);
+}
+
+#[test]
+fn what_had_a_slot_comes_before_what_had_none() {
+    let (mut table, started) = Table::started(Limits { per_host: 1, ..LIMITS }, 3);
+    table.hosts.queue_again("a", 0);
+    table.hosts.end(started[0].1);
+    assert_eq!(table.start().map(|(ticket, _)| ticket), Some(0));
+}
+
+#[test]
+fn a_429_pauses_the_host_until_a_probe_is_answered() {
+    let (mut table, started) = Table::started(LIMITS, 20);
+    assert_eq!(started.len(), 6);
+    let slot = started[0].1;
+    assert_eq!(table.answered(slot, Wait(Some(seconds(7)))), Blame::Host);
+    assert_eq!(table.pause_of(slot), Some(seconds(7)));
+    for &(_, slot) in &started[1..] {
+        assert_eq!(table.answered(slot, Unavailable), Blame::Host);
+    }
+    assert_eq!(table.start(), None);
+    assert_eq!(table.hosts.next(table.now), Next::Nobody(Some(table.now + seconds(7))));
+    let (_, probe) = table.probe(slot);
+    table.answered(probe, Fine);
+    assert_eq!(table.start_all().len(), 6);
+}
+
+#[test]
+fn the_head_of_the_probe_s_response_is_enough_for_the_others() {
+    let (mut table, started) = Table::started(LIMITS, 20);
+    table.reject_all(&started, Wait(None));
+    let (_, probe) = table.probe(started[0].1);
+    let outcome = table.hosts.answered(probe, Fine, table.now, 0.5);
+    assert!(outcome.is_news, "those who wait have to be woken");
+    assert_eq!(table.start_all().len(), 5, "beside the probe, whose body is still coming");
+}
+
+#[test]
+fn answers_to_requests_of_before_the_pause_are_not_the_probe_s() {
+    let (mut table, started) = Table::started(LIMITS, 20);
+    let slot = started[0].1;
+    table.answered(slot, Wait(None));
+    let (_, probe) = table.probe(slot);
+    assert_eq!(table.answered(started[1].1, Wait(None)), Blame::Host);
+    table.answered(started[2].1, Fine);
+    table.answered(started[3].1, Broken);
+    assert_eq!((table.pause_of(slot), table.start()), (None, None), "the probe is still under way");
+    // It is given up, while others of before the pause go on.
+    table.hosts.end(probe);
+    assert_eq!(table.start_all().len(), 1, "another probe");
+}
+
+#[test]
+fn no_wait_and_a_wait_that_is_over_are_our_own() {
+    let (mut table, started) = Table::started(LIMITS, 20);
+    table.reject_all(&started, Wait(Some(Duration::ZERO)));
+    let slot = started[0].1;
+    let mut pauses = vec![];
+    for _ in 0..4 {
+        pauses.push(table.pause_of(slot).expect("a pause").as_millis());
+        let (ticket, probe) = table.probe(slot);
+        table.reject_all(&[(ticket, probe)], Wait(Some(Duration::ZERO)));
+    }
+    assert_eq!(pauses, [375, 750, 1500, 3000]);
+}
+
+#[test]
+fn more_than_half_of_eight_answers_have_to_be_503() {
+    let (mut table, mut started) = Table::started(LIMITS, 100);
+    let slot = started[0].1;
+    let mut next = |table: &mut Table| {
+        started.extend(table.start_all());
+        started.remove(0).1
+    };
+    for _ in 0..20 {
+        let slot = next(&mut table);
+        assert_eq!(table.answered(slot, Unavailable), Blame::Transfer);
+        let slot = next(&mut table);
+        table.answered(slot, Fine);
+    }
+    assert_eq!(table.pause_of(slot), None);
+    for _ in 0..2 {
+        let slot = next(&mut table);
+        table.answered(slot, Unavailable);
+    }
+    assert!(table.pause_of(slot).is_some());
+}
+
+#[test]
+fn pauses_double_until_the_host_is_given_up() {
+    let (mut table, started) = Table::started(LIMITS, 1000);
+    let slot = started[0].1;
+    started.iter().for_each(|&(_, slot)| _ = table.answered(slot, Wait(None)));
+    let began = table.now;
+    let mut pauses = vec![];
+    while let Some(pause) = table.pause_of(slot) {
+        pauses.push(pause.as_millis());
+        let (_, probe) = table.probe(slot);
+        table.answered(probe, Unavailable);
+    }
+    // Three quarters of 0.5 s, 1 s, 2 s … 30 s.
+    assert_eq!(pauses, [375, 750, 1500, 3000, 6000, 12000, 22500, 22500, 22500, 22500]);
+    assert!(table.now - began <= LIMITS.max_wait);
+    let refused = std::iter::from_fn(|| match table.hosts.next(table.now) {
+        Next::Refuse(ticket) => Some(ticket),
+        _ => None,
+    });
+    assert_eq!(refused.count(), 1000 - 6 - 10);
+}
+
+#[test]
+fn a_wait_that_is_too_long_fails_the_transfer_and_lets_the_probe_decide_for_the_rest() {
+    let (mut table, started) = Table::started(LIMITS, 10);
+    let slot = started[0].1;
+    assert_eq!(table.answered(slot, Wait(Some(seconds(99_999_999)))), Blame::Transfer);
+    assert_eq!(table.pause_of(slot), Some(Duration::from_millis(375)));
+}
+
+#[test]
+fn a_probe_that_ends_without_an_answer_is_followed_by_another() {
+    let (mut table, started) = Table::started(LIMITS, 10);
+    let slot = started[0].1;
+    started.iter().for_each(|&(_, slot)| _ = table.answered(slot, Wait(None)));
+    let (_, probe) = table.probe(slot);
+    table.hosts.end(probe);
+    let second = table.start_all();
+    assert_eq!(second.len(), 1);
+    table.answered(second[0].1, Broken);
+    assert!(table.pause_of(slot).is_some(), "a host that cannot be reached is not well");
+}
+
+#[test]
+fn without_retries_nothing_pauses() {
+    let (mut table, started) = Table::started(Limits { pauses: false, ..LIMITS }, 10);
+    assert_eq!(table.answered(started[0].1, Wait(None)), Blame::Transfer);
+    assert_eq!(table.start_all().len(), 1);
+}
+
+#[test]
+fn a_shortage_of_descriptors_leaves_fewer_slots_for_a_while() {
+    let mut table = Table::new(LIMITS);
+    for host in 0..5 {
+        table.queue(&host.to_string(), 0..100);
+    }
+    let mut started = table.start_all();
+    assert_eq!(started.len(), 30);
+    assert!(table.hosts.shrink(), "29 others are left");
+    table.hosts.end(started.remove(0).1);
+    assert_eq!(table.start(), None, "until another one ends");
+    table.hosts.end(started.remove(0).1);
+    started.extend(table.start());
+    assert_eq!((started.len(), table.start()), (29, None));
+    // It grows again, up to the limit.
+    for _ in 0..200 {
+        table.hosts.end(started.remove(0).1);
+        started.extend(table.start_all());
+    }
+    assert_eq!(started.len(), 30);
+    started.drain(1..).for_each(|(_, slot)| table.hosts.end(slot));
+    assert!(!table.hosts.shrink(), "there is no other");
+}
+
+#[test]
+fn idle_hosts_are_forgotten_when_there_are_many() {
+    let mut table = Table::new(LIMITS);
+    for number in 0..3 * MANY as u32 {
+        table.queue(&number.to_string(), number..number + 1);
+        let (_, slot) = table.start().expect("its slot");
+        table.answered(slot, Fine);
+        table.start();
+    }
+    assert!(table.hosts.hosts.len() <= MANY && table.hosts.by_origin.len() <= MANY);
+}
+
+// -- Rejections of single URLs -------------------------------------------------------------------------------------
+
+/// How a run went: for each ticket, how many of its requests there were; which tickets were answered, and which failed.
+#[derive(Default)]
+struct Course {
+    requests: BTreeMap<u32, usize>,
+    answered: usize,
+    failed: Vec<u32>,
+    given_up: usize,
+    took: Duration,
+}
+
+/// Runs tickets of one host against a server to the end, as transfers with three retries: each answer takes `latency`.
+/// `answer` gets the ticket, and the time since the run began.
+fn run(tickets: u32, latency: Duration, mut answer: impl FnMut(u32, Duration) -> Answer) -> Course {
+    let (mut table, mut course) = (Table::new(LIMITS), Course::default());
+    let mut state = u64::from(tickets);
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1u64 << 31) as f64
+    };
+    table.queue("a", 0..tickets);
+    let began = table.now;
+    let mut retries = BTreeMap::new();
+    // When which answers come, and when which tickets come back from a wait of their own.
+    let mut under_way: Vec<(Instant, u32, Slot, Answer)> = vec![];
+    let mut waiting: Vec<(Instant, u32)> = vec![];
+    loop {
+        let until = loop {
+            match table.hosts.next(table.now) {
+                Next::Start(ticket, slot) => {
+                    *course.requests.entry(ticket).or_default() += 1;
+                    under_way.push((table.now + latency, ticket, slot, answer(ticket, table.now - began)));
+                }
+                Next::Refuse(_) => course.given_up += 1,
+                Next::Nobody(until) => break until,
+            }
+        };
+        let times = under_way.iter().map(|next| next.0).chain(waiting.iter().map(|next| next.0)).chain(until);
+        let Some(next) = times.min() else { break };
+        table.now = next;
+        for (_, ticket) in waiting.extract_if(.., |next| next.0 <= table.now) {
+            table.hosts.queue_rejected("a", ticket);
+        }
+        let due: Vec<_> = under_way.extract_if(.., |next| next.0 <= table.now).collect();
+        for (_, ticket, slot, answer) in due {
+            let blame = table.answered_with(slot, answer, random());
+            match (answer, blame) {
+                (Fine, _) => course.answered += 1,
+                (_, Blame::Host) => table.hosts.queue_rejected("a", ticket),
+                (_, Blame::Transfer) => {
+                    let retries = retries.entry(ticket).or_insert(3);
+                    match *retries {
+                        0 => course.failed.push(ticket),
+                        _ => {
+                            *retries -= 1;
+                            waiting.push((table.now + Duration::from_millis(250), ticket));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    course.took = table.now - began;
+    course
+}
+
+const LATENCY: Duration = Duration::from_millis(20);
+
+#[test]
+fn urls_that_are_always_rejected_fail_alone() {
+    for asked in [None, Some(seconds(1)), Some(Duration::ZERO)] {
+        for bad in [1, 2, 3, 10, 20, 40] {
+            // At the beginning, at the end, and among the others.
+            for is_bad in [|n: u32, bad| n < bad, |n, _| n >= 300, |n, bad| n % 7 == 0 && n / 7 < bad] {
+                let course = run(300 + bad, LATENCY, |n, _| if is_bad(n, bad) { Wait(asked) } else { Fine });
+                assert_eq!((course.answered, course.failed.len() + course.given_up), (300, bad as usize), "{asked:?}");
+                assert!(course.requests.values().all(|&requests| requests < 10), "{:?}", course.requests);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_url_that_is_always_rejected_does_not_keep_the_run_waiting_for_long() {
+    for good in [1, 3, 300] {
+        let course = run(good + 1, LATENCY, |n, _| if n == 0 { Wait(None) } else { Fine });
+        assert_eq!((course.answered, course.failed), (good as usize, vec![0]));
+        assert!(course.took < seconds(20), "{:?} with {good} others", course.took);
+    }
+}
+
+#[test]
+fn a_host_that_accepts_so_many_requests_a_second_gets_all_of_them_answered() {
+    for (burst, every) in [(1, 1000), (1, 100), (3, 1000), (10, 1000), (1, 10_000), (5, 5000)] {
+        for asked in [None, Some(Duration::from_millis(every).max(seconds(1)))] {
+            for tickets in 100..104 {
+                let mut window = (0, 0);
+                let course = run(tickets, LATENCY, |_, at| {
+                    let number = at.as_millis() / u128::from(every);
+                    window = if window.0 == number { (number, window.1 + 1) } else { (number, 1) };
+                    if window.1 <= burst { Fine } else { Wait(asked) }
+                });
+                let counts = (course.answered, course.failed.len());
+                assert_eq!(counts, (tickets as usize, 0), "{burst} every {every} ms, {asked:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_host_that_rejects_all_for_a_while_gets_all_answered_and_is_asked_little() {
+    for tickets in [1, 2, 500] {
+        let mut rejected = 0;
+        let course = run(tickets, LATENCY, |_, at| {
+            let is_rejected = at < seconds(60);
+            rejected += u32::from(is_rejected);
+            if is_rejected { Wait(None) } else { Fine }
+        });
+        assert_eq!((course.answered, course.failed.len()), (tickets as usize, 0));
+        assert!(rejected < 20, "{rejected} of {tickets}");
+    }
+}
+
+#[test]
+fn a_host_that_alternates_between_503_and_200_is_not_paused() {
+    let mut number = 0;
+    let course = run(100, LATENCY, |_, _| {
+        number += 1;
+        if number % 2 == 0 { Fine } else { Unavailable }
+    });
+    assert!(course.given_up == 0 && course.took < seconds(60), "{:?}", course.took);
+}
