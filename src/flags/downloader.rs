@@ -18,6 +18,9 @@ use crate::futures::{Either, race};
 use crate::http::client::{Client, ClientError};
 use crate::sync::{Event, Semaphore};
 
+/// The longest wait that a server may ask for before a retry.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
 /// The largest answer that is taken for a flag, in bytes.
 const MAX_FLAG_BYTES: usize = 64 << 20;
 
@@ -183,9 +186,12 @@ impl Download {
             StatusCode::OK => response.into_body().collect(MAX_FLAG_BYTES).await.map_err(Attempt::broken),
             StatusCode::NOT_FOUND => Err(Attempt::last(Ended::NotFound)),
             status => {
-                let least = retry_after(response.headers(), SystemTime::now());
                 let error = FlagError::Status(status).into();
-                let wait = if is_worth_retrying(status) { Wait::AtLeast(least) } else { Wait::Never };
+                let wait = match retry_after(response.headers(), SystemTime::now()) {
+                    _ if !is_worth_retrying(status) => Wait::Never,
+                    Some(asked) if asked > MAX_WAIT => Wait::Never,
+                    least => Wait::AtLeast(least),
+                };
                 Err(Attempt { error, wait })
             }
         }

@@ -43,3 +43,24 @@ fn a_server_that_answers_rubbish() {
 fn a_server_that_answers_with_another_status() {
     assert_only_br_fails("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", "418");
 }
+
+#[test]
+fn a_server_that_asks_to_wait_for_years_is_not_waited_for() {
+    for asked in ["99999999", "99999999999999999999999", "Wed, 06 Nov 2999 08:49:37 GMT"] {
+        let server = Server::start(move |_| Reply::status(503).field("Retry-After", asked));
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let run = flags(place.path(), &format!("BR --retry 3 --base-url {}", server.url("/flags")));
+        assert_eq!((run.code, run.counts()), (Some(1), [0, 0, 1, 0].into()), "{asked}: {}", run.said);
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_no_wait_is_asked_as_often_as_any_other() {
+    for asked in ["0", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        let server = Server::start(move |_| Reply::status(503).field("Retry-After", asked));
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let run = flags(place.path(), &format!("BR --retry 2 --base-url {}", server.url("/flags")));
+        assert_eq!((run.code, server.requests().len()), (Some(1), 3), "{}", run.said);
+    }
+}

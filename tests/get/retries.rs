@@ -1,9 +1,10 @@
 //! Retries: after what, how often, and when a whole host is left alone.
 
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::run::{Place, content};
-use crate::server::{Reply, Server};
+use crate::server::{Framing, Reply, Server};
 
 #[test]
 fn what_may_heal_is_tried_again() {
@@ -136,13 +137,154 @@ fn a_host_that_has_paused_for_too_long_fails_what_waits_for_it_and_no_other() {
 }
 
 #[test]
-fn retries_to_one_host_are_ten_and_a_fifth_of_its_requests() {
-    let server = Server::start(|_| Reply::status(500));
-    let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let run = Place::new().get_list(&list, &["--json"]);
-    run.assert(1, "100 failed");
-    let (retries, requests) = (run.events()["retry"], server.requests().len());
-    assert!(retries <= 10 + requests / 5, "{retries} retries of {requests} requests");
+fn a_url_that_is_always_rejected_does_not_make_its_neighbours_fail() {
+    let check = |field: (&'static str, &'static str)| {
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/bad" => Reply::status(429).field(field.0, field.1),
+            path => Reply::ok(path),
+        });
+        let paths = std::iter::once("/bad".to_owned()).chain((0..100).map(|number| format!("/{number}")));
+        let list: String = paths.map(|path| format!("{}\n", server.url(&path))).collect();
+        let run = Place::new().get_list(&list, &["--retry", "1"]);
+        run.assert(1, "100 saved, 1 failed").assert(1, "/bad: the server answered 429");
+        assert!(server.count("/bad") < 10, "{field:?}: {} requests for it", server.count("/bad"));
+    };
+    std::thread::scope(|scope| {
+        [("Retry-After", "0"), ("Retry-After", "1"), ("X", "")].map(|field| scope.spawn(move || check(field)));
+    });
+}
+
+#[test]
+fn a_server_that_asks_for_no_wait_or_for_one_that_is_over_is_not_asked_again_at_once() {
+    for (status, value) in [(429, "0"), (503, "0"), (503, "Sun, 06 Nov 1994 08:49:37 GMT"), (500, "0")] {
+        let server = Server::start(move |_| Reply::status(status).field("Retry-After", value));
+        Place::new().get(["--retry-max-wait", "1", &server.url("/x")]).assert(1, "");
+        assert!(server.count("/x") < 10, "{status} {value}: {} requests", server.count("/x"));
+    }
+}
+
+#[test]
+fn a_date_to_wait_for_is_read_by_the_server_s_clock() {
+    // It is days behind in one case and days ahead in the other, and asks for a second in both.
+    for now in ["Sun, 06 Nov 1994 08:49:37 GMT", "Wed, 06 Nov 2999 08:49:37 GMT"] {
+        let server = Server::start(move |request| match request.earlier {
+            0 => Reply::status(503).field("Date", now).field("Retry-After", &now.replace(":37", ":38")),
+            _ => Reply::ok("content"),
+        });
+        let run = Place::new().get(["--json", &server.url("/x")]);
+        run.assert(0, "1 saved");
+        let wait = run.line("retry")["wait_ms"].as_f64().expect("a number");
+        assert!(wait > 500.0 && wait <= 1000.0, "{wait} ms");
+    }
+}
+
+#[test]
+fn retries_beyond_ten_and_a_fifth_of_the_requests_are_delayed_and_not_denied() {
+    let server = Server::start(|request| match request.earlier {
+        0 => Reply::status(500),
+        _ => Reply::ok(request.path.clone()),
+    });
+    let list: String = (0..60).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+    let place = Place::new();
+    place.get_list(&list, &["--retry", "1"]).assert(0, "60 saved");
+}
+
+#[test]
+fn those_who_wait_for_a_probe_go_on_when_its_head_is_there() {
+    // The body of the probe ends only after another file was asked for.
+    let other = Arc::new((Mutex::new(false), Condvar::new()));
+    let asked = other.clone();
+    let server = Server::start(move |request| match (request.path.as_str(), request.earlier) {
+        (_, 0) => Reply::status(503).field("Retry-After", "1"),
+        ("/big", _) => {
+            let other = other.clone();
+            Reply::ok(content(1, 50_000)).begun(move || {
+                let is_asked = other.0.lock().unwrap();
+                let is_asked = other.1.wait_timeout_while(is_asked, Duration::from_secs(20), |asked| !*asked).unwrap();
+                assert!(!is_asked.1.timed_out(), "nobody else has asked while the body was coming");
+            })
+        }
+        (path, _) => {
+            *asked.0.lock().unwrap() = true;
+            asked.1.notify_all();
+            Reply::ok(path)
+        }
+    });
+    let place = Place::new();
+    // One at a time at first, so that the large one is the first to wait.
+    let urls = ["/big", "/1", "/2", "/3"].map(|path| server.url(path));
+    place.get(["--per-host", "2"].into_iter().chain(urls.iter().map(String::as_str))).assert(0, "4 saved");
+    assert_eq!(place.read("big"), content(1, 50_000));
+}
+
+// -- Bodies that are cut off -----------------------------------------------------------------------------------------
+
+/// A file of which no connection carries more than so many bytes.
+fn limited(request: &crate::server::Request, file: &[u8], at_most: usize, framing: Framing) -> Reply {
+    let range = request.field("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let left = file.len() - range.unwrap_or(0usize);
+    let reply = Reply::file(request, file, "\"1\"").framing(framing);
+    if left > at_most { reply.cut_after(at_most) } else { reply }
+}
+
+#[test]
+fn a_large_file_is_had_from_a_server_that_ends_every_connection_early() {
+    let file = Arc::new(content(1, 1_500_000));
+    for framing in [Framing::Length, Framing::Chunked] {
+        let served = file.clone();
+        let server = Server::start(move |request| limited(request, &served, 300_000, framing));
+        let place = Place::new();
+        let run = place.get(["--json", &server.url("/x")]);
+        run.assert(0, "1 saved");
+        assert!(place.read("x") == *file, "{framing:?}");
+        // Nothing is sent twice, unless it was lost with its connection.
+        assert!(
+            run.line("done")["attempts"].as_u64().is_some_and(|attempts| (5..12).contains(&attempts)),
+            "{framing:?}"
+        );
+    }
+}
+
+#[test]
+fn a_body_without_a_length_that_ends_with_a_reset_is_tried_again() {
+    // How much of it comes is up to the kernel: a reset discards what was not read.
+    let file = Arc::new(content(1, 1_500_000));
+    let served = file.clone();
+    let server = Server::start(move |request| {
+        let reply = Reply::file(request, &served, "\"1\"").framing(Framing::UntilClose);
+        if request.earlier == 0 { reply.cut_after(300_000) } else { reply }
+    });
+    let place = Place::new();
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("x") == *file && server.count("/x") == 2);
+}
+
+#[test]
+fn attempts_without_progress_are_bounded() {
+    // Each connection ends at the same place, whatever is asked for.
+    let file = content(1, 600_000);
+    let server = Server::start(move |request| match request.field("Range") {
+        None => Reply::file(request, &file, "\"1\"").cut_after(400_000),
+        Some(_) => Reply::file(request, &file, "\"1\"").cut_after(0),
+    });
+    Place::new().get(["--retry", "2", &server.url("/x")]).assert(4, "body");
+    assert_eq!(server.count("/x"), 4, "one that got somewhere, its retry, and two more");
+}
+
+#[test]
+fn large_bodies_are_had_from_servers_that_recover() {
+    let file = Arc::new(content(1, 1_000_000));
+    for (framing, status) in [(Framing::Length, 500), (Framing::Chunked, 503), (Framing::UntilClose, 429)] {
+        let served = file.clone();
+        let server = Server::start(move |request| match request.earlier {
+            0 => Reply::status(status).body(vec![b'x'; 100_000]).framing(framing),
+            1 => Reply::status(502),
+            _ => Reply::file(request, &served, "\"1\"").framing(framing),
+        });
+        let place = Place::new();
+        place.get([server.url("/x")]).assert(0, "1 saved");
+        assert!(place.read("x") == *file, "{framing:?}");
+    }
 }
 
 #[test]

@@ -62,12 +62,36 @@ pub struct Reply {
     rate: Option<usize>,
     /// Wait before the head.
     delay: Duration,
+    framing: Framing,
+    /// Called when the head and the first piece of the body are sent.
+    begun: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// How the end of a body is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// `Content-Length`.
+    Length,
+    /// Chunks.
+    Chunked,
+    /// The end of the connection: where a reply is cut off, that is a reset.
+    UntilClose,
 }
 
 impl Reply {
     pub fn status(status: u16) -> Reply {
         let (fields, body) = (String::new(), vec![]);
-        Reply { raw: None, status, fields, body, cut_after: None, rate: None, delay: Duration::ZERO }
+        Reply {
+            raw: None,
+            status,
+            fields,
+            body,
+            cut_after: None,
+            rate: None,
+            delay: Duration::ZERO,
+            framing: Framing::Length,
+            begun: None,
+        }
     }
 
     /// These bytes, whatever they are, and the end of the connection.
@@ -102,6 +126,15 @@ impl Reply {
 
     pub fn delay(self, delay: Duration) -> Reply {
         Reply { delay, ..self }
+    }
+
+    pub fn framing(self, framing: Framing) -> Reply {
+        Reply { framing, ..self }
+    }
+
+    /// Calls this when the head and the first 10,000 bytes of the body are sent.
+    pub fn begun(self, call: impl Fn() + Send + Sync + 'static) -> Reply {
+        Reply { begun: Some(Arc::new(call)), ..self }
     }
 
     /// A file with a validator: the range that was asked for, if it is of this version, else all of it.
@@ -146,8 +179,9 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (shared, over) = (shared.clone(), over.clone());
                 thread::spawn(move || {
+                    let Ok(socket) = stream.try_clone() else { return };
                     let mut stream = over(stream);
-                    while serve(&mut stream, &shared).is_some() {}
+                    while serve(&mut stream, &socket, &shared).is_some() {}
                 });
             }
         });
@@ -189,7 +223,7 @@ impl Server {
 }
 
 /// One request; `None` when there is no more to be had on this connection.
-fn serve(stream: &mut (impl Read + Write), shared: &Shared) -> Option<()> {
+fn serve(stream: &mut (impl Read + Write), socket: &TcpStream, shared: &Shared) -> Option<()> {
     let head = peer::read_head(stream);
     let mut words = head.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
@@ -207,22 +241,45 @@ fn serve(stream: &mut (impl Read + Write), shared: &Shared) -> Option<()> {
         let _gone = stream.write_all(bytes.as_bytes());
         return None;
     }
-    let head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}\r\n", reply.status, reply.body.len(), reply.fields);
     let body = if request.method == "HEAD" { &[][..] } else { &reply.body };
     let kept = &body[..reply.cut_after.unwrap_or(body.len()).min(body.len())];
-    match reply.rate {
-        None => {
-            stream.write_all(&[head.as_bytes(), kept].concat()).ok()?;
-            shared.sent.fetch_add(kept.len() as u64, Ordering::Relaxed);
+    // The head goes out with the first piece, as servers do it.
+    let mut unsent = head_of(&reply).into_bytes();
+    for (at, piece) in kept.chunks(reply.rate.unwrap_or(PIECE_BYTES)).enumerate() {
+        match reply.framing {
+            Framing::Chunked => unsent.extend([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()),
+            Framing::Length | Framing::UntilClose => unsent.extend(piece),
         }
-        Some(rate) => {
-            stream.write_all(head.as_bytes()).ok()?;
-            for piece in kept.chunks(rate) {
-                stream.write_all(piece).ok()?;
-                shared.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(1));
-            }
+        stream.write_all(&unsent).ok()?;
+        unsent.clear();
+        shared.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        if reply.rate.is_some() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if let Some(call) = reply.begun.as_ref().filter(|_| at == 0) {
+            call();
         }
     }
-    reply.cut_after.is_none().then_some(())
+    let is_complete = reply.cut_after.is_none();
+    if is_complete && reply.framing == Framing::Chunked {
+        unsent.extend(b"0\r\n\r\n");
+    }
+    stream.write_all(&unsent).ok()?;
+    if !is_complete && reply.framing == Framing::UntilClose {
+        let linger = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        linger.expect("a socket has the option");
+    }
+    (is_complete && reply.framing != Framing::UntilClose).then_some(())
+}
+
+/// How much of a body is written at once.
+const PIECE_BYTES: usize = 10_000;
+
+fn head_of(reply: &Reply) -> String {
+    let framing = match reply.framing {
+        Framing::Length => format!("Content-Length: {}\r\n", reply.body.len()),
+        Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
+        Framing::UntilClose => "Connection: close\r\n".to_owned(),
+    };
+    format!("HTTP/1.1 {} X\r\n{framing}{}\r\n", reply.status, reply.fields)
 }
