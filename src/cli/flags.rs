@@ -130,8 +130,8 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Ok(codes) => codes,
         Err(error) => return fail(EXIT_USAGE, error),
     };
-    // The client's connections, and those of the embedded server.
-    open_files::allow(2 * usize::from(arguments.max_req));
+    // A connection and a file each, and the other end in the embedded server.
+    let max_requests = (open_files::allow(3 * usize::from(arguments.max_req)) / 3).max(1);
     let folder = match Folder::open(&arguments.dest) {
         Ok(folder) => folder,
         Err(error) => return fail(1, format_args!("{error}; choose another folder with --dest")),
@@ -155,7 +155,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
     let options = Options {
         base_url: site.base_url.clone(),
         folder,
-        max_requests: usize::from(arguments.max_req),
+        max_requests,
         names: arguments.names,
         save: match arguments.save {
             Save::Pool => SaveOn::Pool,

@@ -11,13 +11,13 @@ use super::get_arguments::GetArguments;
 use super::get_destination::Destination;
 use super::get_json::JsonLines;
 use super::get_progress::{Bytes, GetProgress};
-use super::open_files;
+use super::open_files::Capacity;
 use super::output::{Output, say, stderr, stdout_failed};
 use super::signals::{Interruption, SecondSignal, arrived, watch_signals};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
-    Address, Class, Event, Folder, Gauge, How, LineError, Pace, Plan, Planned, StreamTarget, Tally, Wanted, What,
-    download_all, escaped_line, stdout,
+    Address, Class, Event, Folder, Gauge, How, LineError, Options, Pace, Plan, Planned, StreamTarget, Tally, Wanted,
+    What, download_all, escaped_line, stdout,
 };
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::http::client::Client;
@@ -41,16 +41,15 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     if arguments.watch.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
         return fail(EXIT_USAGE, "--step and the list cannot both come from standard input; put the list in a file");
     }
-    let (client, plan) = match (arguments.client(), plan(arguments, &destination)) {
+    let capacity = arguments.capacity().allowed();
+    let (client, plan) = match (arguments.client(capacity), plan(arguments, &destination)) {
         (Ok(client), Ok(plan)) => (client, plan),
         (Err(message), _) | (_, Err(message)) => return fail(EXIT_USAGE, escaped_line(message)),
     };
     if arguments.dry_run {
         return dry_run(plan, &destination);
     }
-    // A transfer may have a connection and a file; and some connections wait for the next one.
-    open_files::allow(3 * usize::from(arguments.jobs) + arguments.idle_connections());
-    match download(arguments, client, plan, destination) {
+    match download(arguments, client, plan, destination, capacity) {
         Ok(code) => code,
         Err(error) => fail(Class::File.exit_code(), escaped_line(error)),
     }
@@ -131,6 +130,7 @@ fn download(
     client: Client,
     mut plan: Plan,
     destination: Destination,
+    capacity: Capacity,
 ) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (folder, stream) = match destination {
         Destination::Folder { folder, .. } => {
@@ -146,7 +146,7 @@ fn download(
     let watched = arguments.watch.open()?.watch(EventLoop::builder());
     let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
     let started = Instant::now();
-    let options = arguments.options(folder, stream);
+    let options = Options { jobs: capacity.jobs, ..arguments.options(folder, stream) };
     let gauge = Gauge::default();
     let json = arguments.json.then(JsonLines::open).transpose()?;
     plan.paced_by(pace(json.as_ref()));

@@ -14,6 +14,7 @@ use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
 #[cfg(feature = "tls")]
 use super::get_trust::TrustArguments;
+use super::open_files::Capacity;
 use super::watch::WatchArguments;
 use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, StreamTarget};
 use crate::http::client::Client;
@@ -229,19 +230,19 @@ impl GetArguments {
         }
     }
 
-    /// How many connections may wait for their next request: without a limit, a list over very many hosts would leave one
-    /// behind at each.
-    pub(super) fn idle_connections(&self) -> usize {
-        usize::from(self.per_host).max(256)
+    /// How many connections there may be. Without a limit on those that wait for their next request, a list over very
+    /// many hosts would leave one behind at each.
+    pub(super) fn capacity(&self) -> Capacity {
+        Capacity { jobs: self.jobs.into(), idle_connections: usize::from(self.per_host).max(256) }
     }
 
     /// With whom; or what is wrong with the way there.
-    pub(super) fn client(&self) -> Result<Client, String> {
+    pub(super) fn client(&self, capacity: Capacity) -> Result<Client, String> {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
             .head_timeout(self.head_timeout)
             .idle_timeout(self.idle_timeout)
-            .idle_connections(self.idle_connections())
+            .idle_connections(capacity.idle_connections)
             .idle_connections_per_host(self.per_host.into());
         let client = self.network.apply(client)?;
         #[cfg(feature = "tls")]

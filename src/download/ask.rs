@@ -56,8 +56,13 @@ impl Transfer {
                 Ok(response) => response,
                 Err(error) => {
                     let next = if may_heal(&error) { Attempt::After(None) } else { Attempt::Never };
-                    self.note(if may_heal(&error) { Answer::Broken } else { Answer::Fine });
-                    return Err(Failure { error: error.into(), next });
+                    let answer = if may_heal(&error) { Answer::Broken } else { Answer::Fine };
+                    let error = FetchError::from(error);
+                    // Then it was not even sent.
+                    if !error.is_for_want_of_descriptors() {
+                        self.note(answer);
+                    }
+                    return Err(Failure { error, next });
                 }
             };
             let status = response.status();

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+use rustix::io::Errno;
 
 use super::address::AddressError;
 use super::list::Sha256;
@@ -14,6 +15,7 @@ use crate::event_loop::JobError;
 #[cfg(feature = "tls")]
 use crate::http::client::TunnelError;
 use crate::http::client::{ClientError, ClientErrorKind};
+use crate::net::ConnectError;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
 
@@ -147,6 +149,19 @@ impl FetchError {
             FetchError::Checksum { .. } => Class::Checksum,
             FetchError::NoReader | FetchError::Save(_) | FetchError::Job(_) => Class::File,
         }
+    }
+
+    /// Whether the process, or the system, has no file descriptor left for the connection or the file.
+    pub(super) fn is_for_want_of_descriptors(&self) -> bool {
+        let error = match self {
+            FetchError::Save(error) => &error.source,
+            FetchError::Http(error) => match error.kind() {
+                ClientErrorKind::Connect(ConnectError::Refused { error, .. }) => error,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
     }
 
     /// A short name for programs to look at: it does not change when the message does.
@@ -284,6 +299,15 @@ impl From<JobError> for FetchError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_want_of_descriptors_is_told_from_other_errors() {
+        for (errno, is_want) in [(Errno::MFILE, true), (Errno::NFILE, true), (Errno::NOSPC, false)] {
+            let error = SaveError::new("saving", "x".into(), errno.into());
+            assert_eq!(FetchError::Save(error).is_for_want_of_descriptors(), is_want, "{errno:?}");
+        }
+        assert!(!FetchError::CannotStartOver.is_for_want_of_descriptors());
+    }
 
     #[test]
     fn the_worst_is_a_file_then_a_checksum_the_protocol_the_network_usage_and_a_status() {

@@ -105,10 +105,25 @@ pub(super) struct Failure {
     pub(super) next: Attempt,
 }
 
+/// A shortage of file descriptors that no other transfer of the run can end.
+#[derive(Default)]
+struct Shortage {
+    /// How often it has been waited for.
+    waits: u32,
+}
+
+impl Shortage {
+    const WAIT: Duration = Duration::from_millis(50);
+    /// 10 s.
+    const MOST_WAITS: u32 = 200;
+}
+
 /// Whether there is another attempt.
 pub(super) enum Attempt {
     /// It would end the same way.
     Never,
+    /// When there may be a file descriptor for it.
+    AfterShortage,
     /// At once, for all of the file, if that has not been tried.
     FromZero,
     /// At once, for all of the file: the server does not want to give a part of it.
@@ -188,8 +203,17 @@ impl Transfer {
         if let Some(target) = self.run.options.stream.clone().filter(|_| !self.run.options.spider) {
             self.open_stream(target).await?;
         }
+        let mut shortage = Shortage::default();
         if self.has_part {
-            self.open_part().await?;
+            while let Err(error) = self.open_part().await {
+                if !error.is_for_want_of_descriptors() || !self.outlast(&mut shortage).await {
+                    return Err(error);
+                }
+            }
+            if self.turn.is_none() {
+                let origin = self.item.address.origin().to_owned();
+                self.take_turn(&origin).await?;
+            }
         }
         let mut backoff = Backoff::starting_at(self.kept(), self.run.options.retries);
         loop {
@@ -198,7 +222,10 @@ impl Transfer {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
+            let next = if error.is_for_want_of_descriptors() { Attempt::AfterShortage } else { next };
             let wait = match next {
+                Attempt::AfterShortage if self.outlast(&mut shortage).await => Duration::ZERO,
+                Attempt::AfterShortage => return Err(error),
                 Attempt::Never => return Err(error),
                 Attempt::FromZero if self.has_started_over => return Err(error),
                 Attempt::FromZero => {
@@ -216,7 +243,9 @@ impl Transfer {
             self.run.tell(&self.item, What::Retry { attempts: self.attempts, error: &error, wait });
             self.reading.fall_back_to(self.kept());
             match next {
-                Attempt::Never | Attempt::FromZero | Attempt::WithoutRange => self.go(TransferState::Turn),
+                Attempt::Never | Attempt::AfterShortage | Attempt::FromZero | Attempt::WithoutRange => {
+                    self.go(TransferState::Turn);
+                }
                 // A host that pauses keeps its own time.
                 Attempt::AfterPause => self.go(TransferState::Pause),
                 Attempt::After(_) => {
@@ -229,6 +258,22 @@ impl Transfer {
             let origin = self.item.address.origin().to_owned();
             self.take_turn(&origin).await?;
         }
+    }
+
+    /// Makes way until there may be a file descriptor for another attempt, which is no fault of this transfer. `false` if
+    /// there is none for too long, although nothing else of this run has one.
+    async fn outlast(&mut self, shortage: &mut Shortage) -> bool {
+        log::debug!("no file descriptor is left for {}", self.item.place.name);
+        self.run.client.close_idle_connections();
+        self.turn = None;
+        self.go(TransferState::Turn);
+        if self.run.turns.shrink() {
+            *shortage = Shortage::default();
+        } else {
+            shortage.waits += 1;
+        }
+        sleep(Shortage::WAIT).await;
+        shortage.waits <= Shortage::MOST_WAITS
     }
 
     /// How many bytes of the file are there for the next attempt.

@@ -218,13 +218,12 @@ impl<T> Hosts<T> {
         }
     }
 
-    /// Allows fewer slots at once, since one of those in use lacks a file descriptor: as many as there are without it.
-    /// `false` if there is no other whose end could release one.
+    /// Allows only as many slots at once as are in use, since there was no file descriptor for another connection or file.
+    /// `false` if none is in use, whose end could release one.
     pub fn shrink(&mut self) -> bool {
-        let others = self.running.saturating_sub(1);
-        self.jobs = others.max(1);
+        self.jobs = self.running.max(1);
         self.until_growth = ENDS_PER_GROWTH;
-        others > 0
+        self.running > 0
     }
 
     // -- Answers ---------------------------------------------------------------------------------------------------

@@ -75,6 +75,12 @@ impl Turns {
         receiver.await.ok()
     }
 
+    /// Allows only as many turns at once as there are, since there was no file descriptor for another one. `false` if there
+    /// is none, whose end could release one.
+    pub(super) fn shrink(&self) -> bool {
+        self.shared.hosts.borrow_mut().shrink()
+    }
+
     /// Takes back all files that had no turn. How many.
     pub(super) fn clear_fresh(&self) -> usize {
         self.shared.hosts.borrow_mut().clear_fresh()
@@ -111,12 +117,6 @@ impl Turn {
     /// How much longer than its own wait the transfer has to wait before it tries again.
     pub(super) fn retry_delay(&self) -> Duration {
         self.shared.hosts.borrow_mut().retry_delay(self.slot, now())
-    }
-
-    /// Allows fewer turns at once, since this one lacks a file descriptor. `false` if there is no other turn whose end
-    /// could release one.
-    pub(super) fn shrink(&self) -> bool {
-        self.shared.hosts.borrow_mut().shrink()
     }
 
     /// How long the host pauses from now on.

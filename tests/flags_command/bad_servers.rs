@@ -50,7 +50,7 @@ fn a_server_that_asks_to_wait_for_years_is_not_waited_for() {
         let server = Server::start(move |_| Reply::status(503).field("Retry-After", asked));
         let place = tempfile::tempdir().expect("a temporary folder");
         let run = flags(place.path(), &format!("BR --retry 3 --base-url {}", server.url("/flags")));
-        assert_eq!((run.code, run.counts()), (Some(1), [0, 0, 1, 0].into()), "{asked}: {}", run.said);
+        assert_eq!((run.code, run.counts()), (Some(1), [0, 0, 1, 0]), "{asked}: {}", run.said);
         assert_eq!(server.requests().len(), 1);
     }
 }

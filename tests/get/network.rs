@@ -1,7 +1,10 @@
 //! The way to the servers: names with fixed addresses, families, and how long it took.
 
-use crate::run::Place;
-use crate::server::Server;
+use std::fs::File;
+use std::process::Command;
+
+use crate::run::{Place, Run};
+use crate::server::{Reply, Server};
 
 #[test]
 fn a_name_is_where_the_command_line_says() {
@@ -57,4 +60,49 @@ fn json_says_how_long_a_connection_took_and_nothing_for_one_that_was_kept() {
         (&second["reused"], &second["ms"]["dns"], &second["ms"]["connect"]),
         (&true.into(), &().into(), &().into())
     );
+}
+
+#[test]
+#[cfg(unix)]
+fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
+    let server = Server::start(|request| {
+        let body = request.path.repeat(if request.path.starts_with("/large") { 50_000 } else { 1 });
+        Reply::ok(body).field("ETag", "\"1\"")
+    });
+    let paths = (0..150).map(|number| format!("/{number}")).chain((0..20).map(|number| format!("/large{number}")));
+    let list: String = paths.map(|path| format!("{}\n", server.url(&path))).collect();
+    for limit in [16, 24, 40] {
+        let place = Place::new();
+        place.write("list", &list);
+        let get = place.command(["-i", "-", "-j", "100", "--per-host", "100"]);
+        let run: Run = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
+            .arg(get.get_program())
+            .args(get.get_args())
+            .stdin(File::open(place.path("list")).expect("it was written"))
+            .output()
+            .expect("there is a shell")
+            .into();
+        run.assert(0, "170 saved");
+    }
+}
+
+#[test]
+#[ignore = "it needs strace"]
+fn a_shortage_of_descriptors_during_the_run_costs_no_file_and_no_retry() {
+    let server = Server::start(|request| Reply::ok(request.path.repeat(50_000)).field("ETag", "\"1\""));
+    let urls: Vec<String> = (0..30).map(|number| server.url(&format!("/{number}"))).collect();
+    for error in ["EMFILE", "ENFILE"] {
+        let place = Place::new();
+        let get = place.command(["--retry", "0"].into_iter().chain(urls.iter().map(String::as_str)));
+        let inject = format!("inject=socket:error={error}:when=3+2");
+        let run: Run = Command::new("strace")
+            .args(["-f", "-o", "/dev/null", "-e", "trace=socket", "-e", &inject])
+            .arg(get.get_program())
+            .args(get.get_args())
+            .output()
+            .expect("there is a strace")
+            .into();
+        run.assert(0, "30 saved");
+    }
 }

@@ -158,6 +158,11 @@ impl Client {
         self.shared.reused.get()
     }
 
+    /// Closes all connections that are idle, whose descriptors are needed for something else.
+    pub fn close_idle_connections(&self) {
+        self.shared.pool.clear();
+    }
+
     /// How many connections are idle at the moment.
     pub fn connections_idle(&self) -> usize {
         self.shared.pool.len()
