@@ -12,13 +12,18 @@ fn main() {
     watchdog::watch();
     linux::i12_a_thread_that_cannot_be_started_makes_the_pool_smaller();
     println!("i12_a_thread_that_cannot_be_started_makes_the_pool_smaller ... ok");
+    linux::i14_a_mandatory_job_without_a_thread_runs_before_the_loop_is_gone();
+    println!("i14_a_mandatory_job_without_a_thread_runs_before_the_loop_is_gone ... ok");
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::sync::mpsc;
 
-    use glassloop::{EventLoop, JobError, ThreadPool, run_in_executor};
+    use std::sync::{Arc, Mutex};
+
+    use glassloop::event_loop::ShutdownReport;
+    use glassloop::{EventLoop, Job, JobError, ThreadPool, run_in_executor};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     /// A new thread's stack is two megabytes: leaves room for less.
@@ -54,5 +59,35 @@ mod linux {
             assert_eq!(second.await.expect("the one thread does it"), 2);
         };
         event_loop.block_on(run).expect("it runs");
+    }
+
+    /// Whoever awaits such a job is answered with an error. The others have nobody to answer to, and run in the end.
+    pub fn i14_a_mandatory_job_without_a_thread_runs_before_the_loop_is_gone() {
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let job = |what: &'static str| {
+            let ran = ran.clone();
+            Job::new(move || ran.lock().unwrap().push(what)).label(what)
+        };
+        let mut event_loop = EventLoop::builder().pool_threads(1).pool_room(1).build().expect("a loop");
+        let [kept] = event_loop
+            .block_on(async {
+                let pool = ThreadPool::with_room("own", 1, 1);
+                allow_no_more_threads();
+                drop(run_in_executor(None, job("dropped")));
+                drop(run_in_executor(None, job("abandonable").abandonable()));
+                drop(run_in_executor(Some(&pool), job("dropped, on a pool of its own")));
+                let awaited = run_in_executor(None, job("awaited")).await;
+                assert!(matches!(awaited, Err(JobError::NoThread(_))), "{awaited:?}");
+                [run_in_executor(None, job("kept and not polled"))]
+            })
+            .expect("a job that was refused holds up nobody");
+        let stuck = event_loop.block_on(std::future::pending::<()>()).expect_err("nothing can happen any more");
+        assert!(stuck.to_string().starts_with("deadlock"), "{stuck}");
+        let report = event_loop.shutdown();
+        allow_threads();
+        assert_eq!(report, ShutdownReport::default());
+        assert_eq!(*ran.lock().unwrap(), ["dropped", "dropped, on a pool of its own", "kept and not polled"]);
+        let result = EventLoop::new().expect("a loop").block_on(kept).expect("it has run");
+        assert!(result.is_ok(), "{result:?}");
     }
 }

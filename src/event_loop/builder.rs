@@ -168,6 +168,7 @@ impl Builder {
             is_notified: false,
             budget: Budget { polls: self.budget_polls, time: self.budget_time, spent: 0, looked_at: Duration::ZERO },
             turn: 0,
+            is_quiet: false,
             stopped: None,
             give_up: self.give_up,
         })

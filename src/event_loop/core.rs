@@ -1,7 +1,6 @@
 //! What the parts of one loop share: the tables, and how a task becomes ready.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use std::time::Duration;
 use super::clock::{Clock, tick_at_or_after};
 use super::diagnosis::Diagnosis;
 use super::io_budget::IoBudget;
+use super::jobs::Jobs;
 use super::notify::{Notifier, OsWaker};
-use super::pool::{Jobs, ThreadPool};
+use super::pool::ThreadPool;
 use super::reactor::Reactor;
 use super::ready::ReadyQueue;
 use super::root::Root;
@@ -20,7 +20,7 @@ use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
     Cause, CauseGuard, CurrentTask, Effect, IdleStage, JobId, JobOutcome, Kind, LoopCounts, TaskId, TaskOutcome,
-    TimerId, WakeId, current_task, listening, report_at, tell, waiting_for,
+    TimerId, WakeId, contain, current_task, listening, report_at, tell, waiting_for,
 };
 use crate::sync::WakerSlot;
 
@@ -189,7 +189,7 @@ impl Core {
                 if let Some(mut entry) = entry {
                     let _cause = CauseGuard::set(Cause::Job(job));
                     if let Some(waker) = entry.waker.take() {
-                        call_waker(|| waker.wake());
+                        contain("a waker", || waker.wake());
                     }
                     // Its place in the pool's queue goes to the next: still caused by this job.
                     drop(entry);
@@ -262,10 +262,8 @@ impl Core {
             tell!(Kind::Drop { task: id });
         }
         // What a future drops may panic: that is this task's affair alone (I12).
-        if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
-            let name = slot.as_ref().map_or("", |slot| slot.name.as_str());
-            log::error!("the task `{name}` panicked while it was dropped");
-        }
+        let name = slot.as_ref().map_or("", |slot| slot.name.as_str());
+        contain(format_args!("dropping the task `{name}`"), || drop(future));
         drop(slot);
         if listening() {
             tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
@@ -299,15 +297,32 @@ impl Core {
 
     /// Arms a timer for the task that `waker` belongs to.
     pub(crate) fn set_timer(&self, deadline: Duration, waker: &Waker, background: bool) -> wheel::TimerId {
-        let mut slot = WakerSlot::new();
-        let _none = slot.register(waker);
-        let timer = Timer { waker: slot, deadline, background };
+        let timer = Timer { waker: WakerSlot::holding(waker), deadline, background };
         let id = self.wheel.borrow_mut().insert(tick_at_or_after(deadline), timer);
         if background {
             self.background_timers.set(self.background_timers.get() + 1);
         }
         tell!(Kind::TimerSet { timer: observed(id), task: current_task(), deadline });
         id
+    }
+
+    /// Lets a timer wake the task that `waker` belongs to. `false` if it has fired.
+    pub(crate) fn keep_timers_waker(&self, id: wheel::TimerId, waker: &Waker) -> bool {
+        let is_kept = self.wheel.borrow().get(id).map(|timer| timer.waker.will_wake(waker));
+        if is_kept != Some(false) {
+            return is_kept.is_some();
+        }
+        // I4: the clone and the drop of a waker may run anything, and the wheel is not borrowed.
+        let mut slot = WakerSlot::holding(waker);
+        let is_set = match self.wheel.borrow_mut().get_mut(id) {
+            Some(timer) => {
+                std::mem::swap(&mut timer.waker, &mut slot);
+                true
+            }
+            None => false, // it fired meanwhile (I6)
+        };
+        drop(slot);
+        is_set
     }
 
     /// Cancels a timer. `false` if it has fired.
@@ -341,14 +356,6 @@ impl Core {
 
     pub(crate) fn is_work_ready(&self) -> bool {
         self.root.woken.get() || !self.ready.borrow().is_empty()
-    }
-}
-
-/// Wakes from the loop's own code. Most wakers are the loop's, but anybody may write one, and the loop must live on
-/// whatever that one does (I12).
-pub(crate) fn call_waker(call: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(call)).is_err() {
-        log::error!("a waker panicked");
     }
 }
 

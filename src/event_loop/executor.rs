@@ -15,9 +15,8 @@ use std::time::Instant;
 use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
-use super::pool::{NewJob, ThreadPool, Work};
-use crate::observe::{JobId, JobOutcome, Kind, current_task, note_waiting, polled_after_ready, tell};
-use crate::sync::{Acquire, Permit};
+use super::pool::{ThreadPool, Work};
+use crate::observe::{JobId, Kind, current_task, discard, note_waiting, polled_after_ready, tell};
 
 /// A function for a pool to run, with what is to be known about it.
 ///
@@ -74,11 +73,11 @@ impl<T, F: FnOnce() -> T + Send + 'static> From<F> for Job<T> {
     }
 }
 
-/// Hands a job to a pool (`None` is the loop's own) and gives a future of its result.
+/// Hands a job to a pool (`None` is the loop's own) and returns a future of its result.
 ///
-/// The job is queued at once if the pool has room for it, awaited or not. If the pool is full, it is queued when the
-/// handle is polled and there is room: that wait is the back-pressure. A handle that is dropped before then takes its
-/// job with it, and a mandatory one is missed loudly, in the log.
+/// The job is queued at once if the pool's queue has capacity for it, and otherwise by the loop as soon as it has, in the
+/// order of the calls, whether the handle is polled or not. Awaiting the handle is the backpressure: whoever drops handles
+/// of mandatory jobs faster than the pool runs them fills the memory.
 ///
 /// # Panics
 /// If no loop runs on this thread.
@@ -86,35 +85,41 @@ impl<T, F: FnOnce() -> T + Send + 'static> From<F> for Job<T> {
 pub fn run_in_executor<T: Send + 'static>(pool: Option<&ThreadPool>, job: impl Into<Job<T>>) -> JobHandle<T> {
     let core = current::core();
     let pool = pool.unwrap_or(&core.default_pool).clone();
-    let job = job.into();
-    let state = match pool.room().try_acquire() {
-        Some(room) => submit(&core, &pool, job, room),
-        None => {
-            let room = pool.room().acquire();
-            HandleState::Room { room, pool, job }
-        }
+    let Job { call, label, bytes, mandatory } = job.into();
+    let state = Arc::new(JobState::new());
+    let result = Arc::new(ResultSlot { result: Mutex::new(None) });
+    let id = core.jobs.borrow_mut().insert(label, mandatory, state.clone());
+    let work = QueuedJob {
+        call,
+        result: result.clone(),
+        state: state.clone(),
+        id,
+        shared: core.shared.clone(),
+        observed: crate::observe::listening(),
     };
-    JobHandle { core, state }
+    tell!(Kind::JobAdd { job: id, task: current_task(), label, bytes });
+    core.submit_job(id, &pool, Box::new(work));
+    JobHandle { core, id, state, result, mandatory, is_done: false }
 }
 
-/// What a worker runs: the function, and the place for its result.
-struct Assignment<T> {
+/// What a worker runs: the function, and where its result goes.
+struct QueuedJob<T> {
     call: Box<dyn FnOnce() -> T + Send>,
-    place: Arc<Place<T>>,
+    result: Arc<ResultSlot<T>>,
     state: Arc<JobState>,
     id: JobId,
     /// The loop that waits for it.
     shared: Arc<Shared>,
-    /// Whether the loop wants to hear that the job has started.
+    /// Whether the loop is to learn that the job has started.
     observed: bool,
 }
 
 /// Where the worker leaves the result and the handle takes it.
-struct Place<T> {
+struct ResultSlot<T> {
     result: Mutex<Option<Result<T, JobError>>>,
 }
 
-impl<T> Place<T> {
+impl<T> ResultSlot<T> {
     fn put(&self, result: Result<T, JobError>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
@@ -124,7 +129,7 @@ impl<T> Place<T> {
     }
 }
 
-impl<T: Send> Work for Assignment<T> {
+impl<T: Send> Work for QueuedJob<T> {
     fn run(self: Box<Self>, worker: u32) {
         if !self.state.begin() {
             return; // cancelled, and the loop knows
@@ -134,15 +139,19 @@ impl<T: Send> Work for Assignment<T> {
         }
         let mut ending = Ending { state: self.state, job: self.id, worker, shared: self.shared, panicked: true };
         // I12: the worker survives.
-        let result = catch_unwind(AssertUnwindSafe(self.call));
+        let result = catch_unwind(AssertUnwindSafe(self.call)).map_err(|payload| {
+            let text = panic_text(&*payload);
+            discard(payload); // its drop may panic as well
+            JobError::Panicked(text)
+        });
         ending.panicked = result.is_err();
-        // If the handle is gone, the result is dropped here, before the loop hears that the job is done with it.
-        let place = self.place;
-        place.put(result.map_err(|payload| JobError::Panicked(panic_text(&*payload))));
+        // If the handle is gone, the result is dropped here, before the loop learns that the job has ended.
+        let slot = self.result;
+        slot.put(result);
     }
 }
 
-/// Tells the loop that the job has ended when it is dropped: also if the drop of what the job left behind panics.
+/// Notifies the loop that the job has ended when it is dropped: also if the drop of what the job captured panics.
 struct Ending {
     state: Arc<JobState>,
     job: JobId,
@@ -168,62 +177,20 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-fn submit<T: Send + 'static>(core: &Rc<Core>, pool: &ThreadPool, job: Job<T>, room: Permit) -> HandleState<T> {
-    let state = Arc::new(JobState::new());
-    let place = Arc::new(Place { result: Mutex::new(None) });
-    let (label, bytes, mandatory) = (job.label, job.bytes, job.mandatory);
-    let new = NewJob { label, mandatory, state: state.clone(), room };
-    let id = core.jobs.borrow_mut().insert(new);
-    let assignment = Assignment {
-        call: job.call,
-        place: place.clone(),
-        state: state.clone(),
-        id,
-        shared: core.shared.clone(),
-        observed: crate::observe::listening(),
-    };
-    tell!(Kind::JobAdd { job: id, task: current_task(), label, bytes });
-    if let Err(error) = pool.submit(Box::new(assignment)) {
-        let entry = core.jobs.borrow_mut().remove(id);
-        tell!(Kind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
-        drop(entry);
-        return HandleState::Refused(error);
-    }
-    HandleState::Queued { id, state, place, mandatory }
-}
-
 /// The future of a job's result. Dropping it cancels the job only if it is abandonable and has not started.
 pub struct JobHandle<T> {
     core: Rc<Core>,
-    state: HandleState<T>,
-}
-
-enum HandleState<T> {
-    /// Waits for room in the pool's queue.
-    Room {
-        room: Acquire,
-        pool: ThreadPool,
-        job: Job<T>,
-    },
-    /// Waits for a worker to have run it.
-    Queued {
-        id: JobId,
-        state: Arc<JobState>,
-        place: Arc<Place<T>>,
-        mandatory: bool,
-    },
-    /// There is no thread to run it.
-    Refused(io::Error),
-    Done,
+    id: JobId,
+    state: Arc<JobState>,
+    result: Arc<ResultSlot<T>>,
+    mandatory: bool,
+    is_done: bool,
 }
 
 impl<T> JobHandle<T> {
-    /// The job's number, once it is queued.
+    /// The job's number, until its result has been taken.
     pub fn id(&self) -> Option<JobId> {
-        match &self.state {
-            HandleState::Queued { id, .. } => Some(*id),
-            _ => None,
-        }
+        (!self.is_done).then_some(self.id)
     }
 }
 
@@ -234,52 +201,34 @@ impl<T: Send + 'static> Future for JobHandle<T> {
     type Output = Result<T, JobError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match std::mem::replace(&mut self.state, HandleState::Done) {
-                HandleState::Room { mut room, pool, job } => match Pin::new(&mut room).poll(cx) {
-                    Poll::Pending => {
-                        self.state = HandleState::Room { room, pool, job };
-                        note_waiting("room in the pool's queue");
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(room) => self.state = submit(&self.core, &pool, job, room),
-                },
-                HandleState::Queued { id, state, place, mandatory } => {
-                    // The loop, when it hears that a job has ended, wakes whom it finds in the job's entry. If the entry
-                    // is still there, the news is still to come.
-                    let replaced =
-                        self.core.jobs.borrow_mut().get_mut(id).map(|entry| entry.waker.register(cx.waker()));
-                    if replaced.is_some() {
-                        self.state = HandleState::Queued { id, state, place, mandatory };
-                        note_waiting("a job");
-                        return Poll::Pending;
-                    }
-                    return Poll::Ready(place.take().unwrap_or(Err(JobError::Cancelled)));
-                }
-                HandleState::Refused(error) => return Poll::Ready(Err(JobError::NoThread(error))),
-                HandleState::Done => polled_after_ready("JobHandle"),
-            }
+        if self.is_done {
+            polled_after_ready("JobHandle");
         }
+        // When the loop learns that a job has ended, it takes the entry out and calls the waker in it. So as long as the
+        // entry is there, that is still to come. The look follows the registration (I6).
+        self.core.keep_jobs_waker(self.id, cx.waker());
+        let waits_for = self.core.jobs.borrow().waits_for(self.id);
+        if let Some(what) = waits_for {
+            note_waiting(what);
+            return Poll::Pending;
+        }
+        self.is_done = true;
+        if let Some(error) = self.core.take_refused_job(self.id) {
+            return Poll::Ready(Err(JobError::NoThread(error)));
+        }
+        Poll::Ready(self.result.take().unwrap_or(Err(JobError::Cancelled)))
     }
 }
 
 impl<T> Drop for JobHandle<T> {
     fn drop(&mut self) {
-        match &self.state {
-            HandleState::Queued { id, state, mandatory: false, .. } if state.cancel() => {
-                let entry = self.core.jobs.borrow_mut().remove(*id);
-                if entry.is_some() {
-                    tell!(Kind::JobEnd { job: *id, outcome: JobOutcome::Cancelled });
-                }
-            }
-            HandleState::Queued { id, .. } => {
-                let unheard = self.core.jobs.borrow_mut().get_mut(*id).and_then(|entry| entry.waker.take());
-                drop(unheard);
-            }
-            HandleState::Room { job, .. } if job.mandatory => {
-                log::error!("the job `{}` was dropped before the pool had room for it: it did not run", job.label);
-            }
-            _ => {}
+        if self.is_done {
+            return;
+        }
+        if !self.mandatory && self.state.cancel() {
+            self.core.cancel_job(self.id);
+        } else {
+            self.core.forget_jobs_waker(self.id);
         }
     }
 }

@@ -11,12 +11,11 @@ use std::task::{Context, Poll};
 
 use slab::Slab;
 
-use super::core::call_waker;
 use super::current;
 use super::spawn::{JoinError, JoinHandle, spawn_on};
 use super::task::Name;
 use crate::observe::note_waiting;
-use crate::sync::WakerSlot;
+use crate::sync::SharedSlot;
 
 /// Tasks of one kind, whose results are taken in the order in which they finish. Dropping it aborts those that run.
 ///
@@ -48,16 +47,13 @@ pub struct JoinSet<T> {
 #[derive(Default)]
 pub(super) struct Arrivals {
     finished: RefCell<VecDeque<usize>>,
-    waker: RefCell<WakerSlot>,
+    waker: SharedSlot,
 }
 
 impl Arrivals {
     pub(super) fn arrive(&self, key: usize) {
         self.finished.borrow_mut().push_back(key);
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            call_waker(|| waker.wake()); // I4
-        }
+        self.waker.wake();
     }
 }
 
@@ -150,7 +146,11 @@ impl<T: 'static> Future for JoinNext<'_, T> {
         if self.set.is_empty() {
             return Poll::Ready(None);
         }
-        let _replaced = self.set.arrivals.waker.borrow_mut().register(cx.waker());
+        if self.set.arrivals.waker.register(cx.waker())
+            && let Some(result) = self.set.try_join_next()
+        {
+            return Poll::Ready(Some(result)); // I6
+        }
         note_waiting("the next task of a set");
         Poll::Pending
     }

@@ -10,8 +10,9 @@
 //! | `notify.rs` | how other threads reach the loop |
 //! | `reactor.rs`, `token.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
 //! | `io_budget.rs` | how much input and output one poll may do |
+//! | `waiting.rs` | who waits for a source, and whether they still do |
 //! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
-//! | `pool.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
+//! | `pool.rs`, `jobs.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
 //! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
 //! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
 //! | `diagnosis.rs`, `lateness.rs` | what is wrong with the program, told to whoever observes |
@@ -30,6 +31,7 @@ mod error;
 mod executor;
 mod io_budget;
 mod job_state;
+mod jobs;
 mod join_set;
 mod lateness;
 mod notify;
@@ -45,6 +47,7 @@ mod spawn;
 mod task;
 mod token;
 mod verdict;
+mod waiting;
 pub mod wheel;
 
 use std::collections::VecDeque;
@@ -56,8 +59,9 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use self::core::{Core, Remote, call_waker, observed};
-use crate::observe::{Cause, CauseGuard, Kind, WaitReason, set_turn, tell};
+use self::core::{Core, Remote, observed};
+use self::verdict::Outside;
+use crate::observe::{Cause, CauseGuard, Kind, WaitReason, contain, set_turn, tell};
 
 pub use builder::Builder;
 pub use error::LoopError;
@@ -98,6 +102,8 @@ pub struct EventLoop {
     /// How much may be polled between two looks at the reactor.
     budget: Budget,
     turn: u64,
+    /// The last wait was a whole [`RECHECK`], and nothing happened.
+    is_quiet: bool,
     /// Why the loop cannot go on.
     stopped: Option<LoopError>,
     /// Set from outside to make the shutdown give up waiting.
@@ -114,6 +120,9 @@ struct Budget {
     /// When that was, since the loop was built.
     looked_at: Duration,
 }
+
+/// How long the loop sleeps at most when it cannot know whether anything will ever wake it (I16).
+const RECHECK: Duration = Duration::from_millis(500);
 
 /// Polls between two readings of the clock.
 const POLLS_PER_CLOCK: u32 = 16;
@@ -199,6 +208,11 @@ impl EventLoop {
         self.park(wait); // 5
         self.dispatch_readiness(); // 6
         self.fire_timers(); // 7
+        if let Wait::Deadlocked = wait
+            && !self.core.is_work_ready()
+        {
+            self.stopped = Some(LoopError::Deadlock(self.core.verdict()));
+        }
         self.core.tell_turn_end(); // 8
         Poll::Pending
     }
@@ -264,36 +278,54 @@ impl EventLoop {
 
     /// How long to wait, and why.
     fn choose_wait(&mut self) -> Wait {
-        if self.core.is_work_ready() {
-            return Wait::Not;
+        let core = &*self.core;
+        if core.is_work_ready() {
+            return Wait::Zero;
         }
-        self.core.diagnosis.lateness.caught_up();
-        if self.core.is_deadlocked() {
-            return Wait::Never;
+        core.diagnosis.lateness.caught_up();
+        if core.reactor.is_probing() || self.budget.spent > 0 {
+            core.reactor.settle_probe();
         }
-        let wheel = self.core.wheel.borrow();
-        // The wheel answers at once with a tick at which it has something to do, be it only to sort timers anew on the
-        // way to their deadline. Virtual time may take its time, and jumps to the deadline itself.
-        let next = if self.core.clock.is_virtual() { wheel.next_deadline() } else { wheel.next_expiry() };
-        match next {
-            Some(tick) => Wait::Until(clock::moment_of(tick)),
-            None => Wait::Forever,
+        let is_no_timer_set = core.is_no_timer_set();
+        if !core.clock.is_virtual() && !is_no_timer_set {
+            // At the tick where the wheel has something to do, be it only to cascade timers towards their deadline.
+            return core.wheel.borrow().next_expiry().map_or(Wait::Forever, |tick| Wait::Until(clock::moment_of(tick)));
+        }
+        let next = core.wheel.borrow().next_deadline().map(clock::moment_of);
+        match (core.outside(), next) {
+            (Outside::Nothing, _) if is_no_timer_set => Wait::Deadlocked,
+            (Outside::Nothing, Some(deadline)) => Wait::Jump(deadline),
+            (Outside::UnverifiedWait, _) if core.clock.is_virtual() || self.is_quiet => {
+                core.reactor.probe();
+                Wait::Zero
+            }
+            (Outside::UnverifiedWait | Outside::Waker, next) => {
+                let recheck = core.clock.elapsed() + RECHECK;
+                Wait::Recheck(next.map_or(recheck, |deadline| deadline.min(recheck)))
+            }
+            (_, Some(deadline)) => Wait::Until(deadline),
+            (_, None) => Wait::Forever,
         }
     }
 
     /// Waits in the reactor for readiness, another thread, or the next timer.
     fn park(&mut self, wait: Wait) {
         self.events.clear();
+        self.is_quiet &= self.core.reactor.is_probing();
         let (timeout, why) = match wait {
             // Ready work goes first, but the reactor gets its look when the budget is spent.
-            Wait::Not if self.core.reactor.len() == 0 || !self.is_budget_spent() => return self.skip_park(),
-            Wait::Not => (Some(Duration::ZERO), WaitReason::Ready),
-            Wait::Until(deadline) => (Some(self.core.sleep_until(deadline)), WaitReason::Timer),
-            Wait::Forever => (None, WaitReason::Forever),
-            Wait::Never => {
-                self.stopped = Some(LoopError::Deadlock(self.core.verdict()));
-                return self.skip_park();
+            Wait::Zero if self.core.reactor.len() == 0 || !self.is_budget_spent() => return self.skip_park(),
+            Wait::Zero => (Some(Duration::ZERO), WaitReason::Ready),
+            Wait::Until(deadline) => (Some(self.core.time_until(deadline)), WaitReason::Timer),
+            Wait::Recheck(at) => (Some(self.core.time_until(at)), WaitReason::Recheck),
+            Wait::Jump(deadline) => {
+                self.core.clock.advance(self.core.time_until(deadline));
+                (Some(Duration::ZERO), WaitReason::Timer)
             }
+            Wait::Forever => (None, WaitReason::Forever),
+            // Background sources may be ready all the same.
+            Wait::Deadlocked if self.core.reactor.len() == 0 => return self.skip_park(),
+            Wait::Deadlocked => (Some(Duration::ZERO), WaitReason::Ready),
         };
         // I8: from here on, another thread that notifies writes to the operating system's waker.
         let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
@@ -306,6 +338,7 @@ impl EventLoop {
         if let Some(before) = before {
             self.core.clock.advance(before.elapsed());
         }
+        self.is_quiet = matches!(wait, Wait::Recheck(_)) && self.events.is_empty() && !self.is_notified;
         self.budget.spent = 0;
         self.budget.looked_at = self.core.clock.elapsed();
         match result {
@@ -352,22 +385,27 @@ impl EventLoop {
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
-                call_waker(|| waker.wake()); // I4: the wheel is not borrowed
+                contain("a waker", || waker.wake()); // I4: the wheel is not borrowed
             }
         }
     }
 }
 
 /// How the loop is to wait.
+#[derive(Clone, Copy)]
 enum Wait {
-    /// There is work.
-    Not,
+    /// Not at all: there is work.
+    Zero,
     /// Until a timer is due, on the scale of the loop's clock.
     Until(Duration),
+    /// Until then, to see whether anything can still wake it.
+    Recheck(Duration),
+    /// Not at all: virtual time jumps to a timer's deadline.
+    Jump(Duration),
     /// Until something happens.
     Forever,
     /// Nothing can happen: it would be for ever.
-    Never,
+    Deadlocked,
 }
 
 impl Core {
@@ -377,15 +415,8 @@ impl Core {
         }
     }
 
-    /// How long the loop may sleep for a timer. Virtual time jumps there instead, if only timers are left to wait for.
-    fn sleep_until(&self, deadline: Duration) -> Duration {
-        let left = deadline.saturating_sub(self.clock.elapsed());
-        let is_outside_at_work = self.reactor.is_armed() || self.jobs.borrow().len() > 0;
-        if self.clock.is_virtual() && !is_outside_at_work {
-            self.clock.advance(left);
-            return Duration::ZERO;
-        }
-        left
+    fn time_until(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.clock.elapsed())
     }
 }
 

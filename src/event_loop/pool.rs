@@ -10,20 +10,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use super::job_state::JobState;
-use crate::observe::JobId;
-use crate::sync::{Permit, Semaphore, WakerSlot};
+use crate::observe::contain;
+use crate::sync::Semaphore;
 
 thread_local! {
-    /// The number of the next worker of any pool of this thread: for whoever watches, each is a thread of its own.
     static NEXT_WORKER: Cell<u32> = const { Cell::new(1) };
 }
 
@@ -122,8 +118,8 @@ impl ThreadPool {
     /// Queues a job for which there is room.
     ///
     /// # Errors
-    /// If there is no thread to run it and none can be started, or if the pool is closed.
-    pub(crate) fn submit(&self, work: Box<dyn Work>) -> io::Result<()> {
+    /// Gives it back if there is no thread to run it and none can be started, or if the pool is closed.
+    pub(crate) fn submit(&self, work: Box<dyn Work>) -> Result<(), Refusal> {
         let inner = &*self.inner;
         // Every job holds a place until the loop has heard of its end. So while there are more places taken than threads
         // started, somebody may be waiting for a thread; a count kept by the threads themselves could be out of date.
@@ -135,13 +131,13 @@ impl ThreadPool {
                 Err(error) if inner.started.get() > 0 => {
                     log::warn!("the pool `{}` stays at {} threads: {error}", inner.name, inner.started.get());
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(Refusal { error, work }),
             }
         }
         match &*inner.queue.borrow() {
             // The channel has no bound, and `jobs` keeps its other end open.
-            Some(queue) => queue.send(work).map_err(|_| closed()),
-            None => Err(closed()),
+            Some(queue) => queue.send(work).map_err(|unsent| Refusal { error: closed(), work: unsent.into_inner() }),
+            None => Err(Refusal { error: closed(), work }),
         }
     }
 
@@ -149,15 +145,13 @@ impl ThreadPool {
         let inner = &*self.inner;
         let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
         let (jobs, number) = (inner.jobs.clone(), inner.started.get() + 1);
-        let worker = NEXT_WORKER.replace(NEXT_WORKER.get() + 1);
+        let worker = next_worker();
         thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
             let _alive = alive;
             // Until the queue is closed and empty.
             while let Ok(work) = jobs.recv() {
-                // I12: a job's own panics it catches itself; what it captured may still panic when it is dropped.
-                if catch_unwind(AssertUnwindSafe(|| work.run(worker))).is_err() {
-                    log::error!("what a job left behind panicked when it was dropped");
-                }
+                // I12: the job's own panics are caught inside; what it captured may still panic when it is dropped.
+                contain("dropping what a job captured", || work.run(worker));
             }
         })?;
         Ok(())
@@ -175,6 +169,17 @@ impl ThreadPool {
     }
 }
 
+/// Work that a pool does not take, and why.
+pub(crate) struct Refusal {
+    pub(crate) error: io::Error,
+    pub(crate) work: Box<dyn Work>,
+}
+
+/// The next worker's number: for an observer, each worker of any pool of this thread is a thread of its own.
+pub(crate) fn next_worker() -> u32 {
+    NEXT_WORKER.replace(NEXT_WORKER.get() + 1)
+}
+
 fn closed() -> io::Error {
     io::Error::other("the pool is closed")
 }
@@ -186,100 +191,5 @@ impl std::fmt::Debug for ThreadPool {
             .field("threads", &self.inner.most)
             .field("started", &self.inner.started.get())
             .finish()
-    }
-}
-
-/// The loop's table of jobs that are queued or running, on whatever pool.
-#[derive(Default)]
-pub(crate) struct Jobs {
-    slots: slab::Slab<JobEntry>,
-    /// Those that a worker is known to run; known only while somebody observes.
-    running: usize,
-    /// How many there have been.
-    submitted: u32,
-}
-
-/// What the loop knows of a job until it ends.
-pub(crate) struct JobEntry {
-    pub(crate) label: &'static str,
-    pub(crate) mandatory: bool,
-    pub(crate) state: Arc<JobState>,
-    pub(crate) queued_at: Instant,
-    /// A worker is known to run it.
-    is_running: bool,
-    /// The job's place in the queue.
-    pub(crate) _room: Permit,
-    /// Whoever awaits the result.
-    pub(crate) waker: WakerSlot,
-    generation: u32,
-}
-
-/// What a new job comes with.
-pub(crate) struct NewJob {
-    pub(crate) label: &'static str,
-    pub(crate) mandatory: bool,
-    pub(crate) state: Arc<JobState>,
-    pub(crate) room: Permit,
-}
-
-impl Jobs {
-    pub(crate) fn insert(&mut self, new: NewJob) -> JobId {
-        self.submitted = self.submitted.checked_add(1).unwrap_or(1);
-        let index = self.slots.insert(JobEntry {
-            label: new.label,
-            mandatory: new.mandatory,
-            state: new.state,
-            queued_at: Instant::now(),
-            is_running: false,
-            _room: new.room,
-            waker: WakerSlot::new(),
-            generation: self.submitted,
-        });
-        JobId { index: index as u32, generation: self.submitted }
-    }
-
-    pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut JobEntry> {
-        self.slots.get_mut(id.index as usize).filter(|entry| entry.generation == id.generation)
-    }
-
-    /// Takes a job out. What comes back is to be dropped when the table is not borrowed.
-    pub(crate) fn remove(&mut self, id: JobId) -> Option<JobEntry> {
-        self.get_mut(id)?;
-        let entry = self.slots.remove(id.index as usize);
-        self.running -= usize::from(entry.is_running);
-        Some(entry)
-    }
-
-    /// A worker has taken the job. How long it was queued.
-    pub(crate) fn start(&mut self, id: JobId, at: Instant) -> Option<Duration> {
-        let entry = self.get_mut(id)?;
-        let is_news = !std::mem::replace(&mut entry.is_running, true);
-        let wait = at.saturating_duration_since(entry.queued_at);
-        self.running += usize::from(is_news);
-        Some(wait)
-    }
-
-    /// Those that a worker is known to run.
-    pub(crate) fn running(&self) -> usize {
-        self.running
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &JobEntry> {
-        self.slots.iter().map(|(_, entry)| entry)
-    }
-
-    /// Cancels the abandonable ones that no worker has begun, and takes them out.
-    pub(crate) fn remove_cancelled(&mut self) -> Vec<(JobId, JobEntry)> {
-        let cancelled: Vec<JobId> = self
-            .slots
-            .iter()
-            .filter(|(_, entry)| !entry.mandatory && entry.state.cancel())
-            .map(|(index, entry)| JobId { index: index as u32, generation: entry.generation })
-            .collect();
-        cancelled.into_iter().filter_map(|id| self.remove(id).map(|entry| (id, entry))).collect()
     }
 }

@@ -24,10 +24,10 @@ use mio::event::Event;
 use mio::{Interest, Registry};
 use slab::Slab;
 
-use super::core::call_waker;
 use super::token::{self, MAX_SOURCES, index_of, token_of};
+use super::waiting::{Waiters, Waits};
 use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, listening, tell};
-use crate::sync::{HoldId, WakerSlot};
+use crate::sync::HoldId;
 
 const READABLE: u8 = 1;
 const WRITABLE: u8 = 2;
@@ -60,51 +60,61 @@ pub(crate) struct Reactor {
     slots: RefCell<Slab<Rc<SourceSlot>>>,
     /// How many sources there have been: the next one's generation.
     registered: Cell<u32>,
-    /// Directions in which a task waits, on sources that are not in the background (I16).
-    armed: Cell<usize>,
+    /// Who waits for them (I16).
+    waits: Waits,
+    /// The source whose waits are being probed.
+    probed: RefCell<Option<Rc<SourceSlot>>>,
 }
 
 /// One source's place.
 pub(crate) struct SourceSlot {
     pub(crate) id: SourceId,
     readiness: Cell<u8>,
-    reader: Waiter,
-    writer: Waiter,
-    /// Whether waiting for it counts as something that can still happen.
-    background: Cell<bool>,
-}
-
-/// Whoever waits in one direction.
-#[derive(Default)]
-struct Waiter {
-    /// Stays in place between waits, so that steady input and output moves no reference counts.
-    waker: Cell<WakerSlot>,
-    /// Whether it is waited for now.
-    armed: Cell<bool>,
-}
-
-impl Waiter {
-    /// Whether the waker that lies here is the one whose clones are counted there.
-    fn is_at(&self, id: HoldId) -> bool {
-        let waker = self.waker.take();
-        let is_at = waker.is_at(id);
-        self.waker.set(waker);
-        is_at
-    }
+    waiters: Waiters,
 }
 
 impl Reactor {
     pub(crate) fn new(registry: Registry) -> Reactor {
-        Reactor { registry, slots: RefCell::default(), registered: Cell::new(0), armed: Cell::new(0) }
+        Reactor {
+            registry,
+            slots: RefCell::default(),
+            registered: Cell::new(0),
+            waits: Waits::default(),
+            probed: RefCell::default(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slots.borrow().len()
     }
 
-    /// Whether a task waits for a source, other than in the background.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.armed.get() > 0
+    /// What is known of the waits for sources that are not in the background.
+    pub(super) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// Begins to find out whether a task waits for any source: see `waiting.rs`.
+    pub(super) fn probe(&self) {
+        let armed =
+            self.slots.borrow().iter().find(|(_, slot)| slot.waiters.is_any_armed()).map(|(_, slot)| slot.clone());
+        if let Some(slot) = armed {
+            self.probed.replace(Some(slot.clone()));
+            self.waits.probe(&slot.waiters); // nothing is borrowed while wakers are called (I4)
+        }
+    }
+
+    /// Whether that is going on.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probed.borrow().is_some()
+    }
+
+    /// Ends it, when the tasks have been polled.
+    pub(super) fn settle_probe(&self) {
+        let probed = self.probed.take();
+        match probed {
+            Some(slot) => self.waits.settle(&slot.waiters),
+            None => self.waits.forget_confirmed(),
+        }
     }
 
     /// Registers a source, once and for all that it is ever interested in.
@@ -140,9 +150,7 @@ impl Reactor {
                 Initially::Ready => READABLE | WRITABLE,
                 Initially::Waiting => 0,
             }),
-            reader: Waiter::default(),
-            writer: Waiter::default(),
-            background: Cell::new(false),
+            waiters: Waiters::default(),
         });
         entry.insert(slot.clone());
         Ok(slot)
@@ -162,8 +170,7 @@ impl Reactor {
 
     /// Forgets a source whose descriptor is about to be closed, which takes it out of the kernel's set.
     pub(crate) fn remove(&self, slot: &SourceSlot) {
-        self.disarm(slot, &slot.reader);
-        self.disarm(slot, &slot.writer);
+        self.waits.disarm(&slot.waiters);
         if self.take_out(slot.id).is_some() {
             tell!(Kind::SourceDel { source: slot.id });
         }
@@ -178,10 +185,7 @@ impl Reactor {
     pub(crate) fn clear(&self) {
         let all = std::mem::take(&mut *self.slots.borrow_mut());
         for (_, slot) in &all {
-            for waiter in [&slot.reader, &slot.writer] {
-                self.disarm(slot, waiter);
-                drop(waiter.waker.take());
-            }
+            self.waits.clear(&slot.waiters);
         }
     }
 
@@ -209,7 +213,7 @@ impl Reactor {
         let _cause = CauseGuard::set(Cause::Source(id));
         for direction in [Direction::Read, Direction::Write] {
             if slot.is_ready(direction) {
-                self.wake(&slot, slot.waiter(direction));
+                self.waits.wake(&slot.waiters, direction);
             }
         }
     }
@@ -230,8 +234,7 @@ impl Reactor {
     /// Clones of a waker that lie in sources' places from earlier waits: they are not called before the next one.
     pub(crate) fn unarmed_holds(&self, id: HoldId) -> usize {
         let slots = self.slots.borrow();
-        let waiters = slots.iter().flat_map(|(_, slot)| [&slot.reader, &slot.writer]);
-        waiters.filter(|waiter| !waiter.armed.get() && waiter.is_at(id)).count()
+        slots.iter().map(|(_, slot)| slot.waiters.idle_holds(id)).sum()
     }
 
     /// Whether a source is still ready, and nobody waits for it.
@@ -239,45 +242,17 @@ impl Reactor {
         let direction = if for_reading { Direction::Read } else { Direction::Write };
         let slots = self.slots.borrow();
         let slot = slots.get(id.index as usize).filter(|slot| slot.id == id);
-        slot.is_some_and(|slot| slot.is_ready(direction) && !slot.waiter(direction).armed.get())
+        slot.is_some_and(|slot| slot.is_ready(direction) && !slot.waiters.is_waited_for(direction))
     }
 
     /// Lets `waker` be woken when the source is next ready in this direction. One task at a time can wait so.
     pub(crate) fn arm(&self, slot: &SourceSlot, direction: Direction, waker: &Waker) {
-        let waiter = slot.waiter(direction);
-        let mut kept = waiter.waker.take();
-        let replaced = kept.register(waker);
-        waiter.waker.set(kept);
-        if !waiter.armed.replace(true) && !slot.background.get() {
-            self.armed.set(self.armed.get() + 1);
-        }
-        drop(replaced);
-    }
-
-    fn disarm(&self, slot: &SourceSlot, waiter: &Waiter) -> bool {
-        let was_armed = waiter.armed.replace(false);
-        if was_armed && !slot.background.get() {
-            self.armed.set(self.armed.get() - 1);
-        }
-        was_armed
-    }
-
-    fn wake(&self, slot: &SourceSlot, waiter: &Waiter) {
-        if self.disarm(slot, waiter) {
-            // Out of its cell while it is used, and back again unless another has taken its place (I4).
-            let waker = waiter.waker.take();
-            call_waker(|| waker.wake_by_ref());
-            let newer = waiter.waker.take();
-            waiter.waker.set(if newer.is_set() { newer } else { waker });
-        }
+        self.waits.arm(&slot.waiters, direction, waker);
     }
 
     /// Whether waiting for this source counts for the deadlock verdict and for virtual time.
     pub(crate) fn set_background(&self, slot: &SourceSlot, background: bool) {
-        if slot.background.replace(background) != background {
-            let armed = usize::from(slot.reader.armed.get()) + usize::from(slot.writer.armed.get());
-            self.armed.set(if background { self.armed.get() - armed } else { self.armed.get() + armed });
-        }
+        self.waits.set_background(&slot.waiters, background);
     }
 }
 
@@ -305,13 +280,6 @@ impl SourceSlot {
     /// The other side has ended its stream, or the connection is broken.
     pub(crate) fn is_read_closed(&self) -> bool {
         self.readiness.get() & (READ_CLOSED | ERROR) != 0
-    }
-
-    fn waiter(&self, direction: Direction) -> &Waiter {
-        match direction {
-            Direction::Read => &self.reader,
-            Direction::Write => &self.writer,
-        }
     }
 }
 

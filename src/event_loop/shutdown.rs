@@ -3,16 +3,20 @@
 //! 1. refuse new tasks;
 //! 2. drop all tasks, on the loop's thread, with the loop still current, since what they drop may wake;
 //! 3. forget timers and sources;
-//! 4. close the pools, so that their threads end when the queue is empty;
-//! 5. cancel the abandonable jobs that have not started;
-//! 6. wait for the mandatory ones, for as long as they take, and a moment for the others;
+//! 4. cancel the abandonable jobs that have not started;
+//! 5. close the loop's own pool as soon as no job waits for capacity in its queue, so that its threads end when the queue
+//!    is empty;
+//! 6. wait for the mandatory jobs, for as long as they take, and a moment for the others; run those on this thread that no
+//!    other could be started for;
 //! 7. end the observer, and report what was left.
+//!
+//! Whatever panics on the way, the next step is taken.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{EventLoop, current};
-use crate::observe::{IdleStage, JobOutcome, Kind, TaskId, drop_stage, tell};
+use crate::observe::{IdleStage, JobOutcome, Kind, TaskId, contain, drop_stage, log_error, tell};
 
 /// What the shutdown could not wait for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +44,9 @@ impl EventLoop {
             return ShutdownReport::default();
         }
         let entered = current::enter_over(&self.core);
-        self.drop_tasks();
-        self.drop_timers();
-        self.core.reactor.clear();
+        contain("dropping the tasks", || self.drop_tasks());
+        contain("dropping the timers", || self.drop_timers());
+        contain("dropping the sources", || self.core.reactor.clear());
         let report = self.end_jobs();
         self.core.shared.notifier.close();
         drop(entered);
@@ -70,12 +74,14 @@ impl EventLoop {
     }
 
     fn end_jobs(&mut self) -> ShutdownReport {
-        self.core.default_pool.close();
         self.cancel_abandonable();
         let started = Instant::now();
         loop {
             self.is_notified = true;
             self.hear_other_threads();
+            if !self.core.jobs.borrow().is_any_waiting() {
+                self.core.default_pool.close();
+            }
             let report = self.jobs_left();
             let is_nothing_left = report == ShutdownReport::default();
             if is_nothing_left {
@@ -84,9 +90,12 @@ impl EventLoop {
             }
             let is_patience_over = report.lost.is_empty() && started.elapsed() >= PATIENCE;
             if is_nothing_left || is_patience_over || self.give_up.load(Ordering::Acquire) {
+                self.core.default_pool.close();
                 return report;
             }
-            self.wait_for_news();
+            if !self.core.run_refused_job() {
+                self.wait_for_news();
+            }
         }
     }
 
@@ -101,8 +110,7 @@ impl EventLoop {
 
     fn jobs_left(&self) -> ShutdownReport {
         let jobs = self.core.jobs.borrow();
-        let labels = |mandatory| jobs.iter().filter(|job| job.mandatory == mandatory).map(|job| job.label).collect();
-        ShutdownReport { lost: labels(true), left_running: labels(false) }
+        ShutdownReport { lost: jobs.labels(true), left_running: jobs.labels(false) }
     }
 
     /// Sleeps until a job has ended, or for a glance.
@@ -122,7 +130,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         let report = self.end();
         if !report.lost.is_empty() {
-            log::error!("the loop ended without these jobs: {}", report.lost.join(", "));
+            log_error(format_args!("the loop ended without these jobs: {}", report.lost.join(", ")));
         }
     }
 }

@@ -127,8 +127,7 @@ impl Future for Sleep {
             }
             SleepState::Armed(id) => {
                 // The entry is there until the timer fires.
-                let replaced = self.core.wheel.borrow_mut().get_mut(id).map(|timer| timer.waker.register(cx.waker()));
-                if replaced.is_some() {
+                if self.core.keep_timers_waker(id, cx.waker()) {
                     note_waiting("a timer");
                     return Poll::Pending;
                 }

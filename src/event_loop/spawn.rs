@@ -1,7 +1,7 @@
 //! `spawn` and what it gives back.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -10,13 +10,13 @@ use std::rc::{Rc, Weak};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use super::core::{Core, call_waker};
+use super::core::Core;
 use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
 use super::task::{Handle, Name, NewTask, Sink};
-use crate::observe::{TaskId, TaskOutcome, listening, note_waiting, notes, polled_after_ready};
-use crate::sync::WakerSlot;
+use crate::observe::{TaskId, TaskOutcome, discard, listening, log_error, note_waiting, notes, polled_after_ready};
+use crate::sync::SharedSlot;
 
 /// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
 ///
@@ -63,7 +63,7 @@ pub(super) fn spawn_on<F: Future + 'static>(
         result: Cell::new(None),
         is_finished: Cell::new(false),
         is_detached: Cell::new(false),
-        waker: RefCell::default(),
+        waker: SharedSlot::default(),
         arrivals,
     });
     let sink = JoinSink { join: join.clone(), name: name.clone() };
@@ -78,7 +78,7 @@ struct Join<T> {
     is_finished: Cell<bool>,
     /// The handle has been dropped.
     is_detached: Cell<bool>,
-    waker: RefCell<WakerSlot>,
+    waker: SharedSlot,
     /// If it belongs to a `JoinSet`: where to say that it is done, and as whom.
     arrivals: Option<(Rc<Arrivals>, usize)>,
 }
@@ -87,10 +87,7 @@ impl<T> Join<T> {
     fn finish(&self, result: Result<T, JoinError>) {
         self.result.set(Some(result));
         self.is_finished.set(true);
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            call_waker(|| waker.wake()); // I4
-        }
+        self.waker.wake();
         if let Some((arrivals, key)) = &self.arrivals {
             arrivals.arrive(*key);
         }
@@ -112,10 +109,10 @@ impl<T> Sink<T> for JoinSink<T> {
             }
             Err(payload) => {
                 let (task, message) = (self.name.to_string(), panic_text(&*payload));
-                let error = JoinError::Panicked { task, message, payload: PanicPayload(Mutex::new(payload)) };
+                let error = JoinError::Panicked { task, message, payload: PanicPayload(Mutex::new(Some(payload))) };
                 // I12: if the handle is gone, nobody will ever look at it.
                 if Rc::strong_count(&self.join) == 1 {
-                    log::error!("{error}");
+                    log_error(format_args!("{error}"));
                 }
                 self.join.finish(Err(error));
                 TaskOutcome::Panicked
@@ -127,7 +124,7 @@ impl<T> Sink<T> for JoinSink<T> {
         if self.join.is_detached.get() {
             return Handle::Dropped;
         }
-        self.join.waker.borrow().hold_id().map_or(Handle::Kept, Handle::AwaitedBy)
+        self.join.waker.hold_id().map_or(Handle::Kept, Handle::AwaitedBy)
     }
 }
 
@@ -182,7 +179,11 @@ impl<T> Future for JoinHandle<T> {
         if self.is_finished() {
             polled_after_ready("JoinHandle");
         }
-        let _replaced = self.join.waker.borrow_mut().register(cx.waker());
+        if self.join.waker.register(cx.waker())
+            && let Some(result) = self.join.result.take()
+        {
+            return Poll::Ready(result); // I6
+        }
         if let Some(task) = self.id {
             notes::awaits(task);
         }
@@ -199,11 +200,10 @@ impl<T> Drop for JoinHandle<T> {
         {
             core.decide_lost();
         }
-        let unheard = self.join.waker.borrow_mut().take();
-        drop(unheard);
+        self.join.waker.clear();
         // I12: a panic that nobody looked at.
         if let Some(Err(error @ JoinError::Panicked { .. })) = self.join.result.take() {
-            log::error!("{error}");
+            log_error(format_args!("{error}"));
         }
     }
 }
@@ -239,12 +239,26 @@ pub enum JoinError {
 ///
 /// A panic may carry anything that is `Send`; an error has to be `Sync` as well to be of use to most programs. What lies
 /// behind a lock is, and this lock is never taken.
-pub struct PanicPayload(Mutex<Box<dyn Any + Send>>);
+///
+/// Dropping it does not panic, even if the drop of what it carries does.
+pub struct PanicPayload(Mutex<Option<Box<dyn Any + Send>>>);
 
 impl PanicPayload {
     /// For [`std::panic::resume_unwind`].
-    pub fn into_inner(self) -> Box<dyn Any + Send> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub fn into_inner(mut self) -> Box<dyn Any + Send> {
+        self.take().expect("only this and the drop take it, and both end it")
+    }
+
+    fn take(&mut self) -> Option<Box<dyn Any + Send>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for PanicPayload {
+    fn drop(&mut self) {
+        if let Some(payload) = self.take() {
+            discard(payload);
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 //! only wakers that are not lying in one of its own slots are those that somebody else keeps. When there is none of
 //! those either, sleeping would be for ever.
 //!
-//! The verdict is never given in doubt: one clone of a waker in strange hands, in another thread or in a struct of the
-//! program's own, and the loop sleeps as loops do. In that order: the clones are counted first, and then the notifier
-//! is asked. A thread that woke and dropped its clone in between has left a notice that is found by the next step.
+//! A deadlock is never reported in doubt. While one clone of a waker is held outside the loop, by another thread or in a
+//! struct of the program's own, the loop sleeps as loops do, and checks again now and then, since a waker can be dropped
+//! without being called. The clones are counted first, and then the notifier is asked: a thread that woke a task and
+//! dropped its clone in between has left a notice, which the second step finds.
+//!
+//! The virtual clock asks the same question before it jumps to a deadline.
 
 use std::fmt;
 use std::sync::atomic::{Ordering, fence};
@@ -37,22 +40,45 @@ pub struct StuckTask {
     pub spawned_at: Option<String>,
 }
 
+/// What may still wake the loop, other than a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// Nothing: it is left to its timers.
+    Nothing,
+    /// A waker that is held outside the loop, which can be dropped without being called.
+    Waker,
+    /// A source of which it is not known whether a task still waits for it: see `waiting.rs`.
+    UnverifiedWait,
+    /// A job, or a source that a task waits for.
+    JobOrSource,
+}
+
 impl Core {
-    /// Whether nothing can happen any more. The caller has seen that no task is ready.
-    pub(super) fn is_deadlocked(&self) -> bool {
-        let nothing_to_come = self.wheel.borrow().len() == self.background_timers.get()
-            && !self.reactor.is_armed()
-            && self.jobs.borrow().len() == 0;
-        nothing_to_come && !self.is_any_waker_foreign() && {
-            // What another thread pushed before it dropped its waker is visible from here on.
-            fence(Ordering::Acquire);
-            let is_unnotified = self.shared.notifier.start_polling();
-            if is_unnotified {
-                // Nobody has said anything, and nobody is left who could.
-                self.shared.notifier.stop_polling();
-            }
-            is_unnotified
+    /// What may still wake the loop. The caller has seen that no task is ready.
+    pub(super) fn outside(&self) -> Outside {
+        let waits = self.reactor.waits();
+        if self.jobs.borrow().outstanding() > 0 || waits.is_confirmed() {
+            return Outside::JobOrSource;
         }
+        if waits.is_any_armed() {
+            return Outside::UnverifiedWait;
+        }
+        if self.is_any_waker_foreign() {
+            return Outside::Waker;
+        }
+        // What another thread pushed before it dropped its waker is visible from here on.
+        fence(Ordering::Acquire);
+        if !self.shared.notifier.start_polling() {
+            return Outside::Waker; // it has been called
+        }
+        // Nobody has said anything, and nobody is left who could.
+        self.shared.notifier.stop_polling();
+        Outside::Nothing
+    }
+
+    /// Whether no timer is set, other than in the background.
+    pub(super) fn is_no_timer_set(&self) -> bool {
+        self.wheel.borrow().len() == self.background_timers.get()
     }
 
     fn is_any_waker_foreign(&self) -> bool {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::observe::{TaskId, current_task, listening, notes};
+use crate::observe::{TaskId, contain, current_task, listening, notes};
 use crate::sync::{Hold, HoldId, Polled};
 
 /// Futures of one type, and which of them have been woken.
@@ -47,7 +47,8 @@ struct Group {
     /// Wakes that are going on: the child is on the list, and the task perhaps not woken yet.
     waking: AtomicUsize,
     /// The task's waker. Taken back when the children are dropped: what it is counted by goes then, too (I16).
-    task: Mutex<Option<Waker>>,
+    /// Behind an `Arc`, since cloning a waker may run anything, and must not be done while this is locked (I4).
+    task: Mutex<Option<Arc<Waker>>>,
 }
 
 /// What is kept only for an observer.
@@ -81,7 +82,8 @@ impl Wake for ChildWaker {
         lock(&self.group.woken).push(self.number);
         let task = lock(&self.group.task).clone();
         if let Some(task) = task {
-            task.wake(); // I4: nothing is locked
+            // I4: nothing is locked. I2: this is a waker too, and must not panic.
+            contain("a waker", move || task.wake_by_ref());
         }
         self.group.waking.fetch_sub(1, Ordering::AcqRel);
     }
@@ -156,8 +158,10 @@ impl<F: Future> Children<F> {
                 future.as_mut().poll(&mut Context::from_waker(&child.waker))
             };
             if let Poll::Ready(output) = polled {
-                child.future = None;
+                // Counted before the drop, which may panic.
+                let done = child.future.take();
                 self.left -= 1;
+                drop(done);
                 return Poll::Ready((number, output));
             }
         }
@@ -185,13 +189,14 @@ impl<F: Future> Children<F> {
 
     fn register(&mut self, waker: &Waker) {
         notes::registered();
-        let mut kept = lock(&self.group.task);
-        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            self.hold = Hold::of(waker);
-            let replaced = kept.replace(waker.clone());
-            drop(kept); // before what it kept: dropping a waker may run anything (I4)
-            drop(replaced);
+        if lock(&self.group.task).as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            return;
         }
+        // I4: nothing is locked while a waker is cloned or dropped.
+        let clone = Arc::new(waker.clone());
+        self.hold = Hold::of(waker);
+        let replaced = lock(&self.group.task).replace(clone);
+        contain("dropping a waker", || drop(replaced));
     }
 }
 
@@ -207,12 +212,15 @@ impl<F> Child<F> {
 impl<F> Drop for Child<F> {
     fn drop(&mut self) {
         self.hold.close();
+        // Two children that panic when they are dropped would abort the program (I12).
+        let future = self.future.take();
+        contain("dropping a future", || drop(future));
     }
 }
 
 impl<F> Drop for Children<F> {
     fn drop(&mut self) {
         let task = lock(&self.group.task).take();
-        drop(task);
+        contain("dropping a waker", || drop(task));
     }
 }

@@ -319,6 +319,8 @@ pub enum WaitReason {
     Timer,
     /// Until something happens.
     Forever,
+    /// Until something happens, but not for long: it may be that nothing can, and the loop checks again.
+    Recheck,
 }
 
 /// A system call on a source.

@@ -33,6 +33,7 @@ mod cause;
 mod event;
 mod ids;
 pub(crate) mod notes;
+mod panics;
 mod stage;
 mod state;
 
@@ -43,6 +44,7 @@ pub use event::{
 };
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
+pub(crate) use panics::{contain, discard, log_error};
 pub use stage::note_waiting;
 pub(crate) use stage::{
     CurrentTask, IdleStage, Stage, current_task, drop_stage, listening, put_stage, report, report_at, set_turn, tell,

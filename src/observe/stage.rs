@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Event, Kind, Observer, TaskId, notes};
+use super::{Event, Kind, Observer, TaskId, contain, discard, log_error, notes};
 
 /// Tells the observer, if there is one. The event is built only then: with nobody watching, this is one branch.
 macro_rules! tell {
@@ -53,7 +53,13 @@ impl Stage {
         let (time, thread) = at.unwrap_or_else(|| ((self.elapsed)(), 0));
         let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
         self.seq += 1;
-        catch_unwind(AssertUnwindSafe(|| self.observer.event(&event))).is_ok()
+        match catch_unwind(AssertUnwindSafe(|| self.observer.event(&event))) {
+            Ok(()) => true,
+            Err(payload) => {
+                discard(payload);
+                false
+            }
+        }
     }
 }
 
@@ -116,9 +122,7 @@ impl IdleStage {
 
 /// Ends an observer. Its drop may panic (I12).
 pub(crate) fn drop_stage(stage: Stage) {
-    if catch_unwind(AssertUnwindSafe(|| drop(stage))).is_err() {
-        log::error!("the observer panicked while it was dropped");
-    }
+    contain("dropping the observer", || drop(stage));
 }
 
 /// Whether anybody is watching.
@@ -150,7 +154,7 @@ pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
     if stage.deliver(at, kind) {
         put_stage(Some(stage));
     } else {
-        log::error!("the observer panicked and was removed; the run goes on unobserved");
+        log_error(format_args!("the observer panicked and was removed; the run goes on unobserved"));
         drop_stage(stage);
     }
 }

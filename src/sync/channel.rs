@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::{Acquire, Permit, Semaphore, WakerSlot, oneshot::Closed};
+use super::{Acquire, Permit, Semaphore, SharedSlot, oneshot::Closed};
 use crate::observe::{note_waiting, polled_after_ready};
 
 /// A channel in which at most `capacity` values wait; sending waits for room.
@@ -48,7 +48,7 @@ fn pair<T>(room: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
         queue: RefCell::default(),
         senders: Cell::new(1),
         receiver_gone: Cell::new(false),
-        waker: RefCell::default(),
+        waker: SharedSlot::default(),
         room,
     });
     (Sender { shared: shared.clone() }, Receiver { shared })
@@ -60,7 +60,7 @@ struct Shared<T> {
     senders: Cell<usize>,
     receiver_gone: Cell<bool>,
     /// The receiver's.
-    waker: RefCell<WakerSlot>,
+    waker: SharedSlot,
     /// Free places; `None` if there is no bound.
     room: Option<Semaphore>,
 }
@@ -71,15 +71,8 @@ impl<T> Shared<T> {
             return Err(value);
         }
         self.queue.borrow_mut().push_back((value, permit));
-        self.wake_receiver();
+        self.waker.wake();
         Ok(())
-    }
-
-    fn wake_receiver(&self) {
-        let waker = self.waker.borrow_mut().take(); // I4
-        if let Some(waker) = waker {
-            waker.wake();
-        }
     }
 }
 
@@ -124,7 +117,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.shared.senders.set(self.shared.senders.get() - 1);
         if self.shared.senders.get() == 0 {
-            self.shared.wake_receiver();
+            self.shared.waker.wake();
         }
     }
 }
@@ -186,7 +179,7 @@ impl<T> Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.receiver_gone.set(true);
-        let _unused = self.shared.waker.borrow_mut().take();
+        self.shared.waker.clear();
         let unread = std::mem::take(&mut *self.shared.queue.borrow_mut());
         drop(unread); // gives the places back: senders that wait learn that nobody receives
     }
@@ -201,11 +194,16 @@ impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.receiver.try_recv() {
+        let mut received = self.receiver.try_recv();
+        if let Ok(None) = received
+            && self.receiver.shared.waker.register(cx.waker())
+        {
+            received = self.receiver.try_recv(); // I6
+        }
+        match received {
             Ok(Some(value)) => Poll::Ready(Some(value)),
             Err(Closed) => Poll::Ready(None),
             Ok(None) => {
-                let _replaced = self.receiver.shared.waker.borrow_mut().register(cx.waker());
                 note_waiting("a message");
                 Poll::Pending
             }

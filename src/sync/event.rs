@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use super::WakerSlot;
+use super::SharedSlot;
 use crate::observe::note_waiting;
 
 /// Something that happens once, and that any number of tasks may wait for. A handle: clones share the flag.
@@ -37,7 +37,7 @@ pub struct Event {
 struct Shared {
     is_set: Cell<bool>,
     /// The slots of those who wait; they leave when they are dropped.
-    waiting: RefCell<Vec<Weak<RefCell<WakerSlot>>>>,
+    waiting: RefCell<Vec<Weak<SharedSlot>>>,
 }
 
 impl Event {
@@ -51,10 +51,7 @@ impl Event {
         self.shared.is_set.set(true);
         let waiting = self.shared.waiting.take();
         for slot in waiting.iter().filter_map(Weak::upgrade) {
-            let waker = slot.borrow_mut().take();
-            if let Some(waker) = waker {
-                waker.wake(); // I4
-            }
+            slot.wake(); // I4: the list is not borrowed
         }
     }
 
@@ -73,7 +70,7 @@ impl Event {
 pub struct Wait {
     shared: Rc<Shared>,
     /// Made at the first poll that finds nothing to have happened.
-    slot: Option<Rc<RefCell<WakerSlot>>>,
+    slot: Option<Rc<SharedSlot>>,
 }
 
 impl Future for Wait {
@@ -94,7 +91,9 @@ impl Future for Wait {
             waiting.push(Rc::downgrade(&slot));
             slot
         });
-        let _replaced = slot.borrow_mut().register(cx.waker());
+        if slot.register(cx.waker()) && this.shared.is_set.get() {
+            return Poll::Ready(()); // I6
+        }
         note_waiting("an event");
         Poll::Pending
     }

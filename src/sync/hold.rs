@@ -69,8 +69,9 @@ impl HoldId {
     }
 
     fn add(self) {
-        TABLE.with_borrow_mut(|table| {
-            if let Some(entry) = table.get_mut(self) {
+        // While the thread ends the table may be gone, and with it everyone who reads it.
+        let _gone_with_the_thread = TABLE.try_with(|table| {
+            if let Some(entry) = table.borrow_mut().get_mut(self) {
                 entry.holds += 1;
             }
         });

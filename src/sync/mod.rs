@@ -20,5 +20,7 @@ pub use channel::channel;
 pub use event::{Event, Wait};
 pub(crate) use hold::{Hold, HoldId, Polled, any_foreign_sub_waker};
 pub use oneshot::oneshot;
+pub(crate) use semaphore::PermitRequest;
 pub use semaphore::{Acquire, Permit, Semaphore};
+pub(crate) use waker_slot::SharedSlot;
 pub use waker_slot::WakerSlot;

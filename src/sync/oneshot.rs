@@ -1,13 +1,13 @@
 //! One value, sent once, from one task to another.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::WakerSlot;
+use super::SharedSlot;
 use crate::observe::note_waiting;
 
 /// A pair of ends. The receiver is a future.
@@ -25,7 +25,7 @@ use crate::observe::note_waiting;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Shared { value: Cell::new(None), ended: Cell::new(false), waker: RefCell::default() });
+    let shared = Rc::new(Shared { value: Cell::new(None), ended: Cell::new(false), waker: SharedSlot::default() });
     (Sender { shared: shared.clone() }, Receiver { shared })
 }
 
@@ -34,7 +34,17 @@ struct Shared<T> {
     /// One of the two ends is gone.
     ended: Cell<bool>,
     /// The receiver's.
-    waker: RefCell<WakerSlot>,
+    waker: SharedSlot,
+}
+
+impl<T> Shared<T> {
+    fn receive(&self) -> Poll<Result<T, Closed>> {
+        match self.value.take() {
+            Some(value) => Poll::Ready(Ok(value)),
+            None if self.ended.get() => Poll::Ready(Err(Closed)),
+            None => Poll::Pending,
+        }
+    }
 }
 
 /// The end that sends. Dropping it unsent tells the receiver so.
@@ -64,10 +74,7 @@ impl<T> Sender<T> {
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.shared.ended.set(true);
-        let waker = self.shared.waker.borrow_mut().take(); // I4
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.shared.waker.wake();
     }
 }
 
@@ -87,22 +94,21 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, Closed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(value) = self.shared.value.take() {
-            return Poll::Ready(Ok(value));
+        let mut received = self.shared.receive();
+        if received.is_pending() && self.shared.waker.register(cx.waker()) {
+            received = self.shared.receive(); // I6
         }
-        if self.shared.ended.get() {
-            return Poll::Ready(Err(Closed));
+        if received.is_pending() {
+            note_waiting("a oneshot");
         }
-        let _replaced = self.shared.waker.borrow_mut().register(cx.waker());
-        note_waiting("a oneshot");
-        Poll::Pending
+        received
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.ended.set(true);
-        let _unused = self.shared.waker.borrow_mut().take();
+        self.shared.waker.clear();
     }
 }
 

@@ -11,8 +11,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::WakerSlot;
-use crate::observe::{Kind, SemaphoreId, current_task, note_waiting, polled_after_ready, tell};
+use super::SharedSlot;
+use crate::observe::{Kind, SemaphoreId, contain, current_task, note_waiting, polled_after_ready, tell};
 
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(1) };
@@ -49,14 +49,26 @@ struct Shared {
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
     /// How many of them gave up.
     gave_up: Cell<usize>,
+    /// Permits are being handed out: those that are given back meanwhile are handed out by the same loop.
+    is_serving: Cell<bool>,
 }
 
 struct Waiter {
     /// How many permits it wants.
     wanted: usize,
     stand: Cell<Stand>,
-    waker: RefCell<WakerSlot>,
+    notify: Notify,
 }
+
+/// What is called when a waiter is granted its permits.
+enum Notify {
+    /// A task, which takes them when it is polled.
+    Waker(SharedSlot),
+    /// A function, which is handed them at once. `None` once it was called or dropped.
+    Call(Cell<Option<GrantedCall>>),
+}
+
+type GrantedCall = Box<dyn FnOnce(Permit)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stand {
@@ -77,6 +89,7 @@ impl Semaphore {
                 free: Cell::new(permits),
                 waiting: RefCell::default(),
                 gave_up: Cell::new(0),
+                is_serving: Cell::new(false),
             }),
         }
     }
@@ -111,6 +124,16 @@ impl Semaphore {
         self.try_acquire_many(1)
     }
 
+    /// Calls `call` with one permit, as soon as everyone who came before has theirs. Dropping the request withdraws it.
+    ///
+    /// Unlike a task that was woken, a function cannot keep the permit without making use of it.
+    pub(crate) fn acquire_then(&self, call: impl FnOnce(Permit) + 'static) -> PermitRequest {
+        let notify = Notify::Call(Cell::new(Some(Box::new(call))));
+        let waiter = self.shared.wait(1, notify);
+        self.shared.serve();
+        PermitRequest { shared: self.shared.clone(), waiter }
+    }
+
     /// Puts more permits in.
     pub fn add_permits(&self, permits: usize) {
         self.shared.give(permits);
@@ -129,6 +152,37 @@ impl Shared {
         true
     }
 
+    /// Puts a waiter at the end of the queue.
+    fn wait(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
+        let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), notify });
+        self.waiting.borrow_mut().push_back(waiter.clone());
+        tell!(Kind::SemaphoreWait { semaphore: self.id, task: current_task(), free: self.free.get() });
+        waiter
+    }
+
+    /// A waiter is dropped.
+    fn leave(self: &Rc<Self>, waiter: &Waiter) {
+        let before = waiter.stand.replace(Stand::GaveUp);
+        match &waiter.notify {
+            Notify::Waker(slot) => slot.clear(),
+            Notify::Call(call) => {
+                let call = call.take();
+                // What the function captured may be anybody's (I12).
+                contain("dropping what waited for a permit", || drop(call));
+            }
+        }
+        match (before, &waiter.notify) {
+            // It had been handed permits that it never saw: they go to the next (I15).
+            (Stand::Granted, Notify::Waker(_)) => self.give(waiter.wanted),
+            // It may have stood in the way of those behind who want less.
+            (Stand::Waits, _) => {
+                self.give_up();
+                self.serve();
+            }
+            (Stand::Granted, Notify::Call(_)) | (Stand::GaveUp, _) => {}
+        }
+    }
+
     /// One that waits does so no longer. Whoever asks again and again with a time limit, behind one who waits long, must
     /// not fill the queue.
     fn give_up(&self) {
@@ -140,34 +194,62 @@ impl Shared {
         }
     }
 
-    fn give(&self, permits: usize) {
+    fn give(self: &Rc<Self>, permits: usize) {
         self.free.set(self.free.get().saturating_add(permits));
         tell!(Kind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
         self.serve();
     }
 
     /// Hands free permits to those who wait, as far as they go.
-    fn serve(&self) {
-        loop {
-            let waker = {
-                let mut waiting = self.waiting.borrow_mut();
-                let Some(first) = waiting.front() else { return };
-                match first.stand.get() {
-                    Stand::Waits if first.wanted > self.free.get() => return,
-                    Stand::Waits => {
-                        self.free.set(self.free.get() - first.wanted);
-                        first.stand.set(Stand::Granted);
+    fn serve(self: &Rc<Self>) {
+        if self.is_serving.replace(true) {
+            return;
+        }
+        // I4: nothing is borrowed while a waiter is notified. I12: and what it does when it panics ends there.
+        while let Some(waiter) = self.grant_first() {
+            match &waiter.notify {
+                Notify::Waker(slot) => slot.wake(),
+                Notify::Call(call) => {
+                    tell!(Kind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
+                    let permit = Permit { shared: self.clone(), permits: waiter.wanted };
+                    if let Some(call) = call.take() {
+                        contain("whoever waited for a permit", || call(permit));
                     }
-                    Stand::GaveUp => self.gave_up.set(self.gave_up.get() - 1),
-                    Stand::Granted => {}
                 }
-                let first = waiting.pop_front();
-                first.and_then(|waiter| waiter.waker.borrow_mut().take())
-            };
-            if let Some(waker) = waker {
-                waker.wake(); // I4: nothing is borrowed
             }
         }
+        self.is_serving.set(false);
+    }
+
+    /// Takes the first waiter out of the queue if there are permits for it, and makes them its own.
+    fn grant_first(&self) -> Option<Rc<Waiter>> {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(first) = waiting.front() {
+            if first.stand.get() == Stand::GaveUp {
+                self.gave_up.set(self.gave_up.get() - 1);
+                waiting.pop_front();
+                continue;
+            }
+            if first.wanted > self.free.get() {
+                return None;
+            }
+            self.free.set(self.free.get() - first.wanted);
+            first.stand.set(Stand::Granted);
+            return waiting.pop_front();
+        }
+        None
+    }
+}
+
+/// A function's place in the queue: see [`Semaphore::acquire_then`].
+pub(crate) struct PermitRequest {
+    shared: Rc<Shared>,
+    waiter: Rc<Waiter>,
+}
+
+impl Drop for PermitRequest {
+    fn drop(&mut self) {
+        self.shared.leave(&self.waiter);
     }
 }
 
@@ -190,28 +272,29 @@ impl Future for Acquire {
         match &self.state {
             AcquireState::New { wanted } => {
                 let wanted = *wanted;
-                if self.shared.take_at_once(wanted) {
+                let mut is_taken = self.shared.take_at_once(wanted);
+                let slot = SharedSlot::default();
+                if !is_taken && slot.register(cx.waker()) {
+                    is_taken = self.shared.take_at_once(wanted); // I6
+                }
+                if is_taken {
                     self.state = AcquireState::Done;
                     return Poll::Ready(Permit { shared: self.shared.clone(), permits: wanted });
                 }
-                let mut slot = WakerSlot::new();
-                let _none = slot.register(cx.waker());
-                let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), waker: RefCell::new(slot) });
-                self.shared.waiting.borrow_mut().push_back(waiter.clone());
-                tell!(Kind::SemaphoreWait {
-                    semaphore: self.shared.id,
-                    task: current_task(),
-                    free: self.shared.free.get(),
-                });
+                let waiter = self.shared.wait(wanted, Notify::Waker(slot));
                 self.state = AcquireState::Waiting(waiter);
                 note_waiting("a permit");
                 Poll::Pending
             }
             AcquireState::Waiting(waiter) => {
-                if waiter.stand.get() == Stand::Waits {
-                    let _replaced = waiter.waker.borrow_mut().register(cx.waker());
-                    note_waiting("a permit");
-                    return Poll::Pending;
+                if waiter.stand.get() == Stand::Waits
+                    && let Notify::Waker(slot) = &waiter.notify
+                {
+                    let is_cloned = slot.register(cx.waker());
+                    if !is_cloned || waiter.stand.get() == Stand::Waits {
+                        note_waiting("a permit");
+                        return Poll::Pending;
+                    }
                 }
                 let permits = waiter.wanted;
                 self.state = AcquireState::Done;
@@ -230,17 +313,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let AcquireState::Waiting(waiter) = &self.state {
-            let _unused = waiter.waker.borrow_mut().take();
-            match waiter.stand.replace(Stand::GaveUp) {
-                // It had been handed permits that it never saw: they go to the next (I15).
-                Stand::Granted => self.shared.give(waiter.wanted),
-                // It may have stood in the way of those behind who want less.
-                Stand::Waits => {
-                    self.shared.give_up();
-                    self.shared.serve();
-                }
-                Stand::GaveUp => {}
-            }
+            self.shared.leave(waiter);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The one place where a leaf future leaves the waker of the task that waits for it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::task::Waker;
 
 use super::hold::{Hold, HoldId};
-use crate::observe::notes;
+use crate::observe::{contain, notes};
 
 /// Keeps at most one waker, counted for the deadlock verdict while it is here.
 ///
@@ -40,19 +41,33 @@ impl WakerSlot {
         WakerSlot { waker: None, hold: Hold::none() }
     }
 
+    /// A slot with a clone of `waker`. The clone may run anything: nothing may be borrowed here (I4).
+    pub(crate) fn holding(waker: &Waker) -> WakerSlot {
+        notes::registered();
+        let waker = waker.clone();
+        let hold = Hold::of(&waker);
+        WakerSlot { waker: Some(waker), hold }
+    }
+
     /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
     ///
-    /// Returns the waker that had to make way. Dropping one may run anything too, so it is the caller who drops it,
-    /// when nothing is borrowed.
+    /// Returns the waker that was replaced. Dropping one may run anything too, so the caller drops it, when nothing is
+    /// borrowed.
     #[inline]
     pub fn register(&mut self, waker: &Waker) -> Option<Waker> {
-        notes::registered();
-        // `will_wake` may say no for equal wakers, at the price of one clone.
-        if self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+        if self.will_wake(waker) {
             return None;
         }
-        self.hold = Hold::of(waker);
-        self.waker.replace(waker.clone())
+        let fresh = WakerSlot::holding(waker);
+        std::mem::replace(self, fresh).take()
+    }
+
+    /// Whether the waker that is here wakes the same task.
+    #[inline]
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
+        notes::registered();
+        // `will_wake` may say no for equal wakers, at the price of one clone.
+        self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
     }
 
     /// Takes the waker out.
@@ -83,6 +98,58 @@ impl WakerSlot {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
+    }
+}
+
+impl Drop for WakerSlot {
+    fn drop(&mut self) {
+        if let Some(waker) = self.take() {
+            // A slot is dropped with the future, the timer or the source that it belongs to, perhaps while unwinding (I12).
+            contain("dropping a waker", || drop(waker));
+        }
+    }
+}
+
+/// A [`WakerSlot`] that both sides of a primitive can reach.
+///
+/// Cloning, waking and dropping a waker may run anything, so none of it is done while the slot is borrowed (I4).
+#[derive(Default)]
+pub(crate) struct SharedSlot(RefCell<WakerSlot>);
+
+impl SharedSlot {
+    /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
+    ///
+    /// Returns whether it was cloned. Then the caller looks again at what it waits for: the clone may have run anything
+    /// (I6).
+    #[inline]
+    #[must_use = "the clone may have changed what is waited for"]
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        if self.0.borrow().will_wake(waker) {
+            return false;
+        }
+        let replaced = self.0.replace(WakerSlot::holding(waker));
+        drop(replaced);
+        true
+    }
+
+    /// Takes the waker out and calls it. If it panics, that is no affair of whoever wakes (I12).
+    #[inline]
+    pub(crate) fn wake(&self) {
+        let waker = self.0.borrow_mut().take();
+        if let Some(waker) = waker {
+            contain("a waker", || waker.wake());
+        }
+    }
+
+    /// Where clones of the waker that is here are counted.
+    pub(crate) fn hold_id(&self) -> Option<HoldId> {
+        self.0.borrow().hold_id()
+    }
+
+    /// Drops the waker.
+    pub(crate) fn clear(&self) {
+        let waker = self.0.take();
+        drop(waker);
     }
 }
 

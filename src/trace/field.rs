@@ -188,7 +188,9 @@ macro_rules! words {
 
 words! {
     Effect, "queued, coalesced or stale" { "queued" Queued, "coalesced" Coalesced, "stale" Stale }
-    WaitReason, "ready, timer or forever" { "ready" Ready, "timer" Timer, "forever" Forever }
+    WaitReason, "ready, timer, forever or recheck" {
+        "ready" Ready, "timer" Timer, "forever" Forever, "recheck" Recheck
+    }
     Operation, "connect, accept, read or write" {
         "connect" Connect, "accept" Accept, "read" Read, "write" Write
     }

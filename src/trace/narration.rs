@@ -150,6 +150,10 @@ impl Narrator {
         match (why, timeout, next) {
             (WaitReason::Ready, ..) => "the loop looks for news without sleeping, since there is work.".to_owned(),
             (WaitReason::Forever, None, _) => "the loop sleeps: nothing is ready, and no timer is set.".to_owned(),
+            (WaitReason::Recheck, Some(timeout @ 1..), _) => format!(
+                "the loop sleeps for {} at most: nothing is ready, and then it checks whether anything can still wake it.",
+                duration(timeout)
+            ),
             (_, Some(0), Some((timer, deadline))) if deadline <= self.world.now => {
                 format!("the loop looks for news without sleeping: timer {timer} is due.")
             }

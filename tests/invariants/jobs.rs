@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use glassloop::futures::join_all;
-use glassloop::{EventLoop, Job, JobError, ThreadPool, run_in_executor, sleep};
+use glassloop::futures::{join_all, race};
+use glassloop::{EventLoop, Job, JobError, ThreadPool, run_in_executor, sleep, spawn};
 
 use crate::support::*;
 
@@ -139,18 +139,129 @@ fn i13_a_job_whose_handle_never_got_room_does_not_run() {
 #[test]
 fn i13_an_abandonable_job_says_that_it_was_cancelled() {
     let mut event_loop = event_loop();
-    let (release, handle) = event_loop
+    // The busy job is abandonable too: the shutdown does not wait for it, and it cannot end before the other is cancelled.
+    let (gate_is_open, gate) = mpsc::channel::<()>();
+    let handles = event_loop
         .block_on(async {
-            let (pool, release, busy) = busy_pool();
-            let handle = run_in_executor(Some(&pool), Job::new(|| ()).abandonable());
-            drop(busy);
-            (release, handle)
+            let pool = ThreadPool::new("busy", 1);
+            let busy = run_in_executor(Some(&pool), Job::new(move || gate.recv().is_ok()).abandonable());
+            (busy, run_in_executor(Some(&pool), Job::new(|| ()).abandonable()))
         })
         .expect("it runs");
-    // The busy one is mandatory: the shutdown waits for it, and so it is let go from elsewhere.
-    let thread = std::thread::spawn(move || drop(release));
     event_loop.shutdown();
-    thread.join().expect("it only drops");
-    let outcome = run(handle);
+    drop(gate_is_open);
+    let outcome = run(handles.1);
     assert!(matches!(outcome, Err(JobError::Cancelled)), "{outcome:?}");
+}
+
+/// A pool with one thread and room for one job, which is busy until the sender is dropped.
+fn full_pool() -> (ThreadPool, mpsc::Sender<()>, glassloop::JobHandle<bool>) {
+    let pool = ThreadPool::with_room("full", 1, 1);
+    let (release, gate) = mpsc::channel::<()>();
+    let job = run_in_executor(Some(&pool), move || gate.recv().is_ok());
+    (pool, release, job)
+}
+
+/// What jobs have run, in their order.
+type Ran = Arc<std::sync::Mutex<Vec<&'static str>>>;
+
+fn job_that_says(ran: &Ran, what: &'static str) -> Job<()> {
+    let ran = ran.clone();
+    Job::new(move || ran.lock().unwrap().push(what)).label(what)
+}
+
+#[test]
+fn i13_a_job_that_waits_for_capacity_is_queued_whether_its_handle_is_polled_or_not() {
+    run(async {
+        let (ran, (pool, release, busy)) = (Ran::default(), full_pool());
+        // Raced against a time limit, and then kept; never polled; and one that is awaited behind both.
+        let mut raced = run_in_executor(Some(&pool), job_that_says(&ran, "raced"));
+        race(&mut raced, yield_times(1)).await;
+        let kept = run_in_executor(Some(&pool), job_that_says(&ran, "kept"));
+        let last = run_in_executor(Some(&pool), job_that_says(&ran, "last"));
+        drop(release);
+        busy.await.expect("no panic");
+        last.await.expect("no panic");
+        assert_eq!(*ran.lock().unwrap(), ["raced", "kept", "last"]);
+        kept.await.expect("no panic");
+        raced.await.expect("no panic");
+    });
+}
+
+#[test]
+fn i13_a_mandatory_job_runs_even_if_its_handle_is_dropped_before_there_is_capacity() {
+    let ran = Ran::default();
+    run(async {
+        let (pool, release, busy) = full_pool();
+        drop(run_in_executor(Some(&pool), job_that_says(&ran, "mandatory")));
+        drop(run_in_executor(Some(&pool), job_that_says(&ran, "abandonable").abandonable()));
+        drop(release);
+        busy.await.expect("no panic");
+        run_in_executor(Some(&pool), || ()).await.expect("no panic");
+    });
+    assert_eq!(*ran.lock().unwrap(), ["mandatory"]);
+}
+
+#[test]
+fn i13_a_cancelled_job_gives_its_place_in_the_queue_to_the_next_and_drops_what_it_captured() {
+    run(async {
+        let (ran, (pool, release, busy)) = (Ran::default(), full_pool());
+        let captured = Arc::new(());
+        let inside = captured.clone();
+        let cancelled = run_in_executor(Some(&pool), Job::new(move || drop(inside)).abandonable());
+        let next = run_in_executor(Some(&pool), job_that_says(&ran, "next"));
+        drop(cancelled);
+        assert_eq!(Arc::strong_count(&captured), 1, "dropped with the handle, and not when it would be its turn");
+        drop(release);
+        busy.await.expect("no panic");
+        next.await.expect("no panic");
+        assert_eq!(*ran.lock().unwrap(), ["next"]);
+    });
+}
+
+#[test]
+fn i14_jobs_that_wait_for_capacity_when_the_loop_ends_run_or_are_cancelled() {
+    for on_the_loops_own_pool in [true, false] {
+        let ran = Ran::default();
+        let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_room(1));
+        let (release, gate) = mpsc::channel::<()>();
+        let handles = event_loop
+            .block_on(async {
+                let own = ThreadPool::with_room("own", 1, 1);
+                let pool = if on_the_loops_own_pool { None } else { Some(&own) };
+                let busy = run_in_executor(pool, move || gate.recv().is_ok());
+                let first = run_in_executor(pool, job_that_says(&ran, "first"));
+                let cancelled = run_in_executor(pool, job_that_says(&ran, "cancelled").abandonable());
+                drop(run_in_executor(pool, job_that_says(&ran, "last")));
+                (busy, first, cancelled)
+            })
+            .expect("it runs");
+        let thread = std::thread::spawn(move || drop(release));
+        let report = event_loop.shutdown();
+        thread.join().expect("it only drops");
+        assert_eq!((report.lost.len(), report.left_running.len()), (0, 0));
+        assert_eq!(*ran.lock().unwrap(), ["first", "last"]);
+        run(async {
+            assert!(handles.0.await.is_ok() && handles.1.await.is_ok());
+            assert!(matches!(handles.2.await, Err(JobError::Cancelled)));
+        });
+    }
+}
+
+#[test]
+fn i16_a_job_that_waits_for_capacity_is_something_that_can_still_happen() {
+    let mut event_loop = event_loop();
+    let result = event_loop.block_on(async {
+        let (pool, release, busy) = full_pool();
+        let (sender, receiver) = glassloop::sync::oneshot();
+        let waits = run_in_executor(Some(&pool), || 1);
+        spawn(async move { sender.send(waits.await) });
+        spawn(async move {
+            sleep(Duration::from_millis(1)).await;
+            drop(release);
+        });
+        drop(busy);
+        receiver.await.expect("it is sent")
+    });
+    assert_eq!(result.expect("no deadlock").expect("no panic"), 1);
 }

@@ -16,6 +16,7 @@ mod readiness;
 mod scheduling;
 mod sources;
 mod time;
+mod waits;
 mod wakers;
 #[path = "../support/watchdog.rs"]
 mod watchdog;

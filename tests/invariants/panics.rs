@@ -105,7 +105,7 @@ fn i12_a_panic_in_the_drop_of_a_future_is_logged_and_nothing_else() {
         task.abort();
         assert!(task.await.is_err_and(|error| error.is_aborted()));
     });
-    assert!(was_logged("`breaks when dropped` panicked while it was dropped"));
+    assert!(was_logged("dropping the task `breaks when dropped` panicked"));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_run_that_is_killed_in_its_sleep_has_left_all_its_events() {
     let lines = lines(&recording);
     assert_eq!(lines.last().expect("lines").fact.kind(), "wait_begin");
     let fault = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("it was killed");
-    assert_eq!(fault.fault.to_string(), "the recording ends in the middle of turn 4");
+    assert_eq!(fault.fault.to_string(), "the recording ends in the middle of turn 6");
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl Rows {
                 WaitReason::Ready => "ready",
                 WaitReason::Timer => "timer",
                 WaitReason::Forever => "forever",
+                WaitReason::Recheck => "recheck",
             }),
             Fact::WaitEnd { events, woken } => self.number(*events).flag(*woken),
             Fact::Readiness { source, readable, writable, read_closed, write_closed, error, stale } => self
