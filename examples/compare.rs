@@ -63,8 +63,8 @@ fn main() -> ExitCode {
     }
     support::main(&["--server URL", "--delay MS", "--runs N"], |arguments| {
         let (delay, runs) = (Duration::from_millis(arguments.number("--delay", 50)?), arguments.number("--runs", 3)?);
-        let delay = Delay { least: delay, most: delay, rate: 1.0 };
-        let faults = Faults { delay: Some(delay).filter(|delay| !delay.most.is_zero()), ..Faults::default() };
+        let delay = Delay { min: delay, max: delay, rate: 1.0 };
+        let faults = Faults { delay: Some(delay).filter(|delay| !delay.max.is_zero()), ..Faults::default() };
         let server = EmbeddedServer::serve(Limits::default(), faults, || Ok(Site::default()))?;
         let base_url = arguments.value("--server").map_or_else(|| server.base_url(), str::to_owned);
 
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
                 costs.push(run_again(&["--server", &base_url], (ROLE, name), None)?);
             }
         }
-        println!("20 flags, response delay {} ms, medians of {} runs:\n", delay.most.as_millis(), runs.max(1));
+        println!("20 flags, response delay {} ms, medians of {} runs:\n", delay.max.as_millis(), runs.max(1));
         println!("              wall ms    CPU ms   threads   sockets     polls   longest stall ms   lines");
         for ((name, _, source), costs) in STYLES.iter().zip(costs) {
             let Cost { wall_ms, cpu_ms, threads, sockets, polls, longest_stall_ms } = Cost::median(&costs);

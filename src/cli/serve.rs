@@ -23,7 +23,7 @@ use crate::download::stdout;
 use crate::event_loop::{EventLoop, Job, JoinSet, run_in_executor};
 use crate::flags::site::{ServerKind, Site};
 use crate::futures::{Either, race};
-use crate::http::server::{Answered, Delay, Faults, Limits, Server, StaticFiles, listen};
+use crate::http::server::{CompletedResponse, Delay, Faults, Limits, Server, StaticFiles, listen};
 
 /// Serve the files of a folder or, without one, drawn flags on three ports
 #[derive(Args, Debug)]
@@ -109,7 +109,7 @@ fn parse_delay(text: &str) -> Result<Delay, String> {
     };
     let (least, most) = text.split_once("..").unwrap_or((text, text));
     match (seconds(least), seconds(most)) {
-        (Some(least), Some(most)) if least <= most => Ok(Delay { least, most, rate: 1.0 }),
+        (Some(least), Some(most)) if least <= most => Ok(Delay { min: least, max: most, rate: 1.0 }),
         _ => Err("give seconds from 0 to 3600, like 0.5, or a range like 0.1..2".to_owned()),
     }
 }
@@ -281,7 +281,7 @@ impl Station {
         }
         let mut builder = Server::builder().limits(limits).faults(self.faults);
         if arguments.verbose {
-            builder = builder.on_answer(print_answered);
+            builder = builder.on_response(log_response);
         }
         match self.content {
             Content::Files(files) => builder.serve(self.listener, files),
@@ -295,19 +295,19 @@ fn describe(label: Option<&str>, server: &Server, faults: &Faults) {
     if let Some(label) = label {
         say(format_args!("{label}: http://{}/flags/br/br.gif", server.local_addr()));
     }
-    if faults.are_drawn() {
+    if faults.depend_on_seed() {
         say(format_args!("its faults can be repeated with --seed {}", faults.seed));
     }
 }
 
 /// A line a request. What the client chose is escaped: it goes to a terminal.
-fn print_answered(answered: &Answered<'_>) {
-    let request: &dyn Display = match answered.request {
+fn log_response(completed: &CompletedResponse<'_>) {
+    let request: &dyn Display = match completed.request {
         Some(request) => &format!("{} {}", request.method(), request.uri()).escape_debug().to_string(),
         None => &"(no request)",
     };
-    let Answered { peer, status, body_bytes, .. } = answered;
-    let cut = if answered.is_complete { "" } else { ", cut off" };
+    let CompletedResponse { peer, status, body_bytes, .. } = completed;
+    let cut = if completed.is_complete { "" } else { ", cut off" };
     say(format_args!("{peer} {request} {} {body_bytes} bytes{cut}", status.as_u16()));
 }
 
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn delays_are_a_time_or_a_range() {
-        let delay = |text| parse_delay(text).ok().map(|delay| (delay.least.as_millis(), delay.most.as_millis()));
+        let delay = |text| parse_delay(text).ok().map(|delay| (delay.min.as_millis(), delay.max.as_millis()));
         assert_eq!(delay("0.5"), Some((500, 500)));
         assert_eq!(delay("0.1..2"), Some((100, 2000)));
         for bad in ["", "-1", "2..1", "1..", "..1", "nan", "inf", "1e9", "x"] {

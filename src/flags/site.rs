@@ -131,7 +131,7 @@ impl ServerKind {
     pub fn faults(self) -> Faults {
         let half_a_second = |rate| {
             let time = Duration::from_millis(500);
-            Some(Delay { least: time, most: time, rate })
+            Some(Delay { min: time, max: time, rate })
         };
         match self {
             ServerKind::Local => Faults::default(),

@@ -1,14 +1,14 @@
-//! Taking connections in.
+//! Accepts connections.
 //!
 //! ```text
-//!            ┌──── a moment later ────┐
+//!            ┌───── after 100 ms ─────┐
 //!            ▼                        │
-//!         Accept ── no descriptors ─▶ Pause
+//!         Accept ─ out of descriptors ▶ Pause
 //!          │  ▲
-//!          │  └─── somebody left ──── Full
-//!          └───── all places taken ───▶
+//!          │  └─── a connection closed ─── Full
+//!          └───── connection limit ────────▶
 //!
-//!   any ── asked to stop ──▶ Finish ── all have left, or 5 s ──▶ Done
+//!   any ── shutdown requested ──▶ Finish ── all connections closed, or `Limits::stop` ──▶ Done
 //! ```
 
 use std::fmt;
@@ -27,40 +27,40 @@ use crate::event_loop::{JoinSet, Sleep, now, sleep};
 use crate::net::{TcpListener, TcpStream};
 use crate::observe::{State, Stateful};
 
-/// How long accepting pauses when the system has no descriptor, or no memory, for another connection.
+/// How long accepting pauses after an error such as `EMFILE`.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a shortage goes on before it is told of again. Connections come and go, and one that gets through between
-/// two that do not is not the end of it.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
+/// The minimum time between two warnings about failing accepts. A successful accept in between does not reset it.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A server: a future that ends when it has been [stopped](Self::stopper). Dropping it closes everything at once.
+/// A server: a future that completes after it has been [stopped](Self::stopper). Dropping it closes all connections at
+/// once.
 ///
 /// See [`Service`] for an example.
-#[must_use = "nothing is accepted before it is polled: spawn it"]
+#[must_use = "a server does nothing unless polled: spawn it"]
 pub struct Server {
     state: Stateful<ServerState>,
-    /// `None` once the server has been asked to stop: nobody can connect any more.
+    /// Dropped when a shutdown is requested, so that no client can connect any more.
     listener: Option<TcpListener>,
     address: SocketAddr,
     connections: JoinSet<()>,
     shared: Rc<Shared>,
     stopper: Stopper,
-    /// When a shortage of descriptors was last told of.
-    shortage_told: Option<Instant>,
+    /// The time of the last warning about failing accepts.
+    warned_at: Option<Instant>,
 }
 
-/// What a server waits for.
+/// The states of a server, named for what is awaited.
 enum ServerState {
-    /// A connection.
+    /// Waiting for a connection.
     Accept,
-    /// The end of a pause: the system had no room for a connection.
+    /// Waiting before the next accept, after an error.
     Pause(Sleep),
-    /// Somebody to leave, so that this connection has a place.
+    /// The connection limit is reached: waiting for another connection to close before serving this one.
     Full(TcpStream, SocketAddr),
-    /// The answers that are under way, for so long.
+    /// Shutting down: waiting for responses in progress, until this timeout.
     Finish(Sleep),
-    /// Nothing any more.
+    /// Complete.
     Done,
 }
 
@@ -79,7 +79,7 @@ impl State for ServerState {
 }
 
 impl Server {
-    /// A server with the usual limits and without faults.
+    /// Creates a server with default limits, which listens on an address.
     ///
     /// # Errors
     /// As for [`Builder::bind`].
@@ -90,7 +90,7 @@ impl Server {
         Server::builder().bind(address, service)
     }
 
-    /// A server with other limits, with faults, or with a log.
+    /// Returns a builder, for other limits, fault injection or an access log.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -104,52 +104,52 @@ impl Server {
             connections: JoinSet::new(),
             shared: Rc::new(shared),
             stopper: Stopper::default(),
-            shortage_told: None,
+            warned_at: None,
         })
     }
 
-    /// Where it listens, with the port that the system chose.
+    /// Returns the address that the server listens on, with the actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The way to stop it, from any thread.
+    /// Returns a handle that stops the server, from any thread.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Takes note of connections that have ended. After it, the end of another one wakes this task.
-    fn see_off(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.connections.join_next()).poll(cx) {
-            if let Err(error) = ended {
+    /// Joins finished connections, and registers the task to be woken when another one finishes.
+    fn join_finished(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(result)) = Pin::new(&mut self.connections.join_next()).poll(cx) {
+            if let Err(error) = result {
                 log::error!("{error}");
             }
         }
     }
 
-    fn has_place(&self) -> bool {
+    fn is_below_limit(&self) -> bool {
         self.connections.len() < self.shared.limits.connections
     }
 
-    fn take_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn spawn_connection(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.connections.spawn(Connection::new(stream, peer, self.shared.clone()));
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        self.listener.as_mut().expect("it is closed only in `Finish`").poll_accept(cx)
+        self.listener.as_mut().expect("the listener is dropped only in `Finish`").poll_accept(cx)
     }
 
-    /// What comes after a failed `accept`.
-    fn after_failure(&mut self, error: &io::Error) -> Option<ServerState> {
-        // The client was gone before it was accepted. Everything else may go on for a while: without a pause the
-        // listener, which stays ready, would be asked again at once, for ever (I11).
+    /// Handles a failed accept and returns the next state, or `None` to stay in `Accept`.
+    fn on_accept_error(&mut self, error: &io::Error) -> Option<ServerState> {
+        // Only these errors concern a single connection, which was closed before it was accepted. Others may persist
+        // while the listener stays readable, so retrying without a pause would be a busy loop (I11).
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return None;
         }
         let now = now();
-        if self.shortage_told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_AGAIN) {
-            self.shortage_told = Some(now);
-            log::warn!("accepting connections at {} pauses: {error}", self.address);
+        if self.warned_at.is_none_or(|warned_at| now.saturating_duration_since(warned_at) >= WARNING_INTERVAL) {
+            self.warned_at = Some(now);
+            log::warn!("cannot accept connections on {}, retrying every 100 ms: {error}", self.address);
         }
         Some(ServerState::Pause(sleep(PAUSE)))
     }
@@ -161,28 +161,28 @@ impl Future for Server {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let is_running = !matches!(this.state.get(), ServerState::Finish(_) | ServerState::Done);
-        if is_running && this.stopper.poll_asked(cx).is_ready() {
+        if is_running && this.stopper.poll_requested(cx).is_ready() {
             this.shared.is_stopping.set(true);
-            this.shared.members.ask_all_to_leave();
+            this.shared.open_connections.request_close_of_all();
             this.listener = None;
-            let limit = sleep(this.shared.limits.stop);
-            this.state.go(ServerState::Finish(limit));
+            let timeout = sleep(this.shared.limits.stop);
+            this.state.go(ServerState::Finish(timeout));
         }
         loop {
-            this.see_off(cx);
+            this.join_finished(cx);
             match this.state.get_mut() {
-                // At most 32 in one poll: then the listener's budget is spent, and the others have their turn (I11).
+                // The listener's budget allows at most 32 accepts per poll, so that other tasks can run (I11).
                 ServerState::Accept => match this.poll_accept(cx) {
                     Poll::Ready(Ok((stream, peer))) => {
-                        // The place of one that has not asked for anything yet will do: it is about to leave.
-                        if this.has_place() || this.shared.members.ask_oldest_new_to_leave() {
-                            this.take_in(stream, peer);
+                        // At the limit, the new connection replaces one that has not sent a request yet.
+                        if this.is_below_limit() || this.shared.open_connections.request_close_of_oldest_new() {
+                            this.spawn_connection(stream, peer);
                         } else {
                             this.state.go(ServerState::Full(stream, peer));
                         }
                     }
                     Poll::Ready(Err(error)) => {
-                        if let Some(next) = this.after_failure(&error) {
+                        if let Some(next) = this.on_accept_error(&error) {
                             this.state.go(next);
                         }
                     }
@@ -196,16 +196,16 @@ impl Future for Server {
                     this.state.go(ServerState::Accept);
                 }
                 ServerState::Full(..) => {
-                    if !this.has_place() {
+                    if !this.is_below_limit() {
                         this.state.note_waiting();
                         return Poll::Pending;
                     }
                     if let ServerState::Full(stream, peer) = this.state.replace(ServerState::Accept) {
-                        this.take_in(stream, peer);
+                        this.spawn_connection(stream, peer);
                     }
                 }
-                ServerState::Finish(limit) => {
-                    if !this.connections.is_empty() && Pin::new(limit).poll(cx).is_pending() {
+                ServerState::Finish(timeout) => {
+                    if !this.connections.is_empty() && Pin::new(timeout).poll(cx).is_pending() {
                         this.state.note_waiting();
                         return Poll::Pending;
                     }

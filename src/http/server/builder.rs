@@ -1,4 +1,4 @@
-//! A server's limits, and how one is made.
+//! The builder of a server, and its limits.
 
 use std::fmt;
 use std::io;
@@ -7,34 +7,34 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::faults::{Chooser, Faults};
-use super::service::{Answered, OnAnswer, Service};
+use super::faults::{FaultInjector, Faults};
+use super::service::{CompletedResponse, OnResponse, Service};
 use super::{Server, Shared};
 
-/// Connections that the kernel holds ready while the loop is busy. The kernel has a maximum of its own.
+/// The length of the accept queue. The kernel may reduce it to its own maximum (`somaxconn`).
 const BACKLOG: i32 = 1024;
 
-/// How long and how much: everything that a client could otherwise take without end.
+/// The limits of a server, on everything that a client could otherwise use without bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte of a request's head (on a new connection: from its begin) to the last. Absolute: single bytes
-    /// do not extend it. 10 s.
+    /// The timeout for receiving a request head, from its first byte (on a new connection: from the accept). Receiving
+    /// more data does not extend it. Default: 10 s.
     pub head: Duration,
-    /// From one answer to the first byte of the next request. 15 s.
+    /// The keep-alive timeout: from the end of a response to the first byte of the next request. Default: 15 s.
     pub idle: Duration,
-    /// For a whole request body. 30 s.
+    /// The timeout for receiving a request body. Default: 30 s.
     pub body: Duration,
-    /// Without the client taking a byte of its answer. 30 s.
+    /// The write timeout: how long the client may accept no data of a response. Default: 30 s.
     pub write: Duration,
-    /// For what the client still sends after the last answer. 1 s.
+    /// How long data is still read and discarded after the last response on a connection. Default: 1 s.
     pub drain: Duration,
-    /// For the answers under way when the server stops. 5 s.
+    /// How long a graceful shutdown waits for responses in progress. Default: 5 s.
     pub stop: Duration,
-    /// Bytes of a request body, which is read and thrown away. 1 MiB.
+    /// The maximum size of a request body, which is read and discarded. Default: 1 MiB.
     pub body_bytes: u64,
-    /// Requests on one connection; 1 is no keep-alive. 1,000.
+    /// The maximum number of requests on a connection; 1 disables keep-alive. Default: 1,000.
     pub requests: u32,
-    /// Connections at once. 1,024.
+    /// The maximum number of concurrent connections. Default: 1,024.
     pub connections: usize,
 }
 
@@ -54,37 +54,37 @@ impl Default for Limits {
     }
 }
 
-/// Sets up a [`Server`].
+/// A builder for a [`Server`].
 #[derive(Default)]
 pub struct Builder {
     limits: Limits,
     faults: Faults,
-    on_answer: Option<OnAnswer>,
+    on_response: Option<OnResponse>,
 }
 
 impl Builder {
-    /// Other limits.
+    /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Builder {
         self.limits = limits;
         self
     }
 
-    /// Lets answers go wrong on purpose.
+    /// Enables fault injection.
     pub fn faults(mut self, faults: Faults) -> Builder {
         self.faults = faults;
         self
     }
 
-    /// Is told of each answer when it has ended, well or not.
-    pub fn on_answer(mut self, on_answer: impl Fn(&Answered<'_>) + 'static) -> Builder {
-        self.on_answer = Some(Box::new(on_answer));
+    /// Sets a callback that is called after each response, whether it was sent completely or not.
+    pub fn on_response(mut self, on_response: impl Fn(&CompletedResponse<'_>) + 'static) -> Builder {
+        self.on_response = Some(Box::new(on_response));
         self
     }
 
-    /// Listens at an address.
+    /// Creates a server that listens on an address.
     ///
     /// # Errors
-    /// As for [`listen`]; or if the listener cannot be registered with the loop.
+    /// As for [`listen`], and if the listener cannot be registered with the loop.
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -92,10 +92,10 @@ impl Builder {
         self.serve(listen(address)?, service)
     }
 
-    /// Takes over a socket that listens already.
+    /// Creates a server that uses an existing listener.
     ///
     /// # Errors
-    /// If it cannot be registered with the loop.
+    /// If the listener cannot be registered with the loop.
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -103,9 +103,9 @@ impl Builder {
         let shared = Shared {
             service: Box::new(service),
             limits: self.limits,
-            faults: Chooser::new(self.faults),
-            on_answer: self.on_answer,
-            members: Default::default(),
+            faults: FaultInjector::new(self.faults),
+            on_response: self.on_response,
+            open_connections: Default::default(),
             buffers: Default::default(),
             head_buffer: Default::default(),
             date: Default::default(),
@@ -115,14 +115,14 @@ impl Builder {
     }
 }
 
-/// A socket that listens at an address, with a backlog that takes hundreds of connections in one moment; port 0 lets the
-/// system choose one. No loop is needed yet, so that the program can say what is wrong before it starts any thread.
+/// Creates a listener with a backlog of 1,024 connections. With port 0 the system chooses a port. This does not need a
+/// loop, so a program can report errors before it starts one.
 ///
 /// # Errors
-/// If the address is taken, or may not be used.
+/// If the address is in use or cannot be used.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that is started again at once gets its port back, though old connections linger in TIME_WAIT.
+    // Allows a restarted server to bind its port while old connections are in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

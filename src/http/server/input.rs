@@ -1,4 +1,4 @@
-//! The requests that come out of a connection.
+//! Reads and decodes the requests on a connection.
 
 use std::io;
 use std::rc::Rc;
@@ -8,31 +8,31 @@ use crate::http::buffers::{Buffers, ReadBuffer};
 use crate::http::proto::{ProtocolError, RequestDecoder, RequestEvent, RequestHead};
 use crate::net::TcpStream;
 
-/// A connection's input: the decoder, and what has been read and not yet decoded.
+/// The input of a connection: the decoder, and received bytes that are not decoded yet.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     decoder: RequestDecoder,
-    /// Requests behind the one that is being answered (pipelining). Nothing while the connection is idle.
+    /// Received bytes after the request in progress (pipelining). `None` while the connection is idle.
     unread: Option<ReadBuffer>,
 }
 
-/// What came.
+/// An event of the input.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// The head of a request.
+    /// A request head.
     Head(Box<RequestHead>),
-    /// So many bytes of its body.
+    /// A part of the request body, of this length.
     Body(u64),
-    /// The end of it.
+    /// The end of the request.
     End,
-    /// Something that is no request.
-    Fault(ProtocolError),
-    /// Nothing will come any more: the connection is broken.
-    Broken(io::Error),
+    /// An invalid request.
+    Invalid(ProtocolError),
+    /// A read error.
+    Failed(io::Error),
 }
 
 impl Input {
-    /// The next thing that comes. What has been read already is looked at first, so a request that is there costs no
+    /// Waits for the next event. Bytes that have been received are decoded first, so a pipelined request takes no
     /// system call.
     pub(super) fn poll_next(
         &mut self,
@@ -51,12 +51,12 @@ impl Input {
                     buffer.fill(read);
                     self.unread = Some(buffer);
                 }
-                Err(error) => return Poll::Ready(Received::Broken(error)),
+                Err(error) => return Poll::Ready(Received::Failed(error)),
             }
         }
     }
 
-    /// The next thing in what has been read; if there is none, nothing is left of it.
+    /// Decodes the next event. Returns `None` if more input is needed; all bytes are consumed then.
     fn decode(&mut self) -> Option<Received> {
         loop {
             let unread = self.unread.as_ref().map_or(&[][..], ReadBuffer::unread);
@@ -71,41 +71,41 @@ impl Input {
                     };
                     (step.consumed, received)
                 }
-                Err(error) => return Some(Received::Fault(error)),
+                Err(error) => return Some(Received::Invalid(error)),
             };
-            let is_used_up = self.unread.as_mut().is_none_or(|buffer| {
+            let is_consumed = self.unread.as_mut().is_none_or(|buffer| {
                 buffer.consume(consumed);
                 buffer.unread().is_empty()
             });
-            if is_used_up {
+            if is_consumed {
                 self.unread = None;
             }
-            if received.is_some() || is_used_up {
+            if received.is_some() || is_consumed {
                 return received;
             }
         }
     }
 
-    /// The client has ended its stream.
+    /// Handles EOF.
     fn end(&mut self) -> Received {
         match self.decoder.on_eof() {
             Ok(_) => Received::End,
-            Err(error) => Received::Fault(error),
+            Err(error) => Received::Invalid(error),
         }
     }
 
-    /// Takes the end of a request whose head says that it has no body.
+    /// Consumes the `End` event of a request without a body.
     pub(super) fn end_without_body(&mut self) {
         let end = self.decoder.decode(&[]);
         debug_assert!(matches!(end.map(|step| step.event), Ok(RequestEvent::End { .. })));
     }
 
-    /// Whether no byte of a request has come that has not been answered.
+    /// Returns whether no byte of a further request has been received.
     pub(super) fn is_idle(&self) -> bool {
         self.decoder.is_idle() && self.unread.is_none()
     }
 
-    /// Whether something is there to be decoded without a read.
+    /// Returns whether there are received bytes that are not decoded yet.
     pub(super) fn has_unread(&self) -> bool {
         self.unread.is_some()
     }

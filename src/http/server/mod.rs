@@ -1,21 +1,20 @@
-//! The server: one listener, one task a connection, and a [`Service`] that knows the answers.
+//! An HTTP/1.1 server: one listener, one task per connection, and a [`Service`] that creates the responses.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs`, `builder.rs` | the server, and its limits |
-//! | `accept.rs` | the future that takes connections in |
-//! | `connection.rs` | the future of one connection: the states of a request and its answer |
-//! | `input.rs`, `outgoing.rs` | requests out of a stream, an answer into it |
-//! | `members.rs`, `stop.rs` | who is connected, and how all of them are asked to leave |
-//! | `service.rs` | what a server asks for its answers |
-//! | `faults.rs` | answers that go wrong on purpose |
-//! | `representation.rs`, `preconditions.rs`, `ranges.rs` | which part of what is sent to whom (RFC 9110 §§13, 14) |
-//! | `date.rs` | the time, once a second |
-//! | `files/` | a service that serves a folder |
+//! | `builder.rs` | the builder of a server, and its limits |
+//! | `accept.rs` | [`Server`], the future that accepts connections |
+//! | `connection/` | the future of one connection: a state machine for requests and responses |
+//! | `input.rs`, `outgoing.rs` | reading requests and writing a response |
+//! | `open_connections.rs`, `stop.rs` | the set of open connections, and graceful shutdown |
+//! | `service.rs` | the [`Service`] trait and its responses |
+//! | `faults.rs` | fault injection |
+//! | `representation.rs`, `preconditions.rs`, `ranges.rs` | conditional and range requests (RFC 9110 §§13, 14) |
+//! | `date.rs` | the `Date` field, formatted once per second |
+//! | `files/` | a service for static files |
 //!
-//! A request on a kept connection for something that lies in memory costs one read and one write, and its share of one
-//! wait. `files/` and what sends a file's bytes are the only places in `http` that know files; they open and read them
-//! on the thread pool (I7).
+//! A keep-alive request whose response is in memory takes one read, one write and at most one `epoll_wait`. Only
+//! `files/` and `outgoing.rs` access files; they open and read them on the thread pool (I7).
 
 mod accept;
 mod builder;
@@ -24,7 +23,7 @@ mod date;
 mod faults;
 mod files;
 mod input;
-mod members;
+mod open_connections;
 mod outgoing;
 mod preconditions;
 mod ranges;
@@ -36,10 +35,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use self::date::DateLine;
-use self::faults::Chooser;
-use self::members::Members;
-use self::service::OnAnswer;
+use self::date::DateCache;
+use self::faults::FaultInjector;
+use self::open_connections::OpenConnections;
+use self::service::OnResponse;
 use crate::http::buffers::Buffers;
 
 pub use accept::Server;
@@ -48,27 +47,30 @@ pub use faults::{Delay, Faults};
 pub use files::StaticFiles;
 pub use preconditions::Validators;
 pub use representation::{Representation, refuse_method};
-pub use service::{Answer, Answered, Body, FilePart, Response, Service, text};
+pub use service::{Answer, Body, CompletedResponse, FilePart, Response, Service, text};
 pub use stop::Stopper;
 
-/// What the connections of a server share.
+/// State shared by the connections of a server.
 struct Shared {
     service: Box<dyn Service>,
     limits: Limits,
-    faults: Chooser,
-    /// Is told of each answer that has ended.
-    on_answer: Option<OnAnswer>,
-    members: Rc<Members>,
+    faults: FaultInjector,
+    /// The callback for completed and failed responses.
+    on_response: Option<OnResponse>,
+    open_connections: Rc<OpenConnections>,
     buffers: Rc<Buffers>,
-    /// Where heads are written before they go out, lent to one connection at a time.
+    /// A reusable buffer for encoding response heads. The connection that is writing a head has taken it.
     head_buffer: Cell<Vec<u8>>,
-    date: DateLine,
-    /// No further requests are taken.
+    date: DateCache,
+    /// Whether the server is shutting down. Connections then accept no further requests.
     is_stopping: Cell<bool>,
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("limits", &self.limits).field("members", &self.members).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("limits", &self.limits)
+            .field("open_connections", &self.open_connections)
+            .finish_non_exhaustive()
     }
 }

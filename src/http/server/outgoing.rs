@@ -1,4 +1,4 @@
-//! An answer on its way out: its head, then its body, from memory or from a file.
+//! Writes a response: its head, then its body, which is in memory or in a file.
 
 use std::fs::File;
 use std::future::Future;
@@ -15,83 +15,85 @@ use super::service::{Body, FilePart};
 use crate::event_loop::{Job, JobHandle, Sleep, now, run_in_executor, sleep};
 use crate::net::TcpStream;
 
-/// How much of a file is read, and held, at once.
-const PIECE_BYTES: u64 = 64 * 1024;
+/// The size of the chunks in which a file is read.
+const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// What is left of an answer.
+/// A response that is being written.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// The bytes of the head, in a lent buffer.
+    /// The encoded head, in the server's shared buffer.
     head: Vec<u8>,
-    /// How many of them are out.
+    /// The number of bytes of the head that are written.
     head_sent: usize,
     content: Content,
-    /// Bytes of the body that are still to go out. Those of `content` behind them never do.
+    /// The number of body bytes that are still to be written. It is less than the rest of `content` if the body is
+    /// truncated as a fault.
     left: u64,
-    /// Those that are out.
+    /// The number of body bytes that are written.
     sent: u64,
-    pace: Option<Pace>,
+    rate_limiter: Option<RateLimiter>,
 }
 
-/// Where the next bytes of the body come from.
+/// The source of the body.
 #[derive(Debug)]
 enum Content {
     Memory(Bytes),
-    File { part: FilePart, piece: Piece },
+    File { part: FilePart, chunk: Chunk },
 }
 
-/// The piece of a file that is being sent. One at a time: a client that does not read stops the reading, too.
+/// The current chunk of a file. The next chunk is read when this one is written, so that backpressure from the client
+/// also stops the reading.
 #[derive(Debug)]
-enum Piece {
-    /// It is being read.
-    Job(JobHandle<io::Result<Vec<u8>>>),
-    /// It is here, and so much of it is out.
-    Here(Vec<u8>, usize),
+enum Chunk {
+    /// Being read on the pool.
+    Reading(JobHandle<io::Result<Vec<u8>>>),
+    /// In memory, with the number of bytes that are written.
+    Ready(Vec<u8>, usize),
 }
 
 impl Outgoing {
-    /// An answer of which nothing is out.
+    /// Creates the state for a response of which nothing is written.
     pub(super) fn new(head: Vec<u8>, body: Body, rate: Option<NonZeroU64>) -> Outgoing {
         let left = body.length();
         let content = match body {
             Body::Empty => Content::Memory(Bytes::new()),
             Body::Bytes(bytes) => Content::Memory(bytes),
-            Body::File(part) => Content::File { part, piece: Piece::Here(Vec::new(), 0) },
+            Body::File(part) => Content::File { part, chunk: Chunk::Ready(Vec::new(), 0) },
         };
-        Outgoing { head, head_sent: 0, content, left, sent: 0, pace: rate.map(Pace::new) }
+        Outgoing { head, head_sent: 0, content, left, sent: 0, rate_limiter: rate.map(RateLimiter::new) }
     }
 
-    /// Ends the body early.
-    pub(super) fn cut_at(&mut self, bytes: u64) {
+    /// Truncates the body to this length.
+    pub(super) fn truncate(&mut self, bytes: u64) {
         self.left = self.left.min(bytes);
     }
 
-    /// Whether everything is out that is to go out.
-    pub(super) fn is_out(&self) -> bool {
+    /// Returns whether the response is written.
+    pub(super) fn is_complete(&self) -> bool {
         self.head_sent == self.head.len() && self.left == 0
     }
 
-    /// How many bytes are out, the head's and the body's.
+    /// Returns the number of bytes written, of head and body.
     pub(super) fn sent(&self) -> u64 {
         self.head_sent as u64 + self.sent
     }
 
-    /// How many bytes of the body are out.
+    /// Returns the number of body bytes written.
     pub(super) fn body_sent(&self) -> u64 {
         self.sent
     }
 
-    /// The head's buffer, to be used again.
+    /// Returns the head's buffer for reuse.
     pub(super) fn into_head_buffer(mut self) -> Vec<u8> {
         self.head.clear();
         self.head
     }
 
-    /// Writes until the head is out. As much of the body as is in memory goes with it, in the same system call.
+    /// Writes the head, together with the body bytes that are in memory, in one `writev` if possible.
     pub(super) fn poll_write_head(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
         while self.head_sent < self.head.len() {
-            let pieces = [IoSlice::new(&self.head[self.head_sent..]), IoSlice::new(self.at_hand())];
-            let written = match ready!(stream.poll_write_vectored(cx, &pieces)) {
+            let slices = [IoSlice::new(&self.head[self.head_sent..]), IoSlice::new(self.available())];
+            let written = match ready!(stream.poll_write_vectored(cx, &slices)) {
                 Ok(written) => written,
                 Err(error) => return Poll::Ready(Err(error)),
             };
@@ -102,16 +104,16 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes until the body is out.
+    /// Writes the body.
     pub(super) fn poll_write_body(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
         while self.left > 0 {
-            if let Some(pace) = &mut self.pace {
-                ready!(pace.poll_allowed(cx));
+            if let Some(rate_limiter) = &mut self.rate_limiter {
+                ready!(rate_limiter.poll_allowed(cx));
             }
-            if let Err(error) = ready!(self.content.poll_at_hand(cx)) {
+            if let Err(error) = ready!(self.content.poll_available(cx)) {
                 return Poll::Ready(Err(error));
             }
-            match ready!(stream.poll_write(cx, self.at_hand())) {
+            match ready!(stream.poll_write(cx, self.available())) {
                 Ok(written) => self.consume(written),
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -119,40 +121,40 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
-    /// The bytes of the body that may go out now.
-    fn at_hand(&self) -> &[u8] {
+    /// Returns the body bytes that are in memory and may be written now.
+    fn available(&self) -> &[u8] {
         let bytes: &[u8] = match &self.content {
             Content::Memory(bytes) => bytes,
-            Content::File { piece: Piece::Here(bytes, sent), .. } => &bytes[*sent..],
-            Content::File { piece: Piece::Job(_), .. } => &[],
+            Content::File { chunk: Chunk::Ready(bytes, sent), .. } => &bytes[*sent..],
+            Content::File { chunk: Chunk::Reading(_), .. } => &[],
         };
-        let allowed = self.pace.as_ref().map_or(self.left, |pace| self.left.min(pace.allowed));
+        let allowed = self.rate_limiter.as_ref().map_or(self.left, |limiter| self.left.min(limiter.allowed));
         &bytes[..bytes.len().min(usize::try_from(allowed).unwrap_or(usize::MAX))]
     }
 
     fn consume(&mut self, written: usize) {
         match &mut self.content {
             Content::Memory(bytes) => *bytes = bytes.slice(written..),
-            Content::File { piece: Piece::Here(_, sent), .. } => *sent += written,
-            Content::File { piece: Piece::Job(_), .. } => {}
+            Content::File { chunk: Chunk::Ready(_, sent), .. } => *sent += written,
+            Content::File { chunk: Chunk::Reading(_), .. } => {}
         }
         self.left -= written as u64;
         self.sent += written as u64;
-        if let Some(pace) = &mut self.pace {
-            pace.allowed -= written as u64;
+        if let Some(rate_limiter) = &mut self.rate_limiter {
+            rate_limiter.allowed -= written as u64;
         }
     }
 }
 
 impl Content {
-    /// Waits until there are bytes to send.
-    fn poll_at_hand(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Content::File { part, piece } = self else { return Poll::Ready(Ok(())) };
+    /// Waits until the next bytes are in memory.
+    fn poll_available(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Content::File { part, chunk } = self else { return Poll::Ready(Ok(())) };
         loop {
-            match piece {
-                Piece::Here(bytes, sent) if *sent < bytes.len() => return Poll::Ready(Ok(())),
-                Piece::Here(bytes, _) => *piece = Piece::Job(read_piece(part, std::mem::take(bytes))),
-                Piece::Job(job) => {
+            match chunk {
+                Chunk::Ready(bytes, sent) if *sent < bytes.len() => return Poll::Ready(Ok(())),
+                Chunk::Ready(bytes, _) => *chunk = Chunk::Reading(read_chunk(part, std::mem::take(bytes))),
+                Chunk::Reading(job) => {
                     let bytes = match ready!(Pin::new(job).poll(cx)) {
                         Ok(Ok(bytes)) => bytes,
                         Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -160,18 +162,18 @@ impl Content {
                     };
                     part.from += bytes.len() as u64;
                     part.length -= bytes.len() as u64;
-                    *piece = Piece::Here(bytes, 0);
+                    *chunk = Chunk::Ready(bytes, 0);
                 }
             }
         }
     }
 }
 
-/// Reads the next piece of a file on the pool (I7), into a buffer that is used again.
-fn read_piece(part: &FilePart, mut buffer: Vec<u8>) -> JobHandle<io::Result<Vec<u8>>> {
-    let (file, from, length) = (part.file.clone(), part.from, part.length.min(PIECE_BYTES));
+/// Reads the next chunk of a file on the thread pool (I7), into a reused buffer.
+fn read_chunk(part: &FilePart, mut buffer: Vec<u8>) -> JobHandle<io::Result<Vec<u8>>> {
+    let (file, from, length) = (part.file.clone(), part.from, part.length.min(CHUNK_BYTES));
     let read = move || {
-        // At most `PIECE_BYTES`.
+        // At most `CHUNK_BYTES`, so it fits into `usize`.
         buffer.resize(length as usize, 0);
         read_exactly_at(&file, &mut buffer, from)?;
         Ok(buffer)
@@ -179,37 +181,37 @@ fn read_piece(part: &FilePart, mut buffer: Vec<u8>) -> JobHandle<io::Result<Vec<
     run_in_executor(None, Job::new(read).label("read").bytes(length).abandonable())
 }
 
-/// Several answers may share the file, so its own position is left alone.
+/// Reads with `pread`, since several responses may share the file and so its position.
 fn read_exactly_at(file: &Arc<File>, buffer: &mut [u8], from: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(&**file, buffer, from)
 }
 
-/// How often bytes are let go when there is a rate.
-const SLICES_PER_SECOND: u64 = 20;
+/// The number of times per second that a rate limiter permits further bytes.
+const BURSTS_PER_SECOND: u64 = 20;
 
-/// Lets so many bytes a second go.
+/// Limits the rate at which a body is written.
 #[derive(Debug)]
-struct Pace {
-    /// Until the next slice.
+struct RateLimiter {
+    /// Ends when the next burst is due.
     sleep: Sleep,
-    slice_bytes: u64,
+    burst_bytes: u64,
     interval: Duration,
-    /// Bytes that may go out now.
+    /// The number of bytes that may be written now.
     allowed: u64,
 }
 
-impl Pace {
-    fn new(rate: NonZeroU64) -> Pace {
-        let slice_bytes = (rate.get() / SLICES_PER_SECOND).max(1);
-        let interval = Duration::from_secs_f64(slice_bytes as f64 / rate.get() as f64);
-        Pace { sleep: sleep(interval), slice_bytes, interval, allowed: 0 }
+impl RateLimiter {
+    fn new(bytes_per_second: NonZeroU64) -> RateLimiter {
+        let burst_bytes = (bytes_per_second.get() / BURSTS_PER_SECOND).max(1);
+        let interval = Duration::from_secs_f64(burst_bytes as f64 / bytes_per_second.get() as f64);
+        RateLimiter { sleep: sleep(interval), burst_bytes, interval, allowed: 0 }
     }
 
     fn poll_allowed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.allowed == 0 {
             ready!(Pin::new(&mut self.sleep).poll(cx));
-            self.allowed = self.slice_bytes;
-            // From when it was due, not from when it was heard of; but what was missed is not made up for.
+            self.allowed = self.burst_bytes;
+            // Relative to the deadline, so that small delays do not add up; missed bursts are not made up for.
             let next = (self.sleep.deadline() + self.interval).max(now());
             self.sleep.reset(next);
         }

@@ -1,4 +1,4 @@
-//! Conditional requests: is what the client has still what there is (RFC 9110 §13)?
+//! Conditional requests (RFC 9110 §13).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,66 +7,66 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::date::http_date;
 
-/// What tells one state of a resource from another.
+/// The validators of a representation (RFC 9110 §8.8): an entity tag and a modification date.
 #[derive(Clone, Debug)]
 pub struct Validators {
-    /// A strong entity tag: it changes with every byte.
+    /// A strong entity tag: it changes whenever the content changes.
     pub(super) tag: HeaderValue,
-    /// When the resource last changed, in whole seconds since 1970, and the same as a field value.
+    /// The modification date, in seconds since 1970 and as a field value.
     pub(super) modified: Option<(u64, HeaderValue)>,
 }
 
-/// What the conditions of a request come to.
+/// The outcome of evaluating the preconditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The request is to be answered as if it had none.
+pub(super) enum Outcome {
+    /// All preconditions are true, or there are none.
     Proceed,
-    /// The client has it already: 304.
+    /// The client's copy is current: 304.
     NotModified,
-    /// The client meant another state of it: 412.
+    /// A precondition is false: 412.
     Failed,
 }
 
 impl Validators {
-    /// Validators with a strong entity tag, which is given without its quotes and may hold letters, digits and dashes.
+    /// Creates validators. `tag` is a strong entity tag without its quotes, and may contain letters, digits and dashes.
     ///
     /// # Panics
-    /// If there is anything else in it.
+    /// If `tag` contains other characters.
     pub fn new(tag: &str, modified: Option<SystemTime>) -> Validators {
-        assert!(tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "`{tag}` is no entity tag");
-        let tag = HeaderValue::try_from(format!("\"{tag}\"")).expect("letters, digits and dashes are visible");
-        // A time that is still to come would not be believed (RFC 9110 §8.8.2.1).
+        assert!(tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "invalid entity tag `{tag}`");
+        let tag = HeaderValue::try_from(format!("\"{tag}\"")).expect("letters, digits and dashes are visible ASCII");
+        // A date in the future must not be sent (RFC 9110 §8.8.2.1).
         let modified = modified.filter(|modified| *modified <= SystemTime::now());
         Validators { tag, modified: modified.map(|modified| (seconds(modified), http_date(modified))) }
     }
 
-    /// Evaluates the conditions of a GET or HEAD, in the order of RFC 9110 §13.2.2: tags before dates, since a date
-    /// cannot tell two changes in one second apart.
-    pub(super) fn judge(&self, fields: &HeaderMap) -> Verdict {
+    /// Evaluates the preconditions of a GET or HEAD request in the order of RFC 9110 §13.2.2. Entity tags take
+    /// precedence over dates, which have a resolution of one second.
+    pub(super) fn evaluate(&self, fields: &HeaderMap) -> Outcome {
         let modified = self.modified.as_ref().map(|(seconds, _)| *seconds);
         if fields.contains_key(IF_MATCH) {
             if !self.is_among(fields, IF_MATCH, Comparison::Strong) {
-                return Verdict::Failed;
+                return Outcome::Failed;
             }
         } else if let (Some(modified), Some(since)) = (modified, date(fields, IF_UNMODIFIED_SINCE))
             && modified > since
         {
-            return Verdict::Failed;
+            return Outcome::Failed;
         }
         if fields.contains_key(IF_NONE_MATCH) {
             if self.is_among(fields, IF_NONE_MATCH, Comparison::Weak) {
-                return Verdict::NotModified;
+                return Outcome::NotModified;
             }
         } else if let (Some(modified), Some(since)) = (modified, date(fields, IF_MODIFIED_SINCE))
             && modified <= since
         {
-            return Verdict::NotModified;
+            return Outcome::NotModified;
         }
-        Verdict::Proceed
+        Outcome::Proceed
     }
 
-    /// Whether a range may be sent: the client has none of it, or the state that it has a part of is still the one
-    /// (RFC 9110 §13.1.5). Everything else would mix two states in one file.
+    /// Returns whether a range may be sent: there is no `If-Range`, or its validator matches (RFC 9110 §13.1.5).
+    /// Otherwise the client would combine parts of different representations.
     pub(super) fn allow_range(&self, fields: &HeaderMap) -> bool {
         let mut lines = fields.get_all(IF_RANGE).iter();
         let Some(validator) = lines.next() else { return true };
@@ -76,7 +76,7 @@ impl Validators {
         if validator.as_bytes().contains(&b'"') {
             return validator == self.tag;
         }
-        // A date is strong only when the second that it names is over (§8.8.2.2).
+        // A date is a strong validator only if it is in the past (§8.8.2.2).
         let Some((modified, _)) = &self.modified else { return false };
         date(fields, IF_RANGE) == Some(*modified) && seconds(SystemTime::now()) > *modified
     }
@@ -91,14 +91,15 @@ impl Validators {
     }
 }
 
-/// How tags are compared (RFC 9110 §8.8.3.2). Ours are strong, so it is about the client's.
+/// How entity tags are compared (RFC 9110 §8.8.3.2). The server's tags are strong, the client's may be weak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
     Strong,
     Weak,
 }
 
-/// The tags of a list, each with whether it is weak, up to the first thing that is none. A tag may have commas in it.
+/// An iterator over the entity tags of a list, each with whether it is weak. It ends at the first invalid tag. Tags may
+/// contain commas.
 struct Tags<'a> {
     rest: &'a [u8],
 }
@@ -121,7 +122,7 @@ impl<'a> Iterator for Tags<'a> {
     }
 }
 
-/// The date in a field that must have only one line; anything else is as good as none.
+/// Returns the date in a field, or `None` if there is no such field, more than one, or its value is invalid.
 fn date(fields: &HeaderMap, name: HeaderName) -> Option<u64> {
     let mut lines = fields.get_all(name).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
@@ -151,41 +152,41 @@ mod tests {
         fields
     }
 
-    fn judge(lines: &[(HeaderName, &str)]) -> Verdict {
-        validators().judge(&fields(lines))
+    fn evaluate(lines: &[(HeaderName, &str)]) -> Outcome {
+        validators().evaluate(&fields(lines))
     }
 
     #[test]
-    fn a_tag_is_found_in_any_list_and_compared_weakly() {
+    fn if_none_match_compares_each_tag_of_the_list_weakly() {
         for list in ["\"v-1\"", "*", "\"a\", \"v-1\"", "\"a,\"\t,,W/\"v-1\"", "\"a\",\"v-1\" \"b\""] {
-            assert_eq!(judge(&[(IF_NONE_MATCH, list)]), Verdict::NotModified, "{list}");
+            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), Outcome::NotModified, "{list}");
         }
         for list in ["\"v-2\"", "v-1", "\"x, v-1\"", "", "\"v-1"] {
-            assert_eq!(judge(&[(IF_NONE_MATCH, list)]), Verdict::Proceed, "{list}");
+            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), Outcome::Proceed, "{list}");
         }
-        assert_eq!(judge(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"v-1\"")]), Verdict::NotModified);
+        assert_eq!(evaluate(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"v-1\"")]), Outcome::NotModified);
     }
 
     #[test]
-    fn if_match_wants_the_very_same() {
-        assert_eq!(judge(&[(IF_MATCH, "\"v-1\"")]), Verdict::Proceed);
-        assert_eq!(judge(&[(IF_MATCH, "*")]), Verdict::Proceed);
-        assert_eq!(judge(&[(IF_MATCH, "W/\"v-1\"")]), Verdict::Failed);
-        assert_eq!(judge(&[(IF_MATCH, "\"v-2\"")]), Verdict::Failed);
+    fn if_match_compares_strongly() {
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\"")]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MATCH, "*")]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MATCH, "W/\"v-1\"")]), Outcome::Failed);
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-2\"")]), Outcome::Failed);
     }
 
     #[test]
-    fn a_date_counts_only_where_there_is_no_tag() {
-        assert_eq!(judge(&[(IF_MODIFIED_SINCE, MODIFIED)]), Verdict::NotModified);
-        assert_eq!(judge(&[(IF_MODIFIED_SINCE, BEFORE)]), Verdict::Proceed);
-        assert_eq!(judge(&[(IF_NONE_MATCH, "\"v-2\""), (IF_MODIFIED_SINCE, MODIFIED)]), Verdict::Proceed);
-        assert_eq!(judge(&[(IF_UNMODIFIED_SINCE, BEFORE)]), Verdict::Failed);
-        assert_eq!(judge(&[(IF_MATCH, "\"v-1\""), (IF_UNMODIFIED_SINCE, BEFORE)]), Verdict::Proceed);
-        assert_eq!(judge(&[(IF_MODIFIED_SINCE, "yesterday")]), Verdict::Proceed);
+    fn dates_are_ignored_if_there_are_entity_tags() {
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, MODIFIED)]), Outcome::NotModified);
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, BEFORE)]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_NONE_MATCH, "\"v-2\""), (IF_MODIFIED_SINCE, MODIFIED)]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_UNMODIFIED_SINCE, BEFORE)]), Outcome::Failed);
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\""), (IF_UNMODIFIED_SINCE, BEFORE)]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, "yesterday")]), Outcome::Proceed);
     }
 
     #[test]
-    fn a_range_needs_the_same_state_exactly() {
+    fn if_range_requires_an_exact_match() {
         let allow = |value| validators().allow_range(&fields(&[(IF_RANGE, value)]));
         assert!(validators().allow_range(&HeaderMap::new()));
         assert!(allow("\"v-1\"") && allow(MODIFIED));
@@ -195,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_within_the_present_second_is_no_reason_to_send_a_range() {
+    fn if_range_with_a_date_in_the_current_second_does_not_match() {
         let now = SystemTime::now();
         let validators = Validators::new("v-1", Some(now));
         let value = http_date(now);
         let mut fields = HeaderMap::new();
         fields.insert(IF_RANGE, value);
-        // The second may be over by now: then it is allowed, and rightly so.
+        // If the second is over by now, a match is correct.
         assert!(!validators.allow_range(&fields) || seconds(SystemTime::now()) > seconds(now));
     }
 }

@@ -1,22 +1,22 @@
-//! Which part of a resource a `Range` field asks for (RFC 9110 §14).
+//! The `Range` field (RFC 9110 §14).
 
-/// The answer to a range.
+/// The result of evaluating a `Range` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selected {
-    /// All of it: the field asks for several parts, or is not understood, and may then be ignored.
+    /// The full representation: the field is invalid or requests several ranges, and is ignored (RFC 9110 §14.2).
     Whole,
-    /// One part.
+    /// A single range.
     Part {
-        /// Its first byte.
+        /// The offset of the first byte.
         from: u64,
-        /// How many bytes; at least one.
+        /// The length, at least 1.
         length: u64,
     },
-    /// Nothing of it is there: 416.
+    /// The range is outside of the representation: 416.
     Unsatisfiable,
 }
 
-/// The part that `range` asks for of something that is `length` bytes long.
+/// Evaluates a `Range` field for a representation of `length` bytes.
 pub(super) fn select(range: &[u8], length: u64) -> Selected {
     let Some(spec) = parse(range) else { return Selected::Whole };
     let (from, to) = match spec {
@@ -28,13 +28,13 @@ pub(super) fn select(range: &[u8], length: u64) -> Selected {
     if from < to { Selected::Part { from, length: to - from } } else { Selected::Unsatisfiable }
 }
 
-/// One range, as it is written.
+/// A range specifier.
 enum Spec {
-    /// From this byte to that one, both included.
+    /// `2-4`: the first and the last byte.
     Between(u64, u64),
-    /// From this byte to the end.
+    /// `2-`: from this byte to the end.
     From(u64),
-    /// So many at the end.
+    /// `-3`: the last bytes, of this number.
     Last(u64),
 }
 
@@ -52,7 +52,8 @@ fn parse(range: &[u8]) -> Option<Spec> {
     }
 }
 
-/// Digits and nothing else. A number that is too large is as large as can be: it lies behind every end.
+/// Parses a number, which must consist of digits only. A number that is too large becomes `u64::MAX`, which is beyond
+/// the end of any representation.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_range_selects_one_part() {
+    fn a_single_range_selects_that_part() {
         for (range, selected) in [
             ("bytes=0-0", part(0, 1)),
             ("bytes=2-4", part(2, 3)),
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_end_is_not_satisfiable() {
+    fn a_range_beyond_the_end_is_unsatisfiable() {
         for range in ["bytes=10-", "bytes=10-20", "bytes=99999999999999999999999-", "bytes=-0"] {
             assert_eq!(select(range.as_bytes(), 10), Selected::Unsatisfiable, "{range}");
         }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn several_parts_or_something_else_is_all_of_it() {
+    fn several_ranges_and_invalid_fields_are_ignored() {
         for range in
             ["bytes=0-1,3-4", "bytes=4-2", "bytes=", "bytes=-", "bytes=+1-2", "bytes=a-b", "lines=0-1", "bytes", ""]
         {

@@ -1,14 +1,14 @@
-//! From a resource and a request for it to a response: conditions, ranges, and the fields that go with them.
+//! Responses for a representation of a resource: conditional requests, range requests and their fields.
 
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE};
 use http::{HeaderValue, Method, Request, StatusCode};
 
-use super::preconditions::{Validators, Verdict};
+use super::preconditions::{Outcome, Validators};
 use super::ranges::{Selected, select};
 use super::service::{Body, FilePart, Response, text};
 
-/// A resource in its present state. Copies share its bytes.
+/// A representation of a resource (RFC 9110 §3.2): content, media type and validators. Clones share the content.
 ///
 /// ```
 /// use glassloop::http::server::{Representation, Validators};
@@ -28,17 +28,17 @@ pub struct Representation {
 }
 
 impl Representation {
-    /// A resource with these bytes, of this type.
+    /// Creates a representation.
     pub fn new(body: impl Into<Body>, media_type: &'static str, validators: Validators) -> Representation {
         Representation { body: body.into(), media_type: HeaderValue::from_static(media_type), validators }
     }
 
-    /// The response to a GET or HEAD: 200, 206, 304, 412 or 416.
+    /// Returns the response to a GET or HEAD request: 200, 206, 304, 412 or 416.
     pub fn respond(&self, request: &Request<()>) -> Response {
-        let mut response = match self.validators.judge(request.headers()) {
-            Verdict::Proceed => self.in_part(request),
-            Verdict::NotModified => status(StatusCode::NOT_MODIFIED),
-            Verdict::Failed => return text(StatusCode::PRECONDITION_FAILED, "it has changed\n"),
+        let mut response = match self.validators.evaluate(request.headers()) {
+            Outcome::Proceed => self.content(request),
+            Outcome::NotModified => status(StatusCode::NOT_MODIFIED),
+            Outcome::Failed => return text(StatusCode::PRECONDITION_FAILED, "precondition failed\n"),
         };
         let fields = response.headers_mut();
         fields.insert(ETAG, self.validators.tag.clone());
@@ -49,8 +49,9 @@ impl Representation {
         response
     }
 
-    /// All of it, or the part that is asked for. Only GET knows ranges (RFC 9110 §14.2).
-    fn in_part(&self, request: &Request<()>) -> Response {
+    /// Returns the response with the full content or the requested range. Ranges are defined only for GET (RFC 9110
+    /// §14.2).
+    fn content(&self, request: &Request<()>) -> Response {
         let length = self.body.length();
         let mut ranges = request.headers().get_all(RANGE).iter();
         let selected = match (ranges.next(), ranges.next()) {
@@ -68,13 +69,13 @@ impl Representation {
             Selected::Part { from, length: part } => {
                 let mut response = Response::new(part_of(&self.body, from, part));
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                let place = format!("bytes {from}-{}/{length}", from + part - 1);
-                response.headers_mut().insert(CONTENT_RANGE, field(place));
+                let range = format!("bytes {from}-{}/{length}", from + part - 1);
+                response.headers_mut().insert(CONTENT_RANGE, field_value(range));
                 response
             }
             Selected::Unsatisfiable => {
-                let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "there is nothing in that range\n");
-                response.headers_mut().insert(CONTENT_RANGE, field(format!("bytes */{length}")));
+                let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "range not satisfiable\n");
+                response.headers_mut().insert(CONTENT_RANGE, field_value(format!("bytes */{length}")));
                 return response;
             }
         };
@@ -83,7 +84,7 @@ impl Representation {
     }
 }
 
-/// What resources that can only be looked at say to other methods; `None` for GET and HEAD.
+/// Returns the response of a read-only resource to a method other than GET and HEAD, for which it returns `None`.
 pub fn refuse_method(method: &Method) -> Option<Response> {
     let mut response = match *method {
         Method::GET | Method::HEAD => return None,
@@ -100,8 +101,8 @@ fn status(status: StatusCode) -> Response {
     response
 }
 
-fn field(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("it is letters, digits and signs")
+fn field_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("a content range consists of visible ASCII characters")
 }
 
 fn part_of(body: &Body, from: u64, length: u64) -> Body {
@@ -113,6 +114,6 @@ fn part_of(body: &Body, from: u64, length: u64) -> Body {
 }
 
 fn slice(bytes: &Bytes, from: u64, length: u64) -> Bytes {
-    // Both are within the length of something in memory.
+    // The range is within a slice, so both numbers fit into `usize`.
     bytes.slice(from as usize..(from + length) as usize)
 }

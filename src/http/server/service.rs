@@ -1,4 +1,4 @@
-//! What a server asks for its answers.
+//! The service interface: requests in, responses out.
 
 use std::fmt;
 use std::fs::File;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 
-/// Knows the answer to each request. It is called when a whole request has come; its body has been thrown away.
+/// Creates the responses of a server. It is called when a request has been received completely; the request body is
+/// discarded.
 ///
 /// A function from a request to a response is a service.
 ///
@@ -35,9 +36,10 @@ use http::{HeaderValue, Request, StatusCode, header};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Service {
-    /// The answer to `request`. Its target is as it came: in origin, absolute or asterisk form, and not decoded.
+    /// Returns the response to `request`, or a future for it. The request target is as received: in origin, absolute or
+    /// asterisk form, without percent-decoding.
     ///
-    /// A `HEAD` is answered like a `GET`: the server leaves the body out.
+    /// A `HEAD` request should be handled like `GET`: the server omits the body.
     fn answer(&self, request: &Request<()>) -> Answer;
 }
 
@@ -51,14 +53,14 @@ where
     }
 }
 
-/// A status, fields and a body. `Date`, `Content-Length` and `Connection` are the server's: it puts them in.
+/// A response. The server sets `Date`, `Content-Length` and `Connection` itself.
 pub type Response = http::Response<Body>;
 
-/// A response, or the way to one.
+/// The result of [`Service::answer`]: a response, or a future that resolves to one.
 pub enum Answer {
-    /// It is known at once.
+    /// The response is available.
     Ready(Response),
-    /// Something has to be waited for. If the client leaves meanwhile, the future is run to its end all the same.
+    /// The response has to be awaited. The future is polled to completion even if the client disconnects.
     Later(Pin<Box<dyn Future<Output = Response>>>),
 }
 
@@ -68,15 +70,15 @@ impl From<Response> for Answer {
     }
 }
 
-/// The bytes of a response, from wherever they are.
+/// The body of a response.
 #[derive(Clone, Debug, Default)]
 pub enum Body {
-    /// None.
+    /// An empty body.
     #[default]
     Empty,
-    /// In memory. Copies share them.
+    /// A body in memory. Clones share the memory.
     Bytes(Bytes),
-    /// In a file; they are read on the thread pool, a piece at a time.
+    /// A part of a file, which is read on the thread pool in chunks of 64 KiB.
     File(FilePart),
 }
 
@@ -85,14 +87,14 @@ pub enum Body {
 pub struct FilePart {
     /// The file, open for reading.
     pub file: Arc<File>,
-    /// The first byte's offset.
+    /// The offset of the first byte.
     pub from: u64,
-    /// How many bytes.
+    /// The length in bytes.
     pub length: u64,
 }
 
 impl Body {
-    /// How many bytes it has.
+    /// Returns the length in bytes.
     pub fn length(&self) -> u64 {
         match self {
             Body::Empty => 0,
@@ -108,32 +110,33 @@ impl<B: Into<Bytes>> From<B> for Body {
     }
 }
 
-/// A response in plain words.
-pub fn text(status: StatusCode, words: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Body::Bytes(words.into()));
+/// Returns a `text/plain` response.
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Body::Bytes(body.into()));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
 }
 
-/// An answer that has ended, for whoever keeps a log.
+/// A response that has been sent or has failed, for an access log.
 #[derive(Debug)]
-pub struct Answered<'a> {
-    /// Who asked.
+pub struct CompletedResponse<'a> {
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// The request; `None` if what came was none. What is in it was chosen by the client: escape it for a terminal.
+    /// The request; `None` if it could not be parsed. Its content is untrusted: escape it before printing it to a
+    /// terminal.
     pub request: Option<&'a Request<()>>,
-    /// The status that was sent.
+    /// The status code of the response.
     pub status: StatusCode,
-    /// How many bytes of the body went out.
+    /// The number of body bytes that were sent.
     pub body_bytes: u64,
-    /// Whether that was all of it.
+    /// Whether the whole body was sent.
     pub is_complete: bool,
 }
 
-/// Keeps a log.
-pub(super) type OnAnswer = Box<dyn Fn(&Answered<'_>)>;
+/// The callback of [`Builder::on_response`](super::Builder::on_response).
+pub(super) type OnResponse = Box<dyn Fn(&CompletedResponse<'_>)>;
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,58 +1,59 @@
-//! A way to ask a server to stop, from any thread.
+//! A handle that stops a server, from any thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Stops a [`Server`](super::Server) from any thread: it takes no more connections, ends what is being answered, and is
-/// done.
+/// Stops a [`Server`](super::Server) gracefully, from any thread: the server accepts no more connections, completes the
+/// responses in progress, and then its future completes.
 #[derive(Clone, Default)]
 pub struct Stopper {
-    wish: Arc<Wish>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
-struct Wish {
-    is_there: AtomicBool,
-    /// The server's. Another thread may call it, so it is no `WakerSlot`: the loop must not take the server for stuck.
+struct Shared {
+    is_requested: AtomicBool,
+    /// The waker of the server's task. It is not in a `WakerSlot`, since deadlock detection must assume that another
+    /// thread can wake the server.
     waker: Mutex<Option<Waker>>,
 }
 
 impl Stopper {
-    /// Asks it to stop. Asking twice is asking once.
+    /// Requests a graceful shutdown. Further calls have no effect.
     pub fn stop(&self) {
-        self.wish.is_there.store(true, Ordering::Release);
-        let waker = self.wish.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.is_requested.store(true, Ordering::Release);
+        let waker = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Waits until somebody asks.
-    pub(super) fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_asked() {
+    /// Waits until a shutdown is requested.
+    pub(super) fn poll_requested(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_requested() {
             return Poll::Ready(());
         }
-        let mut kept = self.wish.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-            let replaced = kept.replace(cx.waker().clone());
-            drop(kept);
+        let mut stored = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if !stored.as_ref().is_some_and(|stored| stored.will_wake(cx.waker())) {
+            let replaced = stored.replace(cx.waker().clone());
+            drop(stored);
             drop(replaced);
         } else {
-            drop(kept);
+            drop(stored);
         }
-        // Asked between the look and the lock: nobody will call the waker.
-        if self.is_asked() { Poll::Ready(()) } else { Poll::Pending }
+        // Checked again after the waker is stored, since `stop` may have been called in between (I6).
+        if self.is_requested() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn is_asked(&self) -> bool {
-        self.wish.is_there.load(Ordering::Acquire)
+    fn is_requested(&self) -> bool {
+        self.shared.is_requested.load(Ordering::Acquire)
     }
 }
 
 impl fmt::Debug for Stopper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopper").field("asked", &self.is_asked()).finish()
+        f.debug_struct("Stopper").field("is_requested", &self.is_requested()).finish()
     }
 }

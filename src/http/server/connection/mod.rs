@@ -1,31 +1,31 @@
-//! One connection, from its first byte to its last.
+//! The future of one connection.
 //!
 //! ```text
-//!            ┌───────────────────────── kept ──────────────────────────┐
+//!            ┌─────────────────────── keep-alive ──────────────────────┐
 //!            ▼                                                         │
 //!   ──▶ ReadHead ──▶ Dispatch ──▶ (Delay) ──▶ WriteHead ──▶ WriteBody ─┤
 //!         │  │          ▲                         ▲                    ├──▶ HalfClose ──▶ Drain ──▶ Close
 //!         │  └▶ (WriteContinue) ─▶ ReadBody ──────┤                    └──▶ Stall ────────────────▶ Close
-//!         └────────── not a request, or too late ─┘
+//!         └────── invalid request, or timeout ────┘
 //! ```
 //!
-//! One request at a time: the next one, though it may have come already (RFC 9112 §9.3.2), is looked at when the answer
-//! is out. Every state in which the client is waited for has a limit on time.
+//! Requests are handled one at a time: a pipelined request (RFC 9112 §9.3.2) is decoded after the response to the one
+//! before is written. Every state that waits for the client has a timeout.
 //!
-//! A connection that the server wants to end is closed in two steps (RFC 9112 §9.6). Closing a socket that still has
-//! something to be read sends a reset, and a reset can take the answer away from a client that has not read it. So the
-//! server ends its own direction first, and reads for a moment what still comes.
+//! When the server ends a connection, it closes it in two steps (RFC 9112 §9.6). Closing a socket with unread input
+//! sends a RST, which can destroy a response that the client has not read yet. So the server first closes only its
+//! sending direction, and then reads and discards input for a short time.
 //!
 //! | file | states |
 //! | --- | --- |
-//! | `mod.rs` | all of them, and the `match` |
+//! | `mod.rs` | the enum of all states, and `poll` |
 //! | `request.rs` | `ReadHead`, `WriteContinue`, `ReadBody` |
-//! | `answer.rs` | `Dispatch`, `WriteHead`, `WriteBody` |
-//! | `ending.rs` | `Stall`, `HalfClose`, `Drain`, and how a request is refused |
+//! | `response.rs` | `Dispatch`, `WriteHead`, `WriteBody` |
+//! | `close.rs` | `Stall`, `HalfClose`, `Drain`, and error responses of the server itself |
 
-mod answer;
-mod ending;
+mod close;
 mod request;
+mod response;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -37,9 +37,9 @@ use std::time::Instant;
 use http::{Request, StatusCode};
 
 use super::Shared;
-use super::faults::Plan;
+use super::faults::PlannedFaults;
 use super::input::Input;
-use super::members::Membership;
+use super::open_connections::Registration;
 use super::outgoing::Outgoing;
 use super::service::Answer;
 use crate::event_loop::{Sleep, now};
@@ -53,40 +53,40 @@ pub(super) struct Connection {
     wire: Wire,
 }
 
-/// What a connection waits for. A time is the limit.
+/// The states of a connection. An `Instant` is the deadline of the state.
 enum ConnectionState {
-    /// The head of a request.
-    ReadHead(Awaited, Instant),
-    /// Room for the rest of `100 Continue`.
+    /// Waiting for a request head.
+    ReadHead(AwaitedHead, Instant),
+    /// Writing the rest of `100 Continue`.
     WriteContinue(&'static [u8], Instant),
-    /// The end of the request's body.
+    /// Reading and discarding the request body.
     ReadBody(Instant),
-    /// The service's answer.
+    /// Waiting for the response of the service.
     Dispatch(Answer),
-    /// Nothing but time: a fault.
+    /// Delaying the response, as a fault.
     Delay(Sleep),
-    /// Room for the answer's head.
+    /// Writing the response head.
     WriteHead,
-    /// Room for the answer's body, or a piece of the file that it is in.
+    /// Writing the response body, or waiting for the next chunk of its file.
     WriteBody,
-    /// The client to give up, for nothing more comes: a fault.
+    /// Sending nothing more until the client closes the connection, as a fault.
     Stall(Instant),
-    /// Nothing: our direction is about to be ended.
+    /// About to shut down the sending direction.
     HalfClose,
-    /// The client to end its own, or so many bytes.
+    /// Discarding input, at most this number of bytes, until the client closes its direction.
     Drain(u64, Instant),
-    /// Nothing any more.
+    /// Complete.
     Close,
 }
 
-/// Which head it is that has not come.
+/// The request head that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    /// The first on this connection, or the rest of it.
+enum AwaitedHead {
+    /// The first on this connection.
     First,
-    /// The next, of which there is no byte yet: the connection is idle.
+    /// A further one, of which no byte has been received: the connection is idle.
     Next,
-    /// The rest of the next.
+    /// The rest of a further one.
     Rest,
 }
 
@@ -112,12 +112,12 @@ impl State for ConnectionState {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, server: Rc<Shared>) -> Connection {
-        let first = ConnectionState::ReadHead(Awaited::First, now() + server.limits.head);
+        let first = ConnectionState::ReadHead(AwaitedHead::First, now() + server.limits.head);
         let wire = Wire {
             stream,
             peer,
             input: Input::default(),
-            membership: server.members.join(),
+            registration: server.open_connections.register(),
             server,
             requests: 0,
             exchange: Exchange::default(),
@@ -160,41 +160,41 @@ impl Future for Connection {
     }
 }
 
-/// Everything of a connection that outlives a state.
+/// The parts of a connection that exist in every state.
 struct Wire {
     stream: TcpStream,
     peer: SocketAddr,
     input: Input,
     server: Rc<Shared>,
-    membership: Membership,
-    /// How many requests have come.
+    registration: Registration,
+    /// The number of requests received.
     requests: u32,
     exchange: Exchange,
-    /// The answer, while it goes out.
+    /// The response, while it is being written.
     outgoing: Option<Outgoing>,
-    /// The one timer for all the limits.
+    /// The timer for the deadlines of all states.
     deadline: Deadline,
-    /// How much of the answer was out when it last went on, and until when it has to go on again.
+    /// The number of bytes of the response written at the last progress, and the write deadline that started then.
     progress: Option<(u64, Instant)>,
 }
 
-/// The request that is being answered.
+/// The request in progress and its response.
 struct Exchange {
     request: Option<Request<()>>,
-    /// Bytes of the request's body that may still come.
+    /// The number of bytes of the request body that are still allowed.
     body_left: u64,
-    /// The answer has no body, for that was the request.
+    /// Whether the request method is HEAD, so the response has no body.
     is_head: bool,
-    /// The client speaks HTTP/1.0, and expects to be told that the connection is kept.
+    /// Whether the client uses HTTP/1.0, and so needs `Connection: keep-alive` in the response.
     is_1_0: bool,
-    plan: Plan,
+    faults: PlannedFaults,
     status: StatusCode,
-    /// The length of the answer's body.
+    /// The length of the response body.
     body_bytes: u64,
     then: Then,
 }
 
-/// What comes behind an answer.
+/// What the connection does after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     NextRequest,
@@ -211,7 +211,7 @@ impl Default for Exchange {
             body_left: 0,
             is_head: false,
             is_1_0: false,
-            plan: Plan::default(),
+            faults: PlannedFaults::default(),
             status: StatusCode::OK,
             body_bytes: 0,
             then: Then::HalfClose,

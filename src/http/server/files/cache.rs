@@ -1,4 +1,4 @@
-//! Small files, kept in memory and looked at again on the pool at most once a second.
+//! A cache for small files, which are revalidated on the thread pool at most once a second.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -8,97 +8,98 @@ use std::time::{Duration, Instant};
 use super::lookup::Identity;
 use crate::http::server::representation::Representation;
 
-/// How long a file is believed to be what it was.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long an entry is used without revalidation.
+const FRESHNESS_LIFETIME: Duration = Duration::from_secs(1);
 
-/// How many bytes of files are kept. What came first goes first.
-const MOST_BYTES: u64 = 16 << 20;
+/// The maximum size of all cached files. The oldest entry is evicted first.
+const MAX_BYTES: u64 = 16 << 20;
 
-/// How many files. An empty one costs memory, too.
-const MOST_FILES: usize = 4_096;
+/// The maximum number of entries, since even empty files use memory.
+const MAX_FILES: usize = 4_096;
 
-/// Files by the path that was asked for, as it was written: finding one takes no decoding.
+/// The cache. Its keys are request paths as received, so that a hit needs no percent-decoding.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    kept: RefCell<Kept>,
+    entries: RefCell<Entries>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    files: HashMap<Rc<str>, File>,
-    /// In the order in which they came.
+struct Entries {
+    files: HashMap<Rc<str>, Entry>,
+    /// The keys in the order of insertion.
     order: VecDeque<Rc<str>>,
     bytes: u64,
 }
 
 #[derive(Debug)]
-struct File {
+struct Entry {
     identity: Identity,
     representation: Representation,
-    /// When it was last known to be so, or somebody last went to look.
-    looked_at: Cell<Instant>,
+    /// When the entry was last validated, or when its revalidation was started.
+    validated_at: Cell<Instant>,
 }
 
-/// What the cache has.
+/// The result of a lookup in the cache.
 #[derive(Debug)]
-pub(super) enum Hit {
-    /// This.
+pub(super) enum CacheResult {
+    /// A fresh entry.
     Fresh(Representation),
-    /// Something that has to be looked at again. Whoever is told so is to do it; the others get the old state meanwhile.
+    /// A stale entry. The caller has to revalidate it; other lookups meanwhile return the old entry as fresh.
     Stale(Identity),
-    Nothing,
+    Miss,
 }
 
 impl Cache {
-    /// What there is under a path.
-    pub(super) fn get(&self, path: &str, now: Instant) -> Hit {
-        let kept = self.kept.borrow();
-        match kept.files.get(path) {
-            None => Hit::Nothing,
-            Some(file) if now.saturating_duration_since(file.looked_at.get()) < FRESH => {
-                Hit::Fresh(file.representation.clone())
+    /// Looks a path up.
+    pub(super) fn get(&self, path: &str, now: Instant) -> CacheResult {
+        let entries = self.entries.borrow();
+        match entries.files.get(path) {
+            None => CacheResult::Miss,
+            Some(entry) if now.saturating_duration_since(entry.validated_at.get()) < FRESHNESS_LIFETIME => {
+                CacheResult::Fresh(entry.representation.clone())
             }
-            Some(file) => {
-                file.looked_at.set(now);
-                Hit::Stale(file.identity)
+            Some(entry) => {
+                entry.validated_at.set(now);
+                CacheResult::Stale(entry.identity)
             }
         }
     }
 
-    /// The same however old it is.
-    pub(super) fn get_any(&self, path: &str) -> Option<Representation> {
-        self.kept.borrow().files.get(path).map(|file| file.representation.clone())
+    /// Returns the entry of a path, even if it is stale.
+    pub(super) fn get_stale(&self, path: &str) -> Option<Representation> {
+        self.entries.borrow().files.get(path).map(|entry| entry.representation.clone())
     }
 
-    /// Keeps a file, at the expense of those that came first.
-    pub(super) fn put(&self, path: &str, identity: Identity, representation: Representation, now: Instant) {
+    /// Inserts or replaces an entry, and evicts the oldest entries if the cache is full.
+    pub(super) fn insert(&self, path: &str, identity: Identity, representation: Representation, now: Instant) {
         self.remove(path);
-        let mut kept = self.kept.borrow_mut();
+        let mut entries = self.entries.borrow_mut();
         let path: Rc<str> = path.into();
-        kept.bytes += identity.size();
-        kept.order.push_back(path.clone());
-        kept.files.insert(path, File { identity, representation, looked_at: Cell::new(now) });
-        while kept.bytes > MOST_BYTES || kept.files.len() > MOST_FILES {
-            let Some(oldest) = kept.order.pop_front() else { break };
-            kept.forget(&oldest);
+        entries.bytes += identity.size();
+        entries.order.push_back(path.clone());
+        entries.files.insert(path, Entry { identity, representation, validated_at: Cell::new(now) });
+        while entries.bytes > MAX_BYTES || entries.files.len() > MAX_FILES {
+            let Some(oldest) = entries.order.pop_front() else { break };
+            entries.remove_file(&oldest);
         }
     }
 
-    /// Forgets what is under a path.
+    /// Removes the entry of a path.
     pub(super) fn remove(&self, path: &str) {
-        let mut kept = self.kept.borrow_mut();
-        if kept.forget(path) {
-            kept.order.retain(|other| **other != *path);
+        let mut entries = self.entries.borrow_mut();
+        if entries.remove_file(path) {
+            entries.order.retain(|other| **other != *path);
         }
     }
 }
 
-impl Kept {
-    fn forget(&mut self, path: &str) -> bool {
-        let forgotten = self.files.remove(path);
-        if let Some(file) = &forgotten {
-            self.bytes -= file.identity.size();
+impl Entries {
+    /// Removes a file, but not its key in `order`. Returns whether there was one.
+    fn remove_file(&mut self, path: &str) -> bool {
+        let removed = self.files.remove(path);
+        if let Some(entry) = &removed {
+            self.bytes -= entry.identity.size();
         }
-        forgotten.is_some()
+        removed.is_some()
     }
 }

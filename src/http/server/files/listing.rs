@@ -1,4 +1,4 @@
-//! A folder as a page of links.
+//! Directory listings in HTML.
 
 use std::fmt::Write;
 use std::io;
@@ -8,19 +8,20 @@ use rustix::fs::{Dir, FileType};
 
 use super::path::SitePath;
 
-/// Entries on a page. A folder with more of them shows the first so many that the system names.
-const MOST_ENTRIES: usize = 10_000;
+/// The maximum number of entries in a listing. Further entries of the directory are omitted, in the order in which the
+/// system returns them.
+const MAX_ENTRIES: usize = 10_000;
 
-/// The page for a folder: its names in order, folders with a slash behind them.
+/// Returns the listing of a directory, sorted by name, with a slash after the names of directories.
 ///
 /// # Errors
-/// If it cannot be read.
-pub(super) fn page(folder: OwnedFd, path: &SitePath) -> io::Result<String> {
+/// If the directory cannot be read.
+pub(super) fn page(directory: OwnedFd, path: &SitePath) -> io::Result<String> {
     let mut entries = Vec::new();
-    for entry in Dir::new(folder)? {
+    for entry in Dir::new(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if !name.starts_with(b".") && entries.len() < MOST_ENTRIES {
+        if !name.starts_with(b".") && entries.len() < MAX_ENTRIES {
             entries.push((name.to_vec(), entry.file_type() == FileType::Directory));
         }
     }
@@ -35,8 +36,8 @@ pub(super) fn page(folder: OwnedFd, path: &SitePath) -> io::Result<String> {
     if !path.name.as_os_str().is_empty() {
         page.push_str("<li><a href=\"../\">../</a>\n");
     }
-    for (name, is_folder) in entries {
-        let slash = if is_folder { "/" } else { "" };
+    for (name, is_directory) in entries {
+        let slash = if is_directory { "/" } else { "" };
         page.push_str("<li><a href=\"./");
         push_encoded(&mut page, &name);
         page.push_str(slash);
@@ -49,7 +50,7 @@ pub(super) fn page(folder: OwnedFd, path: &SitePath) -> io::Result<String> {
     Ok(page)
 }
 
-/// Text that is nothing but text in HTML.
+/// Appends text, escaped for HTML.
 fn push_escaped(page: &mut String, text: &str) {
     for character in text.chars() {
         match character {
@@ -64,7 +65,7 @@ fn push_escaped(page: &mut String, text: &str) {
     }
 }
 
-/// A name that is one segment of a path (RFC 3986 §2.3), whatever its bytes are.
+/// Appends a file name, percent-encoded as one path segment (RFC 3986 §2.3).
 fn push_encoded(page: &mut String, name: &[u8]) {
     for byte in name {
         match byte {
@@ -81,13 +82,13 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn names_cannot_become_anything_but_names() {
+    fn names_are_escaped_in_text_and_encoded_in_links() {
         let place = tempfile::tempdir().unwrap();
         for name in ["<script>\"'&", "a b?c#d", "z", ".hidden"] {
             fs::write(place.path().join(name), "").unwrap();
         }
         fs::create_dir(place.path().join("folder")).unwrap();
-        let path = SitePath { name: PathBuf::from("x<y"), is_folder: true };
+        let path = SitePath { name: PathBuf::from("x<y"), is_directory: true };
         let page = page(fs::File::open(place.path()).unwrap().into(), &path).unwrap();
         assert!(page.contains("<h1>/x&lt;y</h1>"), "{page}");
         let links: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("<li>")).collect();

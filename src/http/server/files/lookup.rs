@@ -1,4 +1,4 @@
-//! What there is under a name. Everything here waits for the disk, and runs on the thread pool (I7).
+//! Opens and reads the file for a request. All functions here block on the disk and run on the thread pool (I7).
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -14,28 +14,27 @@ use crate::http::server::preconditions::Validators;
 use crate::http::server::representation::Representation;
 use crate::http::server::service::Body;
 
-/// Files up to this size are read as a whole, and kept in memory.
+/// The maximum size of files that are read at once and cached.
 pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 
-/// What there is.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// The file that is known already.
+    /// The cached file has not changed.
     Unchanged,
-    /// A file that is small enough to be kept.
+    /// A file that is small enough for the cache.
     Small { identity: Identity, content: Bytes, media_type: &'static str },
-    /// One that is not.
+    /// A file that is sent from disk.
     Large { identity: Identity, file: File, media_type: &'static str },
-    /// A folder, asked for without a slash at the end.
-    Folder,
-    /// A folder, as a page of links.
+    /// A directory that was requested without a trailing slash.
+    Directory,
+    /// The listing of a directory.
     Listing(String),
-    /// Nothing that is served.
+    /// No such file, or one that is not served.
     Nothing,
 }
 
-/// Tells one state of one file from every other. The time of the last change to its metadata is part of it: unlike that
-/// of its content, nobody can set it back.
+/// Identifies a version of a file. This includes the ctime, which, unlike the mtime, cannot be set to an earlier value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -56,12 +55,12 @@ impl Identity {
         }
     }
 
-    /// The length of the file, in bytes.
+    /// Returns the length of the file in bytes.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The file as something that can be sent.
+    /// Returns a representation of the file, with validators made from its identity.
     pub(super) fn representation(&self, body: impl Into<Body>, media_type: &'static str) -> Representation {
         let (seconds, nanoseconds) = self.changed;
         let tag = format!("{:x}-{:x}-{seconds:x}-{nanoseconds:x}", self.inode, self.size);
@@ -71,20 +70,20 @@ impl Identity {
     }
 }
 
-/// Looks what there is at `path`. A file that is still the `known` one is not read again.
+/// Looks up the file at `path`. If its identity is still `known`, it is not read.
 ///
 /// # Errors
-/// If the disk fails, or the system is short of something.
+/// If the disk fails, or the system is out of memory or file descriptors.
 pub(super) fn look_up(root: &Root, path: &SitePath, known: Option<Identity>, has_listings: bool) -> io::Result<Found> {
-    match root.open_below(&path.name)? {
-        Opened::File(_) if path.is_folder => Ok(Found::Nothing),
-        Opened::File(file) => take(file, media_type::of(&path.name), known),
-        Opened::Folder(_) if !path.is_folder => Ok(Found::Folder),
-        Opened::Folder(folder) => {
+    match root.open_beneath(&path.name)? {
+        Opened::File(_) if path.is_directory => Ok(Found::Nothing),
+        Opened::File(file) => read(file, media_type::of(&path.name), known),
+        Opened::Directory(_) if !path.is_directory => Ok(Found::Directory),
+        Opened::Directory(directory) => {
             let index = path.name.join("index.html");
-            match root.open_below(&index)? {
-                Opened::File(file) => take(file, media_type::of(&index), known),
-                _ if has_listings => listing::page(folder, path).map(Found::Listing),
+            match root.open_beneath(&index)? {
+                Opened::File(file) => read(file, media_type::of(&index), known),
+                _ if has_listings => listing::page(directory, path).map(Found::Listing),
                 _ => Ok(Found::Nothing),
             }
         }
@@ -92,10 +91,10 @@ pub(super) fn look_up(root: &Root, path: &SitePath, known: Option<Identity>, has
     }
 }
 
-/// How often a file is read that is being written meanwhile.
+/// The maximum number of attempts to read a file that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-fn take(mut file: File, media_type: &'static str, known: Option<Identity>) -> io::Result<Found> {
+fn read(mut file: File, media_type: &'static str, known: Option<Identity>) -> io::Result<Found> {
     let mut identity = Identity::of(&file.metadata()?);
     if known == Some(identity) {
         return Ok(Found::Unchanged);
@@ -110,7 +109,8 @@ fn take(mut file: File, media_type: &'static str, known: Option<Identity>) -> io
         if identity == before && identity.size == content.len() as u64 {
             return Ok(Found::Small { identity, content: content.into(), media_type });
         }
-        // It was written meanwhile: these bytes are of no state that a tag could name.
+        // The file changed while it was read, so the content may be a mix of versions, for which there is no valid
+        // ETag.
         io::Seek::rewind(&mut file)?;
     }
     Ok(Found::Large { identity, file, media_type })

@@ -1,11 +1,11 @@
-//! A media type for a file name.
+//! Media types by file extension.
 
 use std::path::Path;
 
-/// The type that the name's ending stands for; bytes of any kind if it stands for none.
+/// Returns the media type for the extension of a file name; `application/octet-stream` if it is unknown.
 pub(super) fn of(name: &Path) -> &'static str {
-    let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    match ending.to_ascii_lowercase().as_str() {
+    let extension = name.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
         "html" | "htm" => "text/html; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",

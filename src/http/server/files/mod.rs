@@ -1,13 +1,13 @@
-//! Static files: the one service that comes with the server, and the only part of `http` that looks into folders.
+//! A service for static files.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs` | the service, and the future of an answer that has to be looked up |
-//! | `path.rs` | from a request's path to a relative file name that cannot lead anywhere else |
-//! | `root.rs` | opening it, without leaving the folder and without waiting |
-//! | `lookup.rs` | what is found under a name; runs on the thread pool (I7) |
-//! | `cache.rs` | small files, kept in memory |
-//! | `listing.rs`, `media_type.rs` | a folder as a page, a type for a name |
+//! | `mod.rs` | [`StaticFiles`], the service, and the future of a response that needs the disk |
+//! | `path.rs` | converts a request path to a relative file name without `..` |
+//! | `root.rs` | opens files beneath the served directory |
+//! | `lookup.rs` | opens and reads the file for a request, on the thread pool (I7) |
+//! | `cache.rs` | a cache for small files |
+//! | `listing.rs`, `media_type.rs` | directory listings, and media types by extension |
 
 mod cache;
 mod listing;
@@ -28,7 +28,7 @@ use std::task::{Context, Poll, ready};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Request, StatusCode};
 
-use self::cache::{Cache, Hit};
+use self::cache::{Cache, CacheResult};
 use self::lookup::{Found, Identity, look_up};
 use self::path::SitePath;
 use self::root::Root;
@@ -37,11 +37,11 @@ use super::service::{Answer, Body, FilePart, Response, Service, text};
 use crate::event_loop::{Job, JobHandle, now, run_in_executor};
 use crate::observe::{State, Stateful, polled_after_ready};
 
-/// The files of a folder.
+/// A service that serves the files in a directory.
 ///
-/// Paths are taken literally, below the folder: nothing that leads out of it is found, be it `..`, an encoded slash or a
-/// symbolic link, nor anything that begins with a dot, nor anything but regular files. A path that ends in `/` is the
-/// folder's `index.html`.
+/// Only regular files beneath the directory are served. Paths with `..`, an encoded slash, or a segment that begins
+/// with a dot are not found, nor are symbolic links that lead out of the directory. A path that ends in `/` means the
+/// `index.html` of that directory.
 ///
 /// ```
 /// use glassloop::http::server::{Server, StaticFiles};
@@ -71,21 +71,21 @@ struct Shared {
 }
 
 impl StaticFiles {
-    /// Serves the files of this folder. It is opened here and now: if it is renamed, it is still the one that is served.
+    /// Opens a directory to serve. The service keeps a descriptor, so it still serves this directory after a rename.
     ///
     /// # Errors
-    /// If it is no folder, or may not be read.
-    pub fn open(folder: &Path) -> io::Result<StaticFiles> {
-        let shared = Shared { root: Arc::new(Root::open(folder)?), cache: Cache::default(), has_listings: false };
+    /// If it is not a directory, or cannot be read.
+    pub fn open(directory: &Path) -> io::Result<StaticFiles> {
+        let shared = Shared { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: false };
         Ok(StaticFiles { shared: Rc::new(shared) })
     }
 
-    /// The same, with a page of links for folders that have no `index.html`.
+    /// Opens a directory to serve, with listings of directories that have no `index.html`.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub fn open_with_listings(folder: &Path) -> io::Result<StaticFiles> {
-        let shared = Shared { root: Arc::new(Root::open(folder)?), cache: Cache::default(), has_listings: true };
+    pub fn open_with_listings(directory: &Path) -> io::Result<StaticFiles> {
+        let shared = Shared { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: true };
         Ok(StaticFiles { shared: Rc::new(shared) })
     }
 }
@@ -96,49 +96,49 @@ impl Service for StaticFiles {
             return refusal.into();
         }
         let known = match self.shared.cache.get(request.uri().path(), now()) {
-            Hit::Fresh(representation) => return representation.respond(request).into(),
-            Hit::Stale(identity) => Some(identity),
-            Hit::Nothing => None,
+            CacheResult::Fresh(representation) => return representation.respond(request).into(),
+            CacheResult::Stale(identity) => Some(identity),
+            CacheResult::Miss => None,
         };
         match SitePath::parse(request.uri().path()) {
-            Some(path) => Answer::Later(Box::pin(FileAnswer::new(self.shared.clone(), request, path, known))),
+            Some(path) => Answer::Later(Box::pin(FileResponse::new(self.shared.clone(), request, path, known))),
             None => not_found().into(),
         }
     }
 }
 
-/// The future of an answer that has to be looked up.
-struct FileAnswer {
-    state: Stateful<FileAnswerState>,
+/// The future of a response that needs a lookup on the thread pool.
+struct FileResponse {
+    state: Stateful<FileResponseState>,
     files: Rc<Shared>,
     request: Request<()>,
 }
 
-/// What it waits for.
-enum FileAnswerState {
-    /// A thread of the pool to have looked.
+/// The states of a [`FileResponse`].
+enum FileResponseState {
+    /// Waiting for the lookup.
     LookUp(JobHandle<io::Result<Found>>),
-    /// Nothing any more.
+    /// Complete.
     Done,
 }
 
-impl State for FileAnswerState {
-    const OF: &'static str = "FileAnswer";
+impl State for FileResponseState {
+    const OF: &'static str = "FileResponse";
 
     fn name(&self) -> &'static str {
         match self {
-            FileAnswerState::LookUp(_) => "LookUp",
-            FileAnswerState::Done => "Done",
+            FileResponseState::LookUp(_) => "LookUp",
+            FileResponseState::Done => "Done",
         }
     }
 }
 
-impl FileAnswer {
-    fn new(files: Rc<Shared>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileAnswer {
+impl FileResponse {
+    fn new(files: Rc<Shared>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileResponse {
         let (root, has_listings) = (files.root.clone(), files.has_listings);
         let job = Job::new(move || look_up(&root, &path, known, has_listings)).label("look up").abandonable();
-        let state = Stateful::new(FileAnswerState::LookUp(run_in_executor(None, job)));
-        FileAnswer { state, files, request: request.clone() }
+        let state = Stateful::new(FileResponseState::LookUp(run_in_executor(None, job)));
+        FileResponse { state, files, request: request.clone() }
     }
 
     /// The response to what was found.
@@ -148,21 +148,21 @@ impl FileAnswer {
             self.files.cache.remove(path);
         }
         match found {
-            Ok(Found::Unchanged) => match self.files.cache.get_any(path) {
+            Ok(Found::Unchanged) => match self.files.cache.get_stale(path) {
                 Some(representation) => representation.respond(&self.request),
-                // Another request has put something larger in its place meanwhile: as if the client had come later.
+                // Another request has removed the entry meanwhile, because the file is too large for the cache now.
                 None => retry_soon(),
             },
             Ok(Found::Small { identity, content, media_type }) => {
                 let representation = identity.representation(content, media_type);
-                self.files.cache.put(path, identity, representation.clone(), now());
+                self.files.cache.insert(path, identity, representation.clone(), now());
                 representation.respond(&self.request)
             }
             Ok(Found::Large { identity, file, media_type }) => {
                 let part = FilePart { file: Arc::new(file), from: 0, length: identity.size() };
                 identity.representation(Body::File(part), media_type).respond(&self.request)
             }
-            Ok(Found::Folder) => self.redirect_into_folder(),
+            Ok(Found::Directory) => self.redirect_to_directory(),
             Ok(Found::Listing(page)) => {
                 let mut response = Response::new(Body::from(page));
                 let html = HeaderValue::from_static("text/html; charset=utf-8");
@@ -171,36 +171,37 @@ impl FileAnswer {
             }
             Ok(Found::Nothing) => not_found(),
             Err(error) => {
-                log::error!("looking up {}: {error}", path.escape_debug());
-                text(StatusCode::INTERNAL_SERVER_ERROR, "it could not be read\n")
+                log::error!("reading the file for {}: {error}", path.escape_debug());
+                text(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read\n")
             }
         }
     }
 
-    /// A folder's name without a slash behind it: relative links in its page would go astray.
-    fn redirect_into_folder(&self) -> Response {
+    /// Redirects to the path with a trailing slash, to which the relative links of the page refer.
+    fn redirect_to_directory(&self) -> Response {
         let uri = self.request.uri();
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let mut response = text(StatusCode::MOVED_PERMANENTLY, "it is a folder\n");
-        // The path has a name in each of its segments, so it does not begin with two slashes and name a host.
+        let mut response = text(StatusCode::MOVED_PERMANENTLY, "a directory\n");
+        // No segment of a valid path is empty, so this cannot begin with two slashes, which would be a reference to
+        // another host (RFC 3986 §4.2).
         let location = HeaderValue::try_from(format!("{}/{query}", uri.path()));
-        response.headers_mut().insert(LOCATION, location.expect("what came in a URI may stand in a field"));
+        response.headers_mut().insert(LOCATION, location.expect("a URI is a valid field value"));
         response
     }
 }
 
-impl Future for FileAnswer {
+impl Future for FileResponse {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let found = match self.state.get_mut() {
-            FileAnswerState::LookUp(job) => match ready!(Pin::new(job).poll(cx)) {
+            FileResponseState::LookUp(job) => match ready!(Pin::new(job).poll(cx)) {
                 Ok(found) => found,
                 Err(error) => Err(io::Error::other(error)),
             },
-            FileAnswerState::Done => polled_after_ready("FileAnswer"),
+            FileResponseState::Done => polled_after_ready("FileResponse"),
         };
-        self.state.go(FileAnswerState::Done);
+        self.state.go(FileResponseState::Done);
         Poll::Ready(self.respond(found))
     }
 }
@@ -210,7 +211,7 @@ fn not_found() -> Response {
 }
 
 fn retry_soon() -> Response {
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "it is just changing\n");
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "the file is being changed\n");
     response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

@@ -1,51 +1,51 @@
-//! From the path of a request to a name below the root.
+//! Converts the path of a request to a file name relative to the served directory.
 //!
-//! The path is cut at its slashes first, and each piece is decoded once. So an encoded slash can never become one, and
-//! what has been encoded twice stays a name that nobody has (RFC 3986 §2.4).
+//! The path is split at its slashes before each segment is percent-decoded, so an encoded slash never becomes a
+//! separator. Segments are decoded once (RFC 3986 §2.4).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// A place below the root.
+/// A path beneath the served directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SitePath {
-    /// Relative, made of plain names only; empty for the root itself.
+    /// A relative path of normal components only; empty for the served directory itself.
     pub(super) name: PathBuf,
-    /// It ended in a slash: a folder is meant.
-    pub(super) is_folder: bool,
+    /// Whether the path ends in a slash, and so means a directory.
+    pub(super) is_directory: bool,
 }
 
 impl SitePath {
-    /// `None` for a path that can name nothing: it leads upwards, begins with a dot somewhere, or holds what no file
-    /// name may hold.
+    /// Parses a request path. Returns `None` if a segment is empty, begins with a dot (which includes `..`), or
+    /// contains characters that are invalid in a file name.
     pub(super) fn parse(path: &str) -> Option<SitePath> {
         let path = path.strip_prefix('/')?;
         let mut name = PathBuf::new();
         if path.is_empty() {
-            return Some(SitePath { name, is_folder: true });
+            return Some(SitePath { name, is_directory: true });
         }
-        let (names, is_folder) = match path.strip_suffix('/') {
+        let (names, is_directory) = match path.strip_suffix('/') {
             Some(names) => (names, true),
             None => (path, false),
         };
         for segment in names.split('/') {
             name.push(decode(segment)?);
         }
-        Some(SitePath { name, is_folder })
+        Some(SitePath { name, is_directory })
     }
 }
 
-/// One segment as a file name.
+/// Percent-decodes a segment.
 fn decode(segment: &str) -> Option<OsString> {
     let mut name = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
-    while let [byte, behind @ ..] = rest {
-        rest = behind;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
         let byte = match byte {
             b'%' => {
-                let (digits, behind) = behind.split_at_checked(2)?;
-                rest = behind;
+                let (digits, tail) = tail.split_at_checked(2)?;
+                rest = tail;
                 hexadecimal(digits[0])? << 4 | hexadecimal(digits[1])?
             }
             byte => *byte,
@@ -55,12 +55,12 @@ fn decode(segment: &str) -> Option<OsString> {
         }
         name.push(byte);
     }
-    // An empty name, `.`, `..`, and hidden files.
+    // Rejects empty names, `.`, `..` and hidden files.
     if matches!(name[..], [] | [b'.', ..]) { None } else { Some(OsString::from_vec(name)) }
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {
-    // Below 16.
+    // The value is below 16.
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
@@ -69,12 +69,12 @@ mod tests {
     use super::*;
 
     fn parsed(path: &str) -> Option<(String, bool)> {
-        SitePath::parse(path).map(|path| (path.name.to_str().unwrap().to_owned(), path.is_folder))
+        SitePath::parse(path).map(|path| (path.name.to_str().unwrap().to_owned(), path.is_directory))
     }
 
     #[test]
-    fn names_are_decoded_once_and_below_the_root() {
-        for (path, name, is_folder) in [
+    fn segments_are_decoded_once() {
+        for (path, name, is_directory) in [
             ("/", "", true),
             ("/a", "a", false),
             ("/a/", "a", true),
@@ -84,12 +84,12 @@ mod tests {
             ("/a..b/c.", "a..b/c.", false),
             ("/%252e%252e/x", "%2e%2e/x", false),
         ] {
-            assert_eq!(parsed(path), Some((name.to_owned(), is_folder)), "{path}");
+            assert_eq!(parsed(path), Some((name.to_owned(), is_directory)), "{path}");
         }
     }
 
     #[test]
-    fn whatever_could_lead_elsewhere_names_nothing() {
+    fn unsafe_and_invalid_paths_are_rejected() {
         for path in [
             "*",
             "",

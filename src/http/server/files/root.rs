@@ -1,8 +1,8 @@
-//! Opening what is below a folder, and nothing else.
+//! Opens files beneath the served directory.
 //!
-//! A name without `..` can still lead out of the folder, over a symbolic link, and a check before the opening would be
-//! about another moment than the opening. So the kernel is told to resolve the name below the folder (`openat2` with
-//! `RESOLVE_BENEATH`, Linux 5.6). Where it cannot, each step is taken alone, and a link is not followed at all.
+//! A path without `..` can still lead out of the directory through a symbolic link, and a separate check would be
+//! subject to a race. So the kernel has to resolve the path beneath the directory (`openat2` with `RESOLVE_BENEATH`,
+//! Linux 5.6). Where that is not available, each component is opened separately, and no symbolic link is followed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,71 +13,75 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-/// A folder that is served.
+/// The served directory.
 #[derive(Debug)]
 pub(super) struct Root {
-    folder: OwnedFd,
+    directory: OwnedFd,
 }
 
-/// What is there.
+/// The result of opening a path.
 #[derive(Debug)]
 pub(super) enum Opened {
     /// A regular file, open for reading.
     File(File),
-    /// A folder.
-    Folder(OwnedFd),
-    /// Nothing, or nothing that is served.
+    /// A directory.
+    Directory(OwnedFd),
+    /// No such file, or one that is not served.
     Nothing,
 }
 
-/// How files are opened: a FIFO or a terminal that took a file's place in the last moment must not make us wait.
+/// The flags for opening files. `NONBLOCK` and `NOCTTY` matter if a FIFO or a terminal has replaced the file after the
+/// check of its type.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// How folders are opened.
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// The flags for opening directories.
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Root {
-    /// # Errors
-    /// If it is no folder, or may not be read.
-    pub(super) fn open(folder: &Path) -> io::Result<Root> {
-        Ok(Root { folder: openat(CWD, folder, FOLDER, Mode::empty())? })
-    }
-
-    /// Opens what is at a relative name.
+    /// Opens the directory.
     ///
     /// # Errors
-    /// If the system is short of something. That a name leads nowhere, or where it must not, is no error.
-    pub(super) fn open_below(&self, name: &Path) -> io::Result<Opened> {
+    /// If it is not a directory, or cannot be read.
+    pub(super) fn open(directory: &Path) -> io::Result<Root> {
+        Ok(Root { directory: openat(CWD, directory, DIRECTORY, Mode::empty())? })
+    }
+
+    /// Opens a path relative to the directory.
+    ///
+    /// # Errors
+    /// If the disk fails, or the system is out of memory or file descriptors. A path that does not exist or leads out
+    /// of the directory is not an error, but `Opened::Nothing`.
+    pub(super) fn open_beneath(&self, name: &Path) -> io::Result<Opened> {
         let name = if name.as_os_str().is_empty() { Path::new(".") } else { name };
-        let opened = match self.open_resolved(name) {
-            // Not there, or forbidden to this process, as sandboxes do.
-            Err(Errno::NOSYS | Errno::PERM) => self.open_step_by_step(name),
+        let opened = match self.open_with_openat2(name) {
+            // `openat2` does not exist, or a sandbox forbids it.
+            Err(Errno::NOSYS | Errno::PERM) => self.open_by_component(name),
             opened => opened,
         };
         match opened {
             Ok(opened) => Ok(opened),
-            Err(error) if is_shortage(error) => Err(error.into()),
+            Err(error) if is_system_failure(error) => Err(error.into()),
             Err(_) => Ok(Opened::Nothing),
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn open_resolved(&self, name: &Path) -> Result<Opened, Errno> {
-        // Looked at first, through a descriptor that can do nothing: opening a device can have effects.
-        let place = self.resolve(name, OFlags::PATH | OFlags::CLOEXEC)?;
-        match FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) {
+    fn open_with_openat2(&self, name: &Path) -> Result<Opened, Errno> {
+        // The type is checked with an `O_PATH` descriptor first, since opening a device can have side effects.
+        let descriptor = self.resolve(name, OFlags::PATH | OFlags::CLOEXEC)?;
+        match FileType::from_raw_mode(rustix::fs::fstat(&descriptor)?.st_mode) {
             FileType::RegularFile => {
                 let file = self.resolve(name, READ)?;
                 let is_regular = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile;
                 Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing })
             }
-            FileType::Directory => self.resolve(name, FOLDER).map(Opened::Folder),
+            FileType::Directory => self.resolve(name, DIRECTORY).map(Opened::Directory),
             _ => Ok(Opened::Nothing),
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn open_resolved(&self, _name: &Path) -> Result<Opened, Errno> {
+    fn open_with_openat2(&self, _name: &Path) -> Result<Opened, Errno> {
         Err(Errno::NOSYS)
     }
 
@@ -85,12 +89,12 @@ impl Root {
     fn resolve(&self, name: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         use rustix::fs::{ResolveFlags, openat2};
 
-        /// How often a resolution that a rename has disturbed is tried again.
+        /// The maximum number of attempts. `openat2` fails with `EAGAIN` after a concurrent rename.
         const ATTEMPTS: usize = 8;
-        let below = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut opened = Err(Errno::AGAIN);
         for _ in 0..ATTEMPTS {
-            opened = openat2(&self.folder, name, flags, Mode::empty(), below);
+            opened = openat2(&self.directory, name, flags, Mode::empty(), beneath);
             if !matches!(opened, Err(Errno::AGAIN | Errno::INTR)) {
                 break;
             }
@@ -98,16 +102,18 @@ impl Root {
         opened
     }
 
-    /// The same without the kernel's help.
-    fn open_step_by_step(&self, name: &Path) -> Result<Opened, Errno> {
-        let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
-        let mut steps = name.iter().filter(|step| *step != OsStr::new(".")).peekable();
-        while let Some(step) = steps.next() {
-            let kind = FileType::from_raw_mode(statat(&folder, step, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
+    /// Opens a path without `openat2`, component by component.
+    fn open_by_component(&self, name: &Path) -> Result<Opened, Errno> {
+        let mut directory = openat(&self.directory, ".", DIRECTORY, Mode::empty())?;
+        let mut components = name.iter().filter(|component| *component != OsStr::new(".")).peekable();
+        while let Some(component) = components.next() {
+            let kind = FileType::from_raw_mode(statat(&directory, component, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
             match kind {
-                FileType::Directory => folder = openat(&folder, step, FOLDER | OFlags::NOFOLLOW, Mode::empty())?,
-                FileType::RegularFile if steps.peek().is_none() => {
-                    let file = openat(&folder, step, READ | OFlags::NOFOLLOW, Mode::empty())?;
+                FileType::Directory => {
+                    directory = openat(&directory, component, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+                }
+                FileType::RegularFile if components.peek().is_none() => {
+                    let file = openat(&directory, component, READ | OFlags::NOFOLLOW, Mode::empty())?;
                     let is_regular =
                         FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile;
                     return Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing });
@@ -115,12 +121,12 @@ impl Root {
                 _ => return Ok(Opened::Nothing),
             }
         }
-        Ok(Opened::Folder(folder))
+        Ok(Opened::Directory(directory))
     }
 }
 
-/// Whether a failure says something about this process or this machine, not about the name.
-fn is_shortage(error: Errno) -> bool {
+/// Returns whether an error is about the system and not about the path.
+fn is_system_failure(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO)
 }
 
@@ -130,7 +136,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    /// A folder with a file, a folder with one, and links of every kind, beside a secret.
+    /// Creates a served directory with files, a subdirectory and symbolic links of every kind, next to a secret file.
     fn place() -> (tempfile::TempDir, Root) {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("root");
@@ -152,13 +158,13 @@ mod tests {
     fn kind(opened: Result<Opened, impl Sized>) -> &'static str {
         match opened {
             Ok(Opened::File(_)) => "file",
-            Ok(Opened::Folder(_)) => "folder",
+            Ok(Opened::Directory(_)) => "folder",
             Ok(Opened::Nothing) | Err(_) => "nothing",
         }
     }
 
     #[test]
-    fn what_is_below_is_opened_and_nothing_else() {
+    fn only_files_beneath_the_directory_are_opened() {
         let (_place, root) = place();
         for (name, there) in [
             ("", "folder"),
@@ -175,12 +181,12 @@ mod tests {
             ("missing", "nothing"),
             ("file/file", "nothing"),
         ] {
-            assert_eq!(kind(root.open_below(Path::new(name))), there, "{name}");
+            assert_eq!(kind(root.open_beneath(Path::new(name))), there, "{name}");
         }
     }
 
     #[test]
-    fn step_by_step_no_link_is_followed() {
+    fn without_openat2_no_symbolic_link_is_followed() {
         let (_place, root) = place();
         for (name, there) in [
             (".", "folder"),
@@ -196,7 +202,7 @@ mod tests {
             ("missing", "nothing"),
             ("file/file", "nothing"),
         ] {
-            assert_eq!(kind(root.open_step_by_step(Path::new(name))), there, "{name}");
+            assert_eq!(kind(root.open_by_component(Path::new(name))), there, "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the answer to a request, and writing it.
+//! Calls the service and writes its response.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -6,28 +6,28 @@ use std::task::{Context, Poll, ready};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 
-use super::{Awaited, ConnectionState, Then, Wire};
+use super::{AwaitedHead, ConnectionState, Then, Wire};
 use crate::event_loop::{now, sleep};
 use crate::http::proto::encode_response_head;
-use crate::http::server::faults::Break;
+use crate::http::server::faults::InterruptionKind;
 use crate::http::server::outgoing::Outgoing;
-use crate::http::server::service::{Answer, Answered, Body, Response, text};
+use crate::http::server::service::{Answer, Body, CompletedResponse, Response, text};
 
 impl Wire {
-    /// The request is complete. Faults are chosen before anything is looked up.
-    pub(super) fn ask_service(&mut self) -> ConnectionState {
-        let request = self.exchange.request.take().expect("a request has come");
+    /// Calls the service for a request that is complete, unless an injected fault replaces its response.
+    pub(super) fn call_service(&mut self) -> ConnectionState {
+        let request = self.exchange.request.take().expect("a request has been received");
         let answer = match self.server.faults.plan(request.uri()) {
-            Err(words) => text(StatusCode::BAD_REQUEST, words).into(),
-            Ok(plan) => {
-                self.exchange.plan = plan;
-                match self.exchange.plan.error {
-                    Some(status) => text(status, "a fault, on purpose\n").into(),
+            Err(message) => text(StatusCode::BAD_REQUEST, message).into(),
+            Ok(faults) => {
+                self.exchange.faults = faults;
+                match self.exchange.faults.error {
+                    Some(status) => text(status, "injected fault\n").into(),
                     None => self.server.service.answer(&request),
                 }
             }
         };
-        if self.server.on_answer.is_some() {
+        if self.server.on_response.is_some() {
             self.exchange.request = Some(request);
         }
         ConnectionState::Dispatch(answer)
@@ -38,15 +38,15 @@ impl Wire {
             Answer::Ready(response) => std::mem::take(response),
             Answer::Later(future) => ready!(future.as_mut().poll(cx)),
         };
-        self.begin_answer(response);
-        Poll::Ready(match self.exchange.plan.delay {
+        self.start_response(response);
+        Poll::Ready(match self.exchange.faults.delay {
             Some(delay) => ConnectionState::Delay(sleep(delay)),
             None => ConnectionState::WriteHead,
         })
     }
 
-    /// Puts in what is the server's to say, and writes the head down.
-    pub(super) fn begin_answer(&mut self, response: Response) {
+    /// Sets the fields that the server is responsible for, and encodes the head.
+    pub(super) fn start_response(&mut self, response: Response) {
         let exchange = &mut self.exchange;
         let (mut head, mut body) = response.into_parts();
         head.headers.insert(DATE, self.server.date.value());
@@ -57,7 +57,7 @@ impl Wire {
         } else {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.length()));
         }
-        if let Some(seconds) = exchange.plan.retry_after {
+        if let Some(seconds) = exchange.faults.retry_after {
             head.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.server.is_stopping.get() && exchange.then == Then::NextRequest {
@@ -80,14 +80,14 @@ impl Wire {
 
         let mut bytes = self.server.head_buffer.take();
         encode_response_head(&mut bytes, Version::HTTP_11, head.status, None, &head.headers)
-            .expect("the version is 1.1, and the reason is the usual one");
-        let mut outgoing = Outgoing::new(bytes, body, exchange.plan.rate);
-        if let Some(interruption) = exchange.plan.interruption {
-            outgoing.cut_at(interruption.place.in_body_of(exchange.body_bytes));
-            exchange.then = match interruption.how {
-                Break::Cut => Then::HalfClose,
-                Break::Reset => Then::Reset,
-                Break::Stall => Then::Stall,
+            .expect("HTTP/1.1 and the standard reason phrase can be encoded");
+        let mut outgoing = Outgoing::new(bytes, body, exchange.faults.rate);
+        if let Some(interruption) = exchange.faults.interruption {
+            outgoing.truncate(interruption.position.in_body_of(exchange.body_bytes));
+            exchange.then = match interruption.kind {
+                InterruptionKind::Truncate => Then::HalfClose,
+                InterruptionKind::Reset => Then::Reset,
+                InterruptionKind::Stall => Then::Stall,
             };
         }
         self.outgoing = Some(outgoing);
@@ -95,25 +95,25 @@ impl Wire {
     }
 
     pub(super) fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
-        let outgoing = self.outgoing.as_mut().expect("there is an answer to write");
+        let outgoing = self.outgoing.as_mut().expect("a response to write");
         match outgoing.poll_write_head(cx, &mut self.stream) {
-            Poll::Ready(Ok(())) if outgoing.is_out() => Poll::Ready(self.end_answer()),
+            Poll::Ready(Ok(())) if outgoing.is_complete() => Poll::Ready(self.end_response()),
             Poll::Ready(Ok(())) => Poll::Ready(ConnectionState::WriteBody),
-            Poll::Ready(Err(error)) => Poll::Ready(self.break_off(&error)),
+            Poll::Ready(Err(error)) => Poll::Ready(self.abandon(&error)),
             Poll::Pending => self.poll_progress(cx),
         }
     }
 
     pub(super) fn poll_write_body(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
-        let outgoing = self.outgoing.as_mut().expect("there is an answer to write");
+        let outgoing = self.outgoing.as_mut().expect("a response to write");
         match outgoing.poll_write_body(cx, &mut self.stream) {
-            Poll::Ready(Ok(())) => Poll::Ready(self.end_answer()),
-            Poll::Ready(Err(error)) => Poll::Ready(self.break_off(&error)),
+            Poll::Ready(Ok(())) => Poll::Ready(self.end_response()),
+            Poll::Ready(Err(error)) => Poll::Ready(self.abandon(&error)),
             Poll::Pending => self.poll_progress(cx),
         }
     }
 
-    /// An answer that does not go on for too long is given up, with a reset: what is in the kernel is not waited for.
+    /// Checks the write timeout. When it elapses the connection is reset, so that the kernel discards unsent data.
     pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
         let sent = self.outgoing.as_ref().map_or(0, Outgoing::sent);
         let due = match self.progress {
@@ -123,17 +123,17 @@ impl Wire {
         self.progress = Some((sent, due));
         ready!(self.deadline.poll_until(cx, due));
         self.reset();
-        Poll::Ready(self.break_off(&io::ErrorKind::TimedOut.into()))
+        Poll::Ready(self.abandon(&io::ErrorKind::TimedOut.into()))
     }
 
-    /// The answer is out, as far as it was meant to go.
-    pub(super) fn end_answer(&mut self) -> ConnectionState {
-        self.tell_answered();
+    /// Ends the response, which is written or, as a fault, truncated.
+    pub(super) fn end_response(&mut self) -> ConnectionState {
+        self.call_on_response();
         if let Some(outgoing) = self.outgoing.take() {
             self.server.head_buffer.set(outgoing.into_head_buffer());
         }
         match self.exchange.then {
-            Then::NextRequest => ConnectionState::ReadHead(Awaited::Next, now() + self.server.limits.idle),
+            Then::NextRequest => ConnectionState::ReadHead(AwaitedHead::Next, now() + self.server.limits.idle),
             Then::HalfClose => ConnectionState::HalfClose,
             Then::Close => ConnectionState::Close,
             Then::Reset => {
@@ -144,10 +144,10 @@ impl Wire {
         }
     }
 
-    pub(super) fn tell_answered(&self) {
-        let Some(on_answer) = &self.server.on_answer else { return };
+    pub(super) fn call_on_response(&self) {
+        let Some(on_response) = &self.server.on_response else { return };
         let body_bytes = self.outgoing.as_ref().map_or(0, Outgoing::body_sent);
-        on_answer(&Answered {
+        on_response(&CompletedResponse {
             peer: self.peer,
             request: self.exchange.request.as_ref(),
             status: self.exchange.status,
