@@ -1,31 +1,31 @@
 #![forbid(unsafe_code)]
 // They panic if the stream cannot be written, and block if nobody reads it: see `cli/output.rs`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
-//! glassloop: an event loop you can see through.
+//! glassloop: an observable event loop, with HTTP/1.1 and a downloader.
 //!
-//! A single-threaded reactor and executor written by hand on [`mio`], HTTP/1.1 state machines on top of it, and a
-//! downloader on top of those. There is no other runtime underneath and no `unsafe`. The source is meant to be read,
-//! from the bottom up:
+//! The crate contains a single-threaded reactor and executor, written from scratch on [`mio`], HTTP/1.1 state machines
+//! that run on it, and a downloader. It uses no other async runtime and no `unsafe`. The source is written to be read,
+//! from the lowest layer up:
 //!
-//! | room | what it is for | what to know before |
+//! | module | purpose | prerequisites |
 //! | --- | --- | --- |
-//! | [`observe`] | the vocabulary in which a run is told: events, causes, states | nothing |
-//! | [`sync`] | how tasks of one loop wait for each other: oneshot, channel, semaphore, event | what a `Waker` is |
-//! | [`event_loop`] | the loop itself: a turn, tasks, readiness, timers, the thread pool | the two above |
-//! | [`mod@futures`] | futures made of futures: join, race, as_completed, timeout | `event_loop` |
-//! | [`net`] | TCP streams and listeners, connecting, names and addresses; TLS over them | `event_loop` |
-//! | [`http::proto`] | HTTP/1.1 as bytes in and events out, without any input or output | nothing: it stands alone |
-//! | [`http::client`], `http::server` | the exchange and the connection, as hand-written futures | `net`, `http::proto` |
-//! | `download` | files that are whole or not there; when to try again | from here up: coroutines |
-//! | `flags` | the downloader of country flags, and a server that draws them | everything |
-//! | `cli` | the command | everything |
+//! | [`observe`] | the events that a loop emits, and the `Observer` trait | none |
+//! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
+//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | the two above |
+//! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
+//! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |
+//! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | none |
+//! | [`http::client`], `http::server` | the HTTP client and server, as hand-written futures | `net`, `http::proto` |
+//! | `download` | atomic file downloads, with resume and retries | all of the above |
+//! | `flags` | the sample application: a downloader of country flags, and a server for them | all of the above |
+//! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe` |
+//! | `cli` | the `glassloop` command | all of the above |
 //!
-//! Each room uses those above it in the table and none below. Up to `http`, every future is written by hand, as an
-//! `enum` of states and one `match`; from `download` on, `async fn` runs on the loop that the rooms before have built.
+//! A turn is one iteration of the loop. Each module uses only modules above it in the table. Up to `http`, every future
+//! is a hand-written `enum` of states with one `match` in its `poll`; from `download` on, `async fn` is used.
 //!
-//! The evening's tour: [`EventLoop::turn`] first, then `task.rs`, `core.rs`, `notify.rs`, `reactor.rs` as
-//! [`event_loop`] lists them, and then [`http::client`] to see a state machine at work. DESIGN.md walks one flag from
-//! the command line to the disk through all of them.
+//! Suggested reading order: [`EventLoop::turn`], then the files that [`event_loop`] lists, then [`http::client`] as an
+//! example of a state machine. DESIGN.md follows one request from the command line to the disk.
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,7 +34,7 @@
 //! let mut event_loop = EventLoop::new()?;
 //! let text = event_loop.block_on(async {
 //!     let reading = spawn(async { run_in_executor(None, || std::fs::read_to_string("Cargo.toml")).await });
-//!     sleep(Duration::from_millis(1)).await; // meanwhile a thread of the pool reads
+//!     sleep(Duration::from_millis(1)).await; // meanwhile a pool thread reads the file
 //!     reading.await
 //! })????;
 //! assert!(text.contains("glassloop"));
@@ -44,10 +44,10 @@
 //! # Features
 //!
 //! * `server`: the HTTP server.
-//! * `trace`: recordings.
+//! * `trace`: recordings of a loop's events.
 //! * `tls` (default): `https`, with rustls and the system's root certificates.
-//! * `cli` (default): the command, with `server`, `download` and `flags`. A program that only wants the loop and the
-//!   HTTP client turns the default features off, and is left with fewer than twenty crates.
+//! * `cli` (default): the command, with `server`, `trace`, `download` and `flags`. Without the default features the
+//!   crate contains only the loop and the HTTP client, and depends on fewer than twenty crates.
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,19 +1,19 @@
-//! What a user may get wrong: one line that says what, and what to do.
+//! Invalid arguments and failures: the message is one line with the cause and a remedy.
 
 use std::fs;
 
 use crate::run::{Run, flags, names_in};
 
-fn usage_error(arguments: &str, says: &str) -> Run {
-    let place = tempfile::tempdir().expect("a temporary folder");
+fn usage_error(arguments: &str, message: &str) -> Run {
+    let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), arguments);
-    run.assert_usage_error(says);
+    run.assert_usage_error(message);
     assert!(names_in(place.path()).is_empty());
     run
 }
 
 #[test]
-fn a_bad_code_is_named() {
+fn an_invalid_code_is_quoted_in_the_message() {
     let message =
         "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)";
     let run = usage_error("BR BRA", message);
@@ -21,12 +21,12 @@ fn a_bad_code_is_named() {
 }
 
 #[test]
-fn a_bad_label_lists_the_good_ones() {
+fn an_invalid_server_label_lists_the_valid_ones() {
     usage_error("-s NEAR", "LOCAL, DELAY, ERROR, REMOTE");
 }
 
 #[test]
-fn bad_numbers_are_refused_with_their_range() {
+fn numbers_out_of_range_are_rejected_with_the_range() {
     usage_error("-m 0", "1..=1000");
     usage_error("-m 1001", "1..=1000");
     usage_error("-l x", "invalid digit");
@@ -35,7 +35,7 @@ fn bad_numbers_are_refused_with_their_range() {
 }
 
 #[test]
-fn a_base_url_must_be_one() {
+fn an_invalid_base_url_is_rejected() {
     usage_error("--base-url http:///flags", "host");
     usage_error("--base-url ftp://127.0.0.1/flags", "http://");
     #[cfg(not(feature = "tls"))]
@@ -45,12 +45,12 @@ fn a_base_url_must_be_one() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_said_and_nothing_is_asked_for() {
-    let place = tempfile::tempdir().expect("a temporary folder");
+fn a_directory_that_cannot_be_created_fails_before_any_request() {
+    let place = tempfile::tempdir().expect("a temporary directory");
     let file = place.path().join("file");
     fs::write(&file, "in the way").expect("a file");
-    for folder in [file.clone(), file.join("below")] {
-        let run = flags(&folder, "");
+    for directory in [file.clone(), file.join("below")] {
+        let run = flags(&directory, "");
         assert_eq!(run.code, Some(1), "{}", run.said);
         assert_eq!(run.said.lines().count(), 1, "{}", run.said);
         assert!(run.said.contains("--dest"), "{}", run.said);
@@ -58,9 +58,9 @@ fn a_folder_that_cannot_be_made_is_said_and_nothing_is_asked_for() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_file_costs_that_flag_only() {
-    let place = tempfile::tempdir().expect("a temporary folder");
-    fs::create_dir(place.path().join("br.gif")).expect("a folder");
+fn a_directory_with_the_name_of_a_flag_fails_only_that_flag() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    fs::create_dir(place.path().join("br.gif")).expect("a directory");
     let run = flags(place.path(), "BR US IN -v");
     assert_eq!(run.code, Some(1), "{}", run.said);
     assert_eq!(run.counts(), [2, 0, 1, 0], "{}", run.said);
@@ -69,8 +69,8 @@ fn a_folder_in_the_place_of_a_file_costs_that_flag_only() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_an_error_for_every_flag() {
-    let place = tempfile::tempdir().expect("a temporary folder");
+fn a_refused_connection_fails_every_flag() {
+    let place = tempfile::tempdir().expect("a temporary directory");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("its address").port();
     drop(taken);

@@ -1,46 +1,47 @@
-//! Servers that close, cut off, or answer rubbish: it costs the flag that asked, and no other.
+//! Closed connections, truncated responses and invalid responses fail only the flag concerned.
 
-use crate::run::{assert_whole_images, flags, names_in};
+use crate::run::{assert_complete_images, flags, names_in};
 use crate::server::{Reply, Server};
 
-/// Everything is answered well, except that for `br` these bytes are sent before the connection is closed.
-fn assert_only_br_fails(bad: &'static str, says: &str) {
+/// Asserts that only `br` fails, with this message, if its response consists of these bytes and the connection is then
+/// closed.
+fn assert_only_br_fails(bytes: &'static str, message: &str) {
     let server = Server::start(move |request| match request.path.starts_with("/flags/br/") {
-        true => Reply::raw(bad),
+        true => Reply::raw(bytes),
         false => Reply::ok("GIF89a\x3b"),
     });
-    let place = tempfile::tempdir().expect("a temporary folder");
+    let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), &format!("BR US IN CN -v --base-url {}", server.url("/flags")));
     assert_eq!(run.code, Some(1), "{}", run.said);
     assert_eq!(run.counts(), [3, 0, 1, 0], "{}", run.said);
     let line = run.said.lines().find(|line| line.starts_with("*** Error for BR: ")).expect("a line for BR");
-    assert!(line.contains(says), "{line}");
+    assert!(line.contains(message), "{line}");
     assert_eq!(names_in(place.path()), ["cn.gif", "in.gif", "us.gif"]);
-    assert_whole_images(place.path());
+    assert_complete_images(place.path());
 }
 
 #[test]
-fn a_server_that_closes_without_an_answer() {
+fn a_connection_closed_without_a_response() {
     assert_only_br_fails("", "closed");
 }
 
 #[test]
-fn a_server_that_cuts_the_head_off() {
+fn a_truncated_response_head() {
     assert_only_br_fails("HTTP/1.1 200 OK\r\nContent-Le", "head");
 }
 
 #[test]
-fn a_server_that_cuts_the_body_off() {
+fn a_truncated_response_body() {
     assert_only_br_fails("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nGIF89a", "body");
 }
 
 #[test]
-fn a_server_that_answers_rubbish() {
+fn a_response_that_is_not_http() {
     assert_only_br_fails("rubbish, and not HTTP at all\r\n\r\n", "version");
 }
 
 #[test]
-fn a_server_that_answers_with_another_status() {
+fn an_unexpected_status() {
     assert_only_br_fails("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", "418");
 }
 

@@ -1,13 +1,13 @@
-//! `glassloop flags`, run as a user runs it, on servers of its own and on bad ones.
+//! Tests of `glassloop flags`, with its embedded servers and with faulty ones.
 
 mod bad_input;
 mod bad_servers;
+mod downloads;
 mod interrupted;
 mod proxies;
 mod run;
 #[path = "../support/server.rs"]
-#[expect(dead_code, reason = "other tests ask for more than an answer")]
+#[expect(dead_code, reason = "shared with tests that use more of it")]
 mod server;
 #[path = "../support/watchdog.rs"]
 mod watchdog;
-mod well;

@@ -1,8 +1,8 @@
-//! Request bodies: read, thrown away, and bounded.
+//! Request bodies, which the server discards and limits.
 
 use glassloop::http::server::Limits;
 
-use crate::raw::{Client, words};
+use crate::raw::{Client, start};
 
 const SMALL: Limits = Limits {
     head: std::time::Duration::from_secs(10),
@@ -17,8 +17,8 @@ const SMALL: Limits = Limits {
 };
 
 #[test]
-fn a_body_is_skipped_and_the_next_request_is_found_behind_it() {
-    let server = words(SMALL);
+fn a_request_after_a_body_is_decoded() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     let body = "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
     client.send(format!("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
@@ -29,8 +29,8 @@ fn a_body_is_skipped_and_the_next_request_is_found_behind_it() {
 }
 
 #[test]
-fn a_body_that_is_announced_too_large_is_refused_before_it_is_sent() {
-    let server = words(SMALL);
+fn a_content_length_above_the_limit_is_rejected_with_413_without_100_continue() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     client.send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.reply().status, 413);
@@ -38,8 +38,8 @@ fn a_body_that_is_announced_too_large_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_body_that_turns_out_too_large_is_refused_when_it_does() {
-    let server = words(SMALL);
+fn a_chunked_body_above_the_limit_is_rejected_with_413() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     client.send("POST /a HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send(format!("3e8\r\n{}\r\n", "x".repeat(1000)));
@@ -49,8 +49,8 @@ fn a_body_that_turns_out_too_large_is_refused_when_it_does() {
 }
 
 #[test]
-fn a_client_that_waits_for_it_is_told_to_continue() {
-    let server = words(SMALL);
+fn expect_100_continue_gets_a_100_response() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     client.send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.head().status, 100);
@@ -59,8 +59,8 @@ fn a_client_that_waits_for_it_is_told_to_continue() {
 }
 
 #[test]
-fn a_client_that_does_not_wait_is_not_told() {
-    let server = words(SMALL);
+fn there_is_no_100_response_if_the_body_has_arrived_or_there_is_none() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     client.send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello");
     assert_eq!(client.reply().status, 200);
@@ -69,10 +69,10 @@ fn a_client_that_does_not_wait_is_not_told() {
 }
 
 #[test]
-fn a_body_that_is_cut_off_is_not_acted_on() {
-    let server = words(SMALL);
+fn a_request_with_a_truncated_body_is_not_handled() {
+    let server = start(SMALL);
     let mut client = Client::connect(&server);
     client.send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhell");
-    client.end();
+    client.half_close();
     client.assert_ended();
 }

@@ -1,4 +1,4 @@
-//! Static files: what is found and what is not, parts of it, and whether it has changed.
+//! Static files: paths, range requests, conditional requests, and changes of files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use glassloop::http::server::{Faults, Limits, StaticFiles};
 
 use crate::raw::{Client, Reply};
 
-/// A folder, and a server for it.
+/// A directory, and a server for it.
 struct Site {
     place: tempfile::TempDir,
     server: EmbeddedServer,
@@ -18,9 +18,9 @@ struct Site {
 
 impl Site {
     fn new(has_listings: bool) -> Site {
-        let place = tempfile::tempdir().expect("a temporary folder");
+        let place = tempfile::tempdir().expect("a temporary directory");
         let root = place.path().join("root");
-        fs::create_dir(&root).expect("a folder");
+        fs::create_dir(&root).expect("a directory");
         let open = move || {
             if has_listings { StaticFiles::open_with_listings(&root) } else { StaticFiles::open(&root) }
         };
@@ -41,24 +41,24 @@ impl Site {
     }
 }
 
-/// Writes a file that has not changed for an hour: the second of its last change is over.
+/// Writes a file with a modification date of an hour ago, which makes it a strong validator.
 fn write_long_ago(path: &Path, content: &[u8]) {
-    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
     fs::write(path, content).expect("a file");
-    let file = File::options().write(true).open(path).expect("it is there");
-    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("the time is set");
+    let file = File::options().write(true).open(path).expect("the file");
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("a new date");
 }
 
-/// Bytes that do not repeat soon.
+/// Returns test content that does not repeat with a short period.
 fn bytes(number: usize) -> Vec<u8> {
-    (0..number as u64).map(|place| (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+    (0..number as u64).map(|position| (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
-/// Below what is kept in memory, and far above it.
+/// A size that is cached, and one that is not.
 const SIZES: [usize; 2] = [10_000, 300_000];
 
 #[test]
-fn files_come_whole_with_their_type() {
+fn files_are_sent_completely_with_their_media_type() {
     let site = Site::new(false);
     for size in SIZES {
         let name = format!("{size}.gif");
@@ -73,7 +73,7 @@ fn files_come_whole_with_their_type() {
 }
 
 #[test]
-fn one_range_is_answered_with_one_part() {
+fn a_range_request_gets_a_206_with_that_range() {
     let site = Site::new(false);
     for size in SIZES {
         let (name, content) = (format!("/{size}"), bytes(size));
@@ -86,13 +86,13 @@ fn one_range_is_answered_with_one_part() {
             (format!("-{}", size + 1), 0..size),
         ] {
             let reply = site.get(&name, &format!("Range: bytes={range}\r\n"));
-            let place = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-            assert_eq!((reply.status, reply.field("content-range")), (206, Some(place.as_str())), "{range}");
+            let content_range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            assert_eq!((reply.status, reply.field("content-range")), (206, Some(&*content_range)), "{range}");
             assert!(reply.body == content[part], "{range}");
         }
         let reply = site.get(&name, &format!("Range: bytes={size}-\r\n"));
-        let nowhere = format!("bytes */{size}");
-        assert_eq!((reply.status, reply.field("content-range")), (416, Some(nowhere.as_str())));
+        let unsatisfied = format!("bytes */{size}");
+        assert_eq!((reply.status, reply.field("content-range")), (416, Some(&*unsatisfied)));
         for ignored in ["bytes=0-1,5-6", "bytes=5-4", "pages=1-2"] {
             assert_eq!(site.get(&name, &format!("Range: {ignored}\r\n")).status, 200, "{ignored}");
         }
@@ -100,7 +100,7 @@ fn one_range_is_answered_with_one_part() {
 }
 
 #[test]
-fn a_range_of_another_state_is_answered_with_all_of_this_one() {
+fn if_range_with_another_validator_gets_the_full_content() {
     let site = Site::new(false);
     site.write("file", "0123456789");
     let known = site.get("/file", "");
@@ -115,7 +115,7 @@ fn a_range_of_another_state_is_answered_with_all_of_this_one() {
 }
 
 #[test]
-fn who_has_it_already_is_told_so() {
+fn a_conditional_request_with_a_current_validator_gets_a_304() {
     let site = Site::new(false);
     site.write("file", "0123456789");
     let known = site.get("/file", "");
@@ -128,14 +128,14 @@ fn who_has_it_already_is_told_so() {
         let reply = site.get("/file", &condition);
         assert_eq!((reply.status, reply.field("etag"), reply.text()), (304, Some(tag), ""), "{condition}");
     }
-    // The tag is asked first: it knows more than the date.
+    // The entity tag takes precedence over the date.
     let both = format!("If-None-Match: \"other\"\r\nIf-Modified-Since: {modified}\r\n");
     assert_eq!(site.get("/file", &both).status, 200);
     assert_eq!(site.get("/file", "If-Match: \"other\"\r\n").status, 412);
 }
 
 #[test]
-fn a_304_has_no_body_and_the_connection_goes_on() {
+fn a_304_has_no_body_and_keeps_the_connection_alive() {
     let site = Site::new(false);
     site.write("file", "0123456789");
     let mut client = Client::connect(&site.server);
@@ -145,7 +145,7 @@ fn a_304_has_no_body_and_the_connection_goes_on() {
 }
 
 #[test]
-fn head_knows_no_ranges_and_has_the_length() {
+fn head_ignores_ranges_and_returns_the_full_length() {
     let site = Site::new(false);
     site.write("file", bytes(SIZES[1]));
     let mut client = Client::connect(&site.server);
@@ -156,7 +156,7 @@ fn head_knows_no_ranges_and_has_the_length() {
 }
 
 #[test]
-fn other_methods_are_told_which_are_allowed() {
+fn responses_to_other_methods_list_the_allowed_methods() {
     let site = Site::new(false);
     site.write("file", "x");
     let mut client = Client::connect(&site.server);
@@ -168,7 +168,7 @@ fn other_methods_are_told_which_are_allowed() {
 }
 
 #[test]
-fn nothing_outside_the_folder_is_found_and_nothing_hidden_in_it() {
+fn hidden_files_and_files_outside_the_directory_are_not_found() {
     let site = Site::new(false);
     let (place, root) = (site.place.path(), site.root());
     fs::write(place.join("secret"), "secret").expect("a file");
@@ -216,7 +216,7 @@ fn nothing_outside_the_folder_is_found_and_nothing_hidden_in_it() {
 }
 
 #[test]
-fn a_folder_is_its_index_or_a_list_if_that_is_wanted() {
+fn a_directory_is_served_as_its_index_or_a_listing() {
     let (plain, listing) = (Site::new(false), Site::new(true));
     for site in [&plain, &listing] {
         site.write("with/index.html", "<p>index");
@@ -232,26 +232,26 @@ fn a_folder_is_its_index_or_a_list_if_that_is_wanted() {
 }
 
 #[test]
-fn a_file_that_changes_is_sent_anew() {
+fn a_changed_file_is_sent_with_a_new_etag() {
     let site = Site::new(false);
     site.write("file", "before");
     let mut client = Client::connect(&site.server);
     let before = client.get("/file");
     assert_eq!(before.text(), "before");
     site.write("file", "behind");
-    // Kept in memory, it may be sent as it was for a second.
+    // The cached version may be sent for another second.
     let after = std::iter::repeat_with(|| {
         std::thread::sleep(Duration::from_millis(20));
         Client::connect(&site.server).get("/file")
     })
     .take(500)
     .find(|reply| reply.text() == "behind")
-    .expect("the change is seen");
+    .expect("the new content");
     assert_ne!(after.field("etag"), before.field("etag"));
-    fs::remove_file(site.root().join("file")).expect("it is there");
-    let gone = std::iter::repeat_with(|| {
+    fs::remove_file(site.root().join("file")).expect("a removed file");
+    let statuses = std::iter::repeat_with(|| {
         std::thread::sleep(Duration::from_millis(20));
         Client::connect(&site.server).get("/file").status
     });
-    assert_eq!(gone.take(500).find(|status| *status == 404), Some(404));
+    assert_eq!(statuses.take(500).find(|status| *status == 404), Some(404));
 }

@@ -1,12 +1,12 @@
-//! The HTTP server, seen from the other end of raw sockets.
+//! Tests of the HTTP server, with raw sockets as clients.
 
 mod bodies;
 mod connections;
 mod curl;
-mod ends;
 mod faults;
 mod files;
 mod limits;
 mod raw;
+mod shutdown;
 #[path = "../support/watchdog.rs"]
 mod watchdog;

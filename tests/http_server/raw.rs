@@ -1,4 +1,4 @@
-//! A client that writes what it is told and takes answers apart, without any of the crate's own code.
+//! A client that sends arbitrary bytes and parses responses, independent of the crate's own code.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,17 +13,17 @@ pub struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
-    /// Names in small letters.
+    /// Field names, in lower case, and values.
     pub fields: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    /// The value of a field that is there once.
+    /// Returns the value of a field, which must not occur more than once.
     pub fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         let value = values.next();
@@ -31,7 +31,7 @@ impl Reply {
         value
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
@@ -41,7 +41,7 @@ impl Client {
     pub fn connect(server: &EmbeddedServer) -> Client {
         let stream = TcpStream::connect(server.address()).expect("connected");
         stream.set_nodelay(true).expect("the option");
-        // Only so that a server that never answers fails the test.
+        // Makes the test fail if the server never responds.
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("the option");
         Client { stream: BufReader::new(stream) }
     }
@@ -51,37 +51,37 @@ impl Client {
         self.stream.get_mut().write_all(bytes.as_ref()).expect("the server reads");
     }
 
-    /// Sends bytes, for as long as the server takes them.
+    /// Sends bytes, and returns an error if the server has closed the connection.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
-    /// Asks for a path.
+    /// Sends a GET request.
     pub fn send_get(&mut self, path: &str) {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
     }
 
-    /// Asks for a path and takes the answer.
+    /// Sends a GET request and reads the response.
     pub fn get(&mut self, path: &str) -> Reply {
         self.get_with(path, "")
     }
 
-    /// The same with more field lines.
+    /// Sends a GET request with additional field lines, and reads the response.
     pub fn get_with(&mut self, path: &str, fields: &str) -> Reply {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
         self.reply()
     }
 
-    /// The next answer, whole.
+    /// Reads a response.
     pub fn reply(&mut self) -> Reply {
         let mut reply = self.head();
         let length = reply.field("content-length").map_or(0, |length| length.parse().expect("a length"));
         reply.body.resize(length, 0);
-        self.stream.read_exact(&mut reply.body).expect("a whole body");
+        self.stream.read_exact(&mut reply.body).expect("a complete body");
         reply
     }
 
-    /// The head of the next answer.
+    /// Reads a response head.
     pub fn head(&mut self) -> Reply {
         let line = self.line();
         let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("no status line: {line:?}"));
@@ -103,27 +103,27 @@ impl Client {
         line.strip_suffix("\r\n").unwrap_or_else(|| panic!("no line: {line:?}")).to_owned()
     }
 
-    /// So many bytes of a body.
+    /// Reads this number of bytes of a body.
     pub fn bytes(&mut self, number: usize) -> Vec<u8> {
         let mut bytes = vec![0; number];
-        self.stream.read_exact(&mut bytes).expect("so many bytes");
+        self.stream.read_exact(&mut bytes).expect("this number of bytes");
         bytes
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads to the end of the connection.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).map(|_| rest)
     }
 
-    /// Asserts that the server ends the connection, and says nothing before.
+    /// Asserts that the server closes the connection without sending anything more.
     pub fn assert_ended(&mut self) {
-        assert_eq!(self.rest().expect("an end, not a reset"), b"");
+        assert_eq!(self.rest().expect("EOF, not a reset"), b"");
     }
 
-    /// Ends the direction to the server.
-    pub fn end(&mut self) {
-        self.stream.get_ref().shutdown(Shutdown::Write).expect("the server is there");
+    /// Shuts down the sending direction.
+    pub fn half_close(&mut self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).expect("an open connection");
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -131,20 +131,20 @@ impl Client {
     }
 }
 
-/// A server that answers with the path, or with something special.
-pub fn words(limits: Limits) -> EmbeddedServer {
-    words_with(limits, Faults::default())
+/// Starts a server that responds with the request path, and has special paths; see `respond`.
+pub fn start(limits: Limits) -> EmbeddedServer {
+    start_with(limits, Faults::default())
 }
 
-pub fn words_with(limits: Limits, faults: Faults) -> EmbeddedServer {
+pub fn start_with(limits: Limits, faults: Faults) -> EmbeddedServer {
     crate::watchdog::watch();
-    EmbeddedServer::serve(limits, faults, || Ok(say)).expect("a server")
+    EmbeddedServer::serve(limits, faults, || Ok(respond)).expect("a server")
 }
 
-/// The length of `/large`: more than the kernel keeps for a client that does not read.
+/// The length of `/large`, which exceeds the kernel's socket buffers.
 pub const LARGE_BYTES: usize = 64 << 20;
 
-fn say(request: &Request<()>) -> Answer {
+fn respond(request: &Request<()>) -> Answer {
     let response: Response = match request.uri().path() {
         "/panic" => panic!("on purpose"),
         "/nothing" => {

@@ -1,4 +1,4 @@
-//! Tasks that wait to be aborted are not lost, and those that nobody can abort are.
+//! The finding `lost_waker` for tasks without a waker that can, or cannot, still be aborted.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -32,12 +32,12 @@ impl Future for AbortOnDrop {
     }
 }
 
-/// Runs a root in which something waits to be aborted.
+/// Runs a root future and returns the findings.
 fn aborts<F: Future<Output = ()>>(root: impl FnOnce() -> F) -> Vec<(String, String)> {
     findings(|event_loop: &mut EventLoop| event_loop.block_on(async { root().await }).expect("no deadlock"))
 }
 
-/// Lets all other tasks be polled, several times.
+/// Yields several times, so that all other tasks are polled.
 async fn some_polls() {
     for _ in 0..10 {
         yield_now().await;
@@ -45,7 +45,7 @@ async fn some_polls() {
 }
 
 #[test]
-fn a_task_that_waits_to_be_aborted_is_not_lost() {
+fn lost_waker_is_not_reported_for_a_task_that_can_be_aborted() {
     let aborted = aborts(|| async move {
         let waits = spawn_named("waits", pending::<()>());
         some_polls().await;
@@ -55,7 +55,7 @@ fn a_task_that_waits_to_be_aborted_is_not_lost() {
     assert_eq!(aborted, []);
     let aborted_after_a_time_limit = aborts(|| async move {
         let mut waits = spawn_named("waits", pending::<()>());
-        timeout(Duration::from_millis(2), &mut waits).await.expect_err("it takes too long");
+        timeout(Duration::from_millis(2), &mut waits).await.expect_err("a timeout");
         waits.abort();
         assert!(waits.await.is_err());
     });
@@ -79,7 +79,7 @@ fn a_task_that_waits_to_be_aborted_is_not_lost() {
 }
 
 #[test]
-fn lost_waker_is_found_when_nobody_is_left_who_could_abort_the_task() {
+fn lost_waker_is_reported_for_a_task_that_can_no_longer_be_aborted() {
     let its_handle_is_dropped = aborts(|| async {
         let waits = spawn_named("waits", pending::<()>());
         some_polls().await;
@@ -106,7 +106,7 @@ fn lost_waker_is_found_when_nobody_is_left_who_could_abort_the_task() {
 }
 
 #[test]
-fn lost_waker_is_found_when_a_task_is_awaited_whose_waker_went_after_its_poll() {
+fn lost_waker_is_reported_when_the_waker_is_replaced_after_the_poll() {
     let pair = || {
         let (ours, theirs) = mio::net::UnixStream::pair().expect("sockets");
         let described = Described { what: "socket", descriptor: None, peer: None };
@@ -126,7 +126,7 @@ fn lost_waker_is_found_when_a_task_is_awaited_whose_waker_went_after_its_poll() 
         let (source, mut theirs) = pair();
         let (first, second) = (wait("first", &source), wait("second", &source));
         some_polls().await;
-        theirs.write_all(b"x").expect("there is room");
+        theirs.write_all(b"x").expect("a write");
         second.await.expect("no panic");
         spawn_named("awaits", first);
         some_polls().await;
@@ -135,7 +135,7 @@ fn lost_waker_is_found_when_a_task_is_awaited_whose_waker_went_after_its_poll() 
 }
 
 #[test]
-fn a_root_or_a_task_that_panics_is_not_lost() {
+fn lost_waker_is_not_reported_after_a_panic() {
     let root_panics = |event_loop: &mut EventLoop| {
         let run = AssertUnwindSafe(|| event_loop.block_on(async { panic!("on purpose") }));
         std::panic::catch_unwind(run).expect_err("it panics");

@@ -1,4 +1,4 @@
-//! Each finding is given for the bug that it names, and not for the same program without the bug.
+//! Findings: each is reported for a program with the bug, and not for the same program without it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -17,15 +17,15 @@ use glassloop::{EventLoop, sleep, spawn_named};
 
 use crate::programs::{everything, hello, siblings};
 
-/// The findings of a run: what, and about which task.
+/// Runs a program and returns its findings, each with the name of the task.
 pub fn findings(program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
     findings_below(Duration::from_secs(3600), program)
 }
 
-/// The same with a limit for polls.
+/// Runs a program with this threshold for slow polls, and returns its findings.
 pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
     crate::watchdog::watch();
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     let found = Rc::new(RefCell::new(vec![]));
     let mut tee = Tee::new();
@@ -44,7 +44,7 @@ pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> 
     program(&mut event_loop);
     drop(event_loop);
     let recording = std::fs::read_to_string(&path).expect("a recording");
-    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
     found.take()
 }
 
@@ -52,7 +52,7 @@ pub fn found(what: &str, task: &str) -> Vec<(String, String)> {
     vec![(what.to_owned(), task.to_owned())]
 }
 
-/// Runs tasks beside a root that waits for a moment.
+/// Runs a task while the root future sleeps for 5 ms.
 fn for_a_moment<F: Future + 'static>(event_loop: &mut EventLoop, name: &str, task: F) {
     event_loop
         .block_on(async {
@@ -70,9 +70,9 @@ fn programs_without_bugs_have_no_findings() {
 }
 
 #[test]
-fn lost_waker_is_found_where_a_poll_leaves_none_behind() {
+fn lost_waker_is_reported_if_no_waker_is_stored_after_a_poll() {
     let forgets = |event_loop: &mut EventLoop| {
-        // The sleep is made anew and dropped at each poll, and with it the waker.
+        // Each poll creates and drops a sleep, and with it the waker.
         let forgets = poll_fn(|cx| Pin::new(&mut sleep(Duration::from_millis(1))).poll(cx));
         for_a_moment(event_loop, "forgets", forgets);
     };
@@ -88,7 +88,7 @@ fn lost_waker_is_found_where_a_poll_leaves_none_behind() {
 }
 
 #[test]
-fn lost_waker_is_found_in_the_root_of_block_on_and_not_in_one_that_is_turned_by_hand() {
+fn lost_waker_is_reported_for_the_root_of_block_on_but_not_with_manual_turns() {
     let root = |event_loop: &mut EventLoop| {
         let root = async {
             spawn_named("works", sleep(Duration::from_millis(1)));
@@ -108,12 +108,12 @@ fn lost_waker_is_found_in_the_root_of_block_on_and_not_in_one_that_is_turned_by_
             event_loop.wake_root();
         }
     };
-    // A turn in which nothing can happen says so.
+    // A turn that would block for ever returns an error.
     assert_eq!(findings(by_hand).iter().filter(|(what, _)| what != "deadlock").count(), 0);
 }
 
 #[test]
-fn a_waker_in_another_thread_is_not_lost() {
+fn lost_waker_is_not_reported_if_another_thread_has_the_waker() {
     let waits_for_a_thread = |event_loop: &mut EventLoop| {
         let (sender, receiver) = crossbeam_channel::unbounded::<Waker>();
         let thread = std::thread::spawn(move || receiver.recv().expect("a waker").wake());
@@ -124,10 +124,10 @@ fn a_waker_in_another_thread_is_not_lost() {
                 if polls == 2 {
                     return Poll::Ready(());
                 }
-                sender.send(cx.waker().clone()).expect("the thread waits");
+                sender.send(cx.waker().clone()).expect("the thread is waiting");
                 Poll::Pending
             }))
-            .expect("the thread wakes");
+            .expect("no deadlock");
         thread.join().expect("no panic");
     };
     for _ in 0..100 {
@@ -135,7 +135,7 @@ fn a_waker_in_another_thread_is_not_lost() {
     }
 }
 
-/// A pair of connected sockets, one of them registered.
+/// Creates a pair of connected sockets, of which the first is registered.
 fn pair() -> (Source<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
     ours.set_nonblocking(true).expect("a socket");
@@ -144,7 +144,7 @@ fn pair() -> (Source<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
     (Source::new(ours, Initially::Waiting, described).expect("a source"), theirs)
 }
 
-/// Reads two bytes that come one by one, and may forget to read until it would block.
+/// Reads two bytes that arrive separately; only with `drains` until WouldBlock.
 async fn read_two(drains: bool) {
     let (mut ours, mut theirs) = pair();
     let mut bytes = 0;
@@ -173,7 +173,7 @@ async fn read_two(drains: bool) {
 }
 
 #[test]
-fn undrained_is_found_where_a_ready_source_is_left_ready_and_not_waited_for() {
+fn undrained_is_reported_if_a_source_is_left_ready_without_a_waker() {
     let run = |drains| {
         findings(move |event_loop: &mut EventLoop| {
             event_loop
@@ -188,11 +188,11 @@ fn undrained_is_found_where_a_ready_source_is_left_ready_and_not_waited_for() {
     assert_eq!(run(true), []);
 }
 
-/// A future that another task may take over.
+/// A future that can be moved to another task.
 struct Relay {
     state: Stateful<RelayState>,
     shared: Rc<RelayShared>,
-    /// Whether each poll keeps the waker that it is polled with, or only the first.
+    /// Whether each poll stores its waker, or only the first.
     keeps_all: bool,
 }
 
@@ -232,7 +232,7 @@ impl Future for Relay {
 }
 
 #[test]
-fn stale_waker_is_found_where_a_future_that_moved_wakes_the_task_that_it_left() {
+fn stale_waker_is_reported_if_a_moved_future_wakes_its_old_task() {
     let run = |keeps_all| {
         findings(move |event_loop: &mut EventLoop| {
             event_loop
@@ -245,16 +245,16 @@ fn stale_waker_is_found_where_a_future_that_moved_wakes_the_task_that_it_left() 
                     spawn_named(
                         "first",
                         poll_fn(move |cx| {
-                            let mut relay = relay.take().expect("it is polled once");
+                            let mut relay = relay.take().expect("polled once");
                             assert!(Pin::new(&mut relay).poll(cx).is_pending());
-                            _ = sender.take().expect("it is polled once").send(relay);
+                            _ = sender.take().expect("polled once").send(relay);
                             Poll::Ready(())
                         }),
                     );
                     spawn_named("second", async move { receiver.await.expect("a relay").await });
                     sleep(Duration::from_millis(2)).await;
                     shared.is_done.set(true);
-                    shared.waker.take().expect("one was kept").wake();
+                    shared.waker.take().expect("a stored waker").wake();
                     sleep(Duration::from_millis(2)).await;
                 })
                 .expect("a timer is set");
@@ -266,14 +266,14 @@ fn stale_waker_is_found_where_a_future_that_moved_wakes_the_task_that_it_left() 
 }
 
 #[test]
-fn stale_event_is_found_where_the_successor_of_a_source_would_have_had_its_news() {
+fn stale_event_is_reported_for_an_event_of_a_dropped_source_whose_slot_is_reused() {
     let run = |closes_the_copy| {
         findings(move |event_loop: &mut EventLoop| {
             event_loop
                 .block_on(async {
                     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
                     ours.set_nonblocking(true).expect("a socket");
-                    // The kernel goes on telling of a socket of which there is another descriptor.
+                    // The kernel keeps reporting events of a socket that has another descriptor.
                     let copy = ours.try_clone().expect("a copy");
                     let described = Described { what: "socket", descriptor: None, peer: None };
                     let registered = Forgotten(mio::net::UnixStream::from_std(ours));
@@ -302,7 +302,7 @@ fn stale_event_is_found_where_the_successor_of_a_source_would_have_had_its_news(
     assert_eq!(run(true), []);
 }
 
-/// A source whose registration is not undone, as where somebody closes a descriptor and keeps a copy.
+/// A source that is not deregistered, as if its descriptor had been closed while a duplicate exists.
 struct Forgotten(mio::net::UnixStream);
 
 impl mio::event::Source for Forgotten {
@@ -325,9 +325,9 @@ impl mio::event::Source for Forgotten {
 }
 
 #[test]
-fn spin_is_found_where_a_task_wakes_itself_a_thousand_times_for_nothing() {
-    /// Is pending once, and wakes the task at once.
-    async fn look_again() {
+fn spin_is_reported_after_a_thousand_self_wakes_without_progress() {
+    /// Returns Pending once and wakes the task at once.
+    async fn wake_self() {
         let mut is_woken = false;
         poll_fn(|cx| {
             if std::mem::replace(&mut is_woken, true) {
@@ -345,7 +345,7 @@ fn spin_is_found_where_a_task_wakes_itself_a_thousand_times_for_nothing() {
                     let mut timer = sleep(Duration::from_secs(1));
                     let _later = poll_fn(|cx| Poll::Ready(Pin::new(&mut timer).poll(cx))).await;
                 }
-                look_again().await;
+                wake_self().await;
             }
         };
         event_loop.block_on(async { spawn_named("spins", spins).await.expect("no panic") }).expect("no deadlock");
@@ -356,7 +356,7 @@ fn spin_is_found_where_a_task_wakes_itself_a_thousand_times_for_nothing() {
 }
 
 #[test]
-fn a_computation_that_yields_does_not_spin() {
+fn spin_is_not_reported_for_yields() {
     let computes = |event_loop: &mut EventLoop| {
         let computes = async {
             for _ in 0..3_000 {
@@ -369,7 +369,7 @@ fn a_computation_that_yields_does_not_spin() {
 }
 
 #[test]
-fn poll_after_ready_is_found_where_a_future_is_polled_again() {
+fn poll_after_ready_is_reported_if_a_completed_future_is_polled_again() {
     let polls = |event_loop: &mut EventLoop, times: usize| {
         for_a_moment(event_loop, "polls", async move {
             let mut all = glassloop::futures::join_all([async {}]);
@@ -383,7 +383,7 @@ fn poll_after_ready_is_found_where_a_future_is_polled_again() {
 }
 
 #[test]
-fn snooze_is_found_where_a_woken_child_is_not_polled() {
+fn snooze_is_reported_if_a_woken_child_is_not_polled() {
     let run = |waits_elsewhere: bool| {
         findings(move |event_loop: &mut EventLoop| {
             event_loop
@@ -404,7 +404,7 @@ fn snooze_is_found_where_a_woken_child_is_not_polled() {
         })
     };
     let found = run(true);
-    assert!(!found.is_empty(), "nothing was found");
+    assert!(!found.is_empty(), "no findings");
     assert!(found.iter().all(|finding| *finding == ("snooze".to_owned(), "parent".to_owned())), "{found:?}");
     assert_eq!(run(false), []);
 }

@@ -1,4 +1,4 @@
-//! Polls that take long, and tasks that are polled late.
+//! The findings `slow_poll` and `loop_lag`.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -12,7 +12,7 @@ use glassloop::{EventLoop, now, sleep, spawn_named};
 use crate::findings::{findings, findings_below};
 
 #[test]
-fn the_time_between_two_runs_is_no_lag_of_the_second() {
+fn loop_lag_does_not_include_the_time_between_two_runs() {
     let delays = Rc::new(RefCell::new(vec![]));
     let keep = delays.clone();
     let follow = Follow::new(move |line: &Line| {
@@ -22,7 +22,7 @@ fn the_time_between_two_runs_is_no_lag_of_the_second() {
     });
     let mut event_loop = EventLoop::builder().virtual_time().observer(follow).build().expect("a loop");
     event_loop.block_on(async { drop(spawn_named("sleeper", sleep(Duration::from_secs(60)))) }).expect("no deadlock");
-    // Nobody waits for the task, and its minute goes by.
+    // No future awaits the task, so its minute passes at once.
     let mut nothing = std::pin::pin!(pending::<()>());
     while event_loop.take_error().is_none() {
         assert!(event_loop.turn(nothing.as_mut()).is_pending());
@@ -31,7 +31,7 @@ fn the_time_between_two_runs_is_no_lag_of_the_second() {
     assert_eq!(*delays.borrow(), [0, 0]);
 }
 
-/// Computes for a time on a processor: on a busy machine this takes longer by the clock.
+/// Uses this much CPU time. The wall time may be longer.
 fn compute(time: Duration) {
     let worked = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -44,7 +44,7 @@ fn compute(time: Duration) {
 }
 
 #[test]
-fn slow_poll_and_loop_lag_are_found_where_a_poll_is_long() {
+fn slow_poll_and_loop_lag_are_reported_for_a_long_poll() {
     let blocks = |event_loop: &mut EventLoop| {
         event_loop
             .block_on(async {
@@ -62,7 +62,7 @@ fn slow_poll_and_loop_lag_are_found_where_a_poll_is_long() {
 }
 
 #[test]
-fn loop_lag_is_found_once_until_the_loop_has_caught_up() {
+fn loop_lag_is_reported_once_until_the_loop_has_caught_up() {
     let blocks = |event_loop: &mut EventLoop| {
         event_loop
             .block_on(async {
@@ -79,6 +79,6 @@ fn loop_lag_is_found_once_until_the_loop_has_caught_up() {
     };
     let found = findings_below(Duration::from_millis(2), blocks);
     let lags = found.iter().filter(|(what, _)| what == "loop_lag").count();
-    // On a busy machine, other waits may be long as well, or the machine is found to be at fault.
+    // On a busy machine there may be other long waits, or the finding blames the machine.
     assert!(lags <= 8, "{lags} findings for two long polls");
 }

@@ -1,4 +1,4 @@
-//! Recordings, of real runs: what is written can be read, checked, narrated and converted.
+//! Tests of recordings: writing, reading, checking, narrating and converting them.
 #![cfg(feature = "trace")]
 
 mod aborted;

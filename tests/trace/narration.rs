@@ -1,23 +1,23 @@
-//! A recording reads as a text that one could print in a book.
+//! Narration: recordings as text.
 
 use glassloop::trace::{Narrator, Reader, explain};
 
 use crate::programs::lines;
 
-/// Two tasks and a timer, as they were recorded once.
+/// A recording of two tasks and a timer.
 const RECORDING: &str = include_str!("recordings/hello_turns.jsonl");
 
 #[test]
-fn two_tasks_and_a_timer_read_as_a_text() {
+fn the_narration_of_two_tasks_and_a_timer_is_as_expected() {
     let mut text = vec![];
     let mut reader = Reader::open(RECORDING.as_bytes()).expect("a header");
-    let fault = explain(&mut reader, &mut text).expect("memory can be written to");
+    let fault = explain(&mut reader, &mut text).expect("a written Vec");
     assert!(fault.is_none(), "{fault:?}");
     assert_eq!(String::from_utf8(text).expect("UTF-8"), include_str!("recordings/hello_turns.txt"));
 }
 
 #[test]
-fn every_kind_of_event_has_its_sentence() {
+fn every_kind_of_event_has_a_sentence() {
     let mut narrator = Narrator::default();
     let sentences: String =
         lines(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.tell(line) + "\n").collect();

@@ -1,4 +1,4 @@
-//! Timelines keep the rules of the format, whatever ran; and the validator sees when they do not.
+//! Conversion to Perfetto timelines that follow the rules of the format, and tests of the validator itself.
 
 use glassloop::EventLoop;
 use glassloop::trace::{Reader, perfetto};
@@ -9,41 +9,41 @@ use crate::timeline::validate;
 fn timeline(recording: &str) -> String {
     let mut out = vec![];
     let mut reader = Reader::open(recording.as_bytes()).expect("a header");
-    perfetto(&mut reader, &mut out).expect("memory can be written to");
+    perfetto(&mut reader, &mut out).expect("a written Vec");
     String::from_utf8(out).expect("UTF-8")
 }
 
 #[test]
-fn timelines_of_real_runs_keep_the_rules() {
+fn timelines_of_real_runs_are_valid() {
     for program in [hello as fn(&mut EventLoop), everything, siblings] {
         let timeline = timeline(&record(program));
-        let counted = validate(&timeline).expect("all rules are kept");
+        let counted = validate(&timeline).expect("a valid timeline");
         assert!(counted.slices > 10 && counted.arrows > 3, "{counted:?}");
     }
 }
 
 #[test]
-fn virtual_time_stands_still_and_the_timeline_does_not() {
+fn a_timeline_of_a_run_in_virtual_time_is_valid() {
     let recording = record_virtual(hello);
-    validate(&timeline(&recording)).expect("all rules are kept");
+    validate(&timeline(&recording)).expect("a valid timeline");
 }
 
 #[test]
-fn every_wake_that_led_to_a_poll_is_an_arrow_unless_it_came_from_outside() {
+fn every_wake_that_led_to_a_poll_is_an_arrow_except_external_wakes() {
     let recording = record(everything);
     let lines = crate::programs::lines(&recording);
-    let answered = lines.iter().map(|line| match &line.fact {
+    let polled = lines.iter().map(|line| match &line.fact {
         glassloop::trace::Fact::PollBegin { wakes, .. } => wakes.as_slice().len(),
         _ => 0,
     });
-    let from_outside = recording.matches(r#""cause":{"outside":true},"effect":"queued""#).count();
-    let counted = validate(&timeline(&recording)).expect("all rules are kept");
-    assert_eq!(from_outside, 1);
-    assert_eq!(counted.arrows, answered.sum::<usize>() - from_outside);
+    let external = recording.matches(r#""cause":{"outside":true},"effect":"queued""#).count();
+    let counted = validate(&timeline(&recording)).expect("a valid timeline");
+    assert_eq!(external, 1);
+    assert_eq!(counted.arrows, polled.sum::<usize>() - external);
 }
 
 #[test]
-fn a_recording_that_is_cut_off_becomes_a_timeline_as_far_as_it_goes() {
+fn a_truncated_recording_becomes_a_valid_timeline() {
     let recording = record(everything);
     let mut cut = 1;
     while cut < recording.lines().count() {
@@ -54,12 +54,13 @@ fn a_recording_that_is_cut_off_becomes_a_timeline_as_far_as_it_goes() {
     let last_line = recording.trim_end().rfind('\n').expect("there are lines");
     let half = &recording[..last_line + 9];
     let mut reader = Reader::open(half.as_bytes()).expect("a header");
-    let fault = perfetto(&mut reader, std::io::sink()).expect("a sink takes all").expect("it is cut off");
+    let fault =
+        perfetto(&mut reader, std::io::sink()).expect("a written sink").expect("an error for the incomplete line");
     assert_eq!(fault.line as usize, half.lines().count());
 }
 
 #[test]
-fn text_from_elsewhere_keeps_the_rules() {
+fn special_characters_in_task_names_give_a_valid_timeline() {
     let recording = record(|event_loop| {
         event_loop
             .block_on(async {
@@ -69,17 +70,17 @@ fn text_from_elsewhere_keeps_the_rules() {
             })
             .expect("no deadlock");
     });
-    validate(&timeline(&recording)).expect("all rules are kept");
+    validate(&timeline(&recording)).expect("a valid timeline");
 }
 
 #[test]
-fn the_validator_sees_every_rule_that_is_broken() {
+fn the_validator_detects_a_violation_of_each_rule() {
     let good = timeline(&record(everything));
-    validate(&good).expect("all rules are kept");
+    validate(&good).expect("a valid timeline");
     let replace_first = |what: &str, by: &str| good.replacen(what, by, 1);
-    let a_slice = good.lines().find(|line| line.contains(r#""cat":"wait""#)).expect("the loop waits");
-    let an_arrow = good.lines().find(|line| line.contains(r#""ph":"f""#)).expect("there is an arrow");
-    let a_start = good.lines().find(|line| line.contains(r#""ph":"s""#)).expect("there is an arrow");
+    let a_slice = good.lines().find(|line| line.contains(r#""cat":"wait""#)).expect("a slice");
+    let an_arrow = good.lines().find(|line| line.contains(r#""ph":"f""#)).expect("an arrow");
+    let a_start = good.lines().find(|line| line.contains(r#""ph":"s""#)).expect("an arrow");
     let broken = [
         ("not JSON", good[..good.len() / 2].to_owned()),
         ("other things than events", replace_first("{\"traceEvents\"", "{\"displayTimeUnit\":\"ns\",\"traceEvents\"")),
@@ -106,19 +107,19 @@ fn the_validator_sees_every_rule_that_is_broken() {
     ];
     for (rule, text) in broken {
         assert_ne!(text, good, "{rule}: nothing was changed");
-        let said = validate(&text).expect_err(rule);
-        assert!(said.contains(rule), "{rule}: {said}");
+        let error = validate(&text).expect_err(rule);
+        assert!(error.contains(rule), "{rule}: {error}");
     }
 }
 
-/// The slice, a second longer.
+/// Returns the slice with a longer duration.
 fn lengthened(slice: &str) -> String {
     slice.replace("\"dur\":", "\"dur\":100000")
 }
 
-/// The event at another time.
+/// Returns the event with another timestamp.
 fn at(event: &str, time: &str) -> String {
-    let (before, rest) = event.split_once("\"ts\":").expect("it has a time");
-    let end = rest.find([',', '}']).expect("it goes on");
+    let (before, rest) = event.split_once("\"ts\":").expect("a timestamp");
+    let end = rest.find([',', '}']).expect("the end of the timestamp");
     format!("{before}\"ts\":{time}{}", &rest[end..])
 }

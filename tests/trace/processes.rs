@@ -1,4 +1,4 @@
-//! Recordings of several loops, of several processes, and of processes that end in the middle of a run.
+//! Recordings of several loops, of child processes, and of processes that exit during a run.
 
 use glassloop::EventLoop;
 use glassloop::trace::{Reader, Recorder, Recording, check};
@@ -14,13 +14,13 @@ fn asks_the_environment() {
 }
 
 #[test]
-fn the_environment_can_ask_for_a_recording() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn the_environment_variable_enables_recording() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     let status = child("processes::asks_the_environment", &path).env(glassloop::trace::VARIABLE, &path).status();
     assert!(status.expect("a child").success());
     let recording = std::fs::read_to_string(&path).expect("the recording");
-    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn asks_the_environment_for_three_loops() {
 
 #[test]
 fn each_loop_of_a_process_has_a_recording_of_its_own() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("my.run.html");
     let mut command = child("processes::asks_the_environment_for_three_loops", &path);
     assert!(command.env(glassloop::trace::VARIABLE, &path).status().expect("a child").success());
@@ -47,7 +47,7 @@ fn each_loop_of_a_process_has_a_recording_of_its_own() {
     assert_eq!(names, pages.map(|page| [page.to_owned(), format!("{page}.jsonl")]).concat());
     for page in pages {
         let recording = std::fs::read_to_string(folder.path().join(format!("{page}.jsonl"))).expect("the recording");
-        check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
+        check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
     }
 }
 
@@ -64,13 +64,13 @@ fn runs_children_that_ask_the_environment() {
     run_child();
     hello(&mut event_loop);
     drop(event_loop);
-    run_child(); // the recording is complete, and still the parent's
+    run_child(); // the parent's recording is complete, and must not be overwritten
 }
 
 #[test]
 #[cfg(unix)]
-fn a_child_process_that_inherits_the_variable_leaves_the_recording_of_its_parent_alone() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_of_its_parent() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     for ending in ["jsonl", "html"] {
         let path = folder.path().join(format!("my.run.{ending}"));
         std::fs::write(&path, "an earlier run").expect("a file");
@@ -82,14 +82,14 @@ fn a_child_process_that_inherits_the_variable_leaves_the_recording_of_its_parent
             let file = entry.expect("a file").path();
             let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
             let recording = std::fs::read_to_string(&file).expect("text");
-            std::fs::remove_file(&file).expect("it can be removed");
+            std::fs::remove_file(&file).expect("a removed file");
             if !name.ends_with(".jsonl") {
                 assert!(recording.starts_with("<!doctype html>"), "{name}: {}", &recording[..40]);
                 continue;
             }
             let mut reader = Reader::open(recording.as_bytes()).expect("a header");
             let pid = reader.header().pid;
-            check(&mut reader).expect("it can be true");
+            check(&mut reader).expect("a consistent recording");
             let expected = if pid == parent.id() { "my.run.".to_owned() } else { format!("my.run.pid{pid}.") };
             assert!(name.starts_with(&expected) && !name[expected.len()..].starts_with("pid"), "{name} of {pid}");
             let begins = lines(&recording).iter().filter(|line| line.fact.kind() == "run_begin").count();
@@ -102,24 +102,24 @@ fn a_child_process_that_inherits_the_variable_leaves_the_recording_of_its_parent
 
 #[test]
 #[cfg(unix)]
-fn two_recordings_at_once_cannot_have_one_file() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn two_concurrent_recordings_cannot_use_the_same_file() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     record_into(&path, |event_loop| {
         hello(event_loop);
-        let error = Recording::create(&path).expect_err("it is being written to");
+        let error = Recording::create(&path).expect_err("a file in use");
         let expected =
             format!("recording to {}: another recording is being written to it; choose another name", path.display());
         assert_eq!(error.to_string(), expected);
     });
     let recording = std::fs::read_to_string(&path).expect("the recording");
-    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
-    drop(Recorder::create(&path).expect("it is free again"));
+    check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
+    drop(Recorder::create(&path).expect("the file is no longer in use"));
 }
 
 #[test]
-fn a_recording_is_complete_when_the_loop_has_ended_whatever_outlives_it() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn a_recording_is_complete_after_shutdown_even_if_handles_remain() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.json");
     let recording = Recording::create(&path).expect("a recording");
     let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
@@ -136,15 +136,15 @@ fn a_recording_is_complete_when_the_loop_has_ended_whatever_outlives_it() {
         .expect("no deadlock");
     event_loop.shutdown();
     let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
-    check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("it can be true");
+    check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("a consistent recording");
     assert_eq!(lines.matches(r#""kind":"run_end""#).count(), 2);
     let timeline = std::fs::read_to_string(&path).expect("a timeline");
-    crate::timeline::validate(&timeline).expect("all rules are kept");
+    crate::timeline::validate(&timeline).expect("a valid timeline");
     drop(handles);
     assert_eq!(std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording"), lines);
 }
 
-/// Says where `exits` calls `process::exit`.
+/// The environment variable that selects where `exits` calls `process::exit`.
 const WHERE: &str = "GLASSLOOP_TEST_EXIT";
 
 #[test]
@@ -167,8 +167,8 @@ fn exits() {
 
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn a_process_that_exits_leaves_all_events_wherever_it_does_so() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn all_events_are_recorded_wherever_the_process_exits() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     for (place, last) in [("in a poll", "poll_begin"), ("between two runs", "run_end"), ("with a panic", "run_end")] {
         let path = folder.path().join(format!("{place}.jsonl"));
         let mut child = child("processes::exits", &path);

@@ -1,4 +1,4 @@
-//! Programs to record. Between them they make every kind of event that the loop tells of.
+//! Programs to record, which together cause every kind of event that the loop emits.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use glassloop::sync::{Semaphore, oneshot};
 use glassloop::trace::{Line, Reader, Recorder};
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep, spawn, spawn_named};
 
-/// Records a run of `program` into a file and gives its text.
+/// Records a run of `program` and returns the recording.
 pub fn record(program: impl FnOnce(&mut EventLoop)) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     record_into(&path, program);
     std::fs::read_to_string(&path).expect("the recording")
@@ -27,9 +27,9 @@ pub fn record_into(path: &Path, program: impl FnOnce(&mut EventLoop)) {
     program(&mut event_loop);
 }
 
-/// The same on a virtual clock.
+/// Records a run of `program` in virtual time and returns the recording.
 pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     crate::watchdog::watch();
     let recorder = Recorder::create(&path).expect("a recorder");
@@ -39,9 +39,9 @@ pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
     std::fs::read_to_string(&path).expect("the recording")
 }
 
-/// The lines of a recording.
+/// Parses a recording.
 pub fn lines(recording: &str) -> Vec<Line> {
-    Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("sound lines")
+    Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("valid lines")
 }
 
 /// Two tasks and a timer.
@@ -54,13 +54,13 @@ pub fn hello(event_loop: &mut EventLoop) {
                 sender.send(7)
             });
             let listener = spawn_named("listener", receiver);
-            hello.await.expect("no panic").expect("it listens");
-            listener.await.expect("no panic").expect("it sends");
+            hello.await.expect("no panic").expect("the listener still holds the receiver");
+            listener.await.expect("no panic").expect("a message");
         })
         .expect("no deadlock");
 }
 
-/// A bit of everything.
+/// Causes most kinds of events.
 pub fn everything(event_loop: &mut EventLoop) {
     event_loop
         .block_on(async {
@@ -69,7 +69,7 @@ pub fn everything(event_loop: &mut EventLoop) {
             jobs().await;
             permits().await;
             ends().await;
-            from_outside().await;
+            external_wake().await;
         })
         .expect("no deadlock");
 }
@@ -84,7 +84,7 @@ async fn hello_again() {
     drop(never);
 }
 
-/// A connection to ourselves.
+/// Sends and receives data over a connection between two tasks.
 async fn echo() {
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address")).expect("a listener");
     let address = listener.local_addr().expect("an address");
@@ -92,11 +92,11 @@ async fn echo() {
         let (mut stream, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.expect("a connection");
         let mut buffer = [0; 16];
         let read = std::future::poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.expect("input");
-        std::future::poll_fn(|cx| stream.poll_write(cx, &buffer[..read])).await.expect("room");
+        std::future::poll_fn(|cx| stream.poll_write(cx, &buffer[..read])).await.expect("a write");
     });
     let mut stream: TcpStream = Connect::new(vec![address], Duration::from_secs(10)).await.expect("a connection");
     sleep(Duration::from_millis(2)).await;
-    std::future::poll_fn(|cx| stream.poll_write(cx, b"hello")).await.expect("room");
+    std::future::poll_fn(|cx| stream.poll_write(cx, b"hello")).await.expect("a write");
     let mut buffer = [0; 16];
     loop {
         let read = std::future::poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.expect("input");
@@ -105,14 +105,14 @@ async fn echo() {
         }
     }
     server.await.expect("no panic");
-    // Nobody listens any more.
+    // The listener is closed.
     Connect::new(vec![address], Duration::from_secs(10)).await.expect_err("refused");
 }
 
 async fn jobs() {
     let add = run_in_executor(None, Job::new(|| 1 + 1).label("add").bytes(2));
     assert_eq!(add.await.expect("no panic"), 2);
-    run_in_executor::<()>(None, || panic!("on purpose")).await.expect_err("it panics");
+    run_in_executor::<()>(None, || panic!("on purpose")).await.expect_err("a panic");
 }
 
 async fn permits() {
@@ -125,10 +125,10 @@ async fn permits() {
     waiting.await.expect("no panic");
 }
 
-/// Tasks that end in all ways.
+/// Spawns tasks that panic or are aborted.
 async fn ends() {
     let panics = spawn(async { panic!("on purpose") });
-    panics.await.expect_err("it panics");
+    panics.await.expect_err("a panic");
     let mut set = JoinSet::new();
     set.spawn_named("aborted", std::future::pending::<()>());
     yield_now().await;
@@ -136,8 +136,8 @@ async fn ends() {
     set.join_next().await.expect("one").expect_err("aborted");
 }
 
-/// A thread that is not the loop's wakes a task.
-async fn from_outside() {
+/// Lets another thread wake the task.
+async fn external_wake() {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let mut sender = Some(sender);
     let thread = std::thread::spawn(move || {
@@ -147,7 +147,7 @@ async fn from_outside() {
     std::future::poll_fn(move |cx| match sender.take() {
         None => Poll::Ready(()),
         Some(sender) => {
-            sender.send(cx.waker().clone()).expect("the thread waits");
+            sender.send(cx.waker().clone()).expect("the thread is waiting");
             Poll::Pending
         }
     })
@@ -162,12 +162,12 @@ impl Future for WakesWhenDropped {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        assert!(self.0.is_some(), "it is polled once");
+        assert!(self.0.is_some(), "polled twice");
         Poll::Ready(())
     }
 }
 
-/// Hand-written futures side by side in one task, whose states overlap in all ways.
+/// Runs hand-written futures concurrently in one task, whose states overlap in various ways.
 pub fn siblings(event_loop: &mut EventLoop) {
     event_loop
         .block_on(async {

@@ -1,4 +1,4 @@
-//! Every kind of line can be read and written, and what is wrong with a recording is said with its line.
+//! Reading recordings: a round trip for every kind of line, and errors with line numbers.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use crate::programs::{everything, lines, record};
 
 const EVERY_KIND: &str = include_str!("recordings/every_kind.jsonl");
 
-/// Reads a recording and writes it again.
+/// Reads a recording and returns it as written again.
 fn rewrite(recording: &str) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let (from, to) = (folder.path().join("from.jsonl"), folder.path().join("to.jsonl"));
     std::fs::write(&from, recording).expect("a file");
-    let fault = Form::Lines.convert(&from, &to).expect("both files are there");
+    let fault = Form::Lines.convert(&from, &to).expect("readable and writable files");
     assert!(fault.is_none(), "{fault:?}");
     std::fs::read_to_string(&to).expect("a copy")
 }
@@ -25,20 +25,20 @@ fn check_text(recording: &str) -> Result<(), ReadError> {
 }
 
 #[test]
-fn every_kind_of_line_is_written_as_it_was_read() {
-    let there: HashSet<&str> = lines(EVERY_KIND).iter().map(|line| line.fact.kind()).collect();
-    assert_eq!(Fact::KINDS.iter().filter(|kind| !there.contains(*kind)).count(), 0);
+fn every_kind_of_line_survives_a_round_trip() {
+    let present: HashSet<&str> = lines(EVERY_KIND).iter().map(|line| line.fact.kind()).collect();
+    assert_eq!(Fact::KINDS.iter().filter(|kind| !present.contains(*kind)).count(), 0);
     assert_eq!(rewrite(EVERY_KIND), EVERY_KIND);
-    check_text(EVERY_KIND).expect("it can be true");
+    check_text(EVERY_KIND).expect("a consistent recording");
 }
 
 #[test]
-fn a_real_recording_is_written_as_it_was_read() {
+fn a_real_recording_survives_a_round_trip() {
     let recording = record(everything);
     assert_eq!(rewrite(&recording), recording);
 }
 
-/// The recording of every kind, with something in one line replaced.
+/// Returns the recording with every kind of line, with `what` replaced in one line.
 fn changed(line: usize, what: &str, by: &str) -> String {
     let mut lines: Vec<String> = EVERY_KIND.lines().map(str::to_owned).collect();
     assert!(lines[line - 1].contains(what), "line {line} has no {what}: {}", lines[line - 1]);
@@ -47,7 +47,7 @@ fn changed(line: usize, what: &str, by: &str) -> String {
 }
 
 #[test]
-fn a_line_that_is_changed_is_named_with_its_fault() {
+fn errors_have_the_line_number_and_the_cause() {
     let table = [
         (1, "glassloop-trace", "another", "this is not a recording"),
         (1, r#""version":1"#, r#""version":2"#, "version 2 of the format, and this program reads version 1"),
@@ -106,43 +106,43 @@ fn a_line_that_is_changed_is_named_with_its_fault() {
 }
 
 #[test]
-fn states_are_left_from_where_they_were_gone_to() {
+fn a_state_change_must_start_from_the_current_state() {
     let chain = |second: &str| {
         let first = r#"{"seq":0,"t":0,"thread":0,"turn":0,"kind":"state","future":1,"of":"F","from":"A","to":"B"}"#;
         format!("{}\n{first}\n{second}\n", EVERY_KIND.lines().next().expect("a header"))
     };
     let second = r#"{"seq":1,"t":0,"thread":0,"turn":0,"kind":"state","future":1,"of":"F","from":"B","to":"C"}"#;
-    check_text(&chain(second)).expect("it can be true");
-    let fault = check_text(&chain(&second.replace("\"B\"", "\"X\""))).expect_err("it cannot be true");
+    check_text(&chain(second)).expect("a consistent recording");
+    let fault = check_text(&chain(&second.replace("\"B\"", "\"X\""))).expect_err("an inconsistent recording");
     assert_eq!(fault.to_string(), "line 3: future 1 leaves `X` and is in `B`");
 }
 
 #[test]
-fn lines_that_are_missing_or_twice_are_noticed() {
+fn missing_and_duplicate_lines_are_errors() {
     let all: Vec<&str> = EVERY_KIND.lines().collect();
     for line in 1..all.len() {
         let mut fewer = all.clone();
         fewer.remove(line);
-        // A last line that is missing leaves a recording that can be true.
+        // A recording without its last line is still consistent.
         assert_eq!(check_text(&(fewer.join("\n") + "\n")).is_err(), line + 1 < all.len(), "without line {}", line + 1);
         let mut more = all.clone();
         more.insert(line, all[line]);
-        check_text(&(more.join("\n") + "\n")).expect_err("a line is there twice");
+        check_text(&(more.join("\n") + "\n")).expect_err("a duplicate line");
     }
 }
 
 #[test]
-fn a_recording_that_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
+fn a_recording_truncated_anywhere_is_read_up_to_the_last_complete_line() {
     for end in (1..EVERY_KIND.len()).step_by(17) {
         let text = &EVERY_KIND.as_bytes()[..end];
         let whole_lines = text.iter().filter(|byte| **byte == b'\n').count();
         let Ok(reader) = Reader::open(text) else {
-            assert_eq!(whole_lines, 0, "the header is there");
+            assert_eq!(whole_lines, 0, "the header is complete");
             continue;
         };
         let read: Vec<_> = reader.collect();
-        let sound = read.iter().filter(|line| line.is_ok()).count();
-        assert_eq!(sound, whole_lines - 1);
+        let valid = read.iter().filter(|line| line.is_ok()).count();
+        assert_eq!(valid, whole_lines - 1);
         match read.last() {
             Some(Err(ReadError { line, fault: Fault::CutOff })) => assert_eq!(*line as usize, whole_lines + 1),
             Some(Err(other)) => panic!("{other}"),
@@ -152,55 +152,55 @@ fn a_recording_that_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_run_that_was_killed_between_two_lines_does_not_pass_the_check() {
+fn a_recording_of_a_killed_run_does_not_pass_the_check() {
     let recording = record(everything);
     let last_poll = recording.lines().position(|line| line.contains(r#""number":1"#)).expect("there are polls");
     for (lines, wanted) in
         [(last_poll + 1, "in the middle of a poll"), (3, "in the middle of turn 1"), (2, "before the run does")]
     {
         let text: String = recording.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
-        let fault = check_text(&text).expect_err("it was killed");
+        let fault = check_text(&text).expect_err("an incomplete recording");
         assert!(fault.to_string().contains(wanted), "{fault}");
     }
 }
 
 #[test]
-fn other_files_are_refused() {
+fn other_files_are_rejected() {
     for other in ["", "\n", "hello", "{}\n", "[1,2]\n", "{\"format\":\"another\"}\n", "\u{0}\u{1}\u{2}\n"] {
-        let fault = Reader::open(other.as_bytes()).expect_err("it is no recording");
+        let fault = Reader::open(other.as_bytes()).expect_err("not a recording");
         assert_eq!((fault.line, matches!(fault.fault, Fault::NotARecording)), (1, true), "{other:?}: {fault}");
     }
-    // Nor is memory filled with a file that has no lines.
-    let fault = Reader::open(std::io::BufReader::new(std::io::repeat(b'x'))).expect_err("it is no recording");
+    // A file without line breaks is not read into memory completely.
+    let fault = Reader::open(std::io::BufReader::new(std::io::repeat(b'x'))).expect_err("not a recording");
     assert!(matches!(fault.fault, Fault::NotARecording));
 }
 
 #[test]
-fn a_line_without_an_end_fills_no_memory() {
+fn a_line_without_an_end_is_an_error_and_uses_bounded_memory() {
     use std::io::Read;
     let header = EVERY_KIND.lines().next().expect("a header").to_owned() + "\n";
     let endless = std::io::BufReader::new(std::io::Cursor::new(header).chain(std::io::repeat(b'x')));
-    let fault = Reader::open(endless).expect("a header").next().expect("a line").expect_err("it has no end");
+    let fault = Reader::open(endless).expect("a header").next().expect("a line").expect_err("a line that is too long");
     assert!(matches!(fault.fault, Fault::TooLong), "{fault}");
 }
 
 #[test]
-fn a_loop_that_is_turned_by_hand_passes_the_check() {
+fn a_recording_of_manual_turns_passes_the_check() {
     let recording = record(|event_loop: &mut EventLoop| {
         let mut root = std::pin::pin!(glassloop::futures::yield_now());
         event_loop.wake_root();
         while event_loop.turn(root.as_mut()).is_pending() {}
     });
-    check_text(&recording).expect("it can be true");
+    check_text(&recording).expect("a consistent recording");
 }
 
 #[test]
-fn a_root_that_panics_ends_its_run() {
+fn a_panic_in_the_root_future_ends_the_run_with_failed() {
     let recording = record(|event_loop: &mut EventLoop| {
         let run = std::panic::AssertUnwindSafe(|| event_loop.block_on(async { panic!("on purpose") }));
-        std::panic::catch_unwind(run).map(|_: Result<(), _>| ()).expect_err("it panics");
-        event_loop.block_on(async {}).expect("the loop lives");
+        std::panic::catch_unwind(run).map(|_: Result<(), _>| ()).expect_err("a panic");
+        event_loop.block_on(async {}).expect("the loop is still usable");
     });
-    check_text(&recording).expect("it can be true");
+    check_text(&recording).expect("a consistent recording");
     assert!(recording.contains(r#""reason":"failed""#));
 }

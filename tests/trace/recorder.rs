@@ -1,4 +1,4 @@
-//! What is recorded can be read again, and can be true.
+//! Recording real runs, including runs that are killed and disks that are full.
 
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
@@ -11,14 +11,14 @@ use glassloop::trace::{Fact, Reader, Recorder, Recording, Tee, Written, check};
 use crate::programs::{WakesWhenDropped, everything, hello, lines, record, record_into};
 
 #[test]
-fn what_we_write_passes_the_check() {
+fn recordings_of_real_runs_pass_the_check() {
     for (name, program) in
         [("hello", hello as fn(&mut glassloop::EventLoop)), ("everything", everything), ("drops", drops)]
     {
         let recording = record(program);
         let mut reader = Reader::open(recording.as_bytes()).expect("a header");
         match check(&mut reader) {
-            Ok(sound) => assert_eq!(sound.lines as usize, recording.lines().count() - 1),
+            Ok(checked) => assert_eq!(checked.lines as usize, recording.lines().count() - 1),
             Err(fault) => panic!("{name}: {fault}\n{}", around(&recording, fault.line)),
         }
     }
@@ -39,22 +39,22 @@ fn around(recording: &str, line: u64) -> String {
 }
 
 #[test]
-fn a_run_tells_of_every_kind_of_event_but_those_that_others_tell() {
+fn a_run_contains_every_kind_of_event_that_the_loop_emits() {
     let recording = record(everything);
-    let told: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
-    let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(|kind| !told.contains(kind)).collect();
+    let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
+    let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(|kind| !present.contains(kind)).collect();
     assert_eq!(missing, ["http", "diagnosis", "mark", "dropped"]);
 }
 
-/// Runs one of the tests that are programs, in a process of its own that is to record to `path`.
+/// Returns a command that runs one of the ignored tests, which are programs, in a child process that records to `path`.
 pub fn child(program: &str, path: &std::path::Path) -> Command {
-    let mut child = Command::new(std::env::current_exe().expect("this is a program"));
+    let mut child = Command::new(std::env::current_exe().expect("the path of this executable"));
     child.args(["--exact", program, "--ignored", "--nocapture"]).env(PATH, path);
     child.stdout(Stdio::null()).stderr(Stdio::null());
     child
 }
 
-/// Names the file for a child to record to.
+/// The environment variable with the path of a child's recording.
 const PATH: &str = "GLASSLOOP_TEST_RECORDING";
 
 pub fn child_path() -> Option<std::path::PathBuf> {
@@ -78,24 +78,24 @@ fn sleeps_for_ever() {
 }
 
 #[test]
-fn a_run_that_is_killed_in_its_sleep_has_left_all_its_events() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn a_run_that_is_killed_while_the_loop_sleeps_has_recorded_all_events() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
     let mut child = child("recorder::sleeps_for_ever", &path).spawn().expect("a child");
     let recording = loop {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended by itself");
+        assert!(child.try_wait().expect("a child").is_none(), "the child exited");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         if text.contains(r#""why":"forever""#) && text.ends_with('\n') {
             break text;
         }
         std::thread::yield_now();
     };
-    child.kill().expect("it lives");
+    child.kill().expect("a running child");
     child.wait().expect("a child");
     assert_eq!(std::fs::read_to_string(&path).expect("the recording"), recording);
     let lines = lines(&recording);
     assert_eq!(lines.last().expect("lines").fact.kind(), "wait_begin");
-    let fault = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("it was killed");
+    let fault = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("an incomplete recording");
     assert_eq!(fault.fault.to_string(), "the recording ends in the middle of turn 6");
 }
 
@@ -119,27 +119,27 @@ fn makes_many_events() {
     assert_eq!(polls, 3_000);
 }
 
-/// What `makes_many_events` leaves where there is room for less than that.
+/// Checks a recording by `makes_many_events` that did not fit on the disk.
 fn check_incomplete(recording: &str) {
     let lines = lines(recording);
     let Some(Fact::Dropped { number }) = lines.last().map(|line| line.fact.clone()) else {
-        panic!("it does not say that it is incomplete: {:?}", lines.last());
+        panic!("the last line is not `dropped`: {:?}", lines.last());
     };
-    // A poll, its end, a wake, and the edges of a turn every 61 polls at least.
+    // Each poll causes at least three events: its begin, its end and a wake.
     assert!(lines.len() as u64 - 1 + number > 3 * 3_000, "{} lines, {number} dropped", lines.len());
-    let sound = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
-    assert_eq!(sound.dropped, number);
+    let checked = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
+    assert_eq!(checked.dropped, number);
 }
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_cannot_grow_says_that_it_is_incomplete_and_the_run_goes_on() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn a_recording_at_the_file_size_limit_ends_with_dropped_and_the_run_continues() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     for blocks in [1, 8, 100] {
         let path = folder.path().join(format!("{blocks}.jsonl"));
         let program = child("recorder::makes_many_events", &path);
         let mut limited = Command::new("sh");
-        // Files of at most so many kilobytes or half kilobytes, and an error instead of a signal.
+        // `ulimit -f` counts blocks of 512 or 1024 bytes. Ignoring SIGXFSZ makes writes fail with an error instead.
         limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
         limited.arg(program.get_program()).args(program.get_args()).env(PATH, &path);
         assert!(limited.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("a shell").success());
@@ -148,11 +148,11 @@ fn a_file_that_cannot_grow_says_that_it_is_incomplete_and_the_run_goes_on() {
 }
 
 #[test]
-#[ignore = "needs the right to mount a file system in a namespace of its own"]
-fn a_disk_that_fills_leaves_a_recording_that_says_that_it_is_incomplete() {
-    let folder = tempfile::tempdir().expect("a folder");
+#[ignore = "needs permission to mount a file system in a user namespace"]
+fn a_recording_on_a_full_disk_ends_with_dropped() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("disk/run.jsonl");
-    std::fs::create_dir(folder.path().join("disk")).expect("a folder");
+    std::fs::create_dir(folder.path().join("disk")).expect("a directory");
     let program = child("recorder::makes_many_events", &path);
     let mut unshared = Command::new("unshare");
     let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && \"$@\" && cp \"$0/run.jsonl\" \"$0/../copy.jsonl\"";
@@ -166,39 +166,39 @@ fn a_disk_that_fills_leaves_a_recording_that_says_that_it_is_incomplete() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_recording_that_cannot_be_written_at_all_does_not_hold_up_the_run() {
+fn a_recording_that_cannot_be_written_does_not_stop_the_run() {
     record_into("/dev/full".as_ref(), hello);
 }
 
 #[test]
-fn what_kept_a_recording_from_being_complete_is_said_by_finish() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn finish_returns_the_error_that_made_the_recording_incomplete() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let recorder = Recorder::create(folder.path().join("run.jsonl")).expect("a recorder");
-    assert_eq!(recorder.finish().expect("all is written"), Written { lines: 0, dropped: 0 });
-    Recorder::create(folder.path().join("no/such/folder.jsonl")).expect_err("there is no such folder");
+    assert_eq!(recorder.finish().expect("a complete recording"), Written { lines: 0, dropped: 0 });
+    Recorder::create(folder.path().join("no/such/folder.jsonl")).expect_err("a missing directory");
     #[cfg(target_os = "linux")]
     {
-        let error = Recorder::create("/dev/full").expect("a recorder").finish().expect_err("it is full");
+        let error = Recorder::create("/dev/full").expect("a recorder").finish().expect_err("a full disk");
         assert!(error.to_string().starts_with("the recording /dev/full is incomplete"), "{error}");
     }
 }
 
 #[test]
-fn a_recording_of_several_forms_is_made_when_the_loop_is_dropped() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn the_timeline_is_written_when_the_loop_is_dropped() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.json");
     let recording = Recording::create(&path).expect("a recording");
     let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
     hello(&mut event_loop);
     drop(event_loop);
     let timeline = std::fs::read_to_string(&path).expect("a timeline");
-    crate::timeline::validate(&timeline).expect("all rules are kept");
+    crate::timeline::validate(&timeline).expect("a valid timeline");
     let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
-    check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("it can be true");
+    check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("a consistent recording");
 }
 
 #[test]
-fn several_observers_hear_the_same() {
+fn a_tee_passes_all_events_to_every_observer() {
     struct Kinds(Rc<RefCell<Vec<u64>>>);
     impl Observer for Kinds {
         fn event(&mut self, event: &Event<'_>) {
@@ -217,11 +217,11 @@ fn several_observers_hear_the_same() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_writer_that_falls_behind_costs_events_and_neither_memory_nor_time() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn events_are_dropped_if_the_writer_falls_behind() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
-    // Nobody reads the pipe while the loop runs.
+    // The pipe is not read while the loop runs.
     let recorder = Recorder::create(&path).expect("a recorder");
     let mut event_loop = EventLoop::builder().observer(recorder).build().expect("a loop");
     event_loop
@@ -235,8 +235,8 @@ fn a_writer_that_falls_behind_costs_events_and_neither_memory_nor_time() {
     let reading = std::thread::spawn(move || std::io::read_to_string(pipe).expect("text"));
     drop(event_loop);
     let recording = reading.join().expect("no panic");
-    let sound = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("it can be true");
-    // A wake, a poll and its end each; and the turns.
-    assert!(sound.dropped > 0 && sound.lines + sound.dropped > 3 * 60_000, "{sound:?}");
-    assert!(sound.lines < 150_000, "{sound:?}");
+    let checked = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
+    // Each yield causes at least three events: a wake, and the begin and end of a poll.
+    assert!(checked.dropped > 0 && checked.lines + checked.dropped > 3 * 60_000, "{checked:?}");
+    assert!(checked.lines < 150_000, "{checked:?}");
 }

@@ -1,4 +1,4 @@
-//! What is counted, and what it is called.
+//! Statistics of recordings.
 
 use glassloop::trace::Statistics;
 
@@ -11,7 +11,7 @@ fn count(recording: &str) -> Statistics {
 }
 
 #[test]
-fn every_wake_is_counted_by_its_cause_and_its_effect() {
+fn wakes_are_counted_by_cause_and_effect() {
     let counted = count(include_str!("recordings/every_kind.jsonl"));
     assert_eq!((counted.events, counted.turns, counted.waits, counted.tasks), (63, 2, 2, 2));
     assert_eq!(counted.polls(), 4);
@@ -22,7 +22,7 @@ fn every_wake_is_counted_by_its_cause_and_its_effect() {
     assert_eq!((counted.poll_time.longest(), counted.loop_lag.longest(), counted.pool_wait.longest()), (27, 26, 29));
 }
 
-/// A task that a source wakes, with what it does in the poll that follows.
+/// Returns a recording of a task that a source wakes; `io` and `ready` describe the following poll.
 fn woken(io: &str, ready: &str) -> String {
     let header = include_str!("recordings/every_kind.jsonl").lines().next().expect("a header");
     let events = [
@@ -41,7 +41,7 @@ fn woken(io: &str, ready: &str) -> String {
 }
 
 #[test]
-fn a_wake_by_a_source_that_had_nothing_for_the_task_is_spurious() {
+fn a_wake_by_a_source_without_data_is_spurious() {
     assert_eq!(count(&woken(r#""would_block":true"#, "")).spurious, 1);
     for something in [r#""bytes":5"#, r#""eof":true"#, r#""error":"ConnectionReset""#] {
         assert_eq!(count(&woken(something, "")).spurious, 0, "{something}");

@@ -1,4 +1,5 @@
-//! The rules for a timeline that Perfetto and Chrome both draw as it is meant, and a validator that knows them.
+//! A validator for timelines in the Trace Event Format, with the rules that make Perfetto and Chrome display them in
+//! the same way.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,14 +7,14 @@ use serde_json::Value;
 
 type Thread = (u64, u64);
 
-/// A slice, in nanoseconds.
+/// A slice, with times in nanoseconds.
 struct Slice {
     began: u64,
     ended: u64,
     category: String,
 }
 
-/// Whether `timeline` keeps all the rules; if not, the first that it breaks.
+/// Validates a timeline. The error is the first violation of a rule.
 pub fn validate(timeline: &str) -> Result<Counted, String> {
     let document: Value = serde_json::from_str(timeline).map_err(|error| format!("not JSON: {error}"))?;
     let document = document.as_object().ok_or("not an object")?;
@@ -32,14 +33,14 @@ pub fn validate(timeline: &str) -> Result<Counted, String> {
     found.check()
 }
 
-/// How much there is in a timeline that keeps the rules.
+/// The numbers of slices and arrows in a valid timeline.
 #[derive(Debug, Default)]
 pub struct Counted {
     pub slices: usize,
     pub arrows: usize,
 }
 
-/// Only the plainest escapes, and no control characters.
+/// Checks that there are no control characters and no escapes but `\"`, `\\`, `\n` and `\t`.
 fn check_text(timeline: &str) -> Result<(), String> {
     let mut characters = timeline.chars();
     while let Some(character) = characters.next() {
@@ -61,7 +62,7 @@ struct Found {
     named_processes: HashSet<u64>,
     named_threads: HashSet<Thread>,
     mentioned: HashSet<Thread>,
-    /// By id, category and name.
+    /// The start of each arrow, by id, category and name.
     starts: HashMap<(u64, String, String), (Thread, u64)>,
     ends: HashMap<(u64, String, String), (Thread, u64)>,
 }
@@ -159,13 +160,13 @@ impl Found {
     }
 }
 
-/// A time in microseconds with three digits after the point, as nanoseconds.
+/// Parses a time in microseconds with three decimals, and returns it in nanoseconds.
 fn time(line: &str, name: &str) -> Result<u64, String> {
     let (_, rest) = line.split_once(&format!("\"{name}\":")).ok_or(format!("no `{name}`"))?;
     let end = rest.find([',', '}']).ok_or("cut off")?;
     match rest[..end].split_once('.') {
         Some((whole, part)) if part.len() == 3 => {
-            format!("{whole}{part}").parse().map_err(|_| format!("`{name}` is no number"))
+            format!("{whole}{part}").parse().map_err(|_| format!("`{name}` is not a number"))
         }
         _ => Err(format!("`{name}` has not three digits after the point")),
     }

@@ -1,19 +1,19 @@
-//! A server that stops: what is being answered is answered, and everybody else is let go.
+//! Graceful shutdown.
 
 use std::net::TcpStream;
 
 use glassloop::http::server::Limits;
 
-use crate::raw::{Client, words};
+use crate::raw::{Client, start};
 
 #[test]
-fn what_is_being_answered_is_answered_and_idle_connections_are_closed() {
-    let server = words(Limits::default());
+fn a_shutdown_completes_responses_in_progress_and_closes_idle_connections() {
+    let server = start(Limits::default());
     let mut idle = Client::connect(&server);
     assert_eq!(idle.get("/a").status, 200);
     let mut silent = Client::connect(&server);
     let mut busy = Client::connect(&server);
-    // Accepted after the silent one, so that one has been accepted, too.
+    // A response on a later connection shows that `silent` has been accepted.
     assert_eq!(busy.get("/a").status, 200);
     busy.send_get("/b?gl-delay=200");
     let address = server.address();
@@ -27,9 +27,9 @@ fn what_is_being_answered_is_answered_and_idle_connections_are_closed() {
 }
 
 #[test]
-fn answers_that_never_end_do_not_keep_a_server_from_ending() {
+fn a_shutdown_does_not_wait_longer_than_its_timeout() {
     let limits = Limits { stop: std::time::Duration::from_millis(50), ..Limits::default() };
-    let server = words(limits);
+    let server = start(limits);
     let mut stalled = Client::connect(&server);
     stalled.send_get("/a?gl-stall=1");
     assert_eq!((stalled.head().status, stalled.bytes(1)), (200, b"/".to_vec()));
