@@ -204,3 +204,29 @@ impl std::error::Error for TunnelError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_the_proxy_did_and_names_its_source() {
+        let io = || io::Error::other("io");
+        let protocol = ResponseDecoder::new(&Method::CONNECT).decode(b"x").unwrap_err();
+        let no_http = "the protocol version is not HTTP/1.0 or HTTP/1.1 (at byte 0)";
+        for (error, says, source) in [
+            (TunnelError::Refused(StatusCode::FORBIDDEN), "it answered 403 Forbidden", None),
+            (TunnelError::Protocol(protocol), no_http, Some(no_http)),
+            (TunnelError::Write(io()), "io", Some("io")),
+            (TunnelError::Read(io()), "io", Some("io")),
+            (TunnelError::TimedOut { limit: Duration::from_secs(7) }, "no answer for 7s", None),
+        ] {
+            assert_eq!(error.to_string(), says);
+            assert_eq!(error.source().map(ToString::to_string), source.map(str::to_owned));
+        }
+        let unauthorized = TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED).to_string();
+        assert!(unauthorized.starts_with("it answered 407: ") && unauthorized.contains("password"), "{unauthorized}");
+    }
+}
