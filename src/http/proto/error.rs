@@ -150,7 +150,9 @@ impl fmt::Display for ProtocolErrorKind {
             TooManyHeaders => "the head has too many fields",
             HeadTooLarge => "the head is too large",
             BadContentLength => "Content-Length is not one number in range",
-            BadTransferEncoding => "Transfer-Encoding has another coding than chunked, or is malformed",
+            BadTransferEncoding => {
+                "Transfer-Encoding is malformed, has another coding than chunked, or comes with HTTP/1.0"
+            }
             ClAndTe => "a request has both Content-Length and Transfer-Encoding",
             BadChunk => "the chunk framing is broken",
             ChunkExtTooLarge => "the chunk extensions are too large",
