@@ -6,7 +6,7 @@
 //! | `undrained` | no such waker is left, and a source that had said in this poll that it is ready still is: the kernel reports changes only |
 //! | `stale_waker` | a wake reached a task that has ended; it had polled a future that is another task's now, which has no waker left |
 //! | `snooze` | a poll was not ready and the task is not about to be polled, and a child that was woken has not been |
-//! | `spin` | a task woke itself a thousand times and did nothing else: no input or output, no timer, no change of state, no `yield_now` |
+//! | `spin` | a task woke itself a thousand times and did nothing else: no input or output, no timer, no change of state, no `yield_now`, no waiter of a primitive woken |
 //!
 //! `slow_poll`, `loop_lag` and `busy_machine` are given in `lateness.rs`, `deadlock` is given in `verdict.rs`, `stale_event` in `reactor.rs`, and `poll_after_ready` by the future itself. All
 //! cost nothing unless somebody observes. In doubt none is given: whoever reads one may rely on it.

@@ -43,7 +43,7 @@ impl Future for YieldNow {
             YieldNow::Fresh => {
                 *self = YieldNow::Yielded;
                 cx.waker().wake_by_ref();
-                notes::yields();
+                notes::progresses();
                 note_waiting("its next turn");
                 Poll::Pending
             }

@@ -71,9 +71,9 @@ pub(crate) fn ready(source: SourceId, for_reading: bool) {
     }
 }
 
-/// The task yields to the others, and will go on with its work.
+/// The task yields to the others to go on with its work later, or has woken a waiter.
 #[inline]
-pub(crate) fn yields() {
+pub(crate) fn progresses() {
     if listening() {
         NOTES.with(|notes| notes.is_active.set(true));
     }

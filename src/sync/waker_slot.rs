@@ -74,7 +74,11 @@ impl WakerSlot {
     #[inline]
     pub fn take(&mut self) -> Option<Waker> {
         self.hold = Hold::none();
-        self.waker.take()
+        let waker = self.waker.take();
+        if waker.is_some() {
+            notes::progresses(); // somebody has what another one waited for
+        }
+        waker
     }
 
     /// Whether the waker that is here is the one whose clones are counted there.

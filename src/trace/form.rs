@@ -116,8 +116,13 @@ impl Recording {
             let claimed = claim(&lines)?;
             Ok((Recorder::to(claimed.try_clone()?, &lines)?, claimed))
         };
-        let (recorder, claimed) = begin()
-            .map_err(|error| io::Error::new(error.kind(), format!("recording to {}: {error}", lines.display())))?;
+        let (recorder, claimed) = begin().map_err(|error| {
+            let what_to_do = match error.kind() {
+                io::ErrorKind::NotFound => "; create its folder first",
+                _ => "",
+            };
+            io::Error::new(error.kind(), format!("recording to {}: {error}{what_to_do}", lines.display()))
+        })?;
         Ok(Recording { recorder: Some(recorder), lines, wanted, claimed })
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use glassloop::event_loop::{Described, Direction, Initially, Source};
 use glassloop::futures::{as_completed, yield_now};
 use glassloop::observe::{State, Stateful};
-use glassloop::sync::oneshot;
+use glassloop::sync::{channel, oneshot};
 use glassloop::trace::{Fact, Follow, Line, Reader, Recorder, Tee, check};
 use glassloop::{EventLoop, sleep, spawn_named};
 
@@ -366,6 +366,22 @@ fn spin_is_not_reported_for_yields() {
         event_loop.block_on(async { spawn_named("computes", computes).await.expect("no panic") }).expect("no deadlock");
     };
     assert_eq!(findings(computes), []);
+}
+
+#[test]
+fn two_futures_of_one_task_that_wake_each_other_do_not_spin() {
+    let exchanges = |event_loop: &mut EventLoop| {
+        let (sender, mut receiver) = channel::channel(1);
+        let sends = async move {
+            for number in 0..3_000 {
+                sender.send(number).await.expect("somebody receives");
+            }
+        };
+        let receives = async move { while receiver.recv().await.is_some() {} };
+        let both: [Pin<Box<dyn Future<Output = ()>>>; 2] = [Box::pin(sends), Box::pin(receives)];
+        event_loop.block_on(glassloop::futures::join_all(both)).expect("no deadlock");
+    };
+    assert_eq!(findings(exchanges), []);
 }
 
 #[test]

@@ -118,6 +118,14 @@ fn two_concurrent_recordings_cannot_use_the_same_file() {
 }
 
 #[test]
+fn a_recording_into_a_folder_that_does_not_exist_is_an_error_that_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = Recording::create(folder.path().join("no/such/run.html")).expect_err("there is no such folder");
+    let message = error.to_string();
+    assert!(message.starts_with("recording to ") && message.ends_with("; create its folder first"), "{message}");
+}
+
+#[test]
 fn a_recording_is_complete_after_shutdown_even_if_handles_remain() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.json");
