@@ -170,10 +170,10 @@ impl Reactor {
 
     /// Forgets a source whose descriptor is about to be closed, which takes it out of the kernel's set.
     pub(crate) fn remove(&self, slot: &SourceSlot) {
-        self.waits.disarm(&slot.waiters);
         if self.take_out(slot.id).is_some() {
             tell!(Kind::SourceDel { source: slot.id });
         }
+        self.waits.close(&slot.waiters);
     }
 
     /// Takes a source out of the kernel's set, for one whose descriptor lives on.

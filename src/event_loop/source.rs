@@ -15,7 +15,8 @@ use crate::observe::{IoOutcome, Kind, Operation, SourceId, current_task, note_wa
 
 /// Anything mio can register, registered with the current loop until it is dropped.
 ///
-/// One task at a time may wait in each direction: the last to ask is the one that is woken.
+/// One task at a time may wait in each direction: the last to ask is the one that is woken. A task that waits when another
+/// one drops the source is woken, too.
 pub struct Source<S: mio::event::Source> {
     io: S,
     slot: Rc<SourceSlot>,

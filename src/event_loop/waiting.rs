@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use super::reactor::Direction;
-use crate::observe::contain;
+use crate::observe::{contain, current_task};
 use crate::sync::{HoldId, WakerSlot};
 
 /// What is known of one wait.
@@ -161,8 +161,21 @@ impl Waits {
         }
     }
 
-    /// Ends the waits for a source that is about to go.
-    pub(super) fn disarm(&self, waiters: &Waiters) {
+    /// Ends the waits for a source that is gone. Others than whoever drops it are woken, since no event will do that: they
+    /// find out when they ask for it again.
+    pub(super) fn close(&self, waiters: &Waiters) {
+        // Without a task nobody drops it on purpose: the loop, or the root future, has ended.
+        let is_dropped_by_a_task = current_task().is_some();
+        for waiter in waiters.both() {
+            let was_armed = self.change(waiters, waiter, Wait::None).is_armed();
+            let is_of_another = || waiter.with_waker(|kept| kept.hold_id().is_none_or(HoldId::is_of_another));
+            if was_armed && is_dropped_by_a_task && is_of_another() {
+                waiter.call();
+            }
+        }
+    }
+
+    fn disarm(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
             self.change(waiters, waiter, Wait::None);
         }

@@ -63,6 +63,13 @@ impl HoldId {
         drop(weak);
     }
 
+    /// Whether somebody else than the one that is being polled now would be woken: a task, or a future that a combinator
+    /// polls, that lives and is not being polled.
+    pub(crate) fn is_of_another(self) -> bool {
+        let is_open = TABLE.with_borrow(|table| table.get(self).is_some());
+        is_open && POLLED.get().is_none_or(|polled| polled.hold != self)
+    }
+
     /// How many slots are full.
     pub(crate) fn count(self) -> usize {
         TABLE.with_borrow(|table| table.get(self).map_or(0, |entry| entry.holds as usize))

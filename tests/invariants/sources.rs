@@ -1,4 +1,4 @@
-//! I5, I6: what sources of all kinds report when they are closed, broken, empty or registered twice.
+//! I5, I6: what sources of all kinds report when they are closed, broken, empty, dropped or registered twice.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
@@ -153,6 +153,8 @@ fn an_interrupted_call_is_made_again_and_an_error_is_passed_on() {
 
 #[test]
 fn a_reader_and_a_writer_of_one_source_are_woken_each_for_its_own() {
+    /// More than the socket takes at once.
+    const BYTES: usize = 4 * 1024 * 1024;
     run(async {
         let (ours, mut theirs) = connection();
         let ours = std::rc::Rc::new(std::cell::RefCell::new(ours));
@@ -162,24 +164,82 @@ fn a_reader_and_a_writer_of_one_source_are_woken_each_for_its_own() {
             poll_fn(|cx| reader.borrow_mut().poll_read(cx, &mut buffer)).await.expect("it is connected")
         });
         let writer = glassloop::spawn(async move {
-            let (piece, mut sent) = (vec![7; 64 * 1024], 0);
-            while sent < 64 * piece.len() {
-                sent += poll_fn(|cx| writer.borrow_mut().poll_write(cx, &piece)).await.expect("it is connected");
+            let bytes = vec![7; BYTES];
+            let mut sent = 0;
+            while sent < BYTES {
+                sent +=
+                    poll_fn(|cx| writer.borrow_mut().poll_write(cx, &bytes[sent..])).await.expect("it is connected");
             }
-            sent
         });
         let other = std::thread::spawn(move || {
-            let mut buffer = vec![0; 64 * 1024];
-            let mut left = 64 * buffer.len();
-            while left > 0 {
-                left -= theirs.read(&mut buffer).expect("it is connected");
-            }
+            theirs.read_exact(&mut vec![0; BYTES]).expect("it is connected");
             theirs.write_all(b"done").expect("it is connected");
             theirs
         });
-        assert_eq!(writer.await.expect("no panic"), 64 * 64 * 1024);
+        writer.await.expect("no panic");
         assert_eq!(reader.await.expect("no panic"), 4);
         other.join().expect("no panic");
+    });
+}
+
+/// Reads a stream that others may drop, and counts the polls. 0 when it has gone.
+async fn read_shared(stream: Shared, polls: Counter) -> usize {
+    let mut buffer = [0; 8];
+    poll_fn(|cx| {
+        polls.add();
+        match &mut *stream.borrow_mut() {
+            Some(stream) => stream.poll_read(cx, &mut buffer),
+            None => Poll::Ready(Ok(0)),
+        }
+    })
+    .await
+    .expect("it is connected")
+}
+
+type Shared = std::rc::Rc<std::cell::RefCell<Option<TcpStream>>>;
+
+#[test]
+fn whoever_waits_for_a_source_that_is_dropped_is_woken() {
+    run(async {
+        let polls = Counter::new();
+        let (ours, _theirs) = connection();
+        let shared = Shared::new(Some(ours).into());
+        let reader = glassloop::spawn(read_shared(shared.clone(), polls.clone()));
+        yield_times(2).await;
+        shared.take();
+        assert_eq!(reader.await.expect("no panic"), 0);
+        assert_eq!(polls.get(), 2);
+
+        // Two futures of one task.
+        let (ours, _theirs) = connection();
+        let shared = Shared::new(Some(ours).into());
+        let (reader, dropper) = (read_shared(shared.clone(), polls.clone()), async move {
+            yield_times(2).await;
+            shared.take();
+            0
+        });
+        let both: [std::pin::Pin<Box<dyn Future<Output = usize>>>; 2] = [Box::pin(reader), Box::pin(dropper)];
+        assert_eq!(glassloop::futures::join_all(both).await, [0, 0]);
+    });
+}
+
+#[test]
+fn a_task_that_drops_what_it_waits_for_is_not_woken_for_that() {
+    run(async {
+        let polls = Counter::new();
+        let (ours, _theirs) = connection();
+        let counted = polls.clone();
+        let task = glassloop::spawn(async move {
+            let shared = Shared::new(Some(ours).into());
+            let mut reader = Box::pin(read_shared(shared.clone(), counted.clone()));
+            assert!(now(|cx| reader.as_mut().poll(cx)).await.is_pending());
+            shared.take();
+            count_polls(&counted).await;
+        });
+        yield_times(5).await;
+        assert_eq!(polls.get(), 2, "one of the reader, and one of what is pending for ever");
+        task.abort();
+        assert!(task.await.is_err());
     });
 }
 
