@@ -30,22 +30,28 @@ impl ProxyArguments {
         let first_of = |names: &[&'static str]| {
             names.iter().find_map(|&name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
         };
-        let (http, https) = match &self.proxy {
-            Some(url) if url.is_empty() => (None, None),
-            Some(url) => (Some(("--proxy", url.clone())), Some(("--proxy", url.clone()))),
-            None => (
-                first_of(&["http_proxy", "all_proxy", "ALL_PROXY"]),
-                first_of(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            ),
-        };
         let parse =
             |(name, url): (&str, String)| url.trim().parse::<Proxy>().map_err(|error| format!("{name}: {error}"));
         let mut proxies = Proxies::none();
-        if let Some(proxy) = http.map(parse).transpose()? {
-            proxies = proxies.http(proxy);
-        }
-        if let Some(proxy) = https.map(parse).transpose()? {
-            proxies = proxies.https(proxy);
+        match &self.proxy {
+            Some(url) if url.is_empty() => {}
+            Some(url) => {
+                let proxy = parse(("--proxy", url.clone()))?;
+                proxies = proxies.http(proxy.clone()).https(proxy);
+            }
+            // The environment is for all programs: what this one cannot use is an error only where it would be used.
+            None => {
+                proxies = match first_of(&["http_proxy", "all_proxy", "ALL_PROXY"]).map(parse) {
+                    None => proxies,
+                    Some(Ok(proxy)) => proxies.http(proxy),
+                    Some(Err(why)) => proxies.unusable_http(why),
+                };
+                proxies = match first_of(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).map(parse) {
+                    None => proxies,
+                    Some(Ok(proxy)) => proxies.https(proxy),
+                    Some(Err(why)) => proxies.unusable_https(why),
+                };
+            }
         }
         let except = self.noproxy.clone().or_else(|| Some(first_of(&["no_proxy", "NO_PROXY"])?.1));
         Ok(proxies.except(except.as_deref().unwrap_or_default()))
@@ -112,14 +118,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_its_place_and_without_the_password() {
-        for (environment, argument, says) in [
-            (&[("http_proxy", "http://me:secret@")][..], None, "http_proxy: it does not name a proxy"),
-            (&[("all_proxy", "socks5://me:secret@a")], None, "all_proxy: `socks5:` proxies are not supported"),
-            (&[], Some("https://me:secret@a"), "--proxy: `https:` proxies are not supported"),
+        let arguments = ProxyArguments { proxy: Some("https://me:secret@a".to_owned()), noproxy: None };
+        let error = proxies(&[], arguments).expect_err("the command line is meant for this program");
+        assert!(
+            error.starts_with("--proxy: `https:` proxies are not supported") && !error.contains("secret"),
+            "{error}"
+        );
+        for (name, value, says) in [
+            ("http_proxy", "http://me:secret@", "http_proxy: it does not name a proxy"),
+            ("all_proxy", "socks5://me:secret@a", "all_proxy: `socks5:` proxies are not supported"),
         ] {
-            let arguments = ProxyArguments { proxy: argument.map(str::to_owned), noproxy: None };
-            let error = proxies(environment, arguments).expect_err(says);
-            assert!(error.starts_with(says) && !error.contains("secret"), "{error}");
+            let proxies = proxies(&[(name, value)], ProxyArguments::default()).expect("no request would use it yet");
+            let said = said(proxies);
+            assert!(said.contains(says) && !said.contains("secret"), "{said}");
         }
     }
 }

@@ -134,6 +134,7 @@ impl FetchError {
             FetchError::Address(_) => Class::Usage,
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::InvalidUri(_)
+                | ClientErrorKind::UnusableProxy(_)
                 | ClientErrorKind::UnsupportedScheme
                 | ClientErrorKind::UnsupportedMethod
                 | ClientErrorKind::ForbiddenField(_) => Class::Usage,
@@ -185,6 +186,7 @@ impl FetchError {
                 ClientErrorKind::Protocol(_) => "http",
                 ClientErrorKind::TooLarge { .. } => "too-large",
                 ClientErrorKind::UnsupportedScheme => "scheme",
+                ClientErrorKind::UnusableProxy(_) => "proxy",
                 _ => "request",
             },
             FetchError::Status(status) | FetchError::WaitTooLong { status, .. } => {

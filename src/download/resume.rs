@@ -173,7 +173,7 @@ impl ContentRange {
 
 /// Whether the file was changed in the very second of the answer, so that its date may stay the same when it is changed
 /// once more (RFC 9110 §8.8.2.2).
-fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
+pub(super) fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let modified = httpdate::parse_http_date(last_modified).ok();
     date.zip(modified).is_some_and(|(date, modified)| modified >= date)

@@ -10,7 +10,7 @@ use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::resume::text;
+use super::resume::{is_recent, text};
 use super::save::{Existing, Folder, Fsync, SaveError};
 
 /// The name of the file.
@@ -64,7 +64,10 @@ impl Validators {
 
     /// Remembers what a file is now.
     pub(super) fn note(&mut self, path: String, url: &str, answer: &HeaderMap, bytes: u64) {
-        let (etag, last_modified) = (text(answer, &ETAG), text(answer, &LAST_MODIFIED));
+        let etag = text(answer, &ETAG);
+        // A file that is changed again within the same second keeps its date: without an ETag, only asking for all of it
+        // can tell.
+        let last_modified = text(answer, &LAST_MODIFIED).filter(|date| etag.is_some() || !is_recent(date, answer));
         self.by_path.insert(path, Known { url: url.to_owned(), etag, last_modified, bytes });
         self.is_changed = true;
     }
@@ -91,7 +94,30 @@ impl Validators {
 
 #[cfg(test)]
 mod tests {
+    use http::header::DATE;
+
     use super::*;
+
+    #[test]
+    fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_an_etag() {
+        const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (date, etag, is_noted) in [
+            (MODIFIED, None, false),
+            ("Sun, 06 Nov 1994 08:49:36 GMT", None, false),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", None, true),
+            (MODIFIED, Some("\"1\""), true),
+        ] {
+            let mut answer: HeaderMap = [(DATE, date), (LAST_MODIFIED, MODIFIED)]
+                .into_iter()
+                .map(|(name, value)| (name, HeaderValue::from_static(value)))
+                .collect();
+            answer.extend(etag.map(|etag| (ETAG, HeaderValue::from_static(etag))));
+            let mut validators = Validators::default();
+            validators.note("x".to_owned(), "http://a.test/x", &answer, 3);
+            let conditions = validators.conditions("x", "http://a.test/x", 3);
+            assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date} {etag:?}");
+        }
+    }
 
     #[test]
     fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {

@@ -1,11 +1,11 @@
 //! The addresses behind a name.
 //!
-//! `getaddrinfo` blocks, for many seconds if a server does not answer. So look-ups run on threads of their own, of which
-//! four stuck ones hold up nothing but other look-ups. Several that ask for one name at once share one look-up, and an
-//! answer is good for a minute.
+//! `getaddrinfo` blocks, for many seconds if a server does not answer. So look-ups run on threads of their own, a few at
+//! once. A look-up that takes long does not count among them any more: however many names hang, others are still looked up.
+//! Several that ask for one name at once share one look-up, and an answer is good for a minute.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, VecDeque, hash_map};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -17,15 +17,24 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 
-use crate::event_loop::{Job, JobHandle, ThreadPool, now, run_in_executor, spawn_named};
+use crate::event_loop::{Job, JobHandle, Sleep, ThreadPool, now, run_in_executor, sleep, spawn_named};
 use crate::observe::{note_waiting, polled_after_ready};
-use crate::sync::oneshot;
+use crate::sync::{Acquire, Permit, Semaphore, oneshot};
 
 /// How long an answer is good for.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 
-/// Threads for look-ups.
-const THREADS: usize = 4;
+/// Answers that are remembered: the oldest makes way.
+const MOST_ANSWERS: usize = 1024;
+
+/// Look-ups at once that have not taken long yet.
+const QUICK_LOOKUPS: usize = 8;
+
+/// When a look-up has taken long.
+const SLOW_AFTER: Duration = Duration::from_millis(100);
+
+/// Threads, and so look-ups at once, whether they take long or not.
+const MOST_THREADS: usize = 256;
 
 /// What is called to look a name up, for addresses of one family or of both. It blocks.
 type LookUpFunction = fn(&str, Option<Family>) -> Result<Vec<IpAddr>, ResolveError>;
@@ -80,6 +89,10 @@ struct Shared {
     /// What is answered without asking anybody.
     fixed: Vec<FixedAnswer>,
     names: RefCell<HashMap<String, Entry>>,
+    /// The names that are answered, and when each was: the oldest first. A name may be here more than once.
+    answered: RefCell<VecDeque<(String, Instant)>>,
+    /// Permits for look-ups that have not taken long yet.
+    quick: Semaphore,
 }
 
 /// The addresses of a host for connections to one port.
@@ -179,8 +192,16 @@ impl ResolverBuilder {
     /// The resolver.
     pub fn build(self) -> Resolver {
         let ResolverBuilder { look_up, family, fixed } = self;
-        let pool = ThreadPool::new("dns", THREADS);
-        Resolver { shared: Rc::new(Shared { pool, look_up, family, fixed, names: RefCell::default() }) }
+        let shared = Shared {
+            pool: ThreadPool::with_room("dns", MOST_THREADS, MOST_THREADS),
+            look_up,
+            family,
+            fixed,
+            names: RefCell::default(),
+            answered: RefCell::default(),
+            quick: Semaphore::new(QUICK_LOOKUPS),
+        };
+        Resolver { shared: Rc::new(shared) }
     }
 }
 
@@ -248,19 +269,50 @@ impl Shared {
                 entry.insert(Entry::Asked(vec![sender]));
             }
         }
-        let (look_up, family, asked) = (self.look_up, self.family, name.clone());
-        let job =
-            run_in_executor(Some(&self.pool), Job::new(move || look_up(&asked, family)).label("dns").abandonable());
+        let state = match self.quick.try_acquire() {
+            Some(permit) => self.start(&name, permit),
+            None => AskState::Permit(self.quick.acquire()),
+        };
         // A task of its own, so that no one of those who wait carries the others.
-        spawn_named("dns", Ask { shared: self, name, job });
+        spawn_named("dns", Ask { shared: self, name, state });
         LookupState::Asked(receiver)
+    }
+
+    fn start(&self, name: &str, permit: Permit) -> AskState {
+        let (look_up, family, asked) = (self.look_up, self.family, name.to_owned());
+        let job = Job::new(move || look_up(&asked, family)).label("dns").abandonable();
+        AskState::Job { job: run_in_executor(Some(&self.pool), job), quick: Some((permit, sleep(SLOW_AFTER))) }
+    }
+
+    /// Whether anybody still waits for this name.
+    fn is_wanted(&self, name: &str) -> bool {
+        match self.names.borrow().get(name) {
+            Some(Entry::Asked(waiting)) => waiting.iter().any(|sender| !sender.is_closed()),
+            _ => false,
+        }
+    }
+
+    /// Remembers an answer, and forgets old ones. Returns what the name had before.
+    fn remember(&self, name: &str, addresses: Vec<IpAddr>, at: Instant) -> Option<Entry> {
+        let (mut names, mut answered) = (self.names.borrow_mut(), self.answered.borrow_mut());
+        answered.push_back((name.to_owned(), at));
+        let before = names.insert(name.to_owned(), Entry::Answered(addresses, at));
+        while let Some((oldest, then)) = answered.front()
+            && (answered.len() > MOST_ANSWERS || at.saturating_duration_since(*then) >= GOOD_FOR)
+        {
+            if matches!(names.get(oldest), Some(Entry::Answered(_, when)) if when == then) {
+                names.remove(oldest);
+            }
+            answered.pop_front();
+        }
+        before
     }
 
     fn answer(&self, name: &str, answer: Answer) {
         let entry = match &answer {
             // A failure is told to those who wait, and not remembered: the next one asks again.
             Err(_) => self.names.borrow_mut().remove(name),
-            Ok(addresses) => self.names.borrow_mut().insert(name.to_owned(), Entry::Answered(addresses.clone(), now())),
+            Ok(addresses) => self.remember(name, addresses.clone(), now()),
         };
         if let Some(Entry::Asked(waiting)) = entry {
             for sender in waiting {
@@ -274,7 +326,14 @@ impl Shared {
 struct Ask {
     shared: Rc<Shared>,
     name: String,
-    job: JobHandle<Answer>,
+    state: AskState,
+}
+
+enum AskState {
+    /// Too many look-ups have begun within a moment.
+    Permit(Acquire),
+    /// A thread asks. It counts as one of the quick ones until the time is over.
+    Job { job: JobHandle<Answer>, quick: Option<(Permit, Sleep)> },
 }
 
 impl Drop for Ask {
@@ -293,16 +352,27 @@ impl Future for Ask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match Pin::new(&mut self.job).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(result) => {
-                let answer = result.unwrap_or_else(|error| {
-                    Err(ResolveError { name: self.name.clone(), reason: error.to_string(), is_temporary: true })
-                });
-                self.shared.answer(&self.name, answer);
-                Poll::Ready(())
+        let this = &mut *self;
+        if let AskState::Permit(permit) = &mut this.state {
+            let Poll::Ready(permit) = Pin::new(permit).poll(cx) else { return Poll::Pending };
+            // All who wanted it may have given up meanwhile. Whoever wants it later asks anew.
+            if !this.shared.is_wanted(&this.name) {
+                return Poll::Ready(());
             }
+            this.state = this.shared.start(&this.name, permit);
         }
+        let AskState::Job { job, quick } = &mut this.state else { return Poll::Pending };
+        if let Poll::Ready(result) = Pin::new(job).poll(cx) {
+            let answer = result.unwrap_or_else(|error| {
+                Err(ResolveError { name: this.name.clone(), reason: error.to_string(), is_temporary: true })
+            });
+            this.shared.answer(&this.name, answer);
+            return Poll::Ready(());
+        }
+        if quick.as_mut().is_some_and(|(_, time)| Pin::new(time).poll(cx).is_ready()) {
+            *quick = None;
+        }
+        Poll::Pending
     }
 }
 
@@ -368,10 +438,15 @@ fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
             }
         }
         Err(error) => {
-            let is_temporary = matches!(error.kind(), LookupErrorKind::Again);
+            // Without a descriptor for its files and sockets, the system says of any name that there is none.
+            let is_temporary = matches!(error.kind(), LookupErrorKind::Again) || !is_descriptor_left();
             fail(io::Error::from(error).to_string(), is_temporary)
         }
     }
+}
+
+fn is_descriptor_left() -> bool {
+    !cfg!(unix) || std::fs::File::open("/dev/null").is_ok()
 }
 
 /// Why a name has no addresses.
@@ -406,118 +481,5 @@ impl fmt::Debug for Lookup {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-    use crate::event_loop::{EventLoop, sleep};
-    use crate::futures::join_all;
-
-    #[test]
-    fn those_who_ask_at_once_share_a_look_up_and_the_answer_is_good_for_a_minute() {
-        static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::calling(|_, _| {
-            ASKED.fetch_add(1, Ordering::SeqCst);
-            Ok(vec![IpAddr::from([192, 0, 2, 1])])
-        });
-        let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
-        let run = async {
-            let answers = join_all((0..5).map(|_| resolver.resolve("Flags.Example", 80))).await;
-            assert!(answers.iter().all(|answer| answer.as_deref() == Ok(&["192.0.2.1:80".parse().unwrap()])));
-            resolver.resolve("flags.example", 443).await.unwrap();
-            assert_eq!(ASKED.load(Ordering::SeqCst), 1);
-            sleep(GOOD_FOR).await;
-            resolver.resolve("flags.example", 80).await.unwrap();
-            assert_eq!(ASKED.load(Ordering::SeqCst), 2);
-        };
-        event_loop.block_on(run).unwrap();
-    }
-
-    #[test]
-    fn the_system_is_asked_for_one_family_or_for_both() {
-        let loopback = |address: &IpAddr| address.is_loopback();
-        assert!(ask_the_system("localhost", None).unwrap().iter().all(loopback));
-        let only_v4 = ask_the_system("localhost", Some(Family::V4)).unwrap();
-        assert!(!only_v4.is_empty() && only_v4.iter().all(|address| address.is_ipv4() && address.is_loopback()));
-        let error = ask_the_system("no such name", Some(Family::V4)).unwrap_err();
-        assert_eq!(error.name, "no such name");
-        assert!(error.reason.ends_with("(only IPv4 addresses are wanted)"), "{error}");
-    }
-
-    #[test]
-    fn localhost_and_the_names_below_it_are_the_loopback_addresses_and_no_one_is_asked() {
-        let no_one = |name: &str, _| -> Answer { panic!("{name} was looked up") };
-        let resolve = |resolver: Resolver, host: &'static str| {
-            let mut event_loop = EventLoop::new().unwrap();
-            event_loop.block_on(async move { resolver.resolve(host, 80).await }).unwrap()
-        };
-        let both: Vec<SocketAddr> = vec!["[::1]:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap()];
-        for host in ["localhost", "LocalHost.", "a.localhost", "A.b.LOCALHOST", "a.localhost."] {
-            assert_eq!(resolve(Resolver::calling(no_one), host), Ok(both.clone()), "{host}");
-        }
-        for (family, address) in [(Family::V6, both[0]), (Family::V4, both[1])] {
-            let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().only(family) }.build();
-            assert_eq!(resolve(resolver, "a.localhost"), Ok(vec![address]));
-        }
-        // A fixed answer still comes first.
-        let fixed = Resolver::builder().answer("a.localhost", 80, vec!["192.0.2.7".parse().unwrap()]).build();
-        assert_eq!(resolve(fixed, "a.localhost"), Ok(vec!["192.0.2.7:80".parse().unwrap()]));
-
-        let elsewhere: LookUpFunction = |_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]);
-        for host in ["localhost.example", "notlocalhost", "localhost..", "localhost.localdomain", "a-localhost"] {
-            assert_eq!(
-                resolve(Resolver::calling(elsewhere), host),
-                Ok(vec!["192.0.2.1:80".parse().unwrap()]),
-                "{host}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_failure_and_a_panic_are_told_and_not_remembered() {
-        static ASKED: AtomicU32 = AtomicU32::new(0);
-        let resolver = Resolver::calling(|name, _| match ASKED.fetch_add(1, Ordering::SeqCst) {
-            0 => Err(ResolveError { name: name.to_owned(), reason: "no server".to_owned(), is_temporary: true }),
-            1 => panic!("in the look-up"),
-            _ => Ok(vec![IpAddr::from([192, 0, 2, 1])]),
-        });
-        let run = async {
-            assert_eq!(resolver.resolve("a.example", 80).await.unwrap_err().reason, "no server");
-            assert!(resolver.resolve("a.example", 80).await.unwrap_err().reason.contains("in the look-up"));
-            assert_eq!(resolver.resolve("a.example", 80).await.unwrap().len(), 1);
-        };
-        EventLoop::new().unwrap().block_on(run).unwrap();
-    }
-
-    #[test]
-    fn a_look_up_that_ended_with_its_loop_is_asked_again_on_the_next() {
-        let resolver = Resolver::calling(|_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]));
-        let unanswered = EventLoop::new().unwrap().block_on(async { [resolver.resolve("a.example", 80)] }).unwrap();
-        let mut event_loop = EventLoop::new().unwrap();
-        assert!(event_loop.block_on(join_all(unanswered)).unwrap()[0].is_err());
-        assert!(event_loop.block_on(async { resolver.resolve("a.example", 80).await }).unwrap().is_ok());
-    }
-    #[test]
-    fn the_function_is_told_which_family_is_wanted() {
-        let look_up: LookUpFunction = |_, family| {
-            assert_eq!(family, Some(Family::V6));
-            Ok(vec![IpAddr::from([0; 16])])
-        };
-        let resolver = ResolverBuilder { look_up, ..Resolver::builder().only(Family::V6) }.build();
-        let answer = EventLoop::new().unwrap().block_on(async { resolver.resolve("a.example", 80).await }).unwrap();
-        assert_eq!(answer.as_deref(), Ok(&["[::]:80".parse().unwrap()][..]));
-    }
-
-    #[test]
-    fn a_fixed_answer_is_for_one_host_and_one_port() {
-        let resolver = Resolver::builder().answer("[::1]", 80, vec![IpAddr::from([192, 0, 2, 7])]);
-        let resolver = resolver.answer("A.example", 81, vec![]).build();
-        let run = async {
-            for (host, port, expected) in [("[::1]", 80, "192.0.2.7:80"), ("::1", 81, "[::1]:81")] {
-                assert_eq!(resolver.resolve(host, port).await.unwrap(), [expected.parse().unwrap()]);
-            }
-            assert_eq!(resolver.resolve("a.example", 81).await.unwrap(), []);
-        };
-        EventLoop::new().unwrap().block_on(run).unwrap();
-    }
-}
+#[path = "dns_tests.rs"]
+mod tests;

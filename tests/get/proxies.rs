@@ -53,6 +53,28 @@ fn a_bad_proxy_is_a_usage_error_that_does_not_show_the_password() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_used_is_an_error_only_for_requests_that_would_use_it() {
+    let server = Server::echo();
+    let url = server.url("/x");
+    for value in ["socks5://127.0.0.1:9", "socks5h://me:hunter2@127.0.0.1:9", "http://", "nonsense://x y"] {
+        for (environment, arguments) in [
+            (&[("ALL_PROXY", value), ("no_proxy", "127.0.0.1")][..], &[][..]),
+            (&[("http_proxy", value), ("https_proxy", value)], &["--noproxy", "*"]),
+            (&[("all_proxy", value)], &["--proxy", ""]),
+            (&[("https_proxy", value)], &[]),
+        ] {
+            let run = get(&Place::new(), environment, &[arguments, &[&*url]].concat());
+            run.assert(0, "1 saved");
+        }
+        // One request needs it and fails, and the other does not.
+        let run = get(&Place::new(), &[("all_proxy", value), ("no_proxy", "127.0.0.1")], &["http://a.test/", &url]);
+        run.assert(2, "1 saved, 1 failed").assert(2, "all_proxy: ");
+        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        get(&Place::new(), &[("all_proxy", value)], &["--dry-run", "http://a.test/"]).assert(0, "");
+    }
+}
+
+#[test]
 fn only_the_proxy_is_told_the_password_for_it() {
     let server = Server::echo();
     let there = server.url("/there");

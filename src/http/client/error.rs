@@ -42,6 +42,8 @@ pub enum ClientErrorKind {
     UnsupportedMethod,
     /// The request has a field that contradicts what is sent: it announces a body, or its `Host` is no host.
     ForbiddenField(HeaderName),
+    /// The proxy for the request cannot be used, and why.
+    UnusableProxy(String),
     /// The host has no address, or the name servers did not answer.
     Resolve(ResolveError),
     /// The name servers took as long as the whole connection may.
@@ -195,6 +197,7 @@ impl fmt::Display for ClientError {
         let peer = Peer { address: *peer, proxy: proxy.as_deref() };
         match kind {
             ClientErrorKind::InvalidUri(_)
+            | ClientErrorKind::UnusableProxy(_)
             | ClientErrorKind::UnsupportedScheme
             | ClientErrorKind::UnsupportedMethod
             | ClientErrorKind::ForbiddenField(_) => write!(f, "requesting {url}: ")?,
@@ -221,6 +224,7 @@ impl fmt::Display for ClientError {
         }
         match kind {
             ClientErrorKind::InvalidUri(why) => f.write_str(why),
+            ClientErrorKind::UnusableProxy(why) => f.write_str(why),
             ClientErrorKind::UnsupportedScheme if cfg!(feature = "tls") => {
                 f.write_str("only http and https are spoken here")
             }

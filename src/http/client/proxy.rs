@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use http::{HeaderValue, Uri};
 
+use super::error::ClientErrorKind;
 use super::no_proxy::Exceptions;
 use super::target::Origin;
 use crate::http::credentials::{basic, percent_decoded};
@@ -122,9 +123,17 @@ impl std::error::Error for ProxyError {}
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    http: Option<Rc<Proxy>>,
-    https: Option<Rc<Proxy>>,
+    http: Option<Hop>,
+    https: Option<Hop>,
     except: Exceptions,
+}
+
+/// What stands between the client and servers of a scheme.
+#[derive(Clone, Debug)]
+enum Hop {
+    Proxy(Rc<Proxy>),
+    /// A proxy that cannot be used, and why.
+    Unusable(String),
 }
 
 impl Proxies {
@@ -135,13 +144,25 @@ impl Proxies {
 
     /// Sends requests for `http` URLs to this proxy.
     pub fn http(mut self, proxy: Proxy) -> Proxies {
-        self.http = Some(Rc::new(proxy));
+        self.http = Some(Hop::Proxy(Rc::new(proxy)));
         self
     }
 
     /// Lets this proxy make tunnels for `https` URLs.
     pub fn https(mut self, proxy: Proxy) -> Proxies {
-        self.https = Some(Rc::new(proxy));
+        self.https = Some(Hop::Proxy(Rc::new(proxy)));
+        self
+    }
+
+    /// Fails requests for `http` URLs that are not excepted: their proxy cannot be used, for this reason.
+    pub fn unusable_http(mut self, why: String) -> Proxies {
+        self.http = Some(Hop::Unusable(why));
+        self
+    }
+
+    /// The same for `https` URLs.
+    pub fn unusable_https(mut self, why: String) -> Proxies {
+        self.https = Some(Hop::Unusable(why));
         self
     }
 
@@ -154,10 +175,17 @@ impl Proxies {
         self
     }
 
-    /// Which proxy leads to a server, if one does.
-    pub(super) fn to(&self, origin: &Origin) -> Option<&Rc<Proxy>> {
-        let proxy = if origin.is_https() { &self.https } else { &self.http };
-        proxy.as_ref().filter(|_| !self.except.hold(origin.host(), origin.port()))
+    /// Returns the proxy that leads to a server, if one does.
+    ///
+    /// # Errors
+    /// If that proxy cannot be used.
+    pub(super) fn to(&self, origin: &Origin) -> Result<Option<&Rc<Proxy>>, ClientErrorKind> {
+        let hop = if origin.is_https() { &self.https } else { &self.http };
+        match hop.as_ref().filter(|_| !self.except.hold(origin.host(), origin.port())) {
+            None => Ok(None),
+            Some(Hop::Proxy(proxy)) => Ok(Some(proxy)),
+            Some(Hop::Unusable(why)) => Err(ClientErrorKind::UnusableProxy(why.clone())),
+        }
     }
 }
 

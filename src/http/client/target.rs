@@ -113,7 +113,7 @@ impl Target {
             return Err(ClientErrorKind::UnsupportedMethod);
         }
         let origin = Origin::of(&uri)?;
-        let (way, forwarded) = match proxies.to(&origin) {
+        let (way, forwarded) = match proxies.to(&origin)? {
             None => (Way { origin, tunnel: None }, None),
             Some(proxy) if origin.is_https() => (Way { origin, tunnel: Some(proxy.clone()) }, None),
             Some(proxy) => (Way { origin: proxy.origin().clone(), tunnel: None }, Some((origin, proxy.clone()))),
