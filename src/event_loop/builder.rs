@@ -77,7 +77,8 @@ impl Builder {
         self
     }
 
-    /// A clock that jumps to the next deadline when there is nothing else to wait for. For tests.
+    /// A clock that jumps to the next deadline when there is nothing else to wait for: no job, no source, and no waker held
+    /// outside the loop, by another thread for example. For tests.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self

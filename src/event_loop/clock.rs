@@ -1,8 +1,8 @@
 //! The loop's clock: the real one, or one that tests can run ahead of.
 //!
 //! Virtual time stands still while tasks run. When the loop has nothing to do but wait for a timer, it does not wait:
-//! the clock jumps to the deadline. While a job runs or a task waits for a socket, something outside is at work, which
-//! virtual time cannot hurry, and the clock goes at real speed. The idea is trio's `MockClock(autojump_threshold=0)`.
+//! the clock jumps to the deadline. While a job runs, a task waits for a socket or a waker is held outside the loop,
+//! something else is at work, which virtual time cannot hurry, and the clock goes at real speed. The idea is trio's `MockClock(autojump_threshold=0)`.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -121,6 +121,9 @@ impl<S: mio::event::Source> Source<S> {
     }
 
     /// Waits until the source is ready in a direction.
+    ///
+    /// Like any poll it is repeated at every poll of the future that waits. Where it is not, the wait counts as cancelled:
+    /// an event still wakes the task, but it does not hold up the virtual clock or the report of a deadlock (I16).
     pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
         if self.slot.is_ready(direction) {
             notes::ready(self.slot.id, direction == Direction::Read);

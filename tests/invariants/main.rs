@@ -5,13 +5,16 @@
 mod support;
 
 mod deadlock;
+mod deadlock_model;
 mod ends;
+mod hostile;
 mod jobs;
 mod lifetimes;
 mod load;
 mod notifier;
 mod panics;
 mod permits;
+mod primitives;
 mod readiness;
 mod scheduling;
 mod sources;

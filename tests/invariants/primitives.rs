@@ -1,0 +1,106 @@
+//! What the primitives and combinators count, and what the loop's budget limits.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use glassloop::futures::{as_completed, join_all};
+use glassloop::observe::{Event as Observed, Kind};
+use glassloop::sync::{Event, oneshot};
+use glassloop::{EventLoop, spawn};
+
+use crate::support::*;
+
+#[test]
+fn an_event_wakes_all_who_wait_however_many_they_are_and_have_left() {
+    for (waiting, leaving_between) in [(1, 0), (4, 0), (5, 0), (9, 1), (40, 1), (20, 7)] {
+        run(async {
+            let (event, woken) = (Event::new(), Counter::new());
+            for _ in 0..waiting {
+                for _ in 0..leaving_between {
+                    let mut wait = Box::pin(event.wait());
+                    let is_pending = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await;
+                    assert!(is_pending);
+                }
+                let (wait, woken) = (event.wait(), woken.clone());
+                spawn(async move {
+                    wait.await;
+                    woken.add();
+                });
+                yield_times(1).await;
+            }
+            assert_eq!(woken.get(), 0);
+            event.set();
+            yield_times(2).await;
+            assert_eq!(woken.get(), waiting, "{leaving_between} have left before each");
+        });
+    }
+}
+
+#[test]
+fn as_completed_says_how_many_are_left_and_which_are_done() {
+    run(async {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::<usize>()).unzip();
+        let mut results = as_completed(receivers);
+        let mut is_done = [false; 3];
+        assert_eq!(results.left(), 3);
+        let mut senders: Vec<_> = senders.into_iter().map(Some).collect();
+        for (taken, number) in [1, 2, 0].into_iter().enumerate() {
+            senders[number].take().expect("once").send(number).expect("it is waited for");
+            assert_eq!(results.next().await, Some((number, Ok(number))));
+            is_done[number] = true;
+            assert_eq!(results.left(), 2 - taken);
+            assert_eq!([0, 1, 2].map(|number| results.is_done(number)), is_done);
+        }
+        assert_eq!(results.next().await, None);
+    });
+}
+
+#[test]
+fn join_all_of_nothing_is_ready() {
+    assert!(run(join_all(Vec::<std::future::Ready<()>>::new())).is_empty());
+}
+
+/// The most polls between two looks at the reactor, of a loop whose tasks are always ready.
+fn most_polls_between_looks(polls: u32, time: Duration) -> u32 {
+    let (most, count) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (m, c) = (most.clone(), count.clone());
+    let watch = Watch(move |event: &Observed<'_>| match event.kind {
+        Kind::PollBegin { .. } => {
+            c.set(c.get() + 1);
+            m.set(m.get().max(c.get()));
+        }
+        Kind::WaitBegin { .. } => c.set(0),
+        _ => {}
+    });
+    let mut event_loop = build(EventLoop::builder().budget(polls, time).observer(watch));
+    event_loop
+        .block_on(async {
+            let _a_source_to_look_at = connection();
+            join_handles((0..50).map(|_| spawn(yield_times(20)))).await;
+        })
+        .expect("it runs");
+    most.get()
+}
+
+async fn join_handles(tasks: impl Iterator<Item = glassloop::JoinHandle<()>>) {
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+}
+
+#[test]
+fn the_budget_limits_the_polls_between_two_looks_at_the_reactor() {
+    let an_hour = Duration::from_secs(3600);
+    for polls in [1, 2, 7, 61] {
+        let most = most_polls_between_looks(polls, an_hour);
+        // The root is polled before the budget is asked for.
+        assert!((polls..=polls + 1).contains(&most), "{most} polls with a budget of {polls}");
+    }
+    assert!(most_polls_between_looks(0, an_hour) <= 2, "at least one");
+    // The clock is read every 16 polls.
+    let most = most_polls_between_looks(u32::MAX, Duration::ZERO);
+    assert!((16..=17).contains(&most), "{most} polls with no time");
+}
