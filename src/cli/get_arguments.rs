@@ -122,6 +122,9 @@ pub(super) struct GetArguments {
     /// The most bytes of a file
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_filesize: Option<u64>,
+    /// Leave files the time of the download instead of the server's Last-Modified
+    #[arg(long)]
+    no_mtime: bool,
     /// What has to be on the disk before a file counts: nothing, its content, or its name, too
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = FsyncWhat::None)]
     fsync: FsyncWhat,
@@ -218,6 +221,7 @@ impl GetArguments {
             remote_name: self.remote_name,
             limit_rate: self.limit_rate,
             max_bytes: self.max_filesize,
+            keeps_modified: !self.no_mtime,
             fsync: match self.fsync {
                 FsyncWhat::None => Fsync::None,
                 FsyncWhat::File => Fsync::File,
@@ -313,6 +317,26 @@ fn parse_user(text: &str) -> Result<HeaderValue, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_reaches_the_options() {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(flatten)]
+            get: GetArguments,
+        }
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let options = |arguments: &[&str]| {
+            let typed = <Typed as clap::Parser>::parse_from([&["get", "http://a.test/"], arguments].concat());
+            typed.get.options(Folder::open(place.path()).expect("a folder"), None)
+        };
+        let defaults = options(&[]);
+        assert_eq!((defaults.fsync, defaults.limit_rate, defaults.keeps_modified), (Fsync::None, None, true));
+        assert_eq!(options(&["--fsync", "file"]).fsync, Fsync::File);
+        assert_eq!(options(&["--fsync", "full"]).fsync, Fsync::Full);
+        assert_eq!(options(&["--limit-rate", "2k"]).limit_rate, Some(2048));
+        assert!(!options(&["--no-mtime"]).keeps_modified);
+    }
 
     #[test]
     fn numbers_of_bytes_have_units() {

@@ -128,7 +128,9 @@ impl Transfer {
     fn conditions(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let options = &self.run.options;
-        let Some(whole) = self.item.found.whole.filter(|_| options.stream.is_none()) else { return headers };
+        let Some(whole) = self.item.found.whole.filter(|_| options.stream.is_none() && !options.remote_name) else {
+            return headers;
+        };
         if let Some(validators) = &self.run.validators {
             let path = self.item.place.path();
             headers = validators.borrow().conditions(&path.to_string_lossy(), self.item.address.as_str(), whole.bytes);

@@ -48,6 +48,8 @@ pub(super) struct Transfer {
     pub(super) reading: Reading,
     /// What there is of the file. `None` if there is nothing, or as long as nobody has looked.
     pub(super) sink: Option<Sink>,
+    /// The file's name, if the server has given it.
+    pub(super) remote_name: Option<String>,
     /// What the body goes to instead of a file.
     pub(super) stream: Option<Arc<OpenStream>>,
     attempts: u32,
@@ -151,6 +153,7 @@ impl Transfer {
             reading,
             sink: None,
             stream: None,
+            remote_name: None,
             attempts: 0,
             resumed_from: 0,
             has_part,
@@ -200,6 +203,9 @@ impl Transfer {
     }
 
     async fn attempt_until_done(&mut self) -> Result<Done, FetchError> {
+        if let Some(done) = self.check_existing().await? {
+            return Ok(done);
+        }
         if let Some(target) = self.run.options.stream.clone().filter(|_| !self.run.options.spider) {
             self.open_stream(target).await?;
         }
@@ -301,11 +307,17 @@ impl Transfer {
                 Ok(self.done(How::Checked, None, &answered, bytes))
             }
             206 if !answered.asked_for_rest => Err(unexpected(status, "it was not asked for a part of the file")),
-            416 => {
-                drain(body).await;
-                self.save_complete(&answered).await
-            }
-            200..=299 => self.save(&answered, body).await,
+            200..=299 | 416 => match self.settle_name(&answered).await? {
+                Some(done) => {
+                    drain(body).await;
+                    Ok(done)
+                }
+                None if status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                    drain(body).await;
+                    self.save_complete(&answered).await
+                }
+                None => self.save(&answered, body).await,
+            },
             _ => Err(unexpected(status, "it is neither the file nor an error")),
         }
     }

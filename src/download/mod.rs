@@ -10,7 +10,7 @@
 //! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
 //! | `host.rs`, `hosts.rs`, `turns.rs` | who may ask which host when | the last waits |
 //! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
-//! | `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
+//! | `destination.rs`, `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
 //! | `save.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
 //! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
 //! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
@@ -18,6 +18,7 @@
 mod address;
 mod ask;
 mod body;
+mod destination;
 mod disposition;
 mod error;
 mod escape;
@@ -61,6 +62,6 @@ pub use redirect::RedirectRules;
 pub use report::{Done, Event, How, What};
 pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};
 pub use run::{Tally, download_all};
-pub use save::{Existing, Folder, Fsync, SaveError, Whole};
+pub use save::{Entry, Existing, Folder, Fsync, SaveError, Whole};
 pub use sink::StreamTarget;
 pub(crate) use sink::stdout;

@@ -1,10 +1,12 @@
-//! Which file names are taken, in at most 16 bytes a name.
+//! Which names are taken by files and by folders, in at most 16 bytes a name.
 //!
 //! A list may have a million lines, so the names themselves are not kept: a 64-bit hash of each is, in open-addressing
 //! tables that are between half and four fifths full. There are 64 tables, each of which grows by itself, so that the
 //! moment in which old and new places exist side by side is one of a small table. Two different names with equal hashes
 //! only mean that the second gets a number it would not have needed; among a million names that happens once in 37
 //! million lists.
+
+use std::collections::HashSet;
 
 use super::hash::stable_hash;
 
@@ -14,6 +16,8 @@ const TABLES: usize = 64;
 #[derive(Debug)]
 pub(super) struct TakenNames {
     tables: Vec<Table>,
+    /// Hashes of paths that files will want, of which no folder is made.
+    reserved: HashSet<u64>,
 }
 
 /// Hashes, 0 for a free place, each at or behind the place that it points to.
@@ -25,7 +29,7 @@ struct Table {
 
 impl TakenNames {
     pub(super) fn new() -> TakenNames {
-        TakenNames { tables: (0..TABLES).map(|_| Table::default()).collect() }
+        TakenNames { tables: (0..TABLES).map(|_| Table::default()).collect(), reserved: HashSet::new() }
     }
 
     /// Gives the name out, or if it is taken the first of `name.1.ext`, `name.2.ext`, … that is free.
@@ -33,26 +37,49 @@ impl TakenNames {
     /// All numbers up to the last one given are taken, so the first free one is found by doubling and halving: a million
     /// URLs that all end in a slash cost twenty looks each.
     pub(super) fn give(&mut self, folder: Option<&str>, name: String) -> String {
-        if self.insert(hash_of(folder, &name)) {
-            return name;
-        }
-        let is_taken = |number| self.contains(hash_of(folder, &numbered(&name, number)));
-        let mut free = 1;
-        while is_taken(free) {
-            free *= 2;
-        }
-        let mut taken = free / 2;
-        while free - taken > 1 {
-            let middle = taken + (free - taken) / 2;
-            if is_taken(middle) {
-                taken = middle;
-            } else {
-                free = middle;
-            }
-        }
-        let given = numbered(&name, free);
-        self.insert(hash_of(folder, &given));
+        let path = |name: &str| folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
+        let is_taken = |name: &str| self.has_file(&path(name)) || self.has_folder(&path(name));
+        let given = match is_taken(&name) {
+            true => numbered(&name, first_free(|number| is_taken(&numbered(&name, number)))),
+            false => name,
+        };
+        self.insert(hash_of_file(&path(&given)));
         given
+    }
+
+    /// Keeps folders from taking the path of a file that is known in advance. A few: it costs more than 16 bytes.
+    pub(super) fn reserve(&mut self, path: &str) {
+        self.reserved.insert(hash_of_file(path));
+    }
+
+    /// Gives out the folders of a path, as often as asked for. One whose name is a file's gets a number, so that both
+    /// `/a` and `/a/b` of a tree can be saved.
+    pub(super) fn give_folders(&mut self, path: &str) -> String {
+        let mut given = String::with_capacity(path.len());
+        for segment in path.split('/') {
+            if !given.is_empty() {
+                given.push('/');
+            }
+            let parent_length = given.len();
+            given.push_str(segment);
+            let is_file = |path: &str| self.has_file(path) || self.reserved.contains(&hash_of_file(path));
+            if is_file(&given) && !self.has_folder(&given) {
+                let parent = &given[..parent_length];
+                let number = first_free(|number| is_file(&format!("{parent}{}", numbered(segment, number))));
+                given.truncate(parent_length);
+                given.push_str(&numbered(segment, number));
+            }
+            self.insert(hash_of_folder(&given));
+        }
+        given
+    }
+
+    fn has_file(&self, path: &str) -> bool {
+        self.contains(hash_of_file(path))
+    }
+
+    fn has_folder(&self, path: &str) -> bool {
+        self.contains(hash_of_folder(path))
     }
 
     fn contains(&self, hash: u64) -> bool {
@@ -74,6 +101,8 @@ impl Table {
         // The high bits choose the place: the low ones have chosen the table.
         let mut at = ((u128::from(hash) * self.places.len() as u128) >> 64) as usize;
         loop {
+            #[cfg(test)]
+            tests::PROBES.set(tests::PROBES.get() + 1);
             match self.places[at] {
                 0 => return Err(at),
                 found if found == hash => return Ok(at),
@@ -107,12 +136,32 @@ impl Table {
     }
 }
 
-/// Never 0, which marks a free place.
-fn hash_of(folder: Option<&str>, name: &str) -> u64 {
-    match folder {
-        None => stable_hash(name.as_bytes()).max(1),
-        Some(folder) => stable_hash(format!("{folder}/{name}").as_bytes()).max(1),
+/// Finds the first number that is not taken, if all up to the last taken one are.
+fn first_free(is_taken: impl Fn(u64) -> bool) -> u64 {
+    let mut free = 1;
+    while is_taken(free) {
+        free *= 2;
     }
+    let mut taken = free / 2;
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_taken(middle) {
+            taken = middle;
+        } else {
+            free = middle;
+        }
+    }
+    free
+}
+
+/// Never 0, which marks a free place.
+fn hash_of_file(path: &str) -> u64 {
+    stable_hash(path.as_bytes()).max(1)
+}
+
+/// No file's path ends with a slash.
+fn hash_of_folder(path: &str) -> u64 {
+    stable_hash(format!("{path}/").as_bytes()).max(1)
 }
 
 /// `name.ext` with a number in front of its extension.
@@ -125,7 +174,14 @@ fn numbered(name: &str, number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Places of tables that this thread has looked at.
+        pub(super) static PROBES: Cell<u64> = const { Cell::new(0) };
+    }
 
     #[test]
     fn a_name_that_is_taken_gets_a_number_in_the_order_of_the_asking() {
@@ -148,18 +204,37 @@ mod tests {
         let mut names = TakenNames::new();
         let given: Vec<String> = (0..5000).map(|_| names.give(None, "index.html".to_owned())).collect();
         assert!((1..5000).all(|number| given[number] == format!("index.{number}.html")));
+        // Doubling and halving looks for 2 · 12 names, each as a file and as a folder, and at a few places for each.
+        assert!(PROBES.get() < 5000 * 2 * 24 * 4, "{} places were looked at", PROBES.get());
+    }
+
+    #[test]
+    fn a_file_and_a_folder_of_one_name_get_different_names_in_either_order() {
+        let mut names = TakenNames::new();
+        assert_eq!(names.give(Some("h"), "a".to_owned()), "a");
+        assert_eq!([names.give_folders("h/a"), names.give_folders("h/a/b")], ["h/a.1", "h/a.1/b"]);
+        assert_eq!(names.give(Some("h/a.1"), "b".to_owned()), "b.1");
+        assert_eq!(names.give(Some("h"), "a".to_owned()), "a.2");
+        assert_eq!(names.give_folders("h/a"), "h/a.1");
+        assert_eq!(names.give_folders("h/c.d"), "h/c.d");
+        assert_eq!(names.give(Some("h"), "c.d".to_owned()), "c.1.d");
+        assert_eq!(names.give_folders("h/c.d"), "h/c.d");
     }
 
     #[test]
     fn a_name_costs_at_most_sixteen_bytes() {
         let mut names = TakenNames::new();
         for number in 1..=200_000 {
-            assert!(names.insert(hash_of(None, &number.to_string())));
+            assert!(names.insert(hash_of_file(&number.to_string())));
             if number >= 10_000 && number % 997 == 0 {
                 let bytes: usize = names.tables.iter().map(|table| table.places.len() * 8).sum();
                 assert!(bytes <= 16 * number, "{bytes} bytes for {number} names");
             }
         }
-        assert!((1..=200_000).all(|number| names.contains(hash_of(None, &number.to_string()))));
+        let for_insertion = PROBES.replace(0);
+        assert!((1..=200_000).all(|number| names.has_file(&number.to_string())));
+        // Linear probing looks at 3 places on average for what is there, and at 13 for what is not, if four of five are
+        // taken. Growing repeats some of the insertions.
+        assert!(for_insertion < 200_000 * 26 && PROBES.get() < 200_000 * 6, "{for_insertion} and {}", PROBES.get());
     }
 }

@@ -44,6 +44,8 @@ pub struct Options {
     pub limit_rate: Option<u64>,
     /// The most bytes of a file.
     pub max_bytes: Option<u64>,
+    /// Whether files get the modification time that their servers give.
+    pub keeps_modified: bool,
     /// What has to be safe before a file counts.
     pub fsync: Fsync,
     /// Whether servers are only asked, and nothing is downloaded.
@@ -85,6 +87,7 @@ impl Options {
             remote_name: false,
             limit_rate: None,
             max_bytes: None,
+            keeps_modified: true,
             fsync: Fsync::None,
             spider: false,
             fail_fast: false,

@@ -36,7 +36,7 @@ use sha2::Digest;
 use super::list::Sha256;
 use super::publish::Target;
 use super::resume::PartState;
-use super::save::{Existing, Folder, Fsync, SaveError};
+use super::save::{Existing, Folder, SaveError};
 use super::slot::{self, Slot, part_name};
 
 /// A file that is being downloaded. Dropping it leaves it for the next run.
@@ -183,10 +183,8 @@ impl PartFile {
     pub(super) fn finish(
         mut self,
         total: Option<u64>,
-        name: &str,
         expected: Option<Sha256>,
-        existing: Existing,
-        fsync: Fsync,
+        target: &Target<'_>,
     ) -> Result<Finished, SaveError> {
         self.check_length(total).map_err(|error| self.failed("finishing", error))?;
         let found = self.hasher.take().map(|hasher| Sha256(hasher.finalize().into()));
@@ -196,8 +194,7 @@ impl PartFile {
             self.keep_mismatch()?;
             return Ok(Finished::Mismatch { found });
         }
-        let target = Target { name, existing, fsync };
-        let is_new = self.publish(&target).map_err(|error| self.failed("finishing", error))?;
+        let is_new = self.publish(target)?;
         Ok(if is_new { Finished::Saved { sha256: found } } else { Finished::Exists })
     }
 
@@ -218,17 +215,24 @@ impl PartFile {
         self.disown().map_err(|error| self.failed("giving up", error))
     }
 
-    fn publish(&self, target: &Target<'_>) -> io::Result<bool> {
-        target.seal(&self.file)?;
+    /// Returns whether the file was published, and not another one of its name kept.
+    fn publish(&self, target: &Target<'_>) -> Result<bool, SaveError> {
+        let failed = |error| self.failed("finishing", error);
+        target.seal(&self.file).map_err(failed)?;
         let is_new = match self.folder.publish(&self.file, &part_name(&self.name), target) {
             Ok(()) => true,
-            Err(Errno::EXIST) if target.existing == Existing::Keep => false,
-            Err(error) => return Err(error.into()),
+            Err(Errno::EXIST) => {
+                let error = self.folder.not_published(target.name, Errno::EXIST.into());
+                if !error.is_taken() || target.existing == Existing::Replace {
+                    return Err(error);
+                }
+                false
+            }
+            Err(error) => return Err(failed(error.into())),
         };
-        slot::release(&self.folder, &self.name, self.file.metadata()?.ino())?;
-        if target.fsync == Fsync::Full {
-            rustix::fs::fsync(self.folder.descriptor())?;
-        }
+        let inode = self.file.metadata().map_err(failed)?.ino();
+        slot::release(&self.folder, &self.name, inode).map_err(failed)?;
+        target.seal_name(self.folder.descriptor()).map_err(failed)?;
         Ok(is_new)
     }
 

@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use super::*;
+use crate::download::Fsync;
+use crate::download::publish::SYNCS;
 
 struct Place {
     folder: Folder,
@@ -61,8 +63,12 @@ fn other() -> PartState {
     PartState { etag: Some("\"2\"".to_owned()), ..state() }
 }
 
+fn target(existing: Existing) -> Target<'static> {
+    Target { name: "x", existing, fsync: Fsync::None, modified: None }
+}
+
 fn finish(part: PartFile, existing: Existing) -> Result<Finished, SaveError> {
-    part.finish(Some(6), "x", None, existing, Fsync::None)
+    part.finish(Some(6), None, &target(existing))
 }
 
 /// As on a file system on which locks succeed and exclude nobody.
@@ -93,7 +99,7 @@ fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
         let state = PartState { total: state_total, ..state() };
         place.leave(state, bytes);
         let part = place.find().expect("ours").expect("there");
-        let error = part.finish(total, "x", None, Existing::Keep, Fsync::None).expect_err("another length");
+        let error = part.finish(total, None, &target(Existing::Keep)).expect_err("another length");
         assert!(error.to_string().contains(&format!("{bytes} bytes on disk")), "{error}");
         assert_eq!(place.names(), ["x.part", "x.part.json"], "it stays for the next run");
     }
@@ -113,7 +119,7 @@ fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
         let mut part = place.begin(state).expect("begun");
         part.write(b"abcdef").expect("written");
         let wrong = Some(Sha256([0; 32]));
-        let finished = part.finish(Some(6), "x", wrong, Existing::Keep, Fsync::None).expect("no error");
+        let finished = part.finish(Some(6), wrong, &target(Existing::Keep)).expect("no error");
         assert!(matches!(finished, Finished::Mismatch { .. }));
         assert_eq!(
             (place.names(), place.read("x.part")),
@@ -323,4 +329,16 @@ fn a_part_that_is_under_way_and_files_of_others_are_not_tidied_away() {
     place.write("x.part.json", "{\"mine\": 1}");
     assert!(!slot::tidy(&place.folder, "x", true));
     assert_eq!(place.names(), ["x.part.json"]);
+}
+
+#[test]
+fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
+    for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
+        let place = Place::new();
+        let mut part = place.begin(state()).expect("begun");
+        part.write(b"abcdef").expect("written");
+        SYNCS.set(0);
+        part.finish(Some(6), None, &Target { fsync, ..target(Existing::Keep) }).expect("finished");
+        assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
+    }
 }

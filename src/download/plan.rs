@@ -16,7 +16,7 @@ use super::hash::Shard;
 use super::list::{LineError, Lines, Sha256, Wanted};
 use super::name::{folders_from, name_from_path};
 use super::names::TakenNames;
-use super::save::{Folder, Whole};
+use super::save::{Entry, Folder, Obstacle, Whole};
 use super::slot::tidy;
 
 /// One file to download.
@@ -46,6 +46,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// The path inside the folder, with slashes.
+    pub(super) fn path_in_folder(&self) -> String {
+        match &self.folders {
+            Some(folders) => format!("{folders}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// The path inside the folder.
     pub fn path(&self) -> PathBuf {
         match &self.folders {
@@ -58,8 +66,10 @@ impl Place {
 /// What is on disk before anything is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The file itself, or something else of that name.
+    /// The file itself.
     pub whole: Option<Whole>,
+    /// What else has the name, so that no file can have it.
+    pub obstacle: Option<Obstacle>,
     /// A part of it that an earlier run left.
     pub part: bool,
 }
@@ -174,9 +184,14 @@ impl Plan {
         self.shard = Some(shard);
     }
 
-    /// Keeps the folders of the URLs: `host/path/name`.
+    /// Keeps the folders of the URLs: `host/path/name`. Of the URLs that have been added, files keep their names, and
+    /// folders get a number where they are in the way; in a list, which is read once, what comes first keeps its name.
     pub fn keep_folders(&mut self) {
         self.is_tree = true;
+        for wanted in self.given.iter().flatten() {
+            let (folders, name) = (folders_of(wanted), name_of(wanted));
+            self.names.reserve(&format!("{folders}/{name}"));
+        }
     }
 
     /// Looks for what is in this folder already. An empty one is not looked at again.
@@ -243,22 +258,29 @@ impl Plan {
     }
 
     fn place_for(&mut self, wanted: &Wanted) -> Place {
-        let address = &wanted.address;
-        let folders = self.is_tree.then(|| folders_from(address.host_and_port(), address.path()));
-        let name = wanted.name.clone().unwrap_or_else(|| name_from_path(address.path()));
-        let name = self.names.give(folders.as_deref(), name);
+        let folders = self.is_tree.then(|| self.names.give_folders(&folders_of(wanted)));
+        let name = self.names.give(folders.as_deref(), name_of(wanted));
         Place { folders, name }
     }
 
     fn look_for(&self, place: &Place) -> Found {
         let Some(folder) = &self.folder else { return Found::default() };
-        let path = match &place.folders {
-            Some(folders) => format!("{folders}/{}", place.name),
-            None => place.name.clone(),
+        let path = place.path_in_folder();
+        let (whole, obstacle) = match folder.entry(&path) {
+            Some(Entry::File(whole)) => (Some(whole), None),
+            Some(Entry::Other(obstacle)) => (None, Some(obstacle)),
+            None => (None, None),
         };
-        let whole = folder.look_at(&path);
-        Found { whole, part: tidy(folder, &path, whole.is_some()) }
+        Found { whole, obstacle, part: tidy(folder, &path, whole.is_some()) }
     }
+}
+
+fn folders_of(wanted: &Wanted) -> String {
+    folders_from(wanted.address.host_and_port(), wanted.address.path())
+}
+
+fn name_of(wanted: &Wanted) -> String {
+    wanted.name.clone().unwrap_or_else(|| name_from_path(wanted.address.path()))
 }
 
 impl Default for Plan {
@@ -321,6 +343,17 @@ mod tests {
         plan.keep_folders();
         let paths: Vec<String> = paths(plan).into_iter().map(|(_, path)| path).collect();
         assert_eq!(paths, ["a.test_81/b/c", "a.test_81/b/c.1", "b.test/index.html"]);
+        let mut plan = plan_of("http://a.test/b\nhttp://a.test/b/c\nhttp://a.test/d/e\nhttp://a.test/d\n");
+        plan.keep_folders();
+        let paths: Vec<String> = self::paths(plan).into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, ["a.test/b", "a.test/b.1/c", "a.test/d/e", "a.test/d.1"]);
+        let mut plan = plan_of("http://a.test/d/f\n");
+        for url in ["http://a.test/d/e", "http://a.test/d"] {
+            plan.add(Ok(Wanted::from_line(url).expect("a URL").expect("not a comment")));
+        }
+        plan.keep_folders();
+        let paths: Vec<String> = self::paths(plan).into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, ["a.test/d.1/e", "a.test/d", "a.test/d.1/f"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //!    leaves there is removed when the folder is opened the next time; nobody has to search the folder itself.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use super::hash::stable_hash;
-use super::save::{Existing, Folder, Fsync, MODE};
+use super::save::{Entry, Existing, Folder, Fsync, MODE};
 
 /// The directory for files that have no final name yet, on file systems that need one.
 pub(super) const STAGING: &str = ".glassloop.part";
@@ -43,13 +43,45 @@ pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) existing: Existing,
     pub(super) fsync: Fsync,
+    /// The modification time that the file gets.
+    pub(super) modified: Option<SystemTime>,
 }
 
 impl Target<'_> {
     /// Prepares a complete file for its final name.
     pub(super) fn seal(&self, file: &File) -> io::Result<()> {
-        if self.fsync == Fsync::None { Ok(()) } else { file.sync_all() }
+        if let Some(modified) = self.modified
+            && let Err(error) = file.set_times(FileTimes::new().set_modified(modified))
+        {
+            // There are file systems that cannot, and the content is what counts.
+            log::debug!("setting the modification time of {}: {error}", self.name);
+        }
+        match self.fsync {
+            Fsync::None => Ok(()),
+            Fsync::File | Fsync::Full => sync(file),
+        }
     }
+
+    /// Syncs what only the folder says: that the file has its name.
+    pub(super) fn seal_name(&self, folder: &OwnedFd) -> io::Result<()> {
+        match self.fsync {
+            Fsync::None | Fsync::File => Ok(()),
+            Fsync::Full => sync(folder),
+        }
+    }
+}
+
+/// Waits until the disk has everything of a file or a folder.
+fn sync(file: impl AsFd) -> io::Result<()> {
+    #[cfg(test)]
+    SYNCS.set(SYNCS.get() + 1);
+    Ok(rustix::fs::fsync(file)?)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has waited for the disk.
+    pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 impl Folder {
@@ -75,7 +107,10 @@ impl Folder {
     /// [`Errno::EXIST`] if the name is taken and is to stay so.
     pub(super) fn publish_by_link(&self, file: &File, target: &Target<'_>) -> Result<bool, Errno> {
         match self.link(file, target.name) {
-            Err(Errno::EXIST) if target.existing == Existing::Replace => self.replace_by_link(file, target.name),
+            Err(Errno::EXIST) if target.existing == Existing::Replace => {
+                self.check_replaceable(target.name)?;
+                self.replace_by_link(file, target.name)
+            }
             linked => linked,
         }
     }
@@ -207,6 +242,14 @@ impl Folder {
         Err(Errno::AGAIN)
     }
 
+    /// A file may be replaced, but not a folder, a pipe, a device, or a link that leads nowhere.
+    fn check_replaceable(&self, name: &str) -> Result<(), Errno> {
+        match self.entry(name) {
+            Some(Entry::Other(_)) => Err(Errno::EXIST),
+            Some(Entry::File(_)) | None => Ok(()),
+        }
+    }
+
     /// Whether anything has this name.
     fn has(&self, name: &str) -> bool {
         statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -226,6 +269,7 @@ impl Staged {
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), Errno> {
         let (from, to) = (&self.directory, self.folder.descriptor());
         if target.existing == Existing::Replace {
+            self.folder.check_replaceable(target.name)?;
             return renameat(from, &self.name, to, target.name);
         }
         match renameat_with(from, &self.name, to, target.name, RenameFlags::NOREPLACE) {

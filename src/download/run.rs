@@ -3,17 +3,18 @@
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::body::DISK_ROOM;
+use super::destination::{existing, stays};
 use super::error::{Class, FetchError};
 use super::fetch::{Ended, Transfer};
 use super::gauge::Gauge;
 use super::hosts::Limits;
 use super::limit::RateLimit;
-use super::options::{Options, Overwrite};
+use super::names::TakenNames;
+use super::options::Options;
 use super::plan::{Batch, Item, Plan, Planned};
-use super::report::{Done, Event, How, What};
+use super::report::{Event, How, What};
 use super::save::SaveError;
 use super::turns::{Fresh, Turns};
 use super::validators::Validators;
@@ -45,6 +46,8 @@ pub(super) struct Run {
     /// Happens when all is to end.
     pub(super) stop: sync::Event,
     pub(super) validators: Option<RefCell<Validators>>,
+    /// The names that servers have given to files of this run.
+    pub(super) remote_names: RefCell<TakenNames>,
     report: RefCell<Box<Report>>,
 }
 
@@ -131,6 +134,7 @@ pub async fn download_all(
         stream: ThreadPool::new("stream", 1),
         limit: options.limit_rate.map(RateLimit::new),
         validators,
+        remote_names: RefCell::new(TakenNames::new()),
         report: RefCell::new(Box::new(report)),
         options,
         client,
@@ -275,8 +279,8 @@ impl Downloading<'_> {
                 }
                 Planned::Item(item) => {
                     self.run.gauge.add_planned(1);
-                    if self.stays(&item) {
-                        self.run.tell(&item, What::Done(&self.exists(&item)));
+                    if let Some(whole) = stays(&self.run.options, &item) {
+                        self.run.tell(&item, What::Done(&existing(&self.run.options, &item.place, whole)));
                         self.run.gauge.one_more_ended();
                         tally.add(Ended::Done(How::Exists));
                     } else {
@@ -293,30 +297,6 @@ impl Downloading<'_> {
         match batch.is_last {
             true => self.run.gauge.plan_is_complete(),
             false => self.plan = Some(plan),
-        }
-    }
-
-    /// Whether what is there is enough.
-    fn stays(&self, item: &Item) -> bool {
-        let options = &self.run.options;
-        let is_asked = options.spider || options.conditional || options.stream.is_some() || options.remote_name;
-        item.found.whole.is_some() && options.overwrite == Overwrite::Never && !is_asked
-    }
-
-    fn exists(&self, item: &Item) -> Done {
-        Done {
-            how: How::Exists,
-            path: Some(self.run.options.folder.path().join(item.place.path())),
-            status: None,
-            bytes: item.found.whole.map_or(0, |whole| whole.bytes),
-            resumed_from: 0,
-            attempts: 0,
-            reused: false,
-            setup_times: None,
-            to_first_byte: None,
-            total: Duration::ZERO,
-            etag: None,
-            sha256: None,
         }
     }
 

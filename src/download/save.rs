@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::publish::{Target, errno, remove_staging, sweep};
@@ -84,6 +84,40 @@ pub struct Whole {
     pub bytes: u64,
     /// When its content was last changed, to the second.
     pub modified: SystemTime,
+}
+
+/// What has a name in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file, or a link to one.
+    File(Whole),
+    /// Something else.
+    Other(Obstacle),
+}
+
+/// Something that has a file's name and is not a file. It is neither replaced nor counted as the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    what: &'static str,
+}
+
+impl Obstacle {
+    fn of(kind: FileType) -> Obstacle {
+        let what = match kind {
+            FileType::Directory => "a folder has this name",
+            FileType::Fifo => "a pipe has this name",
+            FileType::Socket => "a socket has this name",
+            FileType::CharacterDevice | FileType::BlockDevice => "a device has this name",
+            _ => "something that is not a regular file has this name",
+        };
+        Obstacle { what }
+    }
+
+    /// The error of a file that cannot have its name.
+    pub(super) fn error(self, path: PathBuf) -> SaveError {
+        let advice = "remove it, or choose another name or another folder";
+        SaveError::new("saving", path, io::Error::other(format!("{}; {advice}", self.what)))
+    }
 }
 
 /// What becomes of a file that has the name already.
@@ -165,11 +199,28 @@ impl Folder {
         Ok(folder)
     }
 
-    /// What has this name here, or this path from here; `None` if nothing has.
-    pub fn look_at(&self, path: &str) -> Option<Whole> {
-        let stat = rustix::fs::statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
-        Some(Whole { bytes: u64::try_from(stat.st_size).unwrap_or_default(), modified: UNIX_EPOCH + modified })
+    /// Returns what has this name here, or this path from here; `None` if nothing has. A link counts as what it leads to.
+    pub fn entry(&self, path: &str) -> Option<Entry> {
+        let other = |what| Some(Entry::Other(Obstacle { what }));
+        let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+                match statat(self.descriptor(), path, AtFlags::empty()) {
+                    Ok(stat) => stat,
+                    Err(_) => return other("a link that leads nowhere has this name"),
+                }
+            }
+            Ok(stat) => stat,
+            Err(Errno::NOTDIR) => return other("one of its folders is a file"),
+            Err(_) => return None,
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+                let bytes = u64::try_from(stat.st_size).unwrap_or_default();
+                Some(Entry::File(Whole { bytes, modified: UNIX_EPOCH + modified }))
+            }
+            kind => Some(Entry::Other(Obstacle::of(kind))),
+        }
     }
 
     /// Whether nothing at all is in it.
@@ -204,12 +255,24 @@ impl Folder {
         existing: Existing,
         fsync: Fsync,
     ) -> Result<(), SaveError> {
-        let target = Target { name, existing, fsync };
-        let saved = self.write_and_publish(bytes, times, &target).and_then(|()| match fsync {
-            Fsync::Full => rustix::fs::fsync(self.descriptor()),
-            Fsync::None | Fsync::File => Ok(()),
-        });
-        saved.map_err(|error| SaveError::new("saving", self.path().join(name), error.into()))
+        self.save_as(&Target { name, existing, fsync, modified: None }, bytes, times)
+    }
+
+    /// The same, with everything that can be said about how it is published.
+    pub(super) fn save_as(&self, target: &Target<'_>, bytes: &[u8], times: usize) -> Result<(), SaveError> {
+        let saved = self.write_and_publish(bytes, times, target).map_err(io::Error::from);
+        let saved = saved.and_then(|()| target.seal_name(self.descriptor()));
+        saved.map_err(|error| self.not_published(target.name, error))
+    }
+
+    /// Returns why a file could not be given its name. That something else has it is always an error; that a file has it
+    /// may be none ([`SaveError::is_taken`]).
+    pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
+        let path = self.path().join(name);
+        match self.entry(name) {
+            Some(Entry::Other(obstacle)) => obstacle.error(path),
+            Some(Entry::File(_)) | None => SaveError::new("saving", path, error),
+        }
     }
 
     // Nobody else can reach the file before it has its final name: when all has been written, all is there.
@@ -275,7 +338,7 @@ impl std::error::Error for SaveError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::publish::STAGING;
+    use super::super::publish::{STAGING, SYNCS};
     use super::*;
 
     fn names_in(path: &Path) -> Vec<std::ffi::OsString> {
@@ -330,14 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
+        both_ways(|folder| {
+            for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
+                SYNCS.set(0);
+                folder.save("x", b"x", 1, Existing::Replace, fsync).expect("saved");
+                assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
+            }
+        });
+    }
+
+    #[test]
     fn folders_are_made_inside_and_links_are_not_followed() {
         let place = tempfile::tempdir().expect("a temporary folder");
         let folder = Folder::open(place.path()).expect("a folder");
         let inner = folder.within("a.test/b").expect("made");
         inner.save("c", b"", 1, Existing::Keep, Fsync::None).expect("saved");
         assert!(
-            place.path().join("a.test/b/c").exists()
-                && folder.within("a.test/b").expect("there").look_at("c").is_some()
+            place.path().join("a.test/b/c").exists() && folder.within("a.test/b").expect("there").entry("c").is_some()
         );
         std::os::unix::fs::symlink("/", place.path().join("out")).expect("a link");
         folder.within("out/x").expect_err("a link");
@@ -349,7 +422,7 @@ mod tests {
             std::fs::create_dir(folder.path().join("br.gif")).expect("a folder");
             let error =
                 folder.save("br.gif", b"GIF", 1, Existing::Replace, Fsync::None).expect_err("a folder is there");
-            assert!(error.to_string().contains("br.gif"), "{error}");
+            assert!(error.to_string().contains("br.gif: a folder has this name"), "{error}");
             assert_eq!(names_in(folder.path()), ["br.gif"]);
         });
     }

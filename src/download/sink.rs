@@ -11,8 +11,9 @@ use sha2::Digest;
 
 use super::list::Sha256;
 use super::part::{Finished, PartFile};
+use super::publish::Target;
 use super::resume::PartState;
-use super::save::{Existing, Fsync, SaveError};
+use super::save::SaveError;
 
 /// Something that takes bytes and cannot give them back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,13 +135,11 @@ impl Sink {
     pub(super) fn finish(
         self,
         total: Option<u64>,
-        name: &str,
         expected: Option<Sha256>,
-        existing: Existing,
-        fsync: Fsync,
+        target: &Target<'_>,
     ) -> Result<Finished, SaveError> {
         match self {
-            Sink::Part(part) => part.finish(total, name, expected, existing, fsync),
+            Sink::Part(part) => part.finish(total, expected, target),
             Sink::Stream(stream) => {
                 let found = stream.hasher.map(|hasher| Sha256(hasher.finalize().into()));
                 match (expected, found) {

@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::CONTENT_DISPOSITION;
 use sha2::Digest;
 
 use super::ask::Answered;
 use super::body::{Broken, CHUNK_BYTES, Chunks, Received, Receiving};
-use super::disposition::name_from_disposition;
 use super::error::FetchError;
 use super::fetch::{Attempt, Failure, Transfer, TransferState};
 use super::list::Sha256;
@@ -200,20 +198,13 @@ impl Transfer {
 
     // -- The end ---------------------------------------------------------------------------------------------------
 
-    /// What the file is called in the end.
-    fn final_name(&self, answered: &Answered) -> String {
-        let disposition = answered.headers.get(CONTENT_DISPOSITION).filter(|_| self.run.options.remote_name);
-        let named = disposition.and_then(|value| name_from_disposition(value.as_bytes()));
-        named.unwrap_or_else(|| self.item.place.name.clone())
-    }
-
     /// Saves a file that is in memory, in one go.
     async fn save_small(&mut self, bytes: Vec<u8>, room: Option<Permit>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
         // The network is done with; the disk need not hold up the next request.
         self.turn = None;
-        let (options, name, place) = (&self.run.options, self.final_name(answered), self.item.place.clone());
-        let (folder, existing, fsync) = (options.folder.clone(), options.existing(), options.fsync);
+        let (folder, place) = (self.run.options.folder.clone(), self.item.place.clone());
+        let publication = self.publication(&answered.headers, None);
         let (expected, hash, length) = (self.item.sha256, self.wants_hash(), bytes.len() as u64);
         let url = self.item.address.as_str().to_owned();
         let save = move || -> Result<Finished, SaveError> {
@@ -225,9 +216,10 @@ impl Transfer {
                 PartFile::keep(&folder, &place.name, &url, &bytes[..])?;
                 return Ok(Finished::Mismatch { found });
             }
-            match folder.save(&name, &bytes, 1, existing, fsync) {
+            let target = publication.target();
+            match folder.save_as(&target, &bytes, 1) {
                 Ok(()) => Ok(Finished::Saved { sha256: found }),
-                Err(error) if error.is_taken() && existing == Existing::Keep => Ok(Finished::Exists),
+                Err(error) if error.is_taken() && target.existing == Existing::Keep => Ok(Finished::Exists),
                 Err(error) => Err(error),
             }
         };
@@ -241,17 +233,16 @@ impl Transfer {
     async fn finish(&mut self, sink: Sink, total: Option<u64>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
         self.turn = None;
-        let (options, name, length) = (&self.run.options, self.final_name(answered), sink.written());
-        let (expected, existing, fsync) = (self.item.sha256, options.existing(), options.fsync);
-        let pool = options.stream.is_some().then_some(&self.run.stream);
-        let finish = move || sink.finish(total, &name, expected, existing, fsync);
+        let (expected, length) = (self.item.sha256, sink.written());
+        let publication = self.publication(&answered.headers, Some(sink.state()));
+        let pool = self.run.options.stream.is_some().then_some(&self.run.stream);
+        let finish = move || sink.finish(total, expected, &publication.target());
         let finished = run_in_executor(pool, Job::new(finish).label("finish")).await.map_err(FetchError::Job)??;
         self.ended(finished, answered, length)
     }
 
     fn ended(&mut self, finished: Finished, answered: &Answered, bytes: u64) -> Result<Done, Failure> {
-        let path = Place { folders: self.item.place.folders.clone(), name: self.final_name(answered) }.path();
-        let path = self.run.options.stream.is_none().then_some(path);
+        let path = self.run.options.stream.is_none().then(|| self.final_place().path());
         match finished {
             Finished::Saved { sha256 } => {
                 if let (Some(validators), Some(path)) = (&self.run.validators, &path) {

@@ -6,6 +6,7 @@ mod bad_input;
 mod certificates;
 mod files;
 mod interrupted;
+mod names;
 mod network;
 mod output;
 mod parts;

@@ -1,0 +1,336 @@
+//! Names that are taken, by files of this run, by files that were there, and by what is not a file.
+
+use std::fs::{self, File, metadata, symlink_metadata};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::run::{Place, content};
+use crate::server::{Framing, Reply, Server};
+
+const FRAMINGS: [Framing; 3] = [Framing::Length, Framing::Chunked, Framing::UntilClose];
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn make_pipe(place: &Place, name: &str) {
+    mknodat(CWD, place.path(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+}
+
+/// A server that calls everything `report.pdf`. The body is the path.
+fn report_server(framing: Framing) -> Server {
+    Server::start(move |request| {
+        let reply = Reply::ok(request.path.clone()).framing(framing);
+        reply.field("Content-Disposition", "attachment; filename=\"report.pdf\"")
+    })
+}
+
+#[test]
+fn what_is_not_a_file_is_not_replaced_and_is_not_the_file() {
+    let large = content(1, 600_000);
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/large" => Reply::ok(large.clone()).field("Content-Disposition", "inline; filename=x"),
+        _ => Reply::ok("x").field("Content-Disposition", "inline; filename=x"),
+    });
+    for kind in ["a folder", "a pipe", "a socket", "a link that leads nowhere", "a device"] {
+        for overwrite in ["never", "newer", "always"] {
+            for arguments in [&["/x"][..], &["/large", "-J"], &["/y", "-J"]] {
+                let place = Place::new();
+                match kind {
+                    "a folder" => fs::create_dir(place.path("x")).expect("made"),
+                    "a pipe" => make_pipe(&place, "x"),
+                    "a socket" => drop(std::os::unix::net::UnixListener::bind(place.path("x")).expect("a socket")),
+                    "a device" => symlink("/dev/null", place.path("x")).expect("a link"),
+                    _ => symlink("/nonexistent/x", place.path("x")).expect("a link"),
+                }
+                let before = symlink_metadata(place.path("x")).expect("there").file_type();
+                let url = server.url(arguments[0]);
+                let run = place.get([&["--overwrite", overwrite, &url], &arguments[1..]].concat());
+                run.assert(3, kind).assert(3, "1 failed");
+                assert_eq!(symlink_metadata(place.path("x")).expect("there").file_type(), before, "{kind}");
+                assert_eq!(place.names(), ["x"], "{kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_takes_the_name_during_the_download_is_not_replaced_either() {
+    for (large, overwrite) in [(false, "never"), (false, "always"), (true, "never"), (true, "always")] {
+        let place = Place::new();
+        let path = place.path("x");
+        let server = Server::start(move |_| {
+            symlink("/nonexistent/x", &path).expect("a link");
+            Reply::ok(content(1, if large { 600_000 } else { 6 }))
+        });
+        place.get(["--overwrite", overwrite, &server.url("/x")]).assert(3, "a link that leads nowhere");
+        assert!(symlink_metadata(place.path("x")).expect("there").is_symlink());
+    }
+}
+
+#[test]
+fn a_link_to_a_file_is_the_file() {
+    let server = Server::echo();
+    let place = Place::new();
+    place.write("target", "mine");
+    symlink("target", place.path("x")).expect("a link");
+    place.get([server.url("/x")]).assert(0, "1 there already");
+    assert_eq!((place.text("x"), server.requests().len()), ("mine".to_owned(), 0));
+}
+
+#[test]
+fn output_to_a_pipe_or_a_device_is_written_to_it() {
+    let body = content(2, 700_000);
+    for framing in FRAMINGS {
+        let served = body.clone();
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/small" => Reply::ok("small").framing(framing),
+            _ => Reply::ok(served.clone()).framing(framing),
+        });
+        for (path, sent) in [("/small", &b"small"[..]), ("/large", &body)] {
+            let place = Place::new();
+            make_pipe(&place, "pipe");
+            symlink("/dev/null", place.path("null")).expect("a link");
+            for overwrite in ["never", "always"] {
+                let pipe = place.path("pipe");
+                let reader = std::thread::spawn(move || {
+                    let mut read = vec![];
+                    File::open(pipe).and_then(|mut pipe| pipe.read_to_end(&mut read)).map(|_| read)
+                });
+                let checksum = format!("sha256:{}", sha256(sent));
+                let url = server.url(path);
+                place.get(["-o", "pipe", "--checksum", &checksum, "--overwrite", overwrite, &url]).assert(0, "1 saved");
+                assert!(reader.join().expect("no panic").expect("read") == *sent);
+                place.get(["-o", "null", "--overwrite", overwrite, &url]).assert(0, "1 saved");
+            }
+            assert!(metadata(place.path("pipe")).expect("there").file_type().is_fifo());
+            assert!(symlink_metadata(place.path("null")).expect("there").is_symlink());
+            assert_eq!(place.names(), ["null", "pipe"]);
+        }
+    }
+    let server = Server::echo();
+    Place::new().get(["-o", "/dev/full", &server.url("/x")]).assert(3, "/dev/full: No space left");
+}
+
+#[test]
+fn an_output_that_is_a_folder_is_refused_before_anything_is_asked() {
+    let server = Server::echo();
+    let place = Place::new();
+    fs::create_dir(place.path("sub")).expect("made");
+    for (output, code, says) in
+        [("sub", 3, "is a folder"), ("sub/", 3, "is a folder"), ("..", 3, "is a folder"), ("new/", 2, "name of a file")]
+    {
+        place.get(["-o", output, &server.url("/x")]).assert(code, says).assert(code, "--dest");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_tree_holds_a_file_and_a_folder_of_one_name() {
+    let server = Server::echo();
+    let host = server.url("").replace("http://", "").replace(':', "_");
+    let contents = |place: &Place, paths: &[&str]| -> Vec<String> {
+        paths.iter().map(|path| place.text(&format!("{host}/{path}"))).collect()
+    };
+    let urls = [["/a", "/a/b"], ["/a/b", "/a"]].map(|paths| paths.map(|path| server.url(path)));
+    for urls in &urls {
+        // What is known in advance leaves files their names.
+        let place = Place::new();
+        place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 saved");
+        assert_eq!(contents(&place, &["a", "a.1/b"]), ["/a", "/a/b"]);
+        place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 there already");
+    }
+    for (urls, paths) in urls.iter().zip([["a", "a.1/b"], ["a.1", "a/b"]]) {
+        let place = Place::new();
+        place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 saved");
+        assert_eq!(contents(&place, &paths), ["/a", "/a/b"]);
+        place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 there already");
+    }
+    // A file of an earlier run is in the way of a folder.
+    let place = Place::new();
+    place.get(["--tree", &urls[0][0]]).assert(0, "1 saved");
+    place.get(["--tree", &urls[0][1]]).assert(3, "one of its folders is a file");
+}
+
+#[test]
+fn two_urls_to_which_the_server_gives_one_name_are_both_saved() {
+    for framing in FRAMINGS {
+        let server = report_server(framing);
+        for arguments in [&["-J"][..], &["-J", "--overwrite", "always"], &["-J", "--overwrite", "newer"], &["-J", "-N"]]
+        {
+            let place = Place::new();
+            // The third has this name of its own.
+            let urls = ["/january", "/february", "/report.pdf"].map(|path| server.url(path));
+            let command = || arguments.iter().map(|argument| (*argument).to_owned()).chain(urls.clone());
+            place.get(command()).assert(0, "3 saved");
+            let is_complete = |place: &Place| {
+                let names = ["report.1.pdf", "report.2.pdf", "report.pdf"];
+                assert_eq!(place.names().iter().filter(|name| name.ends_with(".pdf")).collect::<Vec<_>>(), names);
+                let mut contents = names.map(|name| place.text(name));
+                contents.sort();
+                assert_eq!(contents, ["/february", "/january", "/report.pdf"], "{arguments:?}");
+            };
+            is_complete(&place);
+            // The next run replaces them or not, and still each has a file of its own.
+            place.get(command()).assert(0, if arguments.len() == 1 { "3 there already" } else { "3 saved" });
+            is_complete(&place);
+        }
+    }
+}
+
+#[test]
+fn the_body_is_not_fetched_if_the_file_with_the_server_s_name_stays() {
+    let server = Server::start(|_| {
+        let reply = Reply::ok(vec![0; 32 << 20]).field("Content-Disposition", "attachment; filename=have.bin");
+        reply.field("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
+    });
+    for overwrite in ["never", "newer"] {
+        let place = Place::new();
+        place.write("have.bin", "mine");
+        let run = place.get(["-J", "--json", "--overwrite", overwrite, &server.url("/x")]);
+        run.assert(0, "1 there already");
+        let path = run.line("done")["path"].as_str().expect("a path").to_owned();
+        assert!(path.ends_with("/have.bin"), "{path}");
+        assert_eq!((place.text("have.bin"), place.names().len()), ("mine".to_owned(), 1));
+    }
+    // As much as fits into the buffers of sockets.
+    assert!(server.sent() < 32 << 20, "{} bytes were sent", server.sent());
+}
+
+#[test]
+fn a_name_from_the_server_is_kept_over_retries_and_for_the_next_run() {
+    let body = content(3, 700_000);
+    let served = body.clone();
+    let server = Server::start(move |request| {
+        let reply = Reply::file(request, &served, "\"1\"").field("Content-Disposition", "inline; filename=real.bin");
+        if request.earlier == 0 { reply.cut_after(400_000) } else { reply }
+    });
+    let place = Place::new();
+    place.get(["-J", &server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("real.bin") == body);
+    assert_eq!(place.names(), ["real.bin"]);
+}
+
+#[test]
+fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
+    let server = Server::echo();
+    let (right, wrong) = (sha256(b"/x"), sha256(b"another"));
+    for options in [&[][..], &["--overwrite", "newer"], &["-N"], &["-J"]] {
+        for is_list in [true, false] {
+            let place = Place::new();
+            let get = |digest: &str| match is_list {
+                true => place.get_list(&format!("{}\tx\tsha256:{digest}\n", server.url("/x")), options),
+                false => place.get([&["--checksum", &format!("sha256:{digest}"), &server.url("/x")], options].concat()),
+            };
+            place.write("x", "half of it");
+            get(&right).assert(0, "1 saved");
+            assert_eq!(place.text("x"), "/x", "{options:?}");
+            let requests = server.requests().len();
+            get(&right).assert(0, "1 there already");
+            assert!(options == ["-J"] || server.requests().len() == requests, "a file that is right is not asked for");
+            // What the server has is wrong, too: what is there stays.
+            place.write("x", "mine");
+            get(&wrong).assert(6, "should have");
+            assert_eq!(place.text("x"), "mine", "{options:?}");
+        }
+    }
+}
+
+#[test]
+fn files_get_the_modification_time_of_the_server() {
+    let (date, seconds) = ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777);
+    let body = content(4, 700_000);
+    let served = body.clone();
+    let server = Server::start(move |request| {
+        let reply = match request.path.as_str() {
+            "/small" | "/x" => Reply::ok("small"),
+            "/large" => Reply::ok(served.clone()),
+            "/chunked" => Reply::ok(served.clone()).framing(Framing::Chunked),
+            "/bad" => return Reply::ok("x").field("Last-Modified", "yesterday"),
+            "/none" => return Reply::ok("x"),
+            _ => {
+                let reply = Reply::file(request, &served, "\"1\"");
+                if request.earlier == 0 { reply.cut_after(400_000) } else { reply }
+            }
+        };
+        reply.field("Last-Modified", date)
+    });
+    let place = Place::new();
+    let started = SystemTime::now() - Duration::from_secs(2);
+    let modified = |name: &str| metadata(place.path(name)).expect("the file").modified().expect("its time");
+    let names = ["small", "large", "chunked", "resumed", "bad", "none"];
+    let urls = names.map(|name| server.url(&format!("/{name}")));
+    place.get(&urls).assert(0, "6 saved");
+    for name in &names[..4] {
+        assert_eq!(modified(name), SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), "{name}");
+    }
+    assert!(names[4..].iter().all(|name| modified(name) > started));
+    place.get(["--overwrite", "always", "-J", &urls[0]]).assert(0, "1 saved");
+    assert!(modified("small") < started, "also under a name from the server");
+    place.get(["--no-mtime", "--overwrite", "always", &urls[0], &urls[1]]).assert(0, "2 saved");
+    assert!(modified("small") > started && modified("large") > started);
+}
+
+#[test]
+fn newer_compares_with_the_server_s_time_and_not_with_that_of_the_download() {
+    // It ignores If-Modified-Since when it is asked for `/ignores`.
+    let server = Server::start(|request| {
+        let (first, second) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 09:00:00 GMT");
+        let date = if request.earlier < 2 { first } else { second };
+        match request.field("If-Modified-Since") {
+            Some(since) if since == date && request.path == "/obeys" => Reply::status(304),
+            _ => Reply::ok(format!("of {date}")).field("Last-Modified", date),
+        }
+    });
+    let place = Place::new();
+    let urls = ["/obeys", "/ignores"].map(|path| server.url(path));
+    let get = || place.get(["--overwrite", "newer"].into_iter().chain(urls.iter().map(String::as_str)));
+    get().assert(0, "2 saved");
+    get().assert(0, "2 there already");
+    get().assert(0, "2 saved");
+    for name in ["obeys", "ignores"] {
+        assert_eq!(place.text(name), "of Sun, 06 Nov 1994 09:00:00 GMT");
+    }
+}
+
+#[test]
+fn the_largest_file_that_is_allowed_is_fetched_and_one_byte_more_is_not() {
+    for framing in FRAMINGS {
+        let server = Server::start(move |request| {
+            let length = request.path[1..].parse().expect("a length");
+            Reply::ok(vec![b'x'; length]).framing(framing)
+        });
+        for limit in [1, 4096, 256 * 1024, 600_000] {
+            let place = Place::new();
+            let (fits, larger) = (server.url(&format!("/{limit}")), server.url(&format!("/{}", limit + 1)));
+            let run = place.get(["--max-filesize", &limit.to_string(), "--retry", "0", &fits, &larger]);
+            run.assert(5, "1 saved, 1 failed").assert(5, "--max-filesize");
+            assert_eq!(place.read(&limit.to_string()).len(), limit, "{framing:?}");
+            assert!(!place.path(&(limit + 1).to_string()).exists(), "{framing:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn what_is_to_be_safe_is_synced_before_it_is_reported() {
+    let body = content(5, 600_000);
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/small" => Reply::ok("x"),
+        _ => Reply::ok(body.clone()).field("ETag", "\"1\""),
+    });
+    for (fsync, syncs) in [("none", 0), ("file", 2), ("full", 4)] {
+        let (place, log) = (Place::new(), Place::new());
+        let command = place.command(["--fsync", fsync, &server.url("/small"), &server.url("/large")]);
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-e", "trace=fsync,fdatasync", "-o"]).arg(log.path("log"));
+        let status = strace.arg(command.get_program()).args(command.get_args()).status().expect("strace runs");
+        assert!(status.success());
+        let calls = log.text("log").lines().filter(|line| line.contains("sync(") && line.contains("= 0")).count();
+        assert_eq!(calls, syncs, "{fsync}: {}", log.text("log"));
+    }
+}
