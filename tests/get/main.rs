@@ -4,6 +4,10 @@ mod bad_input;
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[cfg(target_os = "linux")]
+mod denied;
+#[cfg(target_os = "linux")]
+mod disks;
 mod files;
 mod interrupted;
 mod names;
@@ -11,6 +15,8 @@ mod network;
 mod output;
 mod parts;
 mod proxies;
+#[cfg(target_os = "linux")]
+mod races;
 mod rate;
 mod redirects;
 #[cfg(feature = "tls")]

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::run::{Place, content};
 use crate::server::{Reply, Request, Server};
@@ -213,4 +215,117 @@ fn a_part_that_another_process_downloads_is_left_alone() {
     assert!(first.wait().expect("it ends").success());
     assert!(place.read("x") == body);
     assert_eq!(place.names(), ["x"]);
+}
+
+#[test]
+fn a_part_is_continued_under_a_url_with_another_query_only_if_a_strong_etag_says_so() {
+    let body = content(15, LENGTH);
+    for (fields, continues) in [
+        (vec![("ETag", "\"1\"")], true),
+        (vec![("ETag", "W/\"1\""), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")], false),
+    ] {
+        let (served, cut) = (body.clone(), Arc::new(AtomicBool::new(true)));
+        let server = Server::start(move |request| {
+            let etag = request.field("If-Range").unwrap_or("\"none\"").to_owned();
+            let mut reply = Reply::ok(&served[..]);
+            if let Some(first) = request.field("Range").and_then(|range| range[6..].strip_suffix('-')?.parse().ok()) {
+                let range = format!("bytes {first}-{}/{LENGTH}", LENGTH - 1);
+                reply = Reply::status(206).body(&served[first..]).field("Content-Range", &range);
+                assert!(fields.iter().any(|(_, value)| *value == etag));
+            }
+            reply = fields.iter().fold(reply, |reply, (name, value)| reply.field(name, value));
+            if cut.swap(false, Ordering::SeqCst) { reply.cut_after(LENGTH * 3 / 4) } else { reply }
+        });
+        let place = Place::new();
+        place.get(["--retry", "0", "-o", "x", &server.url("/f?sig=old")]).assert(4, "");
+        place.get(["-o", "x", &server.url("/f?sig=new")]).assert(0, "1 saved");
+        assert!(place.read("x") == body);
+        assert_eq!(range_of(&server.requests()[1]), continues.then_some("786432-"));
+        assert_eq!(place.names(), ["x"]);
+    }
+}
+
+#[test]
+fn another_path_or_another_server_is_another_file_whatever_its_etag() {
+    let (old, new) = (content(16, LENGTH), content(17, LENGTH));
+    let first = Server::start(move |request| Reply::file(request, &old, "\"1\"").cut_after(LENGTH / 2));
+    let served = new.clone();
+    let second = Server::start(move |request| Reply::file(request, &served, "\"1\""));
+    for url in [second.url("/f"), second.url("/g")] {
+        let place = Place::new();
+        place.get(["--retry", "0", "-o", "x", &first.url("/f")]).assert(4, "");
+        place.get(["-o", "x", &url]).assert(0, "1 saved");
+        assert!(place.read("x") == new);
+    }
+}
+
+#[test]
+fn redirects_to_mirrors_are_continued_only_at_the_mirror_that_the_bytes_came_from() {
+    let (old, new) = (content(18, LENGTH), content(19, LENGTH));
+    for leads_to_the_same in [true, false] {
+        let (old, new) = (old.clone(), new.clone());
+        let expected = if leads_to_the_same { old.clone() } else { new.clone() };
+        let first = Server::start(move |request| match request.earlier {
+            0 => Reply::file(request, &old, "\"1\"").cut_after(LENGTH / 2),
+            _ => Reply::file(request, &old, "\"1\""),
+        });
+        // Another file of the same length, and the same ETag.
+        let second = Server::start(move |request| Reply::file(request, &new, "\"1\""));
+        let urls = [first.url("/f"), if leads_to_the_same { &first } else { &second }.url("/f")];
+        let redirecting = Server::start(move |request| Reply::redirect(302, &urls[request.earlier.min(1)]));
+        for retries in ["0", "3"] {
+            let place = Place::new();
+            let run = place.get(["--retry", retries, &redirecting.url("/x")]);
+            assert!(run.code == Some(0) || retries == "0", "{}", run.said);
+            place.get([redirecting.url("/x")]).assert(0, "");
+            assert!(place.read("x") == expected);
+        }
+        let ranges = [&redirecting, &first, &second]
+            .map(|server| server.requests().iter().filter(|request| range_of(request).is_some()).count());
+        assert_eq!(ranges, [0, usize::from(leads_to_the_same), 0]);
+    }
+}
+
+#[test]
+fn a_206_without_a_validator_is_not_trusted() {
+    let (old, new) = (content(25, LENGTH), content(26, LENGTH));
+    let served = new.clone();
+    // It ignores `If-Range`.
+    let server = cutting(old, "\"1\"", move |request| match request.field("Range") {
+        None => Reply::ok(&served[..]).field("ETag", "\"2\""),
+        Some(_) => Reply::status(206)
+            .body(&served[LENGTH * 3 / 4..])
+            .field("Content-Range", &format!("bytes 786432-{}/{LENGTH}", LENGTH - 1)),
+    });
+    let place = Place::new();
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert!(place.read("x") == new);
+}
+
+#[test]
+fn a_server_that_refuses_ranges_is_asked_for_all_of_the_file() {
+    let body = content(27, LENGTH);
+    for (status, requests) in [(400, 3), (403, 3), (404, 3), (501, 3), (500, 4), (503, 4)] {
+        let served = body.clone();
+        let server = cutting(body.clone(), "\"1\"", move |request| match request.field("Range") {
+            Some(_) => Reply::status(status),
+            None => Reply::file(request, &served, "\"1\""),
+        });
+        let place = Place::new();
+        place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
+        place.get([server.url("/x")]).assert(0, "1 saved");
+        assert!(place.read("x") == body);
+        assert_eq!((server.count("/x"), place.names()), (requests, vec!["x".to_owned()]), "{status}");
+    }
+}
+
+#[test]
+fn a_server_that_refuses_everything_is_asked_for_all_of_the_file_once_and_the_part_stays() {
+    let body = content(28, LENGTH);
+    let server = cutting(body.clone(), "\"1\"", |_| Reply::status(403));
+    let place = Place::new();
+    place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
+    place.get([server.url("/x")]).assert(1, "403");
+    assert_eq!(server.count("/x"), 3);
+    assert!(place.read("x.part") == body[..LENGTH * 3 / 4]);
 }

@@ -1,0 +1,162 @@
+//! Processes that download one file into one folder at the same time, on a file system whose locks exclude nobody, while they
+//! are killed and the server's file changes: what gets the final name is always one version, and complete.
+//!
+//! For them, `flock` returns 0 and does nothing.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::denied::{Denied, without};
+use crate::run::{Place, content};
+use crate::server::{Reply, Request, Server};
+
+const LENGTH: usize = 1_200_000;
+
+/// How long a round goes on without a file that is complete.
+const ROUND: Duration = Duration::from_millis(1200);
+
+/// Numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    fn is_one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+
+    fn pause(&mut self, milliseconds: u64) {
+        std::thread::sleep(Duration::from_micros(self.below(milliseconds * 1000)));
+    }
+}
+
+/// What the first request of a process asked for, and the version that was there for it.
+type FirstRequests = Arc<Mutex<HashMap<String, (usize, usize)>>>;
+
+/// A server whose file has the version that `version` says, and which breaks off now and then.
+fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_requests: FirstRequests) -> Server {
+    Server::start(move |request: &Request| {
+        let current = version.load(Ordering::SeqCst);
+        let reply =
+            Reply::file(request, &versions[current % versions.len()], &format!("\"{current}\"")).rate(48 * 1024);
+        let range = request.field("Range").and_then(|range| range[6..].strip_suffix('-')?.parse().ok()).unwrap_or(0);
+        let process = request.field("X-Process").expect("each says who it is").to_owned();
+        let mut dice = Dice(process.parse::<u64>().expect("a number") * 2 + 1);
+        first_requests.lock().expect("no panic").entry(process).or_insert((current, range));
+        if dice.is_one_in(8) { reply.cut_after(dice.below(LENGTH as u64) as usize) } else { reply }
+    })
+}
+
+/// What came of the rounds.
+#[derive(Debug, Default)]
+struct Sum {
+    files: usize,
+    /// Bytes of the server's version that were in the part when a process started.
+    there: usize,
+    /// Those of them for which it did not ask again.
+    kept: usize,
+}
+
+struct Round<'a> {
+    place: Place,
+    url: String,
+    versions: &'a [Vec<u8>],
+    version: &'a AtomicUsize,
+    dice: &'a mut Dice,
+    processes: Vec<Child>,
+    /// For each process that was started: the version, and how much of it was in the part.
+    started: Vec<(String, usize, usize)>,
+}
+
+impl Round<'_> {
+    fn start_process(&mut self, id: u64) {
+        let current = self.version.load(Ordering::SeqCst);
+        let part = std::fs::read(self.place.path("x.part")).unwrap_or_default();
+        let is_prefix = |version: &Vec<u8>| version.starts_with(&part);
+        assert!(self.versions.iter().any(is_prefix), "a part of {} bytes is a mixture", part.len());
+        let there = if is_prefix(&self.versions[current % self.versions.len()]) { part.len() } else { 0 };
+        self.started.push((id.to_string(), current, there));
+        let mut command: Command = self.place.command(["-q", "-H", &format!("X-Process: {id}"), &self.url]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.processes.push(child.expect("the command runs"));
+    }
+
+    /// Starts, kills, and changes the version, until there is a file or the time is over.
+    fn run(&mut self, ids: &mut u64) {
+        let end = Instant::now() + ROUND;
+        while Instant::now() < end && !self.place.path("x").exists() {
+            self.processes.retain_mut(|child| child.try_wait().expect("its state").is_none());
+            let wanted = 2 + self.dice.below(3) as usize;
+            while self.processes.len() < wanted {
+                *ids += 1;
+                self.start_process(*ids);
+                self.dice.pause(20);
+            }
+            if self.dice.is_one_in(4) {
+                self.version.fetch_add(1, Ordering::SeqCst);
+            }
+            self.dice.pause(40);
+            if self.dice.is_one_in(2) {
+                let victim = self.dice.below(self.processes.len() as u64) as usize;
+                self.processes[victim].kill().expect("it is ours");
+            }
+        }
+        let kills = self.dice.is_one_in(2);
+        for mut child in self.processes.drain(..) {
+            if kills {
+                child.kill().expect("it is ours");
+            }
+            child.wait().expect("it ends");
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes a minute; needs seccomp. GLASSLOOP_ROUNDS and GLASSLOOP_SEED make it longer and another"]
+fn without_locks_no_file_is_a_mixture_and_most_of_what_was_there_is_kept() {
+    without([Denied::error(libc::SYS_flock, 0)], race);
+}
+
+fn race() {
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let (rounds, seed) = (number("GLASSLOOP_ROUNDS", 200), number("GLASSLOOP_SEED", 1));
+    let versions: Arc<Vec<Vec<u8>>> = Arc::new((0..64).map(|seed| content(seed + 1, LENGTH)).collect());
+    let (version, first_requests) = (Arc::new(AtomicUsize::new(0)), FirstRequests::default());
+    let server = changing(versions.clone(), version.clone(), first_requests.clone());
+    let (mut dice, mut ids, mut sum) = (Dice(seed * 2 + 1), seed * 1_000_000, Sum::default());
+    for number in 1..=rounds {
+        let mut round = Round {
+            place: Place::new(),
+            url: server.url("/x"),
+            versions: &versions,
+            version: &version,
+            dice: &mut dice,
+            processes: vec![],
+            started: vec![],
+        };
+        round.run(&mut ids);
+        if round.place.path("x").exists() {
+            sum.files += 1;
+            let file = round.place.read("x");
+            assert!(versions.contains(&file), "round {number}: {} bytes that are no version", file.len());
+        }
+        let mut first_requests = first_requests.lock().expect("no panic");
+        for (id, version, there) in &round.started {
+            if let Some(&(_, range)) = first_requests.get(id).filter(|(served, _)| served == version) {
+                sum.there += there;
+                sum.kept += range.min(*there);
+            }
+        }
+        first_requests.clear();
+    }
+    println!("{rounds} rounds, {ids} processes, {sum:?}: {:.1} % kept", 100.0 * sum.kept as f64 / sum.there as f64);
+    assert!(sum.files > 0 && sum.kept * 10 >= sum.there * 9, "{sum:?}");
+}
