@@ -124,6 +124,15 @@ fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Opt
     None
 }
 
+/// Makes the chunk larger for so many bytes, of `left` that are still to come: to what a small body needs, or to twice its
+/// size. Memory that is not filled yet is not counted, so there must not be much of it.
+fn grow(chunk: &mut Vec<u8>, bytes: usize, left: u64) {
+    if chunk.capacity() - chunk.len() < bytes {
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len().max(READ_BYTES));
+        chunk.reserve_exact(wanted.max(bytes));
+    }
+}
+
 /// Adds room to that of the bytes in the chunk.
 fn book(chunks: &mut Chunks, room: Option<Permit>) {
     match (&mut chunks.permit, room) {
@@ -158,7 +167,6 @@ impl Receiving<'_> {
 
     /// Whether that was the end.
     async fn receive_all(&mut self, chunks: &mut Chunks) -> Result<bool, FetchError> {
-        self.make_room(chunks);
         loop {
             let is_sinking = self.sink.is_some() || chunks.writing.is_some();
             match self.next_arrival(chunks).await {
@@ -183,13 +191,6 @@ impl Receiving<'_> {
         }
     }
 
-    /// The first bytes of a small body need no more room than they say, and those of a large one two chunks.
-    fn make_room(&self, chunks: &mut Chunks) {
-        let length = self.body.length().and_then(|length| usize::try_from(length).ok());
-        let wanted = length.map_or(READ_BYTES, |length| length.min(CHUNK_BYTES + READ_BYTES));
-        chunks.filling.reserve(wanted.saturating_sub(chunks.filling.len()));
-    }
-
     async fn next_arrival(&mut self, chunks: &mut Chunks) -> Arrival {
         let Receiving { body, sink, disk, .. } = self;
         poll_fn(|cx| {
@@ -202,7 +203,9 @@ impl Receiving<'_> {
                     None => Poll::Ready(Arrival::NoRoom),
                 };
             };
+            let left = body.length().map_or(u64::MAX, |length| length.saturating_sub(chunks.received));
             let take = |bytes: &[u8]| {
+                grow(&mut chunks.filling, bytes.len(), left);
                 chunks.filling.extend_from_slice(bytes);
                 bytes.len()
             };

@@ -342,3 +342,13 @@ fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
         assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
     }
 }
+
+#[test]
+fn an_empty_part_whose_state_is_there_is_begun_anew() {
+    let place = Place::new();
+    drop(place.begin(state()).expect("begun"));
+    assert_eq!(place.names(), ["x.part", "x.part.json"]);
+    assert!(place.find().expect("ours").is_none());
+    place.leave(state(), 3);
+    assert_eq!(place.find().expect("ours").expect("there").written(), 3);
+}

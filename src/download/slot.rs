@@ -24,8 +24,8 @@ const MAX_STATE_BYTES: u64 = 64 * 1024;
 /// How often the name is looked at again while other processes change it.
 const MAX_RACES: usize = 8;
 
-/// How long a process that has created the part may take to write the state. This decides about bytes that could be
-/// kept, and about nothing else.
+/// How long a process that has created the part may take for the state and the first bytes. This decides about bytes that
+/// could be kept, and about nothing else.
 const CREATION: Duration = Duration::from_millis(100);
 
 /// What has the name `NAME.part`.
@@ -90,7 +90,7 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
         match look(folder, name)? {
             Slot::Free => {}
             Slot::Known { file, state: known } if may_join && known.is_same_version(state) => return Ok(file),
-            Slot::Unknown if await_state(folder, name)? => continue,
+            Slot::Unknown if await_bytes(folder, name) => continue,
             Slot::Known { .. } | Slot::Unknown => remove(folder.descriptor(), &path)?,
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -113,19 +113,19 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
     Err(io::Error::other("other processes keep creating and removing it; run it again when they have ended"))
 }
 
-/// Waits for the state of a part that has been created just now. `true` if it may be there.
-fn await_state(folder: &Folder, name: &str) -> io::Result<bool> {
-    let path = part_name(name);
-    let Ok(stat) = statat(folder.descriptor(), &path, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(true) };
-    let created = SystemTime::UNIX_EPOCH + Duration::new(stat.st_ctime as u64, stat.st_ctime_nsec as u32);
-    let is_new = || SystemTime::now().duration_since(created).is_ok_and(|age| age < CREATION);
-    while stat.st_size == 0 && is_new() {
-        if is_described(folder, name, stat.st_ino) {
-            return Ok(true);
+/// Waits for the first bytes of a part that has been created just now: then it has a state, too. Returns whether to look again.
+fn await_bytes(folder: &Folder, name: &str) -> bool {
+    let (path, mut has_waited) = (part_name(name), false);
+    loop {
+        let Ok(stat) = statat(folder.descriptor(), &path, AtFlags::SYMLINK_NOFOLLOW) else { return true };
+        let created = SystemTime::UNIX_EPOCH + Duration::new(stat.st_ctime as u64, stat.st_ctime_nsec as u32);
+        let is_new = SystemTime::now().duration_since(created).is_ok_and(|age| age < CREATION);
+        if stat.st_size > 0 || !is_new {
+            return stat.st_size > 0 && has_waited;
         }
+        has_waited = true;
         thread::sleep(Duration::from_millis(1));
     }
-    Ok(false)
 }
 
 /// Removes the names of a part that has been published or given up, as far as they still are its.

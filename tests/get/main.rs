@@ -9,6 +9,8 @@ mod denied;
 #[cfg(target_os = "linux")]
 mod disks;
 mod files;
+#[cfg(target_os = "linux")]
+mod full_disks;
 mod interrupted;
 mod names;
 mod network;
