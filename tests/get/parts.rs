@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::run::{Place, content};
-use crate::server::{Reply, Request, Server};
+use crate::server::{Framing, Reply, Request, Server};
 
 const LENGTH: usize = 1 << 20;
 
@@ -328,4 +328,36 @@ fn a_server_that_refuses_everything_is_asked_for_all_of_the_file_once_and_the_pa
     place.get([server.url("/x")]).assert(1, "403");
     assert_eq!(server.count("/x"), 3);
     assert!(place.read("x.part") == body[..LENGTH * 3 / 4]);
+}
+
+#[test]
+fn a_206_whose_body_is_not_what_its_range_says_is_never_the_end_of_a_file() {
+    let body = content(29, LENGTH);
+    let rest = &body[LENGTH * 3 / 4..];
+    let too_long = [rest, b"more"].concat();
+    for framing in [Framing::Length, Framing::Chunked, Framing::UntilClose] {
+        for sent in [rest, &rest[..10], &rest[..0], &too_long] {
+            // A length that is not that of the range is noticed before the body; the others have none.
+            let (served, sent) = (body.clone(), sent.to_owned());
+            let is_right = sent.len() == LENGTH / 4;
+            let server = cutting(body.clone(), "\"1\"", move |request| match request.earlier {
+                1 => Reply::status(206)
+                    .field("ETag", "\"1\"")
+                    .field("Content-Range", &format!("bytes 786432-{}/{LENGTH}", LENGTH - 1))
+                    .body(&sent[..])
+                    .framing(framing),
+                _ => Reply::file(request, &served, "\"1\""),
+            });
+            let place = Place::new();
+            place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
+            let run = place.get(["--retry", "0", &server.url("/x")]);
+            assert_eq!(run.code == Some(0), place.path("x").exists(), "{}", run.said);
+            if !is_right && run.code != Some(0) {
+                assert!(body.starts_with(&place.read("x.part")));
+                place.get([server.url("/x")]).assert(0, "1 saved");
+            }
+            assert!(place.read("x") == body, "{framing:?}, {is_right}");
+            assert_eq!(place.names(), ["x"]);
+        }
+    }
 }
