@@ -4,9 +4,9 @@ mod bad_input;
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]
 mod certificates;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod denied;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod disks;
 mod files;
 #[cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ mod network;
 mod output;
 mod parts;
 mod proxies;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod races;
 mod rate;
 mod redirects;
