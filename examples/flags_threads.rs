@@ -23,7 +23,7 @@ use support::blocking::Connection;
 
 const THREADS: usize = 5;
 
-/// The body of each thread: downloads flags until the list is empty, and returns how many it saved.
+/// Downloads flags until the list is empty, and returns how many it saved. Each thread runs this function.
 fn download_some(
     base_url: &str,
     directory: &Path,

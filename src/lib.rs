@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-// They panic if the stream cannot be written, and block if nobody reads it: see `cli/output.rs`.
+// They panic if the stream cannot be written, and block if its reader does not read: see `cli/output.rs`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 //! glassloop: an observable event loop, with HTTP/1.1 and a downloader.
 //!

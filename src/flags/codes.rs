@@ -1,7 +1,7 @@
 //! Country codes: the table of the 194 countries with a flag, and the selection of codes on a command line.
 //!
 //! A [`CountryCode`] is any two letters, `AA` to `ZZ`. Of these 676 codes, 194 are assigned to a country in the table
-//! (ISO 3166-1 alpha-2). The others are valid codes as well: requesting one is no usage error, the server responds with
+//! (ISO 3166-1 alpha-2). The others are valid codes as well: requesting one is not a usage error; the server responds with
 //! 404.
 
 use std::collections::BTreeSet;
@@ -189,7 +189,7 @@ pub fn select(codes: &[String], all: bool, every: bool, limit: Option<usize>) ->
     Ok(selected)
 }
 
-/// One row of [`COUNTRIES`].
+/// Creates a row of [`COUNTRIES`].
 const fn country(
     code: &'static str,
     name: &'static str,

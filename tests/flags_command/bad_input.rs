@@ -17,7 +17,7 @@ fn an_invalid_code_is_quoted_in_the_message() {
     let message =
         "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)";
     let run = usage_error("BR BRA", message);
-    assert_eq!(run.said.lines().count(), 1);
+    assert_eq!(run.stderr.lines().count(), 1);
 }
 
 #[test]
@@ -51,9 +51,9 @@ fn a_directory_that_cannot_be_created_fails_before_any_request() {
     fs::write(&file, "in the way").expect("a file");
     for directory in [file.clone(), file.join("below")] {
         let run = flags(&directory, "");
-        assert_eq!(run.code, Some(1), "{}", run.said);
-        assert_eq!(run.said.lines().count(), 1, "{}", run.said);
-        assert!(run.said.contains("--dest"), "{}", run.said);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert!(run.stderr.contains("--dest"), "{}", run.stderr);
     }
 }
 
@@ -62,9 +62,9 @@ fn a_directory_with_the_name_of_a_flag_fails_only_that_flag() {
     let place = tempfile::tempdir().expect("a temporary directory");
     fs::create_dir(place.path().join("br.gif")).expect("a directory");
     let run = flags(place.path(), "BR US IN -v");
-    assert_eq!(run.code, Some(1), "{}", run.said);
-    assert_eq!(run.counts(), [2, 0, 1, 0], "{}", run.said);
-    assert!(run.said.contains("*** Error for BR: saving "), "{}", run.said);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(run.counts(), [2, 0, 1, 0], "{}", run.stderr);
+    assert!(run.stderr.contains("*** Error for BR: saving "), "{}", run.stderr);
     assert_eq!(names_in(place.path()), ["br.gif", "in.gif", "us.gif"]);
 }
 
@@ -75,8 +75,8 @@ fn a_refused_connection_fails_every_flag() {
     let port = taken.local_addr().expect("its address").port();
     drop(taken);
     let run = flags(place.path(), &format!("--base-url http://127.0.0.1:{port}/flags"));
-    assert_eq!(run.code, Some(1), "{}", run.said);
-    assert_eq!(run.counts(), [0, 0, 20, 0], "{}", run.said);
-    assert!(run.said.contains(&format!("connecting to 127.0.0.1:{port}")), "{}", run.said);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(run.counts(), [0, 0, 20, 0], "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("connecting to 127.0.0.1:{port}")), "{}", run.stderr);
     assert!(names_in(place.path()).is_empty());
 }

@@ -8,15 +8,15 @@ use crate::run::{assert_complete_images, flags, names_in};
 fn twenty_flags_are_downloaded_without_any_arguments() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), "");
-    assert_eq!(run.code, Some(0), "{}", run.said);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
     // If the run takes longer than a second, there are progress lines.
-    let lines: Vec<&str> = run.said.lines().filter(|line| !line.ends_with(" of 20 flags")).collect();
-    assert!(lines[0].starts_with("LOCAL site: http://127.0.0.1:") && lines[0].ends_with("/flags"), "{}", run.said);
+    let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.ends_with(" of 20 flags")).collect();
+    assert!(lines[0].starts_with("LOCAL site: http://127.0.0.1:") && lines[0].ends_with("/flags"), "{}", run.stderr);
     assert_eq!(lines[1], "Searching for 20 flags: from BD to VN");
     assert_eq!(lines[2], "5 concurrent connections will be used.");
     assert_eq!(lines[3], "-".repeat(20));
     assert_eq!(lines[4], "20 flags downloaded.");
-    assert!(lines[5].starts_with("Elapsed time: ") && lines[5].ends_with('s'), "{}", run.said);
+    assert!(lines[5].starts_with("Elapsed time: ") && lines[5].ends_with('s'), "{}", run.stderr);
     assert_eq!(names_in(place.path()).len(), 20);
     assert_complete_images(place.path());
 }
@@ -25,9 +25,9 @@ fn twenty_flags_are_downloaded_without_any_arguments() {
 fn up_to_ten_codes_are_listed_and_verbose_prints_a_line_for_each() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), "br XX -v");
-    assert_eq!(run.code, Some(0), "{}", run.said);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
     for line in ["Searching for 2 flags: BR, XX", "BR OK", "XX not found", "1 flag downloaded.", "1 not found."] {
-        assert!(run.said.lines().any(|said| said == line), "no line `{line}` in {}", run.said);
+        assert!(run.stderr.lines().any(|printed| printed == line), "no line `{line}` in {}", run.stderr);
     }
     assert_eq!(names_in(place.path()), ["br.gif"]);
 }
@@ -36,7 +36,7 @@ fn up_to_ten_codes_are_listed_and_verbose_prints_a_line_for_each() {
 fn a_letter_selects_its_block_and_the_limit_applies() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), "B -l 3");
-    assert!(run.said.contains("Searching for 3 flags: BA, BB, BC"), "{}", run.said);
+    assert!(run.stderr.contains("Searching for 3 flags: BA, BB, BC"), "{}", run.stderr);
     assert_eq!(run.counts().iter().sum::<usize>(), 3);
 }
 
@@ -45,7 +45,7 @@ fn runs_with_the_same_seed_have_the_same_counts() {
     let runs = [(), ()].map(|()| {
         let place = tempfile::tempdir().expect("a temporary directory");
         let run = flags(place.path(), "-s error -e -m 200 --seed 7");
-        assert_eq!(run.code, Some(1), "{}", run.said);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
         assert_eq!(names_in(place.path()).len(), run.count("flag"), "the report must count the files on disk");
         assert_complete_images(place.path());
         run.counts()
@@ -60,7 +60,7 @@ fn runs_with_the_same_seed_have_the_same_counts() {
 fn retry_repeats_failed_requests() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let run = flags(place.path(), "-s ERROR -m 20 --seed 7 --retry 12");
-    assert_eq!(run.counts(), [20, 0, 0, 0], "{}", run.said);
+    assert_eq!(run.counts(), [20, 0, 0, 0], "{}", run.stderr);
     assert_eq!(run.code, Some(0));
 }
 

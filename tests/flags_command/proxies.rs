@@ -20,7 +20,7 @@ fn requests_to_a_remote_server_go_through_the_proxy_of_the_environment() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let mut command = command(place.path(), "BR --base-url http://flags.test/flags");
     let run: Run = command.env_remove("no_proxy").env("http_proxy", &proxy).output().expect("the command runs").into();
-    assert_eq!(run.code, Some(0), "{}", run.said);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(names_in(place.path()), ["br.gif"]);
     let request = request.join().expect("a request");
     assert!(request.starts_with("GET http://flags.test/flags/br/br.gif HTTP/1.1\r\n"), "{request}");
@@ -32,5 +32,5 @@ fn requests_to_the_embedded_server_use_no_proxy() {
     let mut command = command(place.path(), "BR");
     let run: Run =
         command.env_remove("no_proxy").env("http_proxy", "socks5://x").output().expect("the command runs").into();
-    assert_eq!(run.code, Some(0), "{}", run.said);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
 }

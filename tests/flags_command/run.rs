@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 /// The result of a run of `glassloop flags`.
 pub struct Run {
     pub code: Option<i32>,
-    pub said: String,
+    pub stderr: String,
 }
 
 /// Returns the command with these arguments, which are separated by spaces.
@@ -28,7 +28,7 @@ pub fn flags(directory: &Path, arguments: &str) -> Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Run {
         assert!(output.stdout.is_empty(), "messages must go to stderr");
-        Run { code: output.status.code(), said: String::from_utf8(output.stderr).expect("UTF-8") }
+        Run { code: output.status.code(), stderr: String::from_utf8(output.stderr).expect("UTF-8") }
     }
 }
 
@@ -37,7 +37,7 @@ impl Run {
     pub fn count(&self, label: &str) -> usize {
         let number_before =
             |line: &str| line.split_once(' ').filter(|(_, rest)| rest.starts_with(label))?.0.parse().ok();
-        self.said.lines().find_map(number_before).unwrap_or(0)
+        self.stderr.lines().find_map(number_before).unwrap_or(0)
     }
 
     /// Returns the numbers of flags that were downloaded, not found, failed and interrupted.
@@ -47,9 +47,9 @@ impl Run {
 
     /// Asserts that the run ended with a usage error and this message.
     pub fn assert_usage_error(&self, message: &str) {
-        assert_eq!(self.code, Some(2), "{}", self.said);
-        assert!(self.said.contains(message), "{}", self.said);
-        assert!(!self.said.contains("panicked"), "{}", self.said);
+        assert_eq!(self.code, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(message), "{}", self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
     }
 }
 

@@ -148,10 +148,10 @@ fn pair() -> (Source<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
 async fn read_two(drains: bool) {
     let (mut ours, mut theirs) = pair();
     let mut bytes = 0;
-    theirs.write_all(b"1").expect("room");
+    theirs.write_all(b"1").expect("a write");
     spawn_named("writer", async move {
         sleep(Duration::from_millis(2)).await;
-        theirs.write_all(b"2").expect("room");
+        theirs.write_all(b"2").expect("a write");
         sleep(Duration::from_millis(20)).await;
     });
     poll_fn(move |cx| {

@@ -44,7 +44,7 @@ pub fn lines(recording: &str) -> Vec<Line> {
     Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("valid lines")
 }
 
-/// Two tasks and a timer.
+/// Runs two tasks and a timer.
 pub fn hello(event_loop: &mut EventLoop) {
     event_loop
         .block_on(async {

@@ -1,28 +1,28 @@
-//! Bodies: the bytes between a head and the next message, framed in one of four ways.
+//! Decodes bodies, in each of the four framings.
 
 use super::chunked::ChunkedDecoder;
 use super::error::{Fault, ProtocolErrorKind};
 use super::framing::BodyFraming;
 use super::step::{BodyEvent, Step};
 
-/// What is still to come of a body.
+/// The state of a body that is being received.
 #[derive(Debug)]
 pub(super) enum BodyDecoder {
-    /// So many bytes.
+    /// The number of bytes that are missing.
     Length(u64),
-    /// Chunks.
+    /// The chunked transfer coding.
     Chunked(ChunkedDecoder),
-    /// Whatever comes until the peer closes.
+    /// All bytes until the peer closes the connection.
     UntilClose,
 }
 
 impl BodyDecoder {
-    /// Returns a decoder for the body of a response that is framed so.
+    /// Returns a decoder for the body of a response with this framing.
     pub(super) fn of_response(framing: BodyFraming) -> BodyDecoder {
         BodyDecoder::new(framing, ChunkedDecoder::of_response)
     }
 
-    /// Returns a decoder for the body of a request that is framed so.
+    /// Returns a decoder for the body of a request with this framing.
     pub(super) fn of_request(framing: BodyFraming) -> BodyDecoder {
         BodyDecoder::new(framing, ChunkedDecoder::of_request)
     }
@@ -36,7 +36,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes in the front of `input`, up to the next event.
+    /// Decodes `input` up to the next event.
     pub(super) fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<BodyEvent<'input>>, Fault> {
         match self {
             BodyDecoder::Length(0) => Ok(Step::new(0, BodyEvent::End)),
@@ -50,7 +50,7 @@ impl BodyDecoder {
         }
     }
 
-    /// What it means that the peer closes here (RFC 9112 §8).
+    /// Returns whether the body is complete if the peer closes the connection now (RFC 9112 §8).
     pub(super) fn on_eof(&self) -> Result<(), ProtocolErrorKind> {
         match self {
             BodyDecoder::Length(0) | BodyDecoder::UntilClose => Ok(()),
@@ -60,7 +60,7 @@ impl BodyDecoder {
     }
 }
 
-/// The step for bytes that are content all through.
+/// Returns the step for bytes that consist of content only.
 fn content(bytes: &[u8]) -> Step<BodyEvent<'_>> {
     let event = if bytes.is_empty() { BodyEvent::NeedMore } else { BodyEvent::Data(bytes) };
     Step::new(bytes.len(), event)

@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112 §7.1), one byte at a time except where it matters.
+//! Decodes the chunked transfer coding (RFC 9112 §7.1): the framing byte by byte, the content as slices.
 //!
 //! ```text
 //!            hex digits          padding, extensions
@@ -11,8 +11,8 @@
 //!    └── ContentLineFeed ◀── ContentCarriageReturn ◀── Content
 //! ```
 //!
-//! `httparse` has a chunk size parser too; it takes an empty line for a size of 0, which ends a body early, and any byte
-//! in an extension, which hides line ends from the next reader.
+//! `httparse` has a parser for chunk sizes as well, but that accepts an empty line as a size of 0, which ends a body
+//! early, and any byte in an extension, including line ends that the next recipient may interpret.
 
 use super::error::{Fault, ProtocolErrorKind};
 use super::fields::Section;
@@ -21,53 +21,53 @@ use super::head::{HeadReader, NoStartLine};
 use super::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_LENGTH};
 use super::step::{BodyEvent, Step};
 
-/// Hexadecimal digits in a chunk size, leading zeros included: what 64 bits need.
+/// The maximum number of hexadecimal digits in a chunk size, including leading zeros. 64 bits need 16 digits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// What the next byte is part of.
+/// The part of the coding that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The size, of which so many digits have come.
+    /// The size, with the number of digits received.
     Size(u8),
-    /// White space behind the size, in responses only: some servers pad, and the grammar allows it in front of an
-    /// extension. In a request it would be one more thing in which two servers can disagree.
+    /// White space after the size. It is accepted only in responses, since some servers pad the size, and the grammar
+    /// permits it in front of an extension. In requests, servers could interpret it differently.
     Padding,
-    /// Extensions, which are read over (§7.1.1). No byte in them can hide a line end.
+    /// Extensions, which are ignored (§7.1.1). Control characters in them are rejected.
     Extension,
     /// The LF of the size line.
     SizeLineFeed,
-    /// The content, of which so many bytes are missing.
+    /// The content, with the number of bytes that are missing.
     Content(u64),
-    /// The CR behind the content.
+    /// The CR after the content.
     ContentCarriageReturn,
-    /// The LF behind that.
+    /// The LF after the content.
     ContentLineFeed,
-    /// The trailer section, which may be just its closing empty line.
+    /// The trailer section, which may be empty except for the empty line at its end.
     Trailers,
-    /// Nothing: the coding is complete.
+    /// Complete.
     Complete,
 }
 
-/// Takes the chunked coding off a body.
+/// A decoder for the chunked transfer coding.
 #[derive(Debug)]
 pub(super) struct ChunkedDecoder {
     state: State,
-    /// The size of the present chunk.
+    /// The size of the current chunk.
     size: u64,
-    /// Bytes of padding and extensions that this body may still have.
+    /// The number of bytes of padding and extensions that are still allowed in this body.
     extension_budget: usize,
-    /// Whether white space may follow a size.
+    /// Whether white space is accepted after a size.
     may_be_padded: bool,
     trailers: HeadReader<NoStartLine>,
 }
 
 impl ChunkedDecoder {
-    /// Returns a decoder for the body of a response, which waits for the first chunk.
+    /// Returns a decoder for the body of a response.
     pub(super) fn of_response() -> ChunkedDecoder {
         ChunkedDecoder::new(Section::ResponseTrailers)
     }
 
-    /// Returns a decoder for the body of a request, which accepts less.
+    /// Returns a decoder for the body of a request, which is stricter.
     pub(super) fn of_request() -> ChunkedDecoder {
         ChunkedDecoder::new(Section::RequestTrailers)
     }
@@ -82,12 +82,12 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Whether the last chunk and the trailer section behind it have been seen.
+    /// Returns whether the last chunk and the trailer section have been decoded.
     pub(super) fn is_complete(&self) -> bool {
         self.state == State::Complete
     }
 
-    /// Takes in the front of `input`, up to the next event.
+    /// Decodes `input` up to the next event.
     pub(super) fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<BodyEvent<'input>>, Fault> {
         let mut at = 0;
         loop {
@@ -117,7 +117,7 @@ impl ChunkedDecoder {
         }
     }
 
-    /// One byte of framing.
+    /// Processes one byte of framing and returns the next state.
     fn advance(&mut self, byte: u8) -> Result<State, ProtocolErrorKind> {
         match (self.state, byte) {
             (State::Size(digits), byte) if byte.is_ascii_hexdigit() => self.push_digit(digits, byte),
@@ -136,8 +136,8 @@ impl ChunkedDecoder {
         }
     }
 
-    /// One digit more of the size, checked: a size that wraps around would let the sender choose where the next chunk
-    /// seems to begin.
+    /// Adds a digit to the size, with checks for overflow: a size that wraps around would let the sender choose where
+    /// the next chunk seems to begin.
     fn push_digit(&mut self, digits: u8, byte: u8) -> Result<State, ProtocolErrorKind> {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
@@ -151,13 +151,13 @@ impl ChunkedDecoder {
         Ok(State::Size(digits + 1))
     }
 
-    /// Goes to `state` by way of one byte that counts against the extensions.
+    /// Returns `state`, after subtracting one byte from the extension budget.
     fn spend(&mut self, state: State) -> Result<State, ProtocolErrorKind> {
         self.extension_budget = self.extension_budget.checked_sub(1).ok_or(ProtocolErrorKind::ChunkExtTooLarge)?;
         Ok(state)
     }
 
-    /// Takes in the trailer section, which begins or goes on at `at`.
+    /// Reads the trailer section, or the rest of it, which starts at `at`.
     fn read_trailers<'input>(&mut self, input: &'input [u8], at: usize) -> Result<Step<BodyEvent<'input>>, Fault> {
         let rest = &input[at..];
         let Some(length) = self.trailers.read(rest).map_err(|fault| fault.shifted_by(at))? else {

@@ -1,8 +1,8 @@
-//! Writing messages: heads and chunks, straight into the buffer that goes to the socket.
+//! Encodes heads and chunks into a buffer.
 //!
-//! Nothing here allocates but the growth of that buffer, which a caller that reuses it pays once. The types of the `http`
-//! crate already keep CR, LF and NUL out of names and values; what arrives as plain text is checked or encoded here, so
-//! that no argument can end a line early and start one of its own.
+//! The functions allocate only to grow the buffer. The types of the `http` crate guarantee that names and values
+//! contain no CR, LF or NUL; other arguments are validated or percent-encoded here, so that no argument can inject a
+//! line.
 
 use std::fmt;
 use std::io::Write as _;
@@ -12,30 +12,30 @@ use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::grammar::{is_host_and_port, is_path_or_query, is_text};
 
-/// What a request is for, in one of the forms of RFC 9112 §3.2.
+/// A request target, in one of the forms of RFC 9112 §3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestTarget<'a> {
-    /// Path and query, for the server itself. A lone `*` stays as it is for `OPTIONS`.
+    /// Path and query, for an origin server. For `OPTIONS` it may be `*`.
     Origin(&'a str),
-    /// The whole of an `http` URL, for a proxy that passes the request on.
+    /// An `http` URL, for a proxy that forwards the request.
     Absolute {
         /// The host, with its port unless that is 80.
         authority: &'a str,
         /// Path and query.
         path_and_query: &'a str,
     },
-    /// Host and port, for a proxy that makes a tunnel to them: with `CONNECT`.
+    /// Host and port, for `CONNECT`.
     Authority(&'a str),
 }
 
-/// An argument that cannot be put into a message.
+/// An invalid argument of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
-    /// The host is empty, or no host with an optional port.
+    /// The host is not a host with an optional port.
     BadHost,
     /// The version is neither HTTP/1.0 nor HTTP/1.1.
     BadVersion,
-    /// The reason phrase holds a control character.
+    /// The reason phrase contains a control character.
     BadReason,
 }
 
@@ -51,11 +51,10 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// Appends the head of an HTTP/1.1 request to `out`: request line, `Host`, then `fields` as they are, without a second
-/// `Host`: RFC 9112 §3.2 wants exactly one, RFC 9110 §7.2 wants it first.
+/// Appends the head of an HTTP/1.1 request to `out`: request line, `Host`, then `fields` without any `Host`, since
+/// there must be exactly one (RFC 9112 §3.2), which should be the first field (RFC 9110 §7.2).
 ///
-/// The fragment of a URL stays with the client. What the grammar does not allow in a path or a query is percent-encoded
-/// ([`encode_target`]).
+/// Characters that are invalid in a path or a query are percent-encoded (see [`encode_target`]).
 ///
 /// # Errors
 ///
@@ -114,9 +113,9 @@ pub fn encode_request_head(
     Ok(())
 }
 
-/// Appends `path_and_query` in origin form (RFC 9112 §3.2.1): it begins with `/`, and every byte that RFC 3986 does not
-/// allow in a path or a query is percent-encoded, as is a `%` that two hexadecimal digits do not follow. What is encoded
-/// already is left alone.
+/// Appends `path_and_query` in origin form (RFC 9112 §3.2.1): with a leading `/`, and with percent-encoding of bytes
+/// that RFC 3986 does not permit in a path or a query, and of any `%` that is not followed by two hexadecimal digits.
+/// Existing percent-encodings are not changed.
 ///
 /// ```
 /// use glassloop::http::proto::encode_target;
@@ -143,8 +142,8 @@ pub fn encode_target(out: &mut Vec<u8>, path_and_query: &str) {
     }
 }
 
-/// Appends the head of a response to `out`: status line, then `fields` as they are. Without a `reason` the usual phrase
-/// for the status is written, or none (RFC 9112 §4).
+/// Appends the head of a response to `out`: status line, then `fields`. Without a `reason` the standard phrase for the
+/// status is used, or an empty one (RFC 9112 §4).
 ///
 /// # Errors
 ///
@@ -187,7 +186,7 @@ pub fn encode_response_head(
     Ok(())
 }
 
-/// Appends `content` as one chunk (RFC 9112 §7.1), or nothing if it is empty: a chunk of no bytes would end the body.
+/// Appends `content` as one chunk (RFC 9112 §7.1), or nothing if it is empty, since a chunk of size 0 ends the body.
 ///
 /// ```
 /// use glassloop::http::proto::{encode_chunk, encode_last_chunk};
@@ -207,7 +206,7 @@ pub fn encode_chunk(out: &mut Vec<u8>, content: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the chunk that ends a chunked body, with `trailers` behind it.
+/// Appends the last chunk of a chunked body, and the trailer section.
 pub fn encode_last_chunk(out: &mut Vec<u8>, trailers: &HeaderMap) {
     out.extend_from_slice(b"0\r\n");
     encode_fields(out, trailers);

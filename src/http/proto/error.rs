@@ -1,13 +1,13 @@
-//! What can be wrong with bytes that claim to be HTTP/1.1.
+//! Errors of the decoders.
 
 use std::fmt;
 
 use http::StatusCode;
 
-/// A message that broke the grammar, the framing rules or a limit.
+/// A violation of the grammar, the framing rules or a limit.
 ///
-/// A decoder that has returned one stays failed: every further call returns the same error, since where the next message
-/// would begin is no longer known.
+/// After an error every further call of the decoder returns the same error, since the start of the next message is
+/// unknown.
 ///
 /// ```
 /// use glassloop::http::proto::{ProtocolErrorKind, ResponseDecoder};
@@ -20,18 +20,18 @@ use http::StatusCode;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtocolError {
-    /// The class of the fault.
+    /// The kind of error.
     pub kind: ProtocolErrorKind,
-    /// Where it was found, counted in bytes from the first one that the decoder was given. For a byte that cannot stand
-    /// where it stands this is its own offset; for a line or a head that is wrong as a whole, the offset just behind it.
+    /// The position in all bytes that were passed to the decoder. It is the offset of the invalid byte, or, if a line
+    /// or a head is invalid as a whole, the offset of its end.
     pub position: u64,
-    /// What a server answers.
+    /// The status code that a server responds with.
     status: Option<StatusCode>,
 }
 
 impl ProtocolError {
-    /// The status with which a server answers before it closes, or `None` where there is nobody or nothing to answer:
-    /// the peer left in the middle, or the error was met by a client.
+    /// Returns the status code that a server should respond with before it closes the connection. `None` if no response
+    /// is possible: the peer has closed the connection, or this is an error in a response.
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
@@ -45,23 +45,23 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
-/// The classes of fault, each named for the part of the message that is wrong.
+/// The kinds of error, named for the invalid part of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolErrorKind {
-    /// The peer closed without having answered at all (RFC 9112 §9.3.1: a reason to retry on a fresh connection).
+    /// The peer closed the connection without sending a response. The request may be retried (RFC 9112 §9.3.1).
     EmptyReply,
-    /// The peer closed between two requests: no fault, and nothing to answer.
+    /// The peer closed the connection between two requests, which is not an error.
     IdleClose,
-    /// The peer closed in the middle of a head.
+    /// The peer closed the connection before the head was complete.
     TruncatedHead,
-    /// The peer closed before the body was complete (RFC 9112 §8).
+    /// The peer closed the connection before the body was complete (RFC 9112 §8).
     TruncatedBody,
     /// The status line does not follow RFC 9112 §4.
     BadStatusLine,
     /// A status code below 100.
     BadStatus,
-    /// A protocol version that is misspelt, or whose major version is not 1 (RFC 9112 §2.3).
+    /// An invalid protocol version, or one whose major version is not 1 (RFC 9112 §2.3).
     BadVersion,
     /// 101 without an `Upgrade` in the request (RFC 9110 §15.2.2).
     UnexpectedUpgrade,
@@ -69,48 +69,48 @@ pub enum ProtocolErrorKind {
     TooManyInterim,
     /// The request line does not follow RFC 9112 §3.
     BadRequestLine,
-    /// A method that this server does not implement (RFC 9110 §9.1).
+    /// A method that is not implemented (RFC 9110 §9.1).
     UnknownMethod,
-    /// A request target in none of the forms that the method allows (RFC 9112 §3.2).
+    /// An invalid request target, or one in a form that the method does not permit (RFC 9112 §3.2).
     BadTarget,
-    /// A request target above [`MAX_TARGET_BYTES`](super::limits::MAX_TARGET_BYTES).
+    /// A request target longer than [`MAX_TARGET_BYTES`](super::limits::MAX_TARGET_BYTES).
     UriTooLong,
-    /// `Host` missing, repeated, or not a host (RFC 9112 §3.2).
+    /// A missing, repeated or invalid `Host` field (RFC 9112 §3.2).
     BadHost,
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     BadExpect,
-    /// A field name that is no token, or a field line without one (RFC 9112 §5.1).
+    /// A field line with a missing or invalid name (RFC 9112 §5.1).
     BadHeaderName,
-    /// A control character in a field value of a request; in one of a response, NUL or a bare CR, or any control character
-    /// in a field that decides about framing or about a redirect (RFC 9110 §5.5).
+    /// A control character in a field value (RFC 9110 §5.5). In a response only NUL and a bare CR are errors, except in
+    /// fields that determine the framing, the range or the target of a redirect.
     BadHeaderValue,
-    /// A line folded onto the next in a request (RFC 9112 §5.2).
+    /// A folded field line in a request (RFC 9112 §5.2).
     ObsFold,
-    /// A line ended by LF alone in a request (RFC 9112 §2.2).
+    /// A line of a request that ends in LF alone (RFC 9112 §2.2).
     BareLf,
     /// More fields than [`MAX_FIELDS`](super::limits::MAX_FIELDS).
     TooManyHeaders,
-    /// Heads above [`MAX_HEAD_BYTES`](super::limits::MAX_HEAD_BYTES).
+    /// Heads larger than [`MAX_HEAD_BYTES`](super::limits::MAX_HEAD_BYTES).
     HeadTooLarge,
-    /// `Content-Length` that is no number, too large, or contradicts itself (RFC 9112 §6.3).
+    /// A `Content-Length` that is not a number, too large, or ambiguous (RFC 9112 §6.3).
     BadContentLength,
-    /// `Transfer-Encoding` with another coding than `chunked`, or one that is malformed (RFC 9112 §6.1).
+    /// A malformed `Transfer-Encoding`, or one with a coding other than `chunked` (RFC 9112 §6.1).
     BadTransferEncoding,
     /// A request with both `Content-Length` and `Transfer-Encoding` (RFC 9112 §6.1).
     ClAndTe,
-    /// Chunk framing that does not follow RFC 9112 §7.1.
+    /// Invalid chunk framing (RFC 9112 §7.1).
     BadChunk,
-    /// Chunk extensions above [`MAX_CHUNK_EXTENSION_BYTES`](super::limits::MAX_CHUNK_EXTENSION_BYTES).
+    /// Chunk extensions larger than [`MAX_CHUNK_EXTENSION_BYTES`](super::limits::MAX_CHUNK_EXTENSION_BYTES).
     ChunkExtTooLarge,
-    /// A trailer section that does not follow the rules of field lines (RFC 9112 §7.1.2).
+    /// An invalid trailer section (RFC 9112 §7.1.2).
     BadTrailer,
-    /// Trailers above [`MAX_TRAILER_BYTES`](super::limits::MAX_TRAILER_BYTES) or
+    /// A trailer section larger than [`MAX_TRAILER_BYTES`](super::limits::MAX_TRAILER_BYTES) or
     /// [`MAX_FIELDS`](super::limits::MAX_FIELDS).
     TrailersTooLarge,
 }
 
 impl ProtocolErrorKind {
-    /// What a server answers to this fault, unless the place where it was found knows better.
+    /// Returns the status code that a server responds with by default.
     fn usual_answer(self) -> Option<StatusCode> {
         use ProtocolErrorKind::*;
         match self {
@@ -162,46 +162,46 @@ impl fmt::Display for ProtocolErrorKind {
     }
 }
 
-/// A fault as a scanner sees it: it knows the input of this call, not what came before.
+/// An error of a scanner, whose position is relative to the input of the current call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// The class of the fault.
+    /// The kind of error.
     kind: ProtocolErrorKind,
-    /// Offset in the input of the call.
+    /// The offset in the input of the current call.
     offset: usize,
-    /// The answer, where it is not the usual one for the class.
+    /// The status code to respond with, if it is not the default for the kind.
     answer: Option<StatusCode>,
 }
 
 impl Fault {
-    /// A fault at `offset` of the present input.
+    /// Creates an error at `offset` of the current input.
     pub(super) fn new(kind: ProtocolErrorKind, offset: usize) -> Fault {
         Fault { kind, offset, answer: None }
     }
 
-    /// The same fault, to be answered with `status`.
+    /// Sets the status code to respond with.
     pub(super) fn answered_with(self, status: StatusCode) -> Fault {
         Fault { answer: Some(status), ..self }
     }
 
-    /// The same fault, found in a slice that begins `bytes` behind the start of the input.
+    /// Adds `bytes` to the offset, for an error in a slice that starts at that offset of the input.
     pub(super) fn shifted_by(self, bytes: usize) -> Fault {
         Fault { offset: self.offset + bytes, ..self }
     }
 
-    /// The error that a client reports, `position` bytes having been consumed before this input.
+    /// Converts this to the error of a response decoder. `position` is the number of bytes consumed before this input.
     pub(super) fn in_response(self, position: u64) -> ProtocolError {
         ProtocolError { kind: self.kind, position: position + self.offset as u64, status: None }
     }
 
-    /// The error that a server reports and answers.
+    /// Converts this to the error of a request decoder, with a status code to respond with.
     pub(super) fn in_request(self, position: u64) -> ProtocolError {
         let status = self.answer.or_else(|| self.kind.usual_answer());
         ProtocolError { status, ..self.in_response(position) }
     }
 }
 
-/// A fault of what was read as a whole; [`Fault::shifted_by`] then says where that ended.
+/// Creates an error at offset 0, for which the caller sets the offset with [`Fault::shifted_by`].
 impl From<ProtocolErrorKind> for Fault {
     fn from(kind: ProtocolErrorKind) -> Fault {
         Fault::new(kind, 0)

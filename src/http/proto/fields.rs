@@ -1,8 +1,7 @@
-//! Field sections: where they end, where they go wrong, and their cutting into a map.
+//! Field sections: finds their end and errors in them, and parses them into a map.
 //!
-//! [`FieldScanner`] walks each byte once, in whatever pieces it comes, and knows at every byte whether the section is
-//! over, still good, or wrong; so nothing is ever parsed twice and no fault waits for the end of a head. Only when the
-//! end is found does [`cut`] let `httparse` take the section apart, once.
+//! [`FieldScanner`] scans each byte once, in fragments of any size, and detects the end and every error at the byte
+//! where it occurs. When the section is complete, [`cut`] parses it once with `httparse`.
 //!
 //! ```text
 //!                     CR                LF
@@ -15,7 +14,8 @@
 //!        └─────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! What only a response may have, folds and control characters, is removed by [`tidy`] before anything reads a value.
+//! Folds and control characters, which are accepted only in responses, are removed by [`tidy`] before the values are
+//! used.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED, LOCATION, TRANSFER_ENCODING};
@@ -25,23 +25,23 @@ use super::error::{Fault, ProtocolErrorKind};
 use super::grammar::{is_lenient_text, is_text, is_token, leading, list_members};
 use super::limits::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_TRAILER_BYTES};
 
-/// Where a field section stands, which decides what is accepted in it and how a fault is classified.
+/// The place of a field section, which determines what is accepted in it and the kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     /// In a response head. A line may end in LF alone (RFC 9112 §2.2) and may be folded (§5.2), and a value may contain
     /// control characters (RFC 9110 §5.5).
     Response,
-    /// In a request head. Nothing of that is accepted: leniency in a server is a way to smuggle requests.
+    /// In a request head. None of these is accepted, since leniency in servers enables request smuggling.
     Request,
-    /// After the last chunk of a response. As in a response head, except that an LF alone is refused: the line ends belong
-    /// to the chunk framing.
+    /// After the last chunk of a response. The rules of a response head apply, but an LF alone is rejected, since the
+    /// line ends are part of the chunk framing.
     ResponseTrailers,
     /// After the last chunk of a request.
     RequestTrailers,
 }
 
 impl Section {
-    /// The largest size of such a section, start line included.
+    /// Returns the maximum size of the section, including the start line.
     pub(super) fn max_bytes(self) -> usize {
         match self {
             Section::Response | Section::Request => MAX_HEAD_BYTES,
@@ -49,7 +49,7 @@ impl Section {
         }
     }
 
-    /// The class of fault for a section above that size.
+    /// Returns the error for a section above the maximum size.
     pub(super) fn too_large(self) -> ProtocolErrorKind {
         match self {
             Section::Response | Section::Request => ProtocolErrorKind::HeadTooLarge,
@@ -64,20 +64,20 @@ impl Section {
         }
     }
 
-    /// Returns whether it is part of a response, where folds and control characters are accepted.
+    /// Returns whether folds and control characters are accepted, as in responses.
     fn is_lenient(self) -> bool {
         matches!(self, Section::Response | Section::ResponseTrailers)
     }
 }
 
-/// What the next byte is part of.
+/// The part of the section that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The first byte of a field line, or of the empty line that ends the section.
     LineStart,
-    /// A field name, of which one byte has been seen.
+    /// A field name, after its first byte.
     Name,
-    /// Behind the colon.
+    /// The value, after the colon.
     Value,
     /// The LF of a field line.
     ValueLineFeed,
@@ -85,40 +85,40 @@ enum State {
     EndLineFeed,
 }
 
-/// Finds the end of a field section, byte by byte.
+/// A scanner that finds the end of a field section.
 #[derive(Debug)]
 pub(super) struct FieldScanner {
     section: Section,
     state: State,
-    /// Field lines begun.
+    /// The number of field lines, including an incomplete one.
     fields: usize,
     /// Whether there was a fold or a control character, so that [`cut`] must [`tidy`] first.
     is_untidy: bool,
 }
 
 impl FieldScanner {
-    /// A scanner that waits for the first byte of a section.
+    /// Creates a scanner.
     pub(super) fn new(section: Section) -> FieldScanner {
         FieldScanner { section, state: State::LineStart, fields: 0, is_untidy: false }
     }
 
-    /// Whose fields these are.
+    /// Returns the place of the section.
     pub(super) fn section(&self) -> Section {
         self.section
     }
 
-    /// How many field lines have been begun.
+    /// Returns the number of field lines, including an incomplete one.
     pub(super) fn fields(&self) -> usize {
         self.fields
     }
 
-    /// Returns whether one of them was folded or contains a control character.
+    /// Returns whether there was a fold or a control character.
     pub(super) fn is_untidy(&self) -> bool {
         self.is_untidy
     }
 
-    /// Looks at `input`, which continues what was given before, up to the end of the section: `Some` of how many bytes
-    /// belong to it, or `None` if the end is not there yet.
+    /// Scans `input`, which continues the previous input. Returns the number of bytes that belong to the section, or
+    /// `None` if it does not end in this input.
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         let is_lenient = self.section.is_lenient();
         let takes_bare_lf = self.section == Section::Response;
@@ -161,7 +161,7 @@ impl FieldScanner {
         }
     }
 
-    /// The class of fault for a byte that cannot stand where it stands.
+    /// Returns the kind of error for an invalid byte.
     fn fault_at(&self, byte: u8) -> ProtocolErrorKind {
         match (self.section, self.state, byte) {
             (Section::ResponseTrailers | Section::RequestTrailers, ..) => ProtocolErrorKind::BadTrailer,
@@ -173,14 +173,14 @@ impl FieldScanner {
     }
 }
 
-/// Takes a complete section apart. The values are slices of `section`, not copies: a value that is kept keeps the bytes
-/// of its whole head alive, which are few, and a head costs one allocation for all its values.
+/// Parses a complete section. The values are slices of `section`, so a head needs a single allocation, and a value
+/// keeps the memory of the whole head alive.
 pub(super) fn cut(section: Bytes, is_untidy: bool) -> Result<HeaderMap, ProtocolErrorKind> {
     let section = if is_untidy { tidy(&section)? } else { section };
     let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let lines = match httparse::parse_headers(&section, &mut lines) {
         Ok(httparse::Status::Complete((_, lines))) => lines,
-        // The scanner has seen the end and every byte before it; should the two ever disagree, the stricter wins.
+        // The scanner has accepted the section. If `httparse` is stricter in some case, it takes precedence.
         Ok(httparse::Status::Partial) | Err(_) => return Err(ProtocolErrorKind::BadHeaderValue),
     };
     let mut fields = HeaderMap::with_capacity(lines.len());
@@ -193,22 +193,22 @@ pub(super) fn cut(section: Bytes, is_untidy: bool) -> Result<HeaderMap, Protocol
     Ok(fields)
 }
 
-/// The members of a list field, over all of its lines (RFC 9110 §5.3): `get` would give the first line only.
+/// Returns the members of a list field in all of its lines (RFC 9110 §5.3). `get` would return only the first line.
 pub(super) fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = fields.get_all(name).into_iter();
     lines.flat_map(|line| list_members(line.as_bytes()))
 }
 
-/// Fields in which a control character is refused: where the message ends, whether the connection stays, which bytes of
-/// the file these are and where a redirect leads must not depend on how a recipient reads such a character.
+/// Fields in which control characters are rejected. The framing, the persistence of the connection, the range and the
+/// target of a redirect must not depend on how a recipient interprets such a character.
 static REFUSED_WITH_CONTROLS: [HeaderName; 5] =
     [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_RANGE, LOCATION];
 
-/// Fields that are ignored if they contain a control character: with a space in its place, two validators that differ
-/// would become equal, and one file could be put together from two versions.
+/// Fields that are ignored if they contain a control character. If it were replaced by a space, two different
+/// validators could become equal, and parts of two versions of a file could be combined.
 static IGNORED_WITH_CONTROLS: [HeaderName; 2] = [ETAG, LAST_MODIFIED];
 
-/// Removes folds, and replaces each control character in a value by a space: a [`HeaderValue`] cannot hold one.
+/// Removes folds, and replaces each control character in a value by a space, since a [`HeaderValue`] cannot contain it.
 fn tidy(section: &[u8]) -> Result<Bytes, ProtocolErrorKind> {
     let section = unfold(section);
     let is_control = |byte: u8| is_lenient_text(byte) && !is_text(byte);
@@ -225,8 +225,8 @@ fn tidy(section: &[u8]) -> Result<Bytes, ProtocolErrorKind> {
     Ok(tidied.into())
 }
 
-/// Replaces each line fold, and the white space around it, by one space (RFC 9112 §5.2). This comes before anything
-/// reads a value: `Content-Length: 1⏎ 0` must be seen as `1 0`, which is no number.
+/// Replaces each line fold, and the white space around it, by one space (RFC 9112 §5.2), before the values are used:
+/// the value of `Content-Length: 1⏎ 0` is `1 0`, which is not a number.
 fn unfold(section: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::with_capacity(section.len());
     let mut rest = section.iter().copied().peekable();

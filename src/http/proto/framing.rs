@@ -1,7 +1,7 @@
-//! How long a body is and whether the connection survives it: the fields that decide where the next message begins.
+//! Message framing: the fields that determine the length of a body and whether the connection persists.
 //!
-//! Every line of these fields is looked at. A map's `get` returns the first of several, and whoever believes it can be
-//! made to see another end of the message than the peer does; that is all that request smuggling is.
+//! All lines of these fields are evaluated. A map's `get` returns only the first line, and a recipient that uses it may
+//! find another end of the message than the sender, which makes request smuggling possible.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -10,27 +10,27 @@ use super::error::{Fault, ProtocolErrorKind};
 use super::fields::members;
 use super::grammar::{decimal, is_token, leading};
 
-/// How the end of a body is known (RFC 9112 §6.3).
+/// The framing of a body (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
-    /// There is no body, whatever the fields say.
+    /// There is no body, regardless of the fields.
     None,
-    /// So many bytes, possibly none.
+    /// A body of this length, possibly 0.
     Length(u64),
-    /// Chunks, up to one of no bytes.
+    /// The chunked transfer coding.
     Chunked,
-    /// Everything until the server closes. Such a body cannot be told from one that was cut off cleanly.
+    /// All bytes until the server closes the connection. Truncation of such a body cannot be detected.
     UntilClose,
 }
 
 impl BodyFraming {
-    /// Whether the framing itself can tell a complete body from one that was cut short.
+    /// Returns whether the framing detects truncation of the body.
     pub fn length_known(self) -> bool {
         self != BodyFraming::UntilClose
     }
 }
 
-/// What a response's head says of its body, in the order of RFC 9112 §6.3, and whether the connection persists behind it.
+/// Returns the framing of a response body, by the rules of RFC 9112 §6.3, and whether the connection persists after it.
 pub(super) fn of_response(
     method: &Method,
     status: StatusCode,
@@ -42,7 +42,7 @@ pub(super) fn of_response(
     if method == Method::HEAD || bodyless_status {
         return Ok((BodyFraming::None, persistent));
     }
-    // What follows is a tunnel: neither a body nor another message.
+    // The connection becomes a tunnel.
     if method == Method::CONNECT && status.is_success() {
         return Ok((BodyFraming::None, false));
     }
@@ -52,16 +52,16 @@ pub(super) fn of_response(
             Some(length) => Ok((BodyFraming::Length(length), persistent)),
             None => Ok((BodyFraming::UntilClose, false)),
         },
-        // `identity` is no coding (RFC 2616 §3.6). A recipient that goes by RFC 9112 §6.3 takes it for an unknown one and
-        // may find another end of the body, so nothing after that end is relied on.
+        // `identity` means no coding (RFC 2616 §3.6). To a recipient that follows RFC 9112 §6.3 it is an unknown
+        // coding, and it may find another end of the body, so the connection is not reused.
         TransferCoding::Identity => match length {
             Some(length) => Ok((BodyFraming::Length(length), false)),
             None => Ok((BodyFraming::UntilClose, false)),
         },
-        // A 1.0 sender knows no transfer codings, so something between has mixed up the framing (RFC 9112 §6.1).
+        // HTTP/1.0 has no transfer codings, so an intermediary must have garbled the framing (RFC 9112 §6.1).
         TransferCoding::Chunked { .. } if version == Version::HTTP_10 => Err(ProtocolErrorKind::BadTransferEncoding),
-        // Repeated `chunked` comes from a proxy that adds its own line. With a Content-Length as well, chunked wins (§6.3).
-        // In both cases somebody on the way may have found another end of the body.
+        // `chunked` is repeated by proxies that add a line of their own. If there is also a Content-Length, chunked
+        // takes precedence (§6.3). In both cases an intermediary may have found another end of the body.
         TransferCoding::Chunked { is_repeated, .. } => {
             Ok((BodyFraming::Chunked, persistent && length.is_none() && !is_repeated))
         }
@@ -69,8 +69,8 @@ pub(super) fn of_response(
     }
 }
 
-/// What a request's head says of its body, and whether the connection persists behind it. Stricter than for a response
-/// in every way that RFC 9112 §6.3 allows.
+/// Returns the framing of a request body, and whether the connection persists after it. This is stricter than for a
+/// response wherever RFC 9112 §6.3 permits it.
 pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFraming, bool), Fault> {
     let has_length = fields.contains_key(CONTENT_LENGTH);
     let framing = match transfer_coding(fields) {
@@ -87,13 +87,13 @@ pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFr
     Ok((framing, is_persistent(version, fields)))
 }
 
-/// Whether the connection stays open behind this message (RFC 9112 §9.3). `close` on any line beats everything else.
+/// Returns whether the connection persists after this message (RFC 9112 §9.3). `close` takes precedence.
 fn is_persistent(version: Version, fields: &HeaderMap) -> bool {
     let has_option = |option| members(fields, CONNECTION).any(|member| member.eq_ignore_ascii_case(option));
     !has_option(b"close") && (version == Version::HTTP_11 || has_option(b"keep-alive"))
 }
 
-/// The length on which all members of all `Content-Length` lines agree, if there are any.
+/// Returns the length in the `Content-Length` lines, if there are any. All members of all lines must be the same.
 fn agreed_content_length(fields: &HeaderMap) -> Result<Option<u64>, ProtocolErrorKind> {
     let mut agreed = None;
     for member in members(fields, CONTENT_LENGTH) {
@@ -106,7 +106,7 @@ fn agreed_content_length(fields: &HeaderMap) -> Result<Option<u64>, ProtocolErro
     Ok(agreed)
 }
 
-/// The length in the only `Content-Length` line, which has only one number.
+/// Returns the length in the `Content-Length` line, which must be the only one and have a single number.
 fn single_content_length(fields: &HeaderMap) -> Result<u64, ProtocolErrorKind> {
     let mut lines = fields.get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
     match (lines.next(), lines.next()) {
@@ -115,7 +115,7 @@ fn single_content_length(fields: &HeaderMap) -> Result<u64, ProtocolErrorKind> {
     }
 }
 
-/// What all `Transfer-Encoding` lines say together.
+/// The transfer coding according to all `Transfer-Encoding` lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransferCoding {
     /// There is no such line.
@@ -124,14 +124,14 @@ enum TransferCoding {
     Identity,
     /// `chunked`, possibly after `identity`.
     Chunked {
-        /// Whether it is there more than once.
+        /// Whether it occurs more than once.
         is_repeated: bool,
         /// Whether `chunked` is all there is: no repetition, no `identity`, no empty list member.
         is_plain: bool,
     },
-    /// A coding that is not implemented; `chunked` may follow it.
+    /// A coding that is not implemented, possibly followed by `chunked`.
     Unknown,
-    /// No list of codings, or one without a member; or one where `chunked` has parameters or another coding follows it.
+    /// An invalid or empty list, or one in which `chunked` has parameters or is followed by another coding.
     Malformed,
 }
 
@@ -158,7 +158,7 @@ fn transfer_coding(fields: &HeaderMap) -> TransferCoding {
     }
 }
 
-/// One member of a `Transfer-Encoding` list.
+/// A member of a `Transfer-Encoding` list.
 enum Coding {
     Empty,
     Identity,
@@ -166,8 +166,8 @@ enum Coding {
     Unknown,
 }
 
-/// Reads one member of a `Transfer-Encoding` list; `None` if it is malformed, as `chunked` and `identity` with parameters
-/// are.
+/// Parses a member of a `Transfer-Encoding` list. Returns `None` if it is malformed, or `chunked` or `identity` with
+/// parameters.
 fn coding(member: &[u8]) -> Option<Coding> {
     let (name, parameters) = member.split_at(leading(member, is_token));
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);

@@ -1,20 +1,20 @@
-//! The alphabets of the HTTP grammar, and the few words that are read straight from them.
+//! Character classes of the HTTP grammar, and parsers for numbers, lists and hosts.
 //!
-//! One table answers every question about a single byte; a scanner's inner loop is a look-up and a branch.
+//! One table contains the classes of all bytes, so the inner loop of a scanner is a lookup and a branch.
 
 use super::limits::MAX_LENGTH;
 
-/// `tchar` of RFC 9110 §5.6.2: what methods and field names are made of.
+/// `tchar` of RFC 9110 §5.6.2: a byte of a method or a field name.
 const TOKEN: u8 = 1;
 /// A byte of a field value, a reason phrase or a chunk extension: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5).
 const TEXT: u8 = 2;
-/// A byte that may stand in a request target as received: visible ASCII. `#` is visible and stands in no target, but is
-/// told apart by the request line, which knows the better error for it.
+/// A byte that is accepted in a request target: visible ASCII. The scanner of the request line rejects `#` itself, with
+/// a more specific error.
 const TARGET: u8 = 4;
-/// A byte of `absolute-path [ "?" query ]` that needs no percent-encoding (RFC 3986 §3.3, §3.4).
+/// A byte of `absolute-path [ "?" query ]` that is sent without percent-encoding (RFC 3986 §3.3, §3.4).
 const PATH_OR_QUERY: u8 = 8;
-/// A byte of a host name or an IPv4 address (RFC 3986 §3.2.2). The comma of `sub-delims` is left out: in `Host` it
-/// would be the mark of two fields joined into one.
+/// A byte of a host name or an IPv4 address (RFC 3986 §3.2.2). This excludes the comma, which in `Host` indicates two
+/// field lines that were combined.
 const HOST: u8 = 16;
 
 /// The classes of every byte.
@@ -56,50 +56,50 @@ const fn class_of(byte: u8) -> u8 {
     class
 }
 
-/// Whether `byte` may stand in a method or a field name.
+/// Returns whether `byte` is valid in a method or a field name.
 #[inline]
 pub(super) fn is_token(byte: u8) -> bool {
     CLASSES[byte as usize] & TOKEN != 0
 }
 
-/// Whether `byte` may stand in a field value, a reason phrase or a chunk extension.
+/// Returns whether `byte` is valid in a field value, a reason phrase or a chunk extension.
 #[inline]
 pub(super) fn is_text(byte: u8) -> bool {
     CLASSES[byte as usize] & TEXT != 0
 }
 
-/// Returns whether a client accepts `byte` in a field value or a reason phrase: everything but NUL, CR and LF, since real
-/// servers send other control characters there (RFC 9110 §5.5).
+/// Returns whether a client accepts `byte` in a field value or a reason phrase: everything but NUL, CR and LF, since
+/// real servers send other control characters there (RFC 9110 §5.5).
 #[inline]
 pub(super) fn is_lenient_text(byte: u8) -> bool {
     !matches!(byte, b'\0' | b'\r' | b'\n')
 }
 
-/// Whether `byte` may stand in a request target that was received.
+/// Returns whether `byte` is accepted in a request target.
 #[inline]
 pub(super) fn is_target(byte: u8) -> bool {
     CLASSES[byte as usize] & TARGET != 0
 }
 
-/// Whether `byte` may stand in a request target that is sent, as itself.
+/// Returns whether `byte` can be sent in a request target without percent-encoding.
 #[inline]
 pub(super) fn is_path_or_query(byte: u8) -> bool {
     CLASSES[byte as usize] & PATH_OR_QUERY != 0
 }
 
-/// How many bytes at the front of `input` are of a class.
+/// Returns the number of leading bytes that belong to a class.
 #[inline]
 pub(super) fn leading(input: &[u8], class: impl Fn(u8) -> bool) -> usize {
     input.iter().position(|&byte| !class(byte)).unwrap_or(input.len())
 }
 
-/// The members of a comma-separated list, without the white space around them (RFC 9110 §5.6.1). Empty members are
-/// given as they are; whether they matter is for the field to say.
+/// Returns the members of a comma-separated list, including empty ones, without the white space around them (RFC 9110
+/// §5.6.1).
 pub(super) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 
-/// `value` without the optional white space around it (RFC 9110 §5.6.3: SP and HTAB only).
+/// Removes optional white space (RFC 9110 §5.6.3: SP and HTAB) from both ends.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -107,7 +107,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// A number of `1*DIGIT` up to [`MAX_LENGTH`]. `str::parse` would take a leading `+` as well.
+/// Parses `1*DIGIT` up to [`MAX_LENGTH`]. Unlike `str::parse`, this rejects a leading `+`.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -118,7 +118,7 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2), with no userinfo, and a port that a socket can have.
+/// Returns whether `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2), without userinfo and with a port up to 65,535.
 pub(in crate::http) fn is_host_and_port(value: &[u8]) -> bool {
     let (host_is_good, rest) = match value {
         [b'[', address @ ..] => {

@@ -1,8 +1,7 @@
-//! Reading a head in whatever pieces it comes: a start line, then a field section.
+//! Reads a head, which consists of a start line and a field section and may arrive in fragments.
 //!
-//! A head that is wholly inside one input is never copied into a buffer; only while its end is missing does
-//! [`HeadReader`] keep the bytes that are there. So between two messages nothing is held, and one read buffer can serve
-//! every connection of a loop.
+//! [`HeadReader`] stores only the bytes of an incomplete head. So an idle connection has no buffer, and all connections
+//! of a loop can share one read buffer.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,14 +9,14 @@ use http::HeaderMap;
 use super::error::{Fault, ProtocolErrorKind};
 use super::fields::{FieldScanner, Section, cut};
 
-/// The first line of a message, scanned byte by byte like the fields that follow it.
+/// A scanner for the first line of a message.
 pub(super) trait StartLine {
-    /// Looks at `input`, which continues what was given before: `Some` of how many bytes belong to the line if it ends
-    /// in there.
+    /// Scans `input`, which continues the previous input. Returns the number of bytes that belong to the line, or
+    /// `None` if the line does not end in this input.
     fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Fault>;
 }
 
-/// The start line of a trailer section, which has none.
+/// The scanner for trailer sections, which have no start line.
 #[derive(Debug)]
 pub(super) struct NoStartLine;
 
@@ -27,20 +26,20 @@ impl StartLine for NoStartLine {
     }
 }
 
-/// Collects one head.
+/// Reads one head.
 #[derive(Debug)]
 pub(super) struct HeadReader<L> {
     line: L,
     /// The length of the start line, once it is complete.
     line_length: Option<usize>,
     fields: FieldScanner,
-    /// How many bytes this head may still have.
+    /// The number of bytes that this head may still have.
     budget: usize,
-    /// What has come of a head whose end has not.
+    /// The received bytes of an incomplete head.
     partial: Vec<u8>,
 }
 
-/// A complete head: its bytes in one piece, and where the fields begin in them.
+/// The bytes of a complete head, and the offset of the fields in them.
 pub(super) struct RawHead {
     bytes: Bytes,
     fields_start: usize,
@@ -48,29 +47,29 @@ pub(super) struct RawHead {
 }
 
 impl<L: StartLine> HeadReader<L> {
-    /// A reader that waits for the first byte of a head, of which `spent` bytes of the limit are gone already.
+    /// Creates a reader for a head. `spent` is the number of bytes that earlier heads have used of the limit.
     pub(super) fn new(line: L, section: Section, spent: usize) -> HeadReader<L> {
         let budget = section.max_bytes().saturating_sub(spent);
         HeadReader { line, line_length: None, fields: FieldScanner::new(section), budget, partial: Vec::new() }
     }
 
-    /// The start line, as far as it has come.
+    /// Returns the scanner of the start line.
     pub(super) fn line(&self) -> &L {
         &self.line
     }
 
-    /// How many field lines have begun.
+    /// Returns the number of field lines, including an incomplete one.
     pub(super) fn fields(&self) -> usize {
         self.fields.fields()
     }
 
-    /// How much of the limit is gone, with what was gone before this head.
+    /// Returns how many bytes of the limit are used, including those of earlier heads.
     pub(super) fn spent(&self) -> usize {
         self.fields.section().max_bytes() - self.budget
     }
 
-    /// Takes in `input`: `Some` of how many of its bytes belong to the head if that is now complete, or `None` if all of
-    /// them do and more must come.
+    /// Reads `input`. Returns the number of bytes that belong to the head if it is now complete, or `None` if all of
+    /// them belong to it and more are needed.
     pub(super) fn read(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         let allowed = &input[..input.len().min(self.budget)];
         let end = self.scan(allowed)?;
@@ -99,7 +98,7 @@ impl<L: StartLine> HeadReader<L> {
         }
     }
 
-    /// The complete head, `last` being the part of it that came with the last input.
+    /// Returns the complete head. `last` is its part in the last input.
     pub(super) fn finish(&mut self, last: &[u8]) -> RawHead {
         let bytes = if self.partial.is_empty() {
             Bytes::copy_from_slice(last)
@@ -112,12 +111,12 @@ impl<L: StartLine> HeadReader<L> {
 }
 
 impl RawHead {
-    /// The bytes of the start line and of the fields.
+    /// Returns the bytes of the start line and of the fields.
     pub(super) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The fields, taken apart.
+    /// Parses the fields.
     pub(super) fn cut_fields(&self) -> Result<HeaderMap, ProtocolErrorKind> {
         cut(self.bytes.slice(self.fields_start..), self.is_untidy)
     }

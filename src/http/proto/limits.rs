@@ -1,26 +1,26 @@
-//! The bounds that a peer cannot talk us past.
+//! Limits on what a peer may send.
 //!
-//! Nothing that a decoder keeps is larger than one of these, so the memory of a connection is known before its first
-//! byte arrives. They are what common servers and clients allow, not what the RFC demands: it sets no limits but asks
-//! for at least 8,000 bytes of request line (RFC 9112 §3).
+//! Everything that a decoder stores is bounded by one of these, so the maximum memory of a connection is known in
+//! advance. The values are similar to those of common servers and clients. The RFC sets no limits, but recommends
+//! support for request lines of at least 8,000 bytes (RFC 9112 §3).
 
-/// Bytes of heads in one exchange: the final response's and those of all interim responses before it, or one request's.
+/// The maximum size of a request head, or of a response head together with all interim responses before it.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Field lines in one head, or in one trailer section.
+/// The maximum number of field lines in a head or in a trailer section.
 pub const MAX_FIELDS: usize = 100;
 
-/// Interim (1xx) responses before the final one.
+/// The maximum number of interim (1xx) responses before the final one.
 pub const MAX_INTERIM_RESPONSES: usize = 16;
 
-/// Bytes in one trailer section, with its closing empty line.
+/// The maximum size of a trailer section, including the empty line at its end.
 pub const MAX_TRAILER_BYTES: usize = 16 * 1024;
 
-/// Bytes of chunk extensions in one body, with the padding around them.
+/// The maximum size of all chunk extensions in a body, including the white space around them.
 pub const MAX_CHUNK_EXTENSION_BYTES: usize = 16 * 1024;
 
-/// Bytes of a request target; a longer one is answered with 414.
+/// The maximum size of a request target; a longer one causes a 414.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
-/// The largest length of a body or of a chunk, in bytes: what a signed file offset can name.
+/// The maximum length of a body or of a chunk: the largest signed file offset.
 pub const MAX_LENGTH: u64 = i64::MAX as u64;

@@ -1,40 +1,38 @@
-//! HTTP/1.1 without a socket: bytes in, events out, and messages back into bytes.
+//! An HTTP/1.1 codec, sans-I/O: it decodes bytes into events and encodes messages into bytes.
 //!
-//! A decoder is given whatever has been read and answers each call with one [`Step`]: how many bytes it used up, and one
-//! event. It never waits, reads or blocks, so every byte sequence that a peer could send can be played to it in a test,
-//! in every cut, at any speed; and the same decoder serves an event loop, a thread or a fuzzer. The manner is that of
-//! Python's h11.
+//! A decoder takes the bytes that have been read. Each call returns one [`Step`]: the number of bytes consumed, and one
+//! event. A decoder never reads or blocks, so tests can pass it any sequence of bytes, split at any position, and the
+//! same decoder works with an event loop, a thread or a fuzzer. The design follows Python's h11.
 //!
 //! ```text
 //!   bytes ──▶ ResponseDecoder ──▶ Interim* Head Data* Trailers? End
 //!   bytes ──▶ RequestDecoder  ──▶ (Head Data* Trailers? End)*
 //!                  │
 //!                  ├── head: HeadReader<StatusLine | RequestLine>
-//!                  │           one byte-driven scan finds the end and every fault, then one cut into a map
-//!                  ├── framing: how long is the body, does the connection persist (RFC 9112 §6.3, §9.3)
-//!                  └── body: counted, chunked, or until the close
+//!                  │           one scan finds the end and every error, then the fields are parsed into a map
+//!                  ├── framing: body length and connection persistence (RFC 9112 §6.3, §9.3)
+//!                  └── body: by length, chunked, or delimited by close
 //! ```
 //!
-//! What holds everywhere:
+//! Properties of all decoders:
 //!
-//! * A step never consumes more than it was given, and after `NeedMore` nothing of the input is left over. What has to be
-//!   remembered of a head whose end is missing, the decoder keeps; otherwise it keeps nothing.
+//! * After `NeedMore` all of the input is consumed. A decoder stores only the bytes of an incomplete head.
 //! * The same bytes give the same events and the same error at the same [position](ProtocolError::position), wherever
-//!   they are cut.
-//! * Bytes that can no longer become a message are an error at once, not when the head is complete.
-//! * Whatever comes, memory stays within the [`limits`].
+//!   the input is split.
+//! * An error is returned as soon as the bytes can no longer become a valid message, not when the head is complete.
+//! * The use of memory is bounded by the [`limits`].
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | [`limits`] | the bounds |
-//! | `grammar` | classes of bytes, numbers, hosts |
-//! | `error` | the classes of fault and their answers |
+//! | [`limits`] | limits |
+//! | `grammar` | character classes, numbers, hosts |
+//! | `error` | errors, and the status codes that a server responds with |
 //! | `status_line`, `request_line`, `fields` | the three scanners of a head |
-//! | `head` | a head in pieces |
-//! | `framing` | where a body ends |
-//! | `chunked`, `body` | taking the framing off |
+//! | `head` | reads a head that arrives in fragments |
+//! | `framing` | determines the length of a body |
+//! | `chunked`, `body` | decodes a body |
 //! | `response`, `request` | the two decoders |
-//! | `encode` | the way back |
+//! | `encode` | the encoder |
 
 mod body;
 mod chunked;

@@ -1,4 +1,4 @@
-//! The server's side: the requests of one connection, decoded one after the other.
+//! The server's decoder: decodes the requests of one connection.
 //!
 //! ```text
 //!                       bytes              Head
@@ -7,14 +7,14 @@
 //!             │ End, keep_alive                         │ End, not keep_alive
 //!             └─────────────────────────────────────────┴──────────▶ Closing (drains)
 //!
-//!  after an error: the same error for ever
+//!  after an error: the same error in every call
 //! ```
 //!
-//! | the peer closes in | answer of [`on_eof`](RequestDecoder::on_eof) |
+//! | state when the peer closes | result of [`on_eof`](RequestDecoder::on_eof) |
 //! | --- | --- |
-//! | `BetweenRequests` | `IdleClose`: the usual end of a connection |
+//! | `BetweenRequests` | `IdleClose`: the normal end of a connection |
 //! | `Head` | `TruncatedHead` |
-//! | `Body` | `TruncatedBody`: the request must not be acted on; `End` if nothing of it is missing |
+//! | `Body` | `End` if the request is complete; otherwise `TruncatedBody`: the request must not be handled |
 //! | `Closing` | `IdleClose` |
 
 use http::header::{EXPECT, HOST};
@@ -31,21 +31,20 @@ use super::limits::MAX_HEAD_BYTES;
 use super::request_line::RequestLine;
 use super::step::{BodyEvent, Step};
 
-/// What happened in the requests.
+/// An event of a request.
 #[derive(Debug)]
 pub enum RequestEvent<'input> {
-    /// The input is used up and nothing can be said yet: read more, or report the end with
-    /// [`on_eof`](RequestDecoder::on_eof).
+    /// All of the input is consumed. Read more, or call [`on_eof`](RequestDecoder::on_eof) at EOF.
     NeedMore,
     /// The head of a request.
     Head(RequestHead),
-    /// Bytes of the body: a slice of the input, never empty.
+    /// Content of the body: a slice of the input, never empty.
     Data(&'input [u8]),
-    /// The fields behind a chunked body. They must not be merged into those of the head (RFC 9110 §6.5.1).
+    /// The trailer section of a chunked body. Its fields must not be merged into those of the head (RFC 9110 §6.5.1).
     Trailers(HeaderMap),
-    /// The request is complete. What is left of the input belongs to the next one (RFC 9112 §9.3.2) if `keep_alive`.
+    /// The request is complete. With `keep_alive`, the rest of the input belongs to the next request (RFC 9112 §9.3.2).
     End {
-        /// Whether the client lets the connection live on. If not, all further bytes are consumed and ignored (§9.6).
+        /// Whether the connection persists. If not, all further input is consumed and ignored (§9.6).
         keep_alive: bool,
     },
 }
@@ -53,23 +52,23 @@ pub enum RequestEvent<'input> {
 /// The head of a request.
 #[derive(Debug)]
 pub struct RequestHead {
-    /// Method, target, version and fields. A target in absolute form has its authority in the URI, and that one counts,
-    /// not `Host` (RFC 9112 §3.2.2). The path is as it came: not decoded, and not safe to join to a directory.
+    /// Method, target, version and fields. If the target is in absolute form, its authority replaces `Host` (RFC 9112
+    /// §3.2.2). The path is not decoded, and not safe to join to a directory.
     pub request: Request<()>,
-    /// How the end of the body will be known; never [`UntilClose`](BodyFraming::UntilClose).
+    /// The framing of the body; never [`UntilClose`](BodyFraming::UntilClose).
     pub framing: BodyFraming,
-    /// Whether the client lets the connection live on behind this request.
+    /// Whether the connection persists after this request.
     pub keep_alive: bool,
-    /// Whether the client may be waiting for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    /// Whether the client may be waiting for `100 Continue` (RFC 9110 §10.1.1).
     pub expect_continue: bool,
 }
 
-/// Decodes the requests of one connection, from the first byte to the last.
+/// Decodes the requests of one connection.
 ///
-/// Feed it what was read, taking off what each step has [consumed](Step::consumed), until it says
-/// [`NeedMore`](RequestEvent::NeedMore), or [`End`](RequestEvent::End) and the answer has to be given first. The rules
-/// are the strict ones wherever RFC 9112 leaves a choice: two servers that are lenient in different ways are how
-/// requests are smuggled.
+/// Pass the bytes that were read, without those that each step has [consumed](Step::consumed), until the event is
+/// [`NeedMore`](RequestEvent::NeedMore), or [`End`](RequestEvent::End), after which the server has to respond first.
+/// The decoder is strict wherever RFC 9112 leaves a choice, since request smuggling exploits servers that are lenient
+/// in different ways.
 ///
 /// ```
 /// use glassloop::http::proto::{RequestDecoder, RequestEvent};
@@ -89,36 +88,36 @@ pub struct RequestHead {
 #[derive(Debug)]
 pub struct RequestDecoder {
     state: State,
-    /// Bytes consumed in all calls.
+    /// The number of bytes consumed.
     position: u64,
-    /// The error that ended the connection, if one did.
+    /// The error, if one has occurred.
     failure: Option<ProtocolError>,
 }
 
-/// What is being waited for.
+/// The state of a request decoder.
 #[derive(Debug)]
 enum State {
-    /// The first byte of a request.
+    /// Waiting for the first byte of a request.
     BetweenRequests(EmptyLines),
-    /// The end of a head.
+    /// Reading a head.
     Head(HeadReader<RequestLine>),
-    /// The end of the body.
+    /// Reading a body.
     Body { body: BodyDecoder, keep_alive: bool },
-    /// Nothing but the end of the connection.
+    /// Waiting for EOF.
     Closing,
 }
 
-/// The empty lines in front of a request, which are skipped (RFC 9112 §2.2) and charged to its head.
+/// Empty lines before a request, which are skipped (RFC 9112 §2.2) and count towards the limit of its head.
 #[derive(Debug, Default)]
 struct EmptyLines {
-    /// How many bytes they have.
+    /// The number of bytes.
     length: usize,
-    /// Whether a CR has come, and its LF has not.
+    /// Whether the last byte was a CR.
     line_feed_is_due: bool,
 }
 
 impl EmptyLines {
-    /// Looks for the first byte of a request: `Some` of its place, or `None` if `input` is all empty lines.
+    /// Returns the position of the first byte of a request, or `None` if `input` contains only empty lines.
     fn skip(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         for (at, &byte) in input.iter().enumerate() {
             let fault = match (byte, self.line_feed_is_due) {
@@ -139,27 +138,27 @@ impl EmptyLines {
 }
 
 impl RequestDecoder {
-    /// A decoder for a connection on which nothing has been said.
+    /// Creates a decoder for a new connection.
     pub fn new() -> RequestDecoder {
         RequestDecoder { state: State::BetweenRequests(EmptyLines::default()), position: 0, failure: None }
     }
 
-    /// Whether no request is under way, so that the connection may be closed without taking an answer from anybody.
+    /// Returns whether no request is in progress, so that the connection can be closed.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::BetweenRequests(_) | State::Closing)
     }
 
-    /// How many bytes have been consumed.
+    /// Returns the number of bytes consumed.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Takes in the front of `input`, up to the next event.
+    /// Decodes `input` up to the next event.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError`] as soon as the bytes can no longer become a request; the same one at every later call. Answer it
-    /// with its [status](ProtocolError::status), and close.
+    /// [`ProtocolError`] as soon as the bytes cannot become a valid request, and in every later call. The server should
+    /// respond with its [status](ProtocolError::status) and close the connection.
     pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<RequestEvent<'input>>, ProtocolError> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -209,13 +208,12 @@ impl RequestDecoder {
         }
     }
 
-    /// Takes in the news that nothing more will come. A client may close its half of the connection behind a complete
-    /// request and still wait for the answer.
+    /// Handles EOF. A client may close its sending direction after a complete request and still wait for the response.
     ///
     /// # Errors
     ///
-    /// [`IdleClose`](ProtocolErrorKind::IdleClose) where a connection may end, and another kind where a request is cut
-    /// short. `Ok` is only for a request that is complete and whose [`End`](RequestEvent::End) was still to be fetched.
+    /// [`IdleClose`](ProtocolErrorKind::IdleClose) between requests, and another kind if a request is truncated. `Ok`
+    /// is returned only for a complete request whose [`End`](RequestEvent::End) event has not been returned yet.
     pub fn on_eof(&mut self) -> Result<RequestEvent<'static>, ProtocolError> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -230,7 +228,7 @@ impl RequestDecoder {
         Ok(RequestEvent::End { keep_alive: false })
     }
 
-    /// Ends the connection for good: where the next request would begin is no longer known.
+    /// Stores and returns the error, which all later calls return as well.
     fn fail(&mut self, fault: Fault) -> ProtocolError {
         let failure = fault.in_request(self.position);
         self.failure = Some(failure);
@@ -244,7 +242,7 @@ impl Default for RequestDecoder {
     }
 }
 
-/// Takes a head apart and judges it as a whole.
+/// Parses and validates a complete head.
 fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<RequestHead, Fault> {
     let raw = head.finish(last);
     let version = head.line().version();
@@ -270,8 +268,8 @@ fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<Requ
     Ok(RequestHead { request, framing, keep_alive, expect_continue: expects && has_body })
 }
 
-/// Whether a target is in origin or asterisk form, or in absolute form with a scheme and an authority that a server can
-/// have (RFC 9112 §3.2). Userinfo in it is a disguise (RFC 9110 §4.2.4).
+/// Returns whether a target is in origin or asterisk form, or in absolute form with an HTTP scheme and a valid
+/// authority (RFC 9112 §3.2). Userinfo is rejected, since it can be used to disguise the host (RFC 9110 §4.2.4).
 fn has_proper_form(target: &Uri) -> bool {
     match (target.scheme(), target.authority()) {
         (None, None) => true,
@@ -282,8 +280,8 @@ fn has_proper_form(target: &Uri) -> bool {
     }
 }
 
-/// Whether there is exactly one `Host`, with a host in it, or nothing for a target that has no authority. HTTP/1.0 knows
-/// no such field and may leave it out (RFC 9112 §3.2).
+/// Returns whether there is exactly one `Host` field, with a valid host or an empty value (for a target without an
+/// authority). HTTP/1.0 requests may omit it (RFC 9112 §3.2).
 fn has_proper_host(version: Version, fields: &HeaderMap) -> bool {
     let mut lines = fields.get_all(HOST).iter().map(HeaderValue::as_bytes);
     match (lines.next(), lines.next()) {
@@ -293,7 +291,7 @@ fn has_proper_host(version: Version, fields: &HeaderMap) -> bool {
     }
 }
 
-/// Whether the client expects `100 Continue`. An HTTP/1.0 client cannot (RFC 9110 §10.1.1).
+/// Returns whether the client expects `100 Continue`, which is ignored for HTTP/1.0 (RFC 9110 §10.1.1).
 fn expects_continue(version: Version, fields: &HeaderMap) -> Result<bool, ProtocolErrorKind> {
     let mut expects = false;
     for member in members(fields, EXPECT) {

@@ -1,11 +1,11 @@
-//! The first line of a request: `GET /path?query HTTP/1.1` (RFC 9112 §3).
+//! Scans the first line of a request: `GET /path?query HTTP/1.1` (RFC 9112 §3).
 //!
 //! ```text
 //!  Method ── SP ──▶ Target ── SP ──▶ Version(0…7) ──▶ CarriageReturn ──▶ LineFeed ──▶ complete
 //! ```
 //!
-//! The RFC lets a server be lenient about the white space here; this one is not, because two servers that are lenient in
-//! different ways are how requests get smuggled past the first of them.
+//! The RFC permits servers to be lenient about white space. This scanner is strict, since request smuggling exploits
+//! servers that are lenient in different ways.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::grammar::{is_target, is_token, leading};
 use super::head::StartLine;
 use super::limits::MAX_TARGET_BYTES;
 
-/// The methods that a server here implements, at least by refusing them with a status of its own. `CONNECT` is not one.
+/// The methods that the server passes to its service. `CONNECT` is not implemented.
 const METHODS: [Method; 8] = [
     Method::GET,
     Method::HEAD,
@@ -28,41 +28,41 @@ const METHODS: [Method; 8] = [
     Method::PATCH,
 ];
 
-/// The length of the longest of them, `OPTIONS`. A longer method is refused before it ends (RFC 9112 §3).
+/// The length of the longest method, `OPTIONS`. A longer one is rejected before its end (RFC 9112 §3).
 const LONGEST_METHOD: usize = 7;
 
-/// What the next byte is part of.
+/// The part of the line that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The method.
     Method,
     /// The request target.
     Target,
-    /// `HTTP/1.1`, of which so many bytes have come.
+    /// `HTTP/1.1`, with the number of bytes received.
     Version(u8),
-    /// The CR that ends the line.
+    /// The CR at the end of the line.
     CarriageReturn,
-    /// The LF behind it.
+    /// The LF at the end of the line.
     LineFeed,
 }
 
-/// Scans a request line and keeps what it says.
+/// A scanner for a request line, which stores its parts.
 #[derive(Debug)]
 pub(super) struct RequestLine {
     state: State,
-    /// The method's bytes, and how many of them there are.
+    /// The method and its length.
     method: ([u8; LONGEST_METHOD], usize),
-    /// Where the target stands in the head.
+    /// The position of the target in the head.
     target: Range<usize>,
-    /// The first byte of the target, which tells its form.
+    /// The first byte of the target, which determines its form.
     target_form: u8,
     version: Version,
-    /// Bytes of the line seen in earlier calls.
+    /// The number of bytes of the line scanned in earlier calls.
     seen: usize,
 }
 
 impl RequestLine {
-    /// Waits for the first byte of the method.
+    /// Creates a scanner.
     pub(super) fn new() -> RequestLine {
         RequestLine {
             state: State::Method,
@@ -74,36 +74,36 @@ impl RequestLine {
         }
     }
 
-    /// Returns the protocol version to go by: 1.0 or 1.1.
+    /// Returns the protocol version, 1.0 or 1.1. Later minor versions count as 1.1.
     pub(super) fn version(&self) -> Version {
         self.version
     }
 
-    /// Where the target stands in the head.
+    /// Returns the position of the target in the head.
     pub(super) fn target(&self) -> Range<usize> {
         self.target.clone()
     }
 
-    /// The method, if it is one of those that are implemented. Methods are case-sensitive (RFC 9110 §9.1).
+    /// Returns the method if it is implemented. Methods are case-sensitive (RFC 9110 §9.1).
     pub(super) fn method(&self) -> Option<Method> {
         let (bytes, length) = &self.method;
         METHODS.into_iter().find(|method| method.as_str().as_bytes() == &bytes[..*length])
     }
 
-    /// What can be said of method and target once the line is complete. The version comes first, because it has been
-    /// read first: the preface of HTTP/2, `PRI * HTTP/2.0`, is a wrong version and not an unknown method.
+    /// Checks method and target of a complete line. Version errors are found earlier, so the preface of HTTP/2,
+    /// `PRI * HTTP/2.0`, is an unsupported version and not an unknown method.
     fn judge(&self) -> Result<(), ProtocolErrorKind> {
         let method = self.method().ok_or(ProtocolErrorKind::UnknownMethod)?;
         match self.target_form {
             b'/' => Ok(()),
             b'*' if self.target.len() == 1 && method == Method::OPTIONS => Ok(()),
-            // The absolute form; its parts are judged with the whole head.
+            // The absolute form; its parts are checked when the head is complete.
             byte if byte.is_ascii_alphabetic() => Ok(()),
             _ => Err(ProtocolErrorKind::BadTarget),
         }
     }
 
-    /// The fault for a byte that cannot stand where it stands.
+    /// Returns the error for an invalid byte.
     fn fault_at(&self, byte: u8, offset: usize) -> Fault {
         use ProtocolErrorKind::*;
         match (self.state, byte) {
@@ -111,7 +111,7 @@ impl RequestLine {
             (State::Method, byte) if is_token(byte) => Fault::new(UnknownMethod, offset),
             (State::Target, b'#') => Fault::new(BadTarget, offset),
             (State::Target, byte) if is_target(byte) => Fault::new(UriTooLong, offset),
-            // A third word that begins like no version at all means that the target had a space in it.
+            // If the third word does not look like a version, the target contains a space.
             (State::Version(place @ 0..5), byte) if !byte.eq_ignore_ascii_case(&b"HTTP/"[usize::from(place)]) => {
                 Fault::new(BadRequestLine, offset)
             }

@@ -1,4 +1,4 @@
-//! The client's side: the bytes of one exchange's answer, decoded.
+//! The client's decoder: decodes the response of one exchange.
 //!
 //! ```text
 //!              1xx: Interim
@@ -8,16 +8,16 @@
 //!               │ Head
 //!               ▼
 //!               Body ──▶ Body (Data, Trailers)
-//!               │ End                   after an error: the same error for ever
+//!               │ End                   after an error: the same error in every call
 //!               ▼
 //!               Done
 //! ```
 //!
-//! | the peer closes in | answer of [`on_eof`](ResponseDecoder::on_eof) |
+//! | state when the peer closes | result of [`on_eof`](ResponseDecoder::on_eof) |
 //! | --- | --- |
 //! | `Head`, before the first byte of the exchange | `EmptyReply` |
 //! | `Head`, later | `TruncatedHead` |
-//! | `Body` that only the close can end | `End` |
+//! | `Body`, delimited by close | `End` |
 //! | `Body` otherwise | `TruncatedBody` |
 //! | `Done` | `End`, not reusable |
 
@@ -33,26 +33,24 @@ use super::limits::MAX_INTERIM_RESPONSES;
 use super::status_line::StatusLine;
 use super::step::{BodyEvent, Step};
 
-/// What happened in the answer.
+/// An event of a response.
 #[derive(Debug)]
 pub enum ResponseEvent<'input> {
-    /// The input is used up and nothing can be said yet: read more, or report the end with
-    /// [`on_eof`](ResponseDecoder::on_eof).
+    /// All of the input is consumed. Read more, or call [`on_eof`](ResponseDecoder::on_eof) at EOF.
     NeedMore,
-    /// An interim response, 100 or 102 to 199. Its fields are checked but not kept, for they say nothing about the final
-    /// response (RFC 9110 §15.2).
+    /// An interim response, 100 or 102 to 199. Its fields are validated and discarded, since they do not apply to the
+    /// final response (RFC 9110 §15.2).
     Interim(StatusCode),
     /// The head of the final response.
     Head(ResponseHead),
-    /// Bytes of the body: a slice of the input, never empty.
+    /// Content of the body: a slice of the input, never empty.
     Data(&'input [u8]),
-    /// The fields behind a chunked body. They must not be merged into those of the head (RFC 9110 §6.5.1).
+    /// The trailer section of a chunked body. Its fields must not be merged into those of the head (RFC 9110 §6.5.1).
     Trailers(HeaderMap),
     /// The response is complete.
     End {
-        /// Whether the connection may carry another exchange. Bytes of the input that are left over make it `false`: a
-        /// server that speaks without having been asked could be answering the next request in advance. Bytes that come
-        /// later must have the same consequence, so an idle connection has to be watched.
+        /// Whether the connection may be reused. It is `false` if there is more input, since unsolicited data would be
+        /// taken for the response to the next request. The caller has to check for data that arrives later.
         reusable: bool,
     },
 }
@@ -62,20 +60,20 @@ pub enum ResponseEvent<'input> {
 pub struct ResponseHead {
     /// Status, version and fields. The version is the sender's: 1.0 or 1.1.
     pub response: Response<()>,
-    /// The reason phrase as it came. It may hold bytes above 0x7f; escape it before showing it to anybody.
+    /// The reason phrase as received. It may contain control characters and bytes above 0x7f: escape it for display.
     pub reason: Bytes,
-    /// How the end of the body will be known.
+    /// The framing of the body.
     pub framing: BodyFraming,
-    /// Whether the server lets the connection live on after the body.
+    /// Whether the connection persists after the body.
     pub keep_alive: bool,
 }
 
-/// Decodes the answer to one request, from the first byte to the end of the body.
+/// Decodes the response to one request.
 ///
-/// Feed it what was read, taking off what each step has [consumed](Step::consumed), until it says
-/// [`NeedMore`](ResponseEvent::NeedMore) or [`End`](ResponseEvent::End); only then read again. After `NeedMore` all of
-/// the input is consumed, so the buffer it was in can serve another connection meanwhile. The steps, put together, are
-/// the same wherever the input is cut.
+/// Pass the bytes that were read, without those that each step has [consumed](Step::consumed), until the event is
+/// [`NeedMore`](ResponseEvent::NeedMore) or [`End`](ResponseEvent::End). After `NeedMore` all of the input is consumed,
+/// so its buffer can be used for other connections. The events do not depend on where the input is split, except that
+/// `Data` may be split as well.
 ///
 /// ```
 /// use glassloop::http::proto::{ResponseDecoder, ResponseEvent};
@@ -100,30 +98,30 @@ pub struct ResponseHead {
 /// ```
 #[derive(Debug)]
 pub struct ResponseDecoder {
-    /// The request's method: it decides whether there can be a body at all.
+    /// The method of the request, which determines whether the response can have a body.
     method: Method,
     state: State,
-    /// Interim responses seen.
+    /// The number of interim responses received.
     interim_responses: usize,
-    /// Bytes consumed in all calls.
+    /// The number of bytes consumed.
     position: u64,
-    /// The error that ended the exchange, if one did.
+    /// The error, if one has occurred.
     failure: Option<ProtocolError>,
 }
 
-/// What is being waited for.
+/// The state of a response decoder.
 #[derive(Debug)]
 enum State {
-    /// The end of a head.
+    /// Reading a head.
     Head(HeadReader<StatusLine>),
-    /// The end of the body; whether the connection persists behind it is known already.
+    /// Reading the body.
     Body { body: BodyDecoder, persistent: bool },
-    /// Nothing.
+    /// Complete.
     Done { reusable: bool },
 }
 
 impl ResponseDecoder {
-    /// A decoder for the answer to a request with this method.
+    /// Creates a decoder for the response to a request with this method.
     pub fn new(method: &Method) -> ResponseDecoder {
         let head = HeadReader::new(StatusLine::new(false), Section::Response, 0);
         ResponseDecoder {
@@ -135,16 +133,16 @@ impl ResponseDecoder {
         }
     }
 
-    /// How many bytes have been consumed: 0 until the server has said anything.
+    /// Returns the number of bytes consumed.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Takes in the front of `input`, up to the next event.
+    /// Decodes `input` up to the next event.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError`] as soon as the bytes can no longer become a response; the same one at every later call.
+    /// [`ProtocolError`] as soon as the bytes cannot become a valid response, and in every later call.
     pub fn decode<'input>(&mut self, input: &'input [u8]) -> Result<Step<ResponseEvent<'input>>, ProtocolError> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -196,10 +194,10 @@ impl ResponseDecoder {
         }
     }
 
-    /// Takes in the news that nothing more will come. The event is [`End`](ResponseEvent::End), never reusable.
+    /// Handles EOF. The event is [`End`](ResponseEvent::End), which is not reusable.
     ///
-    /// A connection that was reset, or a TLS one that closed without saying so, has not ended in this sense: treat a
-    /// body that only the close can end as cut short then.
+    /// Do not call this after a reset, or if a TLS connection ends without `close_notify`: a body that is delimited by
+    /// close may be truncated then.
     ///
     /// # Errors
     ///
@@ -219,7 +217,7 @@ impl ResponseDecoder {
         Ok(ResponseEvent::End { reusable: false })
     }
 
-    /// Ends the exchange for good: where the next message would begin is no longer known.
+    /// Stores and returns the error, which all later calls return as well.
     fn fail(&mut self, fault: Fault) -> ProtocolError {
         let failure = fault.in_response(self.position);
         self.failure = Some(failure);
@@ -227,7 +225,7 @@ impl ResponseDecoder {
     }
 }
 
-/// Takes a final head apart and judges it as a whole.
+/// Parses and validates a complete head.
 fn final_head(
     method: &Method,
     status: StatusCode,

@@ -1,4 +1,4 @@
-//! The first line of a response: `HTTP/1.1 200 OK` (RFC 9112 §4).
+//! Scans the first line of a response: `HTTP/1.1 200 OK` (RFC 9112 §4).
 //!
 //! ```text
 //!  Version(0…7) ──▶ SpaceBeforeCode ──▶ Code(0…2) ──▶ BehindCode ── SP ──▶ Reason ── CR ──▶ LineFeed ──▶ complete
@@ -12,16 +12,18 @@ use super::error::{Fault, ProtocolErrorKind};
 use super::grammar::{is_lenient_text, leading};
 use super::head::StartLine;
 
-/// What the next byte is part of.
+/// The part of the line that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// `HTTP/1.1`, of which so many bytes have come.
+    /// `HTTP/1.1`, with the number of bytes received.
     Version(u8),
-    /// The space in front of the status code.
+    /// The space before the status code.
     SpaceBeforeCode,
-    /// The three digits, of which so many have come; before the first, more white space (RFC 9112 §4).
+    /// The three digits, with the number of digits received. More white space is accepted before the first (RFC 9112
+    /// §4).
     Code(u8),
-    /// The space, or other white space, in front of the reason phrase. Servers that leave out an empty phrase leave out this space as well.
+    /// The space, or other white space, in front of the reason phrase. Servers that leave out an empty phrase leave out
+    /// this space as well.
     BehindCode,
     /// The reason phrase.
     Reason,
@@ -29,22 +31,22 @@ enum State {
     LineFeed,
 }
 
-/// Scans a status line and keeps what it says.
+/// A scanner for a status line, which stores its parts.
 #[derive(Debug)]
 pub(super) struct StatusLine {
     state: State,
     version: Version,
     code: u16,
-    /// Where the reason phrase stands in the head.
+    /// The position of the reason phrase in the head.
     reason: Range<usize>,
-    /// Bytes of the line seen in earlier calls.
+    /// The number of bytes of the line scanned in earlier calls.
     seen: usize,
-    /// Whether one more interim response would be one too many.
+    /// Whether another interim response exceeds the limit.
     interim_is_too_many: bool,
 }
 
 impl StatusLine {
-    /// Waits for the first byte. `interim_is_too_many` makes a further 1xx an error, as soon as its code is read.
+    /// Creates a scanner. `interim_is_too_many` makes a 1xx status code an error.
     pub(super) fn new(interim_is_too_many: bool) -> StatusLine {
         StatusLine {
             state: State::Version(0),
@@ -56,22 +58,22 @@ impl StatusLine {
         }
     }
 
-    /// Returns the protocol version to go by: 1.0 or 1.1.
+    /// Returns the protocol version, 1.0 or 1.1. Later minor versions count as 1.1.
     pub(super) fn version(&self) -> Version {
         self.version
     }
 
-    /// The status code: 100 to 999.
+    /// Returns the status code, 100 to 999.
     pub(super) fn code(&self) -> u16 {
         self.code
     }
 
-    /// Where the reason phrase stands in the head.
+    /// Returns the position of the reason phrase in the head.
     pub(super) fn reason(&self) -> Range<usize> {
         self.reason.clone()
     }
 
-    /// One digit more of the status code, which begins with 1 to 9.
+    /// Adds a digit to the status code, which must start with 1 to 9.
     fn push_digit(&mut self, place: u8, byte: u8) -> Result<State, ProtocolErrorKind> {
         if place == 0 && byte == b'0' {
             return Err(ProtocolErrorKind::BadStatus);

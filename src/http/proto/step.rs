@@ -1,31 +1,31 @@
-//! What every call of a decoder returns.
+//! The result of a call of a decoder.
 
 use http::HeaderMap;
 
-/// How far one call came, and the one thing that it saw.
+/// The result of one call of a decoder: the bytes consumed and an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<Event> {
-    /// How many bytes at the front of the input are used up. They must not be given again.
+    /// The number of bytes consumed at the front of the input. They must not be passed again.
     pub consumed: usize,
-    /// What they amounted to.
+    /// The event.
     pub event: Event,
 }
 
 impl<Event> Step<Event> {
-    /// A step over `consumed` bytes that ended in `event`.
+    /// Creates a step.
     pub(super) fn new(consumed: usize, event: Event) -> Step<Event> {
         Step { consumed, event }
     }
 }
 
-/// What a body decoder sees; the decoders of whole messages give it on under names of their own.
+/// An event of a body decoder, which the message decoders convert to events of their own.
 #[derive(Debug)]
 pub(super) enum BodyEvent<'input> {
-    /// All of the input is used up, and the body is not complete.
+    /// All of the input is consumed, and the body is not complete.
     NeedMore,
-    /// Bytes of content, at least one.
+    /// Content, at least one byte.
     Data(&'input [u8]),
-    /// The fields behind the last chunk, if there are any.
+    /// The trailer section, if it is not empty.
     Trailers(HeaderMap),
     /// The body is complete.
     End,

@@ -33,7 +33,7 @@ pub(super) fn of(code: CountryCode) -> Option<&'static Design> {
     all().find(|design| design.code == code)
 }
 
-/// One row of a table.
+/// Creates a row of a table.
 const fn flag(code: &'static str, width: u16, height: u16, coarseness: u16, layers: &'static [Layer]) -> Design {
     Design { code: CountryCode::literal(code), width, height, coarseness, layers }
 }

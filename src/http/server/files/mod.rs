@@ -141,7 +141,7 @@ impl FileResponse {
         FileResponse { state, files, request: request.clone() }
     }
 
-    /// The response to what was found.
+    /// Returns the response for the result of the lookup.
     fn respond(&self, found: io::Result<Found>) -> Response {
         let path = self.request.uri().path();
         if !matches!(found, Ok(Found::Unchanged | Found::Small { .. })) {
