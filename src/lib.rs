@@ -60,6 +60,8 @@ pub mod futures;
 pub mod http;
 pub mod net;
 pub mod observe;
+#[cfg(feature = "server")]
+mod platform;
 pub mod sync;
 #[cfg(feature = "trace")]
 pub mod trace;

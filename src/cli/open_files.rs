@@ -1,14 +1,16 @@
 //! The limit on open files: raised at the start to what the run can need, and if that is not possible, fewer connections.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 /// Descriptors that the program opens beside connections and files: the reactor, the notifier, signals, folders, files
 /// that are written by the threads of the pool, and what the system's resolver and TLS need for a moment.
+#[cfg(unix)]
 const OTHERS: usize = 16;
 
 /// Raises the soft limit so that this many descriptors can be opened, as far as the hard limit allows. Returns how many
 /// can be.
+#[cfg(unix)]
 pub(super) fn allow(wanted: usize) -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
     let reserved = open_now() + OTHERS;
     let needed = wanted.saturating_add(reserved) as u64;
     let mut limit = getrlimit(Resource::Nofile);
@@ -24,6 +26,12 @@ pub(super) fn allow(wanted: usize) -> usize {
     }
     let available = limit.current.map_or(wanted, |current| current as usize);
     wanted.min(available.saturating_sub(reserved))
+}
+
+/// Windows has no such limit.
+#[cfg(not(unix))]
+pub(super) fn allow(wanted: usize) -> usize {
+    wanted
 }
 
 /// Descriptors of a run that downloads.
@@ -59,6 +67,7 @@ impl Capacity {
 }
 
 /// Descriptors that are open: some may have been inherited.
+#[cfg(unix)]
 fn open_now() -> usize {
     // One of the entries is that of the reading itself.
     std::fs::read_dir("/dev/fd").map_or(3, |entries| entries.count().saturating_sub(1))

@@ -96,7 +96,7 @@ pub(super) struct ServeArguments {
 struct Ports([u16; 3]);
 
 fn parse_ports(text: &str) -> Result<Ports, String> {
-    let ports: Option<Vec<u16>> = text.split(',').map(|port| port.parse().ok()).collect();
+    let ports: Option<Vec<u16>> = text.split(',').map(|port| port.parse::<u16>().ok()).collect();
     let three = ports.and_then(|ports| ports.try_into().ok());
     three.map(Ports).ok_or_else(|| "give three ports, like 8001,8002,8003; 0 is a free one".to_owned())
 }

@@ -3,16 +3,12 @@
 //! The first asks the run to end well. Should the loop be stuck, nothing in it would hear the second: so that one is
 //! armed by the first to end the process from inside the signal handler.
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 
-use crate::event_loop::{Described, Direction, Initially, Source};
 use crate::sync::{Event, oneshot};
 
 /// What ends a run early.
@@ -88,28 +84,66 @@ impl SecondSignal {
 /// # Errors
 /// If the signals cannot be registered with the loop.
 pub(super) async fn interruption() -> io::Result<Interruption> {
-    let described = Described { what: "signals", descriptor: None, peer: None };
-    let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
-    signals.set_background(true);
-    // One may have arrived after the handlers were installed and before this source was.
-    if let Some(interruption) = arrived() {
-        return Ok(interruption);
-    }
-    poll_fn(|cx| {
-        loop {
-            match signals.io_mut().pending().next() {
-                Some(SIGINT) => return Poll::Ready(Ok(Interruption::Interrupt)),
-                Some(_) => return Poll::Ready(Ok(Interruption::Terminate)),
-                None => {}
-            }
-            // `pending` has read all there was, so what the reactor remembers is out of date.
-            signals.clear_ready(Direction::Read);
-            if signals.poll_ready(cx, Direction::Read).is_pending() {
-                return Poll::Pending;
-            }
+    wait::for_signal().await
+}
+
+/// Through a pipe that the signal handler writes to.
+#[cfg(unix)]
+mod wait {
+    use std::future::poll_fn;
+    use std::io;
+    use std::task::Poll;
+
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook_mio::v1_0::Signals;
+
+    use super::{Interruption, arrived};
+    use crate::event_loop::{Described, Direction, Initially, Source};
+
+    pub(super) async fn for_signal() -> io::Result<Interruption> {
+        let described = Described { what: "signals", descriptor: None, peer: None };
+        let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
+        signals.set_background(true);
+        // One may have arrived after the handlers were installed and before this source was.
+        if let Some(interruption) = arrived() {
+            return Ok(interruption);
         }
-    })
-    .await
+        poll_fn(|cx| {
+            loop {
+                match signals.io_mut().pending().next() {
+                    Some(SIGINT) => return Poll::Ready(Ok(Interruption::Interrupt)),
+                    Some(_) => return Poll::Ready(Ok(Interruption::Terminate)),
+                    None => {}
+                }
+                // `pending` has read all there was, so what the reactor remembers is out of date.
+                signals.clear_ready(Direction::Read);
+                if signals.poll_ready(cx, Direction::Read).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// The loop cannot wait for what a handler sets here, so it looks now and then.
+#[cfg(not(unix))]
+mod wait {
+    use std::io;
+    use std::time::Duration;
+
+    use super::{Interruption, arrived};
+
+    const INTERVAL: Duration = Duration::from_millis(50);
+
+    pub(super) async fn for_signal() -> io::Result<Interruption> {
+        loop {
+            if let Some(interruption) = arrived() {
+                return Ok(interruption);
+            }
+            crate::sleep(INTERVAL).background().await;
+        }
+    }
 }
 
 /// Lets the run end well when a signal comes.

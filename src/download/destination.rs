@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, LAST_MODIFIED};
-use rustix::fs::{Mode, OFlags, openat};
 use sha2::Digest;
 
 use super::ask::Answered;
@@ -21,6 +20,7 @@ use super::report::{Done, How};
 use super::resume::{PartState, text};
 use super::save::{Entry, Existing, Folder, Fsync, SaveError, Whole};
 use crate::event_loop::{Job, run_in_executor};
+use crate::platform::{Mode, OFlags, openat};
 
 /// How a file is to be published, for a thread of the pool.
 pub(super) struct Publication {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::platform::Errno;
 use http::StatusCode;
-use rustix::io::Errno;
 
 use super::address::AddressError;
 use super::list::Sha256;

@@ -28,9 +28,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
 
-use rustix::io::Errno;
 use sha2::Digest;
 
 use super::list::Sha256;
@@ -38,6 +36,7 @@ use super::publish::Target;
 use super::resume::PartState;
 use super::save::{Existing, Folder, SaveError};
 use super::slot::{self, Slot, part_name};
+use crate::platform::{Errno, fstat, write_all_at};
 
 /// A file that is being downloaded. Dropping it leaves it for the next run.
 #[derive(Debug)]
@@ -149,7 +148,7 @@ impl PartFile {
         if self.has_failed {
             return Err(self.failed("writing", io::Error::other("an earlier write has failed")));
         }
-        if let Err(error) = self.file.write_all_at(bytes, self.written) {
+        if let Err(error) = write_all_at(&self.file, bytes, self.written) {
             self.give_up_writing();
             return Err(self.failed("writing", error));
         }
@@ -173,7 +172,7 @@ impl PartFile {
     }
 
     fn disown(&self) -> io::Result<()> {
-        slot::disown(&self.folder, &self.name, &self.state, self.file.metadata()?.ino())
+        slot::disown(&self.folder, &self.name, &self.state, fstat(&self.file)?.st_ino)
     }
 
     /// Gives the complete file its name, if its length is `total`, where that is known, and its content is right.
@@ -230,7 +229,7 @@ impl PartFile {
             }
             Err(error) => return Err(failed(error.into())),
         };
-        let inode = self.file.metadata().map_err(failed)?.ino();
+        let inode = fstat(&self.file).map_err(|error| failed(error.into()))?.st_ino;
         slot::release(&self.folder, &self.name, inode).map_err(failed)?;
         target.seal_name(self.folder.descriptor()).map_err(failed)?;
         Ok(is_new)

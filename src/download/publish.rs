@@ -15,18 +15,15 @@
 use std::ffi::OsStr;
 use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
-};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-
 use super::hash::stable_hash;
 use super::save::{Entry, Existing, Folder, Fsync, MODE};
+use crate::platform::{
+    AsFd, AtFlags, Dir, Errno, Mode, OFlags, OwnedFd, fstat, host_name, is_gone, link_open_file, linkat, mkdirat,
+    openat, rename_noreplace, renameat, statat, unlinkat,
+};
 
 /// The directory for files that have no final name yet, on file systems that need one.
 pub(super) const STAGING: &str = ".glassloop.part";
@@ -75,7 +72,7 @@ impl Target<'_> {
 fn sync(file: impl AsFd) -> io::Result<()> {
     #[cfg(test)]
     SYNCS.set(SYNCS.get() + 1);
-    Ok(rustix::fs::fsync(file)?)
+    Ok(crate::platform::fsync(file)?)
 }
 
 #[cfg(test)]
@@ -119,9 +116,7 @@ impl Folder {
         if !self.support().links() {
             return Ok(false);
         }
-        // `AT_EMPTY_PATH` would need a privilege; the way through /proc needs none.
-        let open_file = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match linkat(CWD, &open_file, self.descriptor(), name, AtFlags::SYMLINK_FOLLOW) {
+        match link_open_file(file, self.descriptor(), name) {
             Ok(()) => Ok(true),
             // There is no /proc, or the last name of the file has been removed.
             Err(Errno::NOENT) => Ok(false),
@@ -204,7 +199,7 @@ impl Folder {
             return Ok(Some(Staged { folder: self.clone(), directory, name, file }));
         }
         // Another process has put its own there in the meantime: it gets its name back.
-        match renameat_with(&directory, &name, folder, part, RenameFlags::NOREPLACE) {
+        match rename_noreplace(&directory, &name, folder, part) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(&directory, &name, folder, part)?,
             Err(Errno::EXIST) => remove(&directory, &name)?,
             renamed => renamed?,
@@ -272,7 +267,7 @@ impl Staged {
             self.folder.check_replaceable(target.name)?;
             return renameat(from, &self.name, to, target.name);
         }
-        match renameat_with(from, &self.name, to, target.name, RenameFlags::NOREPLACE) {
+        match rename_noreplace(from, &self.name, to, target.name) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             renamed => return renamed,
         }
@@ -300,7 +295,7 @@ impl Drop for Staged {
 /// file of a process that is alive all the same costs it an error, and nobody a wrong file.
 pub(super) fn sweep(folder: &OwnedFd) {
     let Ok(directory) = open_directory(folder, STAGING) else { return };
-    let Ok(entries) = rustix::fs::Dir::read_from(&directory) else { return };
+    let Ok(entries) = Dir::read_from(&directory) else { return };
     for entry in entries.flatten() {
         if let Ok(name) = entry.file_name().to_str()
             && is_abandoned(&directory, name)
@@ -319,9 +314,10 @@ pub(super) fn remove_staging(folder: &OwnedFd) {
 fn is_abandoned(directory: &OwnedFd, name: &str) -> bool {
     let mut parts = name.split('-');
     let (Some(host), Some(process)) = (parts.next(), parts.next()) else { return false };
-    if host == this_host() {
-        let process = process.parse().ok().and_then(Pid::from_raw);
-        return process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH));
+    if host == this_host()
+        && let Some(is_gone) = process.parse().ok().and_then(is_gone)
+    {
+        return is_gone;
     }
     let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
@@ -335,7 +331,7 @@ fn unique_name() -> String {
 }
 
 fn this_host() -> String {
-    format!("{:016x}", stable_hash(rustix::system::uname().nodename().to_bytes()))
+    format!("{:016x}", stable_hash(&host_name()))
 }
 
 /// The name of a complete file that is about to replace another. `name` may have folders in front.

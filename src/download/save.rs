@@ -10,16 +10,15 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
-use rustix::io::Errno;
-
 use super::publish::{Target, errno, remove_staging, sweep};
+use crate::platform::{
+    Access, AtFlags, CWD, Errno, FileType, Mode, OFlags, OwnedFd, accessat, mkdirat, openat, statat,
+};
 
 /// A folder to save files in. A handle: clones are the same folder, also on other threads, and also when it is renamed
 /// meanwhile.
@@ -153,8 +152,7 @@ impl Folder {
         let failed = |source: io::Error| SaveError::new("opening the folder", path.to_owned(), source);
         std::fs::create_dir_all(path).map_err(failed)?;
         let folder = Folder::open_to_read(path)?;
-        rustix::fs::accessat(CWD, path, rustix::fs::Access::WRITE_OK, AtFlags::empty())
-            .map_err(|error| failed(error.into()))?;
+        accessat(CWD, path, Access::WRITE_OK, AtFlags::empty()).map_err(|error| failed(error.into()))?;
         sweep(folder.descriptor());
         Ok(folder)
     }
@@ -185,7 +183,7 @@ impl Folder {
         let mut folder = self.clone();
         for segment in path.split('/') {
             let path = folder.path().join(segment);
-            match rustix::fs::mkdirat(folder.descriptor(), segment, Mode::from_raw_mode(0o777)) {
+            match mkdirat(folder.descriptor(), segment, Mode::from_raw_mode(0o777)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(SaveError::new("making the folder", path, error.into())),
             }

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use sha2::Digest;
 
 use super::list::Sha256;
@@ -14,6 +13,7 @@ use super::part::{Finished, PartFile};
 use super::publish::Target;
 use super::resume::PartState;
 use super::save::SaveError;
+use crate::platform::{CWD, FileType, Mode, OFlags, fstat, openat};
 
 /// Something that takes bytes and cannot give them back.
 #[derive(Clone, Debug, PartialEq, Eq)]

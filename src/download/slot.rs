@@ -7,16 +7,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::thread;
 use std::time::{Duration, SystemTime};
-
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, fstat, openat, statat};
-use rustix::io::Errno;
 
 use super::publish::{remove, replacing_name};
 use super::resume::{Identity, PartState};
 use super::save::{Folder, MODE};
+use crate::platform::{AtFlags, Errno, FileType, Mode, OFlags, Stat, fstat, is_own, openat, statat, write_all_at};
 
 /// The largest state that is read: ours are far smaller.
 const MAX_STATE_BYTES: u64 = 64 * 1024;
@@ -100,7 +97,7 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
             Err(error) => return Err(error.into()),
         };
         lock(&file)?;
-        let inode = file.metadata()?.ino();
+        let inode = fstat(&file)?.st_ino;
         // Once more if another process has written its state at the same time. If it has also taken the name, its
         // state stays, and our file will have to do without.
         for _ in 0..2 {
@@ -153,7 +150,7 @@ pub(super) fn disown(folder: &Folder, name: &str, state: &PartState, inode: u64)
     }
     let mut text = useless.to_json(Some(Identity { part: inode, state: stat.st_ino }));
     text.extend(std::iter::repeat_n(' ', (stat.st_size as usize).saturating_sub(text.len())));
-    file.write_all_at(text.as_bytes(), 0)
+    write_all_at(&file, text.as_bytes(), 0)
 }
 
 /// Removes what a run has left that was killed while it published a file of this name. `name` may have folders in front.
@@ -196,8 +193,8 @@ fn read_state(folder: &Folder, name: &str) -> StateFile {
     let read = || -> Option<StateFile> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(folder.descriptor(), state_name(name), flags, Mode::empty()).ok()?);
-        let metadata = file.metadata().ok()?;
-        if !metadata.is_file() {
+        let stat = fstat(&file).ok()?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return None;
         }
         let mut text = String::new();
@@ -206,7 +203,7 @@ fn read_state(folder: &Folder, name: &str) -> StateFile {
             return Some(StateFile::Empty);
         }
         let (state, identity) = PartState::from_json(&text)?;
-        Some(StateFile::Of { state, identity: identity.filter(|identity| identity.state == metadata.ino()) })
+        Some(StateFile::Of { state, identity: identity.filter(|identity| identity.state == stat.st_ino) })
     };
     read().unwrap_or(StateFile::None)
 }
@@ -225,7 +222,7 @@ fn write_state(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io
         Err(Errno::EXIST) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let identity = Identity { part: inode, state: file.metadata()?.ino() };
+    let identity = Identity { part: inode, state: fstat(&file)?.st_ino };
     file.write_all(state.to_json(Some(identity)).as_bytes())
 }
 
@@ -255,7 +252,7 @@ fn check_is_ours(stat: &Stat) -> io::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(foreign("it is not a regular file"));
     }
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
+    if !is_own(stat) {
         return Err(foreign("it belongs to another user"));
     }
     Ok(())
@@ -263,7 +260,7 @@ fn check_is_ours(stat: &Stat) -> io::Result<()> {
 
 /// Locks a part, as a courtesy to another process that would download the same bytes. Nothing depends on it.
 fn lock(file: &File) -> io::Result<()> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+    match crate::platform::lock(file) {
         Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => Err(io::Error::other("another process is downloading it; it is left alone")),
         Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),

@@ -183,7 +183,7 @@ fn read_chunk(part: &FilePart, mut buffer: Vec<u8>) -> JobHandle<io::Result<Vec<
 
 /// Reads with `pread`, since several responses may share the file and so its position.
 fn read_exactly_at(file: &Arc<File>, buffer: &mut [u8], from: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(&**file, buffer, from)
+    crate::platform::read_exact_at(file, buffer, from)
 }
 
 /// The number of times per second that a rate limiter permits further bytes.

@@ -2,11 +2,9 @@
 
 use std::fmt::Write;
 use std::io;
-use std::os::fd::OwnedFd;
-
-use rustix::fs::{Dir, FileType};
 
 use super::path::SitePath;
+use crate::platform::{Dir, FileType, OwnedFd};
 
 /// The maximum number of entries in a listing. Further entries of the directory are omitted, in the order in which the
 /// system returns them.

@@ -2,7 +2,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -45,7 +44,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    #[cfg(unix)]
     fn of(metadata: &Metadata) -> Identity {
+        use std::os::unix::fs::MetadataExt;
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -53,6 +54,17 @@ impl Identity {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// Without a number for the file, its times and its size have to do.
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Identity {
+        let since_1970 = |time: io::Result<SystemTime>| {
+            let time = time.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+            (time.as_secs() as i64, i64::from(time.subsec_nanos()))
+        };
+        let modified = since_1970(metadata.modified());
+        Identity { device: 0, inode: 0, size: metadata.len(), modified, changed: modified }
     }
 
     /// Returns the length of the file in bytes.

@@ -4,8 +4,9 @@
 //! separator. Segments are decoded once (RFC 3986 §2.4).
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+
+use crate::platform::os_string;
 
 /// A path beneath the served directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ fn decode(segment: &str) -> Option<OsString> {
         name.push(byte);
     }
     // Rejects empty names, `.`, `..` and hidden files.
-    if matches!(name[..], [] | [b'.', ..]) { None } else { Some(OsString::from_vec(name)) }
+    if matches!(name[..], [] | [b'.', ..]) { None } else { os_string(name) }
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

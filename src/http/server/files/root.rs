@@ -7,11 +7,9 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
-use rustix::io::Errno;
+use crate::platform::{AtFlags, CWD, Errno, FileType, Mode, OFlags, OwnedFd, fstat, openat, statat};
 
 /// The served directory.
 #[derive(Debug)]
@@ -69,10 +67,10 @@ impl Root {
     fn open_with_openat2(&self, name: &Path) -> Result<Opened, Errno> {
         // The type is checked with an `O_PATH` descriptor first, since opening a device can have side effects.
         let descriptor = self.resolve(name, OFlags::PATH | OFlags::CLOEXEC)?;
-        match FileType::from_raw_mode(rustix::fs::fstat(&descriptor)?.st_mode) {
+        match FileType::from_raw_mode(fstat(&descriptor)?.st_mode) {
             FileType::RegularFile => {
                 let file = self.resolve(name, READ)?;
-                let is_regular = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile;
+                let is_regular = FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile;
                 Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing })
             }
             FileType::Directory => self.resolve(name, DIRECTORY).map(Opened::Directory),
@@ -114,8 +112,7 @@ impl Root {
                 }
                 FileType::RegularFile if components.peek().is_none() => {
                     let file = openat(&directory, component, READ | OFlags::NOFOLLOW, Mode::empty())?;
-                    let is_regular =
-                        FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile;
+                    let is_regular = FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile;
                     return Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing });
                 }
                 _ => return Ok(Opened::Nothing),
