@@ -1,5 +1,6 @@
 //! One attempt's requests: what is asked for, on the way that redirects lead, and what a refusal means.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use http::header::{AUTHORIZATION, IF_MODIFIED_SINCE, IF_RANGE, RANGE};
@@ -13,7 +14,7 @@ use super::options::Overwrite;
 use super::redirect::{Route, is_redirect};
 use super::report::What;
 use super::retry::{may_heal, retry_after};
-use crate::event_loop::now;
+use crate::event_loop::{now, run_in_executor};
 use crate::futures::timeout;
 use crate::http::client::{Body, SetupTimes};
 
@@ -40,7 +41,7 @@ impl Transfer {
         self.go(TransferState::Request);
         let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
         let has_rest = self.sink.as_ref().is_some_and(|sink| sink.written() > 0);
-        let conditions = if has_rest { HeaderMap::new() } else { self.conditions() };
+        let conditions = if has_rest { HeaderMap::new() } else { self.conditions().await? };
         loop {
             let mut headers = route.headers().clone();
             let rest = self.rest_headers(route.here());
@@ -125,21 +126,23 @@ impl Transfer {
     }
 
     /// What asks for the file only if it is another one than what is here.
-    fn conditions(&self) -> HeaderMap {
+    async fn conditions(&self) -> Result<HeaderMap, FetchError> {
         let mut headers = HeaderMap::new();
         let options = &self.run.options;
         let Some(whole) = self.item.found.whole.filter(|_| options.stream.is_none() && !options.remote_name) else {
-            return headers;
+            return Ok(headers);
         };
-        if let Some(validators) = &self.run.validators {
-            let path = self.item.place.path();
-            headers = validators.borrow().conditions(&path.to_string_lossy(), self.item.address.as_str(), whole.bytes);
+        let (path, url) = (self.item.place.path(), self.item.address.as_str());
+        let validators = self.run.validators.as_ref().map(RefCell::borrow);
+        let job = validators.and_then(|validators| validators.conditions(&path.to_string_lossy(), url, whole.bytes));
+        if let Some(job) = job {
+            headers = run_in_executor(None, job).await?;
         }
         if headers.is_empty() && options.overwrite == Overwrite::Newer {
             let date = HeaderValue::try_from(httpdate::fmt_http_date(whole.modified.max(SystemTime::UNIX_EPOCH)));
             headers.insert(IF_MODIFIED_SINCE, date.expect("a date is legal in a field"));
         }
-        headers
+        Ok(headers)
     }
 
     /// Notes what the host has said.

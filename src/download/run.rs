@@ -15,9 +15,8 @@ use super::names::TakenNames;
 use super::options::Options;
 use super::plan::{Batch, Item, Plan, Planned};
 use super::report::{Event, How, What};
-use super::save::SaveError;
 use super::turns::{Fresh, Turns};
-use super::validators::Validators;
+use super::validators::{Index, Validators};
 use crate::event_loop::{Job, JobError, JobHandle, JoinError, JoinSet, ThreadPool, run_in_executor};
 use crate::futures::{Either, race};
 use crate::http::client::Client;
@@ -123,8 +122,9 @@ pub async fn download_all(
     let mut tally = Tally::default();
     let validators = if options.conditional {
         let folder = options.folder.clone();
-        let load = Job::new(move || Validators::load(&folder)).label("load validators");
-        Some(RefCell::new(run_in_executor(None, load).await.unwrap_or_default()))
+        let load = Job::new(move || Index::load(&folder)).label("load validators");
+        let index = run_in_executor(None, load).await.unwrap_or_default();
+        Some(RefCell::new(Validators::new(options.folder.clone(), index)))
     } else {
         None
     };
@@ -151,9 +151,11 @@ pub async fn download_all(
 
 async fn save_validators(run: &Run) -> Result<(), FetchError> {
     let Some(validators) = &run.validators else { return Ok(()) };
-    let (validators, folder) = (validators.take(), run.options.folder.clone());
-    let save = move || -> Result<(), SaveError> { validators.save(&folder) };
-    Ok(run_in_executor(None, Job::new(save).label("save validators")).await??)
+    let writes = validators.borrow_mut().finish();
+    for write in writes {
+        write.await??;
+    }
+    Ok(())
 }
 
 /// The state of the one task that reads the plan, starts transfers, and counts them.

@@ -1,95 +1,225 @@
 //! What files were when they were downloaded, so that the server can be asked whether they still are (RFC 9110 §13).
 //!
-//! One file in the folder holds the validators of all: a line of JSON each. It is read before the run and written after
-//! it. What is in it is believed only as long as the file it speaks of has the size that it had.
+//! One file in the folder holds the validators of all: a line of JSON each, to which a run appends; the last line of a path
+//! counts. In memory there is only an index, 16 bytes a file: the hash of the path and where its line begins. A line is
+//! used only as long as the file it is about has the size that it had.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
+use rustix::fs::{Mode, OFlags, openat};
 use serde_json::{Value, json};
 
+use super::hash::stable_hash;
 use super::resume::{is_recent, text};
-use super::save::{Existing, Folder, Fsync, SaveError};
+use super::save::{Folder, SaveError};
+use crate::event_loop::{Job, JobHandle, run_in_executor};
 
 /// The name of the file.
 pub(super) const FILE: &str = ".glassloop-validators";
 
-/// Validators, by the path of the file.
-#[derive(Debug, Default)]
+/// Lines are written when there are so many bytes of them.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// The longest line that is read: a URL, a path and two fields.
+const MAX_LINE_BYTES: u64 = 256 * 1024;
+
+/// So many lines that do not count any more are not worth writing the file anew.
+const FEW_LINES: usize = 1000;
+
+/// The validators of an earlier run, and those that this run adds.
+#[derive(Debug)]
 pub(super) struct Validators {
-    by_path: HashMap<String, Known>,
-    is_changed: bool,
+    folder: Folder,
+    index: Arc<Index>,
+    /// Lines that are not yet being written.
+    lines: Vec<u8>,
+    writes: Vec<JobHandle<Result<(), SaveError>>>,
+}
+
+/// Where the lines of an earlier run are.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    file: Option<Mutex<File>>,
+    /// The hash of a path, and where its last line begins; in order.
+    entries: Vec<(u64, u64)>,
+    /// Whether the file ends within a line: a run was killed.
+    ends_within_line: bool,
 }
 
 /// What one file was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
+    path: String,
     url: String,
     etag: Option<String>,
     last_modified: Option<String>,
     bytes: u64,
 }
 
-impl Validators {
-    /// Reads what an earlier run knew. What cannot be read is not known. It blocks.
-    pub(super) fn load(folder: &Folder) -> Validators {
-        let mut validators = Validators::default();
-        let Ok(file) = std::fs::File::open(folder.path().join(FILE)) else { return validators };
-        for line in BufReader::new(file).lines().map_while(Result::ok) {
-            let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
-            let optional = |key: &str| line[key].as_str().map(str::to_owned);
-            if let (Some(path), Some(url), Some(bytes)) = (optional("path"), optional("url"), line["bytes"].as_u64()) {
-                let (etag, last_modified) = (optional("etag"), optional("last_modified"));
-                validators.by_path.insert(path, Known { url, etag, last_modified, bytes });
+impl Known {
+    fn from_line(line: &[u8]) -> Option<Known> {
+        let line = serde_json::from_slice::<Value>(line).ok()?;
+        let optional = |key: &str| line[key].as_str().map(str::to_owned);
+        Some(Known {
+            path: optional("path")?,
+            url: optional("url")?,
+            etag: optional("etag"),
+            last_modified: optional("last_modified"),
+            bytes: line["bytes"].as_u64()?,
+        })
+    }
+}
+
+impl Index {
+    /// Reads where the lines of earlier runs are. What cannot be read is not known. It blocks.
+    pub(super) fn load(folder: &Folder) -> Index {
+        let read = || Index::of(File::open(path_in(folder))?);
+        let mut index = read();
+        if let Ok((known, superseded)) = &index
+            && *superseded > known.entries.len().max(FEW_LINES)
+        {
+            match known.compact(folder) {
+                Ok(()) => index = read(),
+                Err(error) => log::warn!("rewriting {}: {error}", path_in(folder).display()),
             }
         }
-        validators
+        index.map(|(index, _)| index).unwrap_or_default()
     }
 
-    /// Asks for a file only if it is not what it was.
-    pub(super) fn conditions(&self, path: &str, url: &str, bytes: u64) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let Some(known) = self.by_path.get(path).filter(|known| known.url == url && known.bytes == bytes) else {
-            return headers;
+    /// Reads the file from its beginning to its end. Also returns how many lines do not count any more.
+    fn of(file: File) -> io::Result<(Index, usize)> {
+        let mut reader = BufReader::new(&file);
+        let (mut entries, mut at, mut line, mut ends_within_line) = (Vec::new(), 0, Vec::new(), false);
+        loop {
+            line.clear();
+            let read = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? as u64;
+            if read == 0 {
+                break;
+            }
+            if let Some(known) = Known::from_line(&line) {
+                entries.push((stable_hash(known.path.as_bytes()), at));
+            }
+            ends_within_line = line.last() != Some(&b'\n');
+            at += read;
+        }
+        let lines = entries.len();
+        // The last line of a path first, so that the others are left out.
+        entries.sort_unstable_by_key(|&(hash, at)| (hash, std::cmp::Reverse(at)));
+        entries.dedup_by_key(|&mut (hash, _)| hash);
+        entries.shrink_to_fit();
+        let superseded = lines - entries.len();
+        Ok((Index { file: Some(Mutex::new(file)), entries, ends_within_line }, superseded))
+    }
+
+    /// Reads the line that begins there.
+    fn line_at(&self, at: u64) -> io::Result<Vec<u8>> {
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(at))?;
+        let mut line = Vec::new();
+        BufReader::with_capacity(1024, &mut *file).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+        Ok(line)
+    }
+
+    fn position(&self, path: &str) -> Option<u64> {
+        let hash = stable_hash(path.as_bytes());
+        let found = self.entries.binary_search_by_key(&hash, |&(hash, _)| hash).ok()?;
+        Some(self.entries[found].1)
+    }
+
+    /// What is known of a file, if it is still of this size and from this URL.
+    fn known(&self, path: &str, url: &str, bytes: u64) -> Option<Known> {
+        let line = self.line_at(self.position(path)?).ok()?;
+        Known::from_line(&line).filter(|known| known.path == path && known.url == url && known.bytes == bytes)
+    }
+
+    /// Writes the lines that count into a new file, which takes the place of the old one.
+    fn compact(&self, folder: &Folder) -> io::Result<()> {
+        let temporary = folder.path().join(format!("{FILE}.{}", std::process::id()));
+        let write = || {
+            let mut file = BufWriter::new(File::create_new(&temporary)?);
+            for &(_, at) in &self.entries {
+                file.write_all(&self.line_at(at)?)?;
+            }
+            file.into_inner()?;
+            std::fs::rename(&temporary, path_in(folder))
         };
-        for (name, value) in [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)] {
-            if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
-                headers.insert(name, value);
-            }
-        }
-        headers
+        write().inspect_err(|_| _ = std::fs::remove_file(&temporary))
+    }
+}
+
+fn path_in(folder: &Folder) -> PathBuf {
+    folder.path().join(FILE)
+}
+
+impl Validators {
+    /// Adds to what an earlier run has left.
+    pub(super) fn new(folder: Folder, index: Index) -> Validators {
+        let lines = if index.ends_within_line { b"\n".to_vec() } else { Vec::new() };
+        Validators { folder, index: Arc::new(index), lines, writes: Vec::new() }
     }
 
-    /// Remembers what a file is now.
+    /// Returns a job of the fields that ask for a file only if it is not what it was. `None` if nothing is known of it.
+    pub(super) fn conditions(&self, path: &str, url: &str, bytes: u64) -> Option<Job<HeaderMap>> {
+        self.index.position(path)?;
+        let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
+        let read = move || index.known(&path, &url, bytes).map(|known| fields(&known)).unwrap_or_default();
+        Some(Job::new(read).label("read validators").abandonable())
+    }
+
+    /// Adds what a file is now. Whenever there are many lines, a thread writes them.
     pub(super) fn note(&mut self, path: String, url: &str, answer: &HeaderMap, bytes: u64) {
         let etag = text(answer, &ETAG);
         // A file that is changed again within the same second keeps its date: without an ETag, only asking for all of it
         // can tell.
         let last_modified = text(answer, &LAST_MODIFIED).filter(|date| etag.is_some() || !is_recent(date, answer));
-        self.by_path.insert(path, Known { url: url.to_owned(), etag, last_modified, bytes });
-        self.is_changed = true;
+        let line = json!({
+            "path": path, "url": url, "etag": etag, "last_modified": last_modified, "bytes": bytes,
+        });
+        // Writing to memory cannot fail.
+        let _infallible = writeln!(self.lines, "{line}");
+        if self.lines.len() >= WRITE_BYTES {
+            self.write();
+        }
     }
 
-    /// Writes all down for the next run. It blocks.
-    pub(super) fn save(&self, folder: &Folder) -> Result<(), SaveError> {
-        if !self.is_changed {
-            return Ok(());
-        }
-        let mut paths: Vec<&String> = self.by_path.keys().collect();
-        paths.sort();
-        let mut content = Vec::new();
-        for path in paths {
-            let Known { url, etag, last_modified, bytes } = &self.by_path[path];
-            let line = json!({
-                "path": path, "url": url, "etag": etag, "last_modified": last_modified, "bytes": bytes,
-            });
-            // Writing to memory cannot fail.
-            let _infallible = writeln!(content, "{line}");
-        }
-        folder.save(FILE, &content, 1, Existing::Replace, Fsync::None)
+    fn write(&mut self) {
+        let (lines, folder) = (std::mem::take(&mut self.lines), self.folder.clone());
+        let job = Job::new(move || append(&folder, &lines)).label("save validators");
+        self.writes.push(run_in_executor(None, job));
     }
+
+    /// Writes what is left. All of it is written when these jobs have ended.
+    pub(super) fn finish(&mut self) -> Vec<JobHandle<Result<(), SaveError>>> {
+        if self.lines.len() > 1 {
+            self.write();
+        }
+        std::mem::take(&mut self.writes)
+    }
+}
+
+fn append(folder: &Folder, lines: &[u8]) -> Result<(), SaveError> {
+    let append = || {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(folder.descriptor(), FILE, flags, Mode::from_raw_mode(0o666))?;
+        File::from(file).write_all(lines)
+    };
+    append().map_err(|error| SaveError::new("writing", path_in(folder), error))
+}
+
+fn fields(known: &Known) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)] {
+        if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 #[cfg(test)]
@@ -97,6 +227,41 @@ mod tests {
     use http::header::DATE;
 
     use super::*;
+    use crate::event_loop::EventLoop;
+
+    struct Place {
+        folder: Folder,
+        _place: tempfile::TempDir,
+    }
+
+    fn place() -> Place {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        Place { folder: Folder::open(place.path()).expect("a folder"), _place: place }
+    }
+
+    /// Notes files as one run does, of which each answer has these fields.
+    fn note(folder: &Folder, files: impl IntoIterator<Item = (String, u64)>, answer: &HeaderMap) {
+        let run = async {
+            let mut validators = Validators::new(folder.clone(), Index::load(folder));
+            for (path, bytes) in files {
+                validators.note(path.clone(), &format!("http://a.test/{path}"), answer, bytes);
+            }
+            for write in validators.finish() {
+                write.await.expect("it runs").expect("it is written");
+            }
+        };
+        EventLoop::new().expect("a loop").block_on(run).expect("it ends");
+    }
+
+    /// The fields that ask for a file.
+    fn conditions(folder: &Folder, path: &str, url: &str, bytes: u64) -> HeaderMap {
+        let index = Index::load(folder);
+        index.known(path, url, bytes).map(|known| fields(&known)).unwrap_or_default()
+    }
+
+    fn etag(value: &'static str) -> HeaderMap {
+        [(ETAG, HeaderValue::from_static(value))].into_iter().collect()
+    }
 
     #[test]
     fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_an_etag() {
@@ -112,27 +277,60 @@ mod tests {
                 .map(|(name, value)| (name, HeaderValue::from_static(value)))
                 .collect();
             answer.extend(etag.map(|etag| (ETAG, HeaderValue::from_static(etag))));
-            let mut validators = Validators::default();
-            validators.note("x".to_owned(), "http://a.test/x", &answer, 3);
-            let conditions = validators.conditions("x", "http://a.test/x", 3);
+            let place = place();
+            note(&place.folder, [("x".to_owned(), 3)], &answer);
+            let conditions = conditions(&place.folder, "x", "http://a.test/x", 3);
             assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date} {etag:?}");
         }
     }
 
     #[test]
     fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder::open(place.path()).expect("a folder");
-        let answer: HeaderMap = [(ETAG, HeaderValue::from_static("\"1\""))].into_iter().collect();
-        let mut validators = Validators::load(&folder);
-        validators.note("x".to_owned(), "http://a.test/x", &answer, 3);
-        validators.save(&folder).expect("saved");
-        let next = Validators::load(&folder);
-        assert_eq!(next.conditions("x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
+        let place = place();
+        let folder = &place.folder;
+        note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
+        assert_eq!(conditions(folder, "x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
         for (path, url, bytes) in
             [("y", "http://a.test/x", 3), ("x", "http://a.test/y", 3), ("x", "http://a.test/x", 4)]
         {
-            assert!(next.conditions(path, url, bytes).is_empty());
+            assert!(conditions(folder, path, url, bytes).is_empty());
         }
+        note(folder, [("x".to_owned(), 4)], &etag("\"2\""));
+        assert_eq!(conditions(folder, "x", "http://a.test/x", 4)[IF_NONE_MATCH], "\"2\"", "the last line counts");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_costs_nothing_but_itself() {
+        let place = place();
+        let folder = &place.folder;
+        note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
+        let file = std::fs::OpenOptions::new().append(true).open(path_in(folder)).expect("it is there");
+        (&file).write_all(b"\xff\n{\"path\":\"y\",\"ur").expect("written");
+        note(folder, [("z".to_owned(), 3)], &etag("\"2\""));
+        for (path, is_known) in [("x", true), ("y", false), ("z", true)] {
+            assert_eq!(!conditions(folder, path, &format!("http://a.test/{path}"), 3).is_empty(), is_known, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_costs_sixteen_bytes_of_memory_and_lines_that_do_not_count_are_removed() {
+        let place = place();
+        let folder = &place.folder;
+        let files = || (0..3000).map(|number| (format!("folder/{number}.gif"), number));
+        for _ in 0..4 {
+            note(folder, files(), &etag("\"1\""));
+        }
+        let index = Index::load(folder);
+        assert_eq!((index.entries.len(), index.entries.capacity()), (3000, 3000));
+        assert_eq!(std::mem::size_of_val(&index.entries[0]), 16);
+        let lines = std::fs::read_to_string(path_in(folder)).expect("it is there").lines().count();
+        assert!(lines <= 6000, "{lines} lines");
+        for (path, bytes) in files() {
+            assert!(!conditions_in(&index, &path, bytes).is_empty(), "{path}");
+        }
+    }
+
+    fn conditions_in(index: &Index, path: &str, bytes: u64) -> HeaderMap {
+        index.known(path, &format!("http://a.test/{path}"), bytes).map(|known| fields(&known)).unwrap_or_default()
     }
 }
