@@ -332,7 +332,9 @@ impl EventLoop {
         tell!(Kind::WaitBegin { timeout, why });
         // Whoever watches may have woken a task just now, from this thread and so without a word to the notifier.
         let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
-        let before = self.core.clock.is_virtual().then(std::time::Instant::now);
+        // A look that does not sleep takes no virtual time: the same program takes the same course every time.
+        let is_timed = self.core.clock.is_virtual() && timeout != Some(Duration::ZERO);
+        let before = is_timed.then(std::time::Instant::now);
         let result = self.poll.poll(&mut self.events, timeout);
         self.is_notified |= self.core.shared.notifier.stop_polling();
         if let Some(before) = before {

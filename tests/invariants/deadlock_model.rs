@@ -1,7 +1,8 @@
 //! I16 against a model: random programs of tasks, and whether they come to their end.
 //!
 //! The model is the loop itself with a timer that keeps it from reporting a deadlock: after a (virtual) day, the tasks that
-//! have not ended are those that are stuck. The same program without that timer must report exactly these.
+//! have not ended are those that are stuck. The same program without that timer must report exactly these. There are no jobs
+//! in it: virtual time goes at real speed while one runs, and then two runs of a program need not take the same course.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use glassloop::futures::{join_all, timeout};
 use glassloop::sync::{Event, Semaphore, channel};
-use glassloop::{EventLoop, LoopError, run_in_executor, sleep, spawn_named};
+use glassloop::{EventLoop, LoopError, sleep, spawn_named};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -33,7 +34,6 @@ enum Step {
     Sleep(u64),
     SleepInTheBackground(u64),
     Yield,
-    RunAJob,
     /// Another thread wakes the task.
     BeWoken,
     /// Two receive at once, inside one task.
@@ -52,7 +52,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..4u64).prop_map(Step::Sleep),
         1 => (0..4u64).prop_map(Step::SleepInTheBackground),
         1 => Just(Step::Yield),
-        1 => Just(Step::RunAJob),
         1 => Just(Step::BeWoken),
         1 => (0..3usize, 0..3usize).prop_map(|(one, other)| Step::ReceiveBoth(one, other)),
     ]
@@ -116,7 +115,6 @@ async fn run_task(world: Rc<World>, steps: Vec<Step>) {
                 let _either = timeout(Duration::from_millis(time), sleep(A_DAY * 2).background()).await;
             }
             Step::Yield => yield_times(1).await,
-            Step::RunAJob => run_in_executor(None, || ()).await.expect("no panic"),
             Step::BeWoken => woken_by_another_thread().await,
             Step::ReceiveBoth(one, other) => {
                 join_all([world.receive(one), world.receive(other)]).await;
@@ -144,7 +142,7 @@ fn start(program: &[Vec<Step>]) -> Started {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn i16_a_deadlock_is_reported_exactly_when_tasks_are_stuck_and_names_them(

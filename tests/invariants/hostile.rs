@@ -232,8 +232,12 @@ fn wakers_that(action: fn()) {
                     match end {
                         "replaced" => poll_with(Waker::noop(), &mut waits),
                         "woken" => {
+                            let before = ACTED.get();
                             wake();
-                            return sleep(Duration::from_millis(2)).await;
+                            while at == At::Wake && ACTED.get() == before {
+                                yield_times(1).await;
+                            }
+                            return waits.await;
                         }
                         "dropped" => drop(waits),
                         _ => std::mem::forget(spawn(async {
