@@ -2,7 +2,7 @@
 //!
 //! | finding | exactly when |
 //! | --- | --- |
-//! | `slow_poll` | a poll took longer than the limit |
+//! | `slow_poll` | a poll took longer than the limit, without the time that the observer took |
 //! | `loop_lag` | the time from a wake to its poll was longer than the limit; once until the ready queue has been empty |
 //! | `busy_machine` | in place of one of the two, once: the thread was ready to run and had no processor for so long that the rest of the time is within the limit |
 //!
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::core::Core;
-use crate::observe::{Kind, TaskId, tell};
+use crate::observe::{Kind, TaskId, observed_for, tell};
 
 /// Readings of the thread's times that are remembered.
 const READINGS: usize = 256;
@@ -25,8 +25,8 @@ const READINGS_PER_LIMIT: u32 = 10;
 pub(super) struct Lateness {
     /// How long a poll, or the wait for one, may take.
     limit: Duration,
-    /// When the poll began.
-    began: Cell<Duration>,
+    /// When the poll began, and how long the observer had taken by then.
+    began: Cell<(Duration, Duration)>,
     /// The last readings, the oldest first.
     readings: RefCell<VecDeque<(Duration, ThreadTimes)>>,
     source: RefCell<TimesSource>,
@@ -120,7 +120,7 @@ impl Core {
     /// A poll begins now, so long after its wake.
     pub(super) fn diagnose_delay(&self, task: TaskId, now: Duration, delay: Duration) {
         let lateness = &self.diagnosis.lateness;
-        lateness.began.set(now);
+        lateness.began.set((self.clock.elapsed(), observed_for()));
         lateness.read_times(now);
         if delay > lateness.limit && !lateness.is_lag_reported.replace(true) {
             let advice = "look for a slow poll before it, or for more tasks than one thread can poll in time";
@@ -131,7 +131,10 @@ impl Core {
     /// A poll has ended.
     pub(super) fn diagnose_duration(&self, task: TaskId) {
         let lateness = &self.diagnosis.lateness;
-        let took = self.clock.elapsed().saturating_sub(lateness.began.get());
+        let (began, observed_before) = lateness.began.get();
+        // A recorder may have to wait for a lock that its writer holds: the task does nothing slow there.
+        let observed = observed_for().saturating_sub(observed_before);
+        let took = self.clock.elapsed().saturating_sub(began).saturating_sub(observed);
         if took > lateness.limit {
             let advice = "hand what blocks or computes to `run_in_executor`, or yield now and then";
             self.find_late("slow_poll", task, "the poll took", took, advice);

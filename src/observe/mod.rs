@@ -47,8 +47,8 @@ pub use notes::polled_after_ready;
 pub(crate) use panics::{contain, discard, log_error};
 pub use stage::note_waiting;
 pub(crate) use stage::{
-    CurrentTask, IdleStage, Stage, current_task, drop_stage, listening, put_stage, report, report_at, set_turn, tell,
-    waiting_for,
+    CurrentTask, IdleStage, Stage, current_task, drop_stage, listening, observed_for, put_stage, report, report_at,
+    set_turn, tell, waiting_for,
 };
 pub use state::{State, Stateful};
 

@@ -41,11 +41,13 @@ pub(crate) struct Stage {
     seq: u64,
     /// The number of the turn.
     turn: u64,
+    /// How long the observer has taken: that is no task's fault.
+    observed_for: Duration,
 }
 
 impl Stage {
     pub(crate) fn new(observer: Box<dyn Observer>, elapsed: Box<dyn Fn() -> Duration>) -> Stage {
-        Stage { observer, elapsed, seq: 0, turn: 0 }
+        Stage { observer, elapsed, seq: 0, turn: 0, observed_for: Duration::ZERO }
     }
 
     /// Hands one event to the observer. `false` if it panicked.
@@ -54,7 +56,12 @@ impl Stage {
         let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
         self.seq += 1;
         match catch_unwind(AssertUnwindSafe(|| self.observer.event(&event))) {
-            Ok(()) => true,
+            Ok(()) => {
+                if at.is_none() {
+                    self.observed_for += (self.elapsed)().saturating_sub(time);
+                }
+                true
+            }
             Err(payload) => {
                 discard(payload);
                 false
@@ -138,6 +145,11 @@ pub(crate) fn set_turn(turn: u64) {
             stage.turn = turn;
         }
     });
+}
+
+/// How long the observer of this loop has taken so far.
+pub(crate) fn observed_for() -> Duration {
+    STAGE.with_borrow(|stage| stage.as_ref().map_or(Duration::ZERO, |stage| stage.observed_for))
 }
 
 /// Reports an event of the loop's thread, now.

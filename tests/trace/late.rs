@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassloop::futures::yield_now;
+use glassloop::observe::{Event, Kind, Observer};
 use glassloop::trace::{Fact, Follow, Line};
 use glassloop::{EventLoop, now, sleep, spawn_named};
 
@@ -81,4 +82,23 @@ fn loop_lag_is_reported_once_until_the_loop_has_caught_up() {
     let lags = found.iter().filter(|(what, _)| what == "loop_lag").count();
     // On a busy machine there may be other long waits, or the finding blames the machine.
     assert!(lags <= 8, "{lags} findings for two long polls");
+}
+
+#[test]
+fn an_observer_that_takes_long_makes_no_poll_slow() {
+    struct Slow(Rc<RefCell<Vec<&'static str>>>);
+    impl Observer for Slow {
+        fn event(&mut self, event: &Event<'_>) {
+            match event.kind {
+                Kind::TimerSet { .. } => compute(Duration::from_millis(5)),
+                Kind::Diagnosis { what, .. } => self.0.borrow_mut().push(what),
+                _ => {}
+            }
+        }
+    }
+    let found = Rc::new(RefCell::default());
+    let builder = EventLoop::builder().slow_poll(Duration::from_millis(4)).observer(Slow(Rc::clone(&found)));
+    let mut event_loop = builder.build().expect("a loop");
+    event_loop.block_on(async { sleep(Duration::from_millis(1)).await }).expect("no deadlock");
+    assert!(!found.borrow().contains(&"slow_poll"), "{found:?}");
 }
