@@ -25,9 +25,9 @@ use crate::event_loop::{Job, JobError, JobHandle, ThreadPool, run_in_executor};
 use crate::http::client::{Body, ClientError};
 use crate::sync::{Acquire, Permit, Semaphore};
 
-/// How much of all bodies together may wait for the disk. With what the connections' buffers hold beside it, that is not much
-/// more than 8 MiB.
-pub(super) const DISK_ROOM: usize = 6 << 20;
+/// How much of all bodies together may wait for the disk. What has come in one read with the head of a response is not counted
+/// while the connection's buffer holds it: at most 64 KiB for each transfer.
+pub(super) const DISK_ROOM: usize = 8 << 20;
 
 /// A chunk is written when it has this many bytes: large enough for the disk, and two of them are not much to lose.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
