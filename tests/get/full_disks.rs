@@ -25,7 +25,7 @@ const MOUNTED: &str = "GLASSLOOP_TEST_DISK";
 #[ignore = "takes a minute; needs a mount namespace (unshare). GLASSLOOP_ROUNDS makes it longer"]
 fn a_disk_that_fills_up_and_empties_under_twenty_transfers_makes_no_file_wrong() {
     if let Some(disk) = std::env::var_os(MOUNTED) {
-        let rounds = std::env::var("GLASSLOOP_ROUNDS").map_or(200, |rounds| rounds.parse().expect("a number"));
+        let rounds = std::env::var("GLASSLOOP_ROUNDS").map_or(40, |rounds| rounds.parse().expect("a number"));
         return fill_and_empty(Path::new(&disk), rounds);
     }
     let place = Place::new();
