@@ -6,12 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
-use rustix::fs::{Mode, OFlags, openat};
 use serde_json::{Value, json};
 
 use super::hash::stable_hash;
@@ -78,7 +77,10 @@ impl Known {
 impl Index {
     /// Reads where the lines of earlier runs are. What cannot be read is not known. It blocks.
     pub(super) fn load(folder: &Folder) -> Index {
-        let read = || Index::of(File::open(path_in(folder))?);
+        let read = || {
+            check_is_regular(&path_in(folder))?;
+            Index::of(File::open(path_in(folder))?)
+        };
         let mut index = read();
         if let Ok((known, superseded)) = &index
             && *superseded > known.entries.len().max(FEW_LINES)
@@ -204,12 +206,20 @@ impl Validators {
 }
 
 fn append(folder: &Folder, lines: &[u8]) -> Result<(), SaveError> {
+    let path = path_in(folder);
     let append = || {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(folder.descriptor(), FILE, flags, Mode::from_raw_mode(0o666))?;
-        File::from(file).write_all(lines)
+        check_is_regular(&path)?;
+        File::options().append(true).create(true).open(&path)?.write_all(lines)
     };
-    append().map_err(|error| SaveError::new("writing", path_in(folder), error))
+    append().map_err(|error| SaveError::new("writing", path.clone(), error))
+}
+
+/// Fails if something else has the name: a link would let somebody else choose what is written, and a pipe would block.
+fn check_is_regular(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if !found.is_file() => Err(io::Error::other("it is not a regular file; remove it")),
+        _ => Ok(()),
+    }
 }
 
 fn fields(known: &Known) -> HeaderMap {
