@@ -10,6 +10,7 @@ use sha2::Digest;
 
 use super::ask::Answered;
 use super::disposition::name_from_disposition;
+use super::entry::{Entry, Whole};
 use super::error::FetchError;
 use super::fetch::Transfer;
 use super::list::Sha256;
@@ -18,7 +19,7 @@ use super::plan::{Item, Place};
 use super::publish::Target;
 use super::report::{Done, How};
 use super::resume::{PartState, text};
-use super::save::{Entry, Existing, Folder, Fsync, SaveError, Whole};
+use super::save::{Existing, Folder, Fsync, SaveError};
 use crate::event_loop::{Job, run_in_executor};
 use crate::platform::{Mode, OFlags, openat};
 

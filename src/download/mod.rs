@@ -11,7 +11,7 @@
 //! | `host.rs`, `hosts.rs`, `turns.rs` | who may ask which host when | the last waits |
 //! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
 //! | `destination.rs`, `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
-//! | `save.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
+//! | `save.rs`, `entry.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
 //! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
 //! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
 
@@ -20,6 +20,7 @@ mod ask;
 mod body;
 mod destination;
 mod disposition;
+mod entry;
 mod error;
 mod escape;
 mod fetch;
@@ -48,6 +49,7 @@ mod turns;
 mod validators;
 
 pub use address::{Address, AddressError};
+pub use entry::{Entry, Obstacle, Whole};
 pub use error::{Class, FetchError};
 pub(crate) use escape::escaped_line;
 pub use escape::{Escaped, escaped};
@@ -62,6 +64,6 @@ pub use redirect::RedirectRules;
 pub use report::{Done, Event, How, What};
 pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};
 pub use run::{Tally, download_all};
-pub use save::{Entry, Existing, Folder, Fsync, SaveError, Whole};
+pub use save::{Existing, Folder, Fsync, SaveError};
 pub use sink::StreamTarget;
 pub(crate) use sink::stdout;

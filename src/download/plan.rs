@@ -12,11 +12,12 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::address::Address;
+use super::entry::{Entry, Obstacle, Whole};
 use super::hash::Shard;
 use super::list::{LineError, Lines, Sha256, Wanted};
 use super::name::{folders_from, name_from_path};
 use super::names::TakenNames;
-use super::save::{Entry, Folder, Obstacle, Whole};
+use super::save::Folder;
 use super::slot::tidy;
 
 /// One file to download.

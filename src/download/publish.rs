@@ -18,8 +18,9 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::entry::Entry;
 use super::hash::stable_hash;
-use super::save::{Entry, Existing, Folder, Fsync, MODE};
+use super::save::{Existing, Folder, Fsync, MODE};
 use crate::platform::{
     AsFd, AtFlags, Dir, Errno, Mode, OFlags, OwnedFd, fstat, host_name, is_gone, link_open_file, linkat, mkdirat,
     openat, rename_noreplace, renameat, statat, unlinkat,

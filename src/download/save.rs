@@ -13,12 +13,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::publish::{Target, errno, remove_staging, sweep};
-use crate::platform::{
-    Access, AtFlags, CWD, Errno, FileType, Mode, OFlags, OwnedFd, accessat, mkdirat, openat, statat,
-};
+use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
 
 /// A folder to save files in. A handle: clones are the same folder, also on other threads, and also when it is renamed
 /// meanwhile.
@@ -73,49 +70,6 @@ impl Drop for Shared {
         if self.support.has_staged.load(Ordering::Relaxed) {
             remove_staging(&self.descriptor);
         }
-    }
-}
-
-/// What is known of a file that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
-    /// Its size.
-    pub bytes: u64,
-    /// When its content was last changed, to the second.
-    pub modified: SystemTime,
-}
-
-/// What has a name in a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A regular file, or a link to one.
-    File(Whole),
-    /// Something else.
-    Other(Obstacle),
-}
-
-/// Something that has a file's name and is not a file. It is neither replaced nor counted as the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Obstacle {
-    what: &'static str,
-}
-
-impl Obstacle {
-    fn of(kind: FileType) -> Obstacle {
-        let what = match kind {
-            FileType::Directory => "a folder has this name",
-            FileType::Fifo => "a pipe has this name",
-            FileType::Socket => "a socket has this name",
-            FileType::CharacterDevice | FileType::BlockDevice => "a device has this name",
-            _ => "something that is not a regular file has this name",
-        };
-        Obstacle { what }
-    }
-
-    /// The error of a file that cannot have its name.
-    pub(super) fn error(self, path: PathBuf) -> SaveError {
-        let advice = "remove it, or choose another name or another folder";
-        SaveError::new("saving", path, io::Error::other(format!("{}; {advice}", self.what)))
     }
 }
 
@@ -197,30 +151,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Returns what has this name here, or this path from here; `None` if nothing has. A link counts as what it leads to.
-    pub fn entry(&self, path: &str) -> Option<Entry> {
-        let other = |what| Some(Entry::Other(Obstacle { what }));
-        let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
-                match statat(self.descriptor(), path, AtFlags::empty()) {
-                    Ok(stat) => stat,
-                    Err(_) => return other("a link that leads nowhere has this name"),
-                }
-            }
-            Ok(stat) => stat,
-            Err(Errno::NOTDIR) => return other("one of its folders is a file"),
-            Err(_) => return None,
-        };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
-                let bytes = u64::try_from(stat.st_size).unwrap_or_default();
-                Some(Entry::File(Whole { bytes, modified: UNIX_EPOCH + modified }))
-            }
-            kind => Some(Entry::Other(Obstacle::of(kind))),
-        }
-    }
-
     /// Whether nothing at all is in it.
     pub fn is_empty(&self) -> bool {
         std::fs::read_dir(self.path()).is_ok_and(|mut entries| entries.next().is_none())
@@ -261,16 +191,6 @@ impl Folder {
         let saved = self.write_and_publish(bytes, times, target).map_err(io::Error::from);
         let saved = saved.and_then(|()| target.seal_name(self.descriptor()));
         saved.map_err(|error| self.not_published(target.name, error))
-    }
-
-    /// Returns why a file could not be given its name. That something else has it is always an error; that a file has it
-    /// may be none ([`SaveError::is_taken`]).
-    pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
-        let path = self.path().join(name);
-        match self.entry(name) {
-            Some(Entry::Other(obstacle)) => obstacle.error(path),
-            Some(Entry::File(_)) | None => SaveError::new("saving", path, error),
-        }
     }
 
     // Nobody else can reach the file before it has its final name: when all has been written, all is there.

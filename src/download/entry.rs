@@ -1,0 +1,87 @@
+//! What has a name in a folder: a file, or something that is neither replaced nor counted as the file.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::save::{Folder, SaveError};
+use crate::platform::{AtFlags, Errno, FileType, statat};
+
+/// What is known of a file that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// Its size.
+    pub bytes: u64,
+    /// When its content was last changed, to the second.
+    pub modified: SystemTime,
+}
+
+/// What has a name in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file, or a link to one.
+    File(Whole),
+    /// Something else.
+    Other(Obstacle),
+}
+
+/// Something that has a file's name and is not a file. It is neither replaced nor counted as the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    what: &'static str,
+}
+
+impl Obstacle {
+    fn of(kind: FileType) -> Obstacle {
+        let what = match kind {
+            FileType::Directory => "a folder has this name",
+            FileType::Fifo => "a pipe has this name",
+            FileType::Socket => "a socket has this name",
+            FileType::CharacterDevice | FileType::BlockDevice => "a device has this name",
+            _ => "something that is not a regular file has this name",
+        };
+        Obstacle { what }
+    }
+
+    /// The error of a file that cannot have its name.
+    pub(super) fn error(self, path: PathBuf) -> SaveError {
+        let advice = "remove it, or choose another name or another folder";
+        SaveError::new("saving", path, io::Error::other(format!("{}; {advice}", self.what)))
+    }
+}
+
+impl Folder {
+    /// Returns what has this name here, or this path from here; `None` if nothing has. A link counts as what it leads to.
+    pub fn entry(&self, path: &str) -> Option<Entry> {
+        let other = |what| Some(Entry::Other(Obstacle { what }));
+        let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+                match statat(self.descriptor(), path, AtFlags::empty()) {
+                    Ok(stat) => stat,
+                    Err(_) => return other("a link that leads nowhere has this name"),
+                }
+            }
+            Ok(stat) => stat,
+            Err(Errno::NOTDIR) => return other("one of its folders is a file"),
+            Err(_) => return None,
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+                let bytes = u64::try_from(stat.st_size).unwrap_or_default();
+                Some(Entry::File(Whole { bytes, modified: UNIX_EPOCH + modified }))
+            }
+            kind => Some(Entry::Other(Obstacle::of(kind))),
+        }
+    }
+
+    /// Returns why a file could not be given its name. That something else has it is always an error; that a file has it
+    /// may be none ([`SaveError::is_taken`]).
+    pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
+        let path = self.path().join(name);
+        match self.entry(name) {
+            Some(Entry::Other(obstacle)) => obstacle.error(path),
+            Some(Entry::File(_)) | None => SaveError::new("saving", path, error),
+        }
+    }
+}
