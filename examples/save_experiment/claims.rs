@@ -1,7 +1,7 @@
 //! Compares the chapter's claims with the measurements.
 
-use super::findings::Findings;
-use super::measured::{Measured, size};
+use super::measured::{MeasuredCase, size};
+use super::results::Results;
 use super::trial::Saver;
 
 /// The chapter's claim about one file size.
@@ -39,7 +39,7 @@ impl Claim {
     }
 }
 
-impl Findings {
+impl Results {
     /// Returns a sentence for each claim, with and without fsync.
     pub fn claims(&self) -> Vec<String> {
         let variants = [(false, "without fsync"), (true, "with fsync")];
@@ -48,7 +48,7 @@ impl Findings {
     }
 
     /// Returns the two cases that differ only in the thread that saves.
-    fn pair(&self, claim: &Claim, fsync: bool) -> Option<[&Measured; 2]> {
+    fn pair(&self, claim: &Claim, fsync: bool) -> Option<[&MeasuredCase; 2]> {
         let find = |saver| {
             let mut cases = self.measured.iter().filter(|one| one.case.images == claim.images);
             cases.find(|one| one.case.fsync == fsync && one.case.saver == saver)
@@ -56,7 +56,7 @@ impl Findings {
         Some([find(Saver::Loop)?, find(Saver::Pool)?])
     }
 
-    fn check(&self, claim: &Claim, variant: &str, [on_loop, on_pool]: [&Measured; 2]) -> String {
+    fn check(&self, claim: &Claim, variant: &str, [on_loop, on_pool]: [&MeasuredCase; 2]) -> String {
         // Ratios within a round: its runs are close in time, so other load on the machine affects both.
         let rounds = on_loop.runs.iter().zip(&on_pool.runs);
         let mut speedups: Vec<f64> =

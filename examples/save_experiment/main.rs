@@ -23,16 +23,16 @@
 //! | `main.rs` | arguments, and the order of the runs |
 //! | `trial.rs`, `server.rs` | one run of one case; the server process |
 //! | `measured.rs` | the runs of a case: median, minimum and maximum |
-//! | `findings.rs`, `claims.rs` | the results of all runs; the conclusions about the chapter's claims |
+//! | `results.rs`, `claims.rs` | the results of all runs; the conclusions about the chapter's claims |
 //! | `page.rs` | the HTML page with the charts |
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod claims;
-mod findings;
 mod measured;
 mod page;
+mod results;
 mod server;
 mod trial;
 
@@ -41,8 +41,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use findings::Findings;
-use measured::Measured;
+use measured::MeasuredCase;
+use results::Results;
 use server::Server;
 use support::{Error, event_loop, measured_event_loop};
 use trial::{Case, Saver, Trial};
@@ -65,18 +65,18 @@ fn main() -> ExitCode {
         let server = if arguments.has("--server") { None } else { Some(Server::start()?) };
         let url = arguments.value("--server").or(server.as_ref().map(Server::url)).unwrap_or_default();
         let trial = Trial { url, slow_disk, directory: &directory };
-        let findings = measure(&trial, is_full, runs.max(1))?;
-        let text = findings.text();
+        let results = measure(&trial, is_full, runs.max(1))?;
+        let text = results.text();
         println!("{text}");
-        write(&out, "experiment.json", &findings.json())?;
-        write(&out, "experiment.html", &page::html(&findings))?;
+        write(&out, "experiment.json", &results.json())?;
+        write(&out, "experiment.html", &page::html(&results))?;
         println!("The charts are in {}, the data in experiment.json.", out.join("experiment.html").display());
         Ok(())
     })
 }
 
 /// Runs each case `runs` times. The cases are interleaved, so that other load on the machine affects all of them.
-fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Error> {
+fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Results, Error> {
     let cases: Vec<Case> = SIZES
         .iter()
         .flat_map(|&(images, few, many)| {
@@ -88,7 +88,7 @@ fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Er
     let (started, shows_progress) = (Instant::now(), std::io::stderr().is_terminal());
     // A warm-up, which is not measured. It is recorded if GLASSLOOP_TRACE is set.
     trial.run(&cases[0], event_loop()?)?;
-    let mut measured: Vec<Measured> = cases.iter().map(|case| Measured { case: *case, runs: vec![] }).collect();
+    let mut measured: Vec<MeasuredCase> = cases.iter().map(|case| MeasuredCase { case: *case, runs: vec![] }).collect();
     for number in 1..=runs {
         for (index, measured) in measured.iter_mut().enumerate() {
             if shows_progress {
@@ -103,7 +103,7 @@ fn measure(trial: &Trial<'_>, is_full: bool, runs: usize) -> Result<Findings, Er
         eprint!("\r{:40}\r", "");
     }
     let (slow_disk, elapsed) = (trial.slow_disk, started.elapsed());
-    Ok(Findings { measured, runs, slow_disk, elapsed, directory: trial.directory.to_owned() })
+    Ok(Results { measured, runs, slow_disk, elapsed, directory: trial.directory.to_owned() })
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::trial::{Case, IMAGE_BYTES, Run, Saver};
 
 /// A case and its measured runs.
-pub struct Measured {
+pub struct MeasuredCase {
     pub case: Case,
     pub runs: Vec<Run>,
 }
@@ -18,7 +18,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Measured {
+impl MeasuredCase {
     /// Returns the spread of `quantity` over all runs.
     pub fn spread(&self, quantity: impl Fn(&Run, &Case) -> f64) -> Spread {
         let mut all: Vec<f64> = self.runs.iter().map(|run| quantity(run, &self.case)).collect();

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::findings::Findings;
-use super::measured::{Measured, Spread, size};
+use super::measured::{MeasuredCase, Spread, size};
+use super::results::Results;
 
 const WIDTH: f64 = 680.0;
 const HEIGHT: f64 = 320.0;
@@ -19,13 +19,13 @@ const SERIES: [(&str, &str, &str); 4] = [
 ];
 
 /// Returns the page.
-pub fn html(findings: &Findings) -> String {
+pub fn html(results: &Results) -> String {
     let charts = [
-        chart(findings, "Wall time per file, ms", |one| per_file(one.wall(), one)),
-        chart(findings, "CPU time of the client per file, ms", |one| per_file(one.cpu(), one)),
-        chart(findings, "Longest stall of the loop, ms", Measured::longest_stall),
+        chart(results, "Wall time per file, ms", |one| per_file(one.wall(), one)),
+        chart(results, "CPU time of the client per file, ms", |one| per_file(one.cpu(), one)),
+        chart(results, "Longest stall of the loop, ms", MeasuredCase::longest_stall),
     ];
-    let claims: String = findings.claims().iter().map(|claim| format!("<li>{}</li>\n", escaped(claim))).collect();
+    let claims: String = results.claims().iter().map(|claim| format!("<li>{}</li>\n", escaped(claim))).collect();
     format!(
         r##"<!doctype html>
 <html lang="en">
@@ -51,22 +51,22 @@ pre {{ overflow-x: auto; font-size: 12px; }}
 <pre>{}</pre>
 </html>
 "##,
-        escaped(&findings.settings()),
+        escaped(&results.settings()),
         charts.concat(),
-        escaped(&findings.table()),
+        escaped(&results.table()),
     )
 }
 
-fn per_file(spread: Spread, one: &Measured) -> Spread {
+fn per_file(spread: Spread, one: &MeasuredCase) -> Spread {
     let files = one.case.files as f64;
     Spread { median: spread.median / files, min: spread.min / files, max: spread.max / files }
 }
 
 /// Returns a log-log chart of `quantity` over the file size, with a line for each series and a bar for each range.
-fn chart(findings: &Findings, title: &str, quantity: impl Fn(&Measured) -> Spread) -> String {
-    let mut sizes: Vec<usize> = findings.measured.iter().map(|one| one.case.images).collect();
+fn chart(results: &Results, title: &str, quantity: impl Fn(&MeasuredCase) -> Spread) -> String {
+    let mut sizes: Vec<usize> = results.measured.iter().map(|one| one.case.images).collect();
     sizes.dedup();
-    let spreads = || findings.measured.iter().map(&quantity);
+    let spreads = || results.measured.iter().map(&quantity);
     // Values below a microsecond are drawn as a microsecond: the clock is not more precise.
     let lowest = spreads().map(|spread| spread.min).fold(f64::MAX, f64::min).max(0.001).log10().floor();
     let highest = spreads().map(|spread| spread.max).fold(0.001, f64::max).log10().ceil().max(lowest + 1.0);
@@ -95,7 +95,7 @@ fn chart(findings: &Findings, title: &str, quantity: impl Fn(&Measured) -> Sprea
     for (nth, (label, colour, dash)) in SERIES.iter().enumerate() {
         let shift = (nth as f64 - 1.5) * 6.0; // keeps the bars from overlapping
         let mut points = String::new();
-        for one in findings.measured.iter().filter(|one| one.label() == *label) {
+        for one in results.measured.iter().filter(|one| one.label() == *label) {
             let (spread, at) = (quantity(one), sizes.iter().position(|images| *images == one.case.images).unwrap_or(0));
             let (x, median) = (x(at) + shift, y(spread.median));
             let (min, max) = (y(spread.min), y(spread.max));

@@ -13,7 +13,7 @@ const VARIABLE: &str = "GLASSLOOP_MEASURE";
 
 /// The measurements of this thread's loops.
 #[derive(Clone, Debug, Default)]
-pub struct Measured {
+pub struct Measurements {
     /// The number of polls of all tasks.
     pub polls: u64,
     /// The length of every stall.
@@ -22,7 +22,7 @@ pub struct Measured {
     awake_since: Duration,
 }
 
-impl Measured {
+impl Measurements {
     /// Returns the longest stall.
     pub fn longest_stall(&self) -> Duration {
         self.stalls.iter().max().copied().unwrap_or_default()
@@ -30,7 +30,7 @@ impl Measured {
 }
 
 thread_local! {
-    static MEASURED: RefCell<Measured> = RefCell::default();
+    static MEASUREMENTS: RefCell<Measurements> = RefCell::default();
 }
 
 /// The observer that adds to this thread's measurements.
@@ -39,20 +39,20 @@ pub struct Meter;
 
 impl Observer for Meter {
     fn event(&mut self, event: &Event<'_>) {
-        MEASURED.with_borrow_mut(|measured| match event.kind {
-            Kind::RunBegin { .. } | Kind::WaitEnd { .. } => measured.awake_since = event.time,
+        MEASUREMENTS.with_borrow_mut(|measurements| match event.kind {
+            Kind::RunBegin { .. } | Kind::WaitEnd { .. } => measurements.awake_since = event.time,
             Kind::RunEnd { .. } | Kind::WaitBegin { .. } => {
-                measured.stalls.push(event.time.saturating_sub(measured.awake_since));
+                measurements.stalls.push(event.time.saturating_sub(measurements.awake_since));
             }
-            Kind::PollBegin { .. } => measured.polls += 1,
+            Kind::PollBegin { .. } => measurements.polls += 1,
             _ => {}
         });
     }
 }
 
 /// Returns and resets this thread's measurements.
-pub fn take() -> Measured {
-    MEASURED.take()
+pub fn take() -> Measurements {
+    MEASUREMENTS.take()
 }
 
 /// Returns whether the parent process requested a measurement.
@@ -74,8 +74,8 @@ pub fn cpu_time() -> Duration {
 /// Prints one line for the parent process, if it requested it: CPU time and longest stall in µs, and the polls.
 pub fn report_if_requested() {
     if is_requested() {
-        let measured = take();
-        let (cpu, stall) = (cpu_time().as_micros(), measured.longest_stall().as_micros());
-        eprintln!("measured: {cpu} {stall} {}", measured.polls);
+        let measurements = take();
+        let (cpu, stall) = (cpu_time().as_micros(), measurements.longest_stall().as_micros());
+        eprintln!("measured: {cpu} {stall} {}", measurements.polls);
     }
 }

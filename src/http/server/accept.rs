@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::service::Service;
-use super::{Builder, Shared, Stopper};
+use super::{Builder, ServerContext, Stopper};
 use crate::event_loop::{JoinSet, Sleep, now, sleep};
 use crate::net::{TcpListener, TcpStream};
 use crate::observe::{State, Stateful};
@@ -44,7 +44,7 @@ pub struct Server {
     listener: Option<TcpListener>,
     address: SocketAddr,
     connections: JoinSet<()>,
-    shared: Rc<Shared>,
+    shared: Rc<ServerContext>,
     stopper: Stopper,
     /// The time of the last warning about failing accepts.
     warned_at: Option<Instant>,
@@ -95,7 +95,7 @@ impl Server {
         Builder::default()
     }
 
-    pub(super) fn new(listener: std::net::TcpListener, shared: Shared) -> io::Result<Server> {
+    pub(super) fn new(listener: std::net::TcpListener, shared: ServerContext) -> io::Result<Server> {
         let address = listener.local_addr()?;
         Ok(Server {
             state: Stateful::new(ServerState::Accept),

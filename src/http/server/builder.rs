@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::faults::{FaultInjector, Faults};
 use super::service::{CompletedResponse, OnResponse, Service};
-use super::{Server, Shared};
+use super::{Server, ServerContext};
 
 /// The length of the accept queue. The kernel may reduce it to its own maximum (`somaxconn`).
 const BACKLOG: i32 = 1024;
@@ -100,7 +100,7 @@ impl Builder {
     /// # Panics
     /// If no loop runs on this thread.
     pub fn serve(self, listener: TcpListener, service: impl Service + 'static) -> io::Result<Server> {
-        let shared = Shared {
+        let shared = ServerContext {
             service: Box::new(service),
             limits: self.limits,
             faults: FaultInjector::new(self.faults),

@@ -75,13 +75,13 @@ pub(super) struct PlannedFaults {
 /// An interruption of a response body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Interruption {
-    pub(super) position: Position,
+    pub(super) position: BodyPosition,
     pub(super) kind: InterruptionKind,
 }
 
 /// A position in a body.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Position {
+pub(super) enum BodyPosition {
     /// After this number of bytes.
     Bytes(u64),
     /// After this fraction of the body, from 0 to 1.
@@ -99,12 +99,12 @@ pub(super) enum InterruptionKind {
     Stall,
 }
 
-impl Position {
+impl BodyPosition {
     /// Returns the position in bytes, in a body of this length.
     pub(super) fn in_body_of(self, length: u64) -> u64 {
         match self {
-            Position::Bytes(bytes) => bytes.min(length),
-            Position::Fraction(fraction) => (length as f64 * fraction) as u64,
+            BodyPosition::Bytes(bytes) => bytes.min(length),
+            BodyPosition::Fraction(fraction) => (length as f64 * fraction) as u64,
         }
     }
 }
@@ -181,7 +181,7 @@ impl FaultInjector {
         let interruption = kinds
             .iter()
             .find(|(purpose, rate, _)| draw(*purpose) < *rate)
-            .map(|(_, _, kind)| Interruption { position: Position::Fraction(draw(Draw::Position)), kind: *kind });
+            .map(|(_, _, kind)| Interruption { position: BodyPosition::Fraction(draw(Draw::Position)), kind: *kind });
         PlannedFaults { delay, error, retry_after: None, interruption, rate: faults.bytes_per_second }
     }
 }
@@ -193,7 +193,7 @@ fn requested_faults(query: &str) -> Result<PlannedFaults, String> {
         let invalid = || format!("{name} needs a valid number; see `glassloop serve --help`\n");
         let number = || value.parse::<u32>().map_err(|_| invalid());
         let interruption = |kind| {
-            let position = Position::Bytes(value.parse().map_err(|_| invalid())?);
+            let position = BodyPosition::Bytes(value.parse().map_err(|_| invalid())?);
             Ok::<_, String>(Some(Interruption { position, kind }))
         };
         match name {
@@ -302,7 +302,7 @@ mod tests {
                 delay: Some(Duration::from_millis(20)),
                 error: Some(StatusCode::SERVICE_UNAVAILABLE),
                 retry_after: Some(1),
-                interruption: Some(Interruption { position: Position::Bytes(5), kind: InterruptionKind::Truncate }),
+                interruption: Some(Interruption { position: BodyPosition::Bytes(5), kind: InterruptionKind::Truncate }),
                 rate: NonZeroU64::new(100),
             }
         );

@@ -18,7 +18,7 @@ pub(super) struct Input {
 
 /// An event of the input.
 #[derive(Debug)]
-pub(super) enum Received {
+pub(super) enum InputEvent {
     /// A request head.
     Head(Box<RequestHead>),
     /// A part of the request body, of this length.
@@ -39,7 +39,7 @@ impl Input {
         cx: &mut Context<'_>,
         stream: &mut TcpStream,
         buffers: &Rc<Buffers>,
-    ) -> Poll<Received> {
+    ) -> Poll<InputEvent> {
         loop {
             if let Some(received) = self.decode() {
                 return Poll::Ready(received);
@@ -51,27 +51,27 @@ impl Input {
                     buffer.fill(read);
                     self.unread = Some(buffer);
                 }
-                Err(error) => return Poll::Ready(Received::Failed(error)),
+                Err(error) => return Poll::Ready(InputEvent::Failed(error)),
             }
         }
     }
 
     /// Decodes the next event. Returns `None` if more input is needed; all bytes are consumed then.
-    fn decode(&mut self) -> Option<Received> {
+    fn decode(&mut self) -> Option<InputEvent> {
         loop {
             let unread = self.unread.as_ref().map_or(&[][..], ReadBuffer::unread);
             let (consumed, received) = match self.decoder.decode(unread) {
                 Ok(step) => {
                     let received = match step.event {
                         RequestEvent::NeedMore => None,
-                        RequestEvent::Head(head) => Some(Received::Head(Box::new(head))),
-                        RequestEvent::Data(bytes) => Some(Received::Body(bytes.len() as u64)),
-                        RequestEvent::Trailers(_) => Some(Received::Body(0)),
-                        RequestEvent::End { .. } => Some(Received::End),
+                        RequestEvent::Head(head) => Some(InputEvent::Head(Box::new(head))),
+                        RequestEvent::Data(bytes) => Some(InputEvent::Body(bytes.len() as u64)),
+                        RequestEvent::Trailers(_) => Some(InputEvent::Body(0)),
+                        RequestEvent::End { .. } => Some(InputEvent::End),
                     };
                     (step.consumed, received)
                 }
-                Err(error) => return Some(Received::Invalid(error)),
+                Err(error) => return Some(InputEvent::Invalid(error)),
             };
             let is_consumed = self.unread.as_mut().is_none_or(|buffer| {
                 buffer.consume(consumed);
@@ -87,10 +87,10 @@ impl Input {
     }
 
     /// Handles EOF.
-    fn end(&mut self) -> Received {
+    fn end(&mut self) -> InputEvent {
         match self.decoder.on_eof() {
-            Ok(_) => Received::End,
-            Err(error) => Received::Invalid(error),
+            Ok(_) => InputEvent::End,
+            Err(error) => InputEvent::Invalid(error),
         }
     }
 

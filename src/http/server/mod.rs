@@ -51,7 +51,7 @@ pub use service::{Answer, Body, CompletedResponse, FilePart, Response, Service, 
 pub use stop::Stopper;
 
 /// State shared by the connections of a server.
-struct Shared {
+struct ServerContext {
     service: Box<dyn Service>,
     limits: Limits,
     faults: FaultInjector,
@@ -66,9 +66,9 @@ struct Shared {
     is_stopping: Cell<bool>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("ServerContext")
             .field("limits", &self.limits)
             .field("open_connections", &self.open_connections)
             .finish_non_exhaustive()

@@ -38,13 +38,13 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 enum Content {
     Memory(Bytes),
-    File { part: FilePart, chunk: Chunk },
+    File { part: FilePart, chunk: FileChunk },
 }
 
 /// The current chunk of a file. The next chunk is read when this one is written, so that backpressure from the client
 /// also stops the reading.
 #[derive(Debug)]
-enum Chunk {
+enum FileChunk {
     /// Being read on the pool.
     Reading(JobHandle<io::Result<Vec<u8>>>),
     /// In memory, with the number of bytes that are written.
@@ -58,7 +58,7 @@ impl Outgoing {
         let content = match body {
             Body::Empty => Content::Memory(Bytes::new()),
             Body::Bytes(bytes) => Content::Memory(bytes),
-            Body::File(part) => Content::File { part, chunk: Chunk::Ready(Vec::new(), 0) },
+            Body::File(part) => Content::File { part, chunk: FileChunk::Ready(Vec::new(), 0) },
         };
         Outgoing { head, head_sent: 0, content, left, sent: 0, rate_limiter: rate.map(RateLimiter::new) }
     }
@@ -125,8 +125,8 @@ impl Outgoing {
     fn available(&self) -> &[u8] {
         let bytes: &[u8] = match &self.content {
             Content::Memory(bytes) => bytes,
-            Content::File { chunk: Chunk::Ready(bytes, sent), .. } => &bytes[*sent..],
-            Content::File { chunk: Chunk::Reading(_), .. } => &[],
+            Content::File { chunk: FileChunk::Ready(bytes, sent), .. } => &bytes[*sent..],
+            Content::File { chunk: FileChunk::Reading(_), .. } => &[],
         };
         let allowed = self.rate_limiter.as_ref().map_or(self.left, |limiter| self.left.min(limiter.allowed));
         &bytes[..bytes.len().min(usize::try_from(allowed).unwrap_or(usize::MAX))]
@@ -135,8 +135,8 @@ impl Outgoing {
     fn consume(&mut self, written: usize) {
         match &mut self.content {
             Content::Memory(bytes) => *bytes = bytes.slice(written..),
-            Content::File { chunk: Chunk::Ready(_, sent), .. } => *sent += written,
-            Content::File { chunk: Chunk::Reading(_), .. } => {}
+            Content::File { chunk: FileChunk::Ready(_, sent), .. } => *sent += written,
+            Content::File { chunk: FileChunk::Reading(_), .. } => {}
         }
         self.left -= written as u64;
         self.sent += written as u64;
@@ -152,9 +152,9 @@ impl Content {
         let Content::File { part, chunk } = self else { return Poll::Ready(Ok(())) };
         loop {
             match chunk {
-                Chunk::Ready(bytes, sent) if *sent < bytes.len() => return Poll::Ready(Ok(())),
-                Chunk::Ready(bytes, _) => *chunk = Chunk::Reading(read_chunk(part, std::mem::take(bytes))),
-                Chunk::Reading(job) => {
+                FileChunk::Ready(bytes, sent) if *sent < bytes.len() => return Poll::Ready(Ok(())),
+                FileChunk::Ready(bytes, _) => *chunk = FileChunk::Reading(read_chunk(part, std::mem::take(bytes))),
+                FileChunk::Reading(job) => {
                     let bytes = match ready!(Pin::new(job).poll(cx)) {
                         Ok(Ok(bytes)) => bytes,
                         Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -162,7 +162,7 @@ impl Content {
                     };
                     part.from += bytes.len() as u64;
                     part.length -= bytes.len() as u64;
-                    *chunk = Chunk::Ready(bytes, 0);
+                    *chunk = FileChunk::Ready(bytes, 0);
                 }
             }
         }

@@ -18,7 +18,7 @@ pub struct Validators {
 
 /// The outcome of evaluating the preconditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum PreconditionOutcome {
     /// All preconditions are true, or there are none.
     Proceed,
     /// The client's copy is current: 304.
@@ -42,27 +42,27 @@ impl Validators {
 
     /// Evaluates the preconditions of a GET or HEAD request in the order of RFC 9110 §13.2.2. Entity tags take
     /// precedence over dates, which have a resolution of one second.
-    pub(super) fn evaluate(&self, fields: &HeaderMap) -> Outcome {
+    pub(super) fn evaluate(&self, fields: &HeaderMap) -> PreconditionOutcome {
         let modified = self.modified.as_ref().map(|(seconds, _)| *seconds);
         if fields.contains_key(IF_MATCH) {
             if !self.is_among(fields, IF_MATCH, Comparison::Strong) {
-                return Outcome::Failed;
+                return PreconditionOutcome::Failed;
             }
         } else if let (Some(modified), Some(since)) = (modified, date(fields, IF_UNMODIFIED_SINCE))
             && modified > since
         {
-            return Outcome::Failed;
+            return PreconditionOutcome::Failed;
         }
         if fields.contains_key(IF_NONE_MATCH) {
             if self.is_among(fields, IF_NONE_MATCH, Comparison::Weak) {
-                return Outcome::NotModified;
+                return PreconditionOutcome::NotModified;
             }
         } else if let (Some(modified), Some(since)) = (modified, date(fields, IF_MODIFIED_SINCE))
             && modified <= since
         {
-            return Outcome::NotModified;
+            return PreconditionOutcome::NotModified;
         }
-        Outcome::Proceed
+        PreconditionOutcome::Proceed
     }
 
     /// Returns whether a range may be sent: there is no `If-Range`, or its validator matches (RFC 9110 §13.1.5).
@@ -152,37 +152,40 @@ mod tests {
         fields
     }
 
-    fn evaluate(lines: &[(HeaderName, &str)]) -> Outcome {
+    fn evaluate(lines: &[(HeaderName, &str)]) -> PreconditionOutcome {
         validators().evaluate(&fields(lines))
     }
 
     #[test]
     fn if_none_match_compares_each_tag_of_the_list_weakly() {
         for list in ["\"v-1\"", "*", "\"a\", \"v-1\"", "\"a,\"\t,,W/\"v-1\"", "\"a\",\"v-1\" \"b\""] {
-            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), Outcome::NotModified, "{list}");
+            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), PreconditionOutcome::NotModified, "{list}");
         }
         for list in ["\"v-2\"", "v-1", "\"x, v-1\"", "", "\"v-1"] {
-            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), Outcome::Proceed, "{list}");
+            assert_eq!(evaluate(&[(IF_NONE_MATCH, list)]), PreconditionOutcome::Proceed, "{list}");
         }
-        assert_eq!(evaluate(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"v-1\"")]), Outcome::NotModified);
+        assert_eq!(evaluate(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"v-1\"")]), PreconditionOutcome::NotModified);
     }
 
     #[test]
     fn if_match_compares_strongly() {
-        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\"")]), Outcome::Proceed);
-        assert_eq!(evaluate(&[(IF_MATCH, "*")]), Outcome::Proceed);
-        assert_eq!(evaluate(&[(IF_MATCH, "W/\"v-1\"")]), Outcome::Failed);
-        assert_eq!(evaluate(&[(IF_MATCH, "\"v-2\"")]), Outcome::Failed);
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\"")]), PreconditionOutcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MATCH, "*")]), PreconditionOutcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MATCH, "W/\"v-1\"")]), PreconditionOutcome::Failed);
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-2\"")]), PreconditionOutcome::Failed);
     }
 
     #[test]
     fn dates_are_ignored_if_there_are_entity_tags() {
-        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, MODIFIED)]), Outcome::NotModified);
-        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, BEFORE)]), Outcome::Proceed);
-        assert_eq!(evaluate(&[(IF_NONE_MATCH, "\"v-2\""), (IF_MODIFIED_SINCE, MODIFIED)]), Outcome::Proceed);
-        assert_eq!(evaluate(&[(IF_UNMODIFIED_SINCE, BEFORE)]), Outcome::Failed);
-        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\""), (IF_UNMODIFIED_SINCE, BEFORE)]), Outcome::Proceed);
-        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, "yesterday")]), Outcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, MODIFIED)]), PreconditionOutcome::NotModified);
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, BEFORE)]), PreconditionOutcome::Proceed);
+        assert_eq!(
+            evaluate(&[(IF_NONE_MATCH, "\"v-2\""), (IF_MODIFIED_SINCE, MODIFIED)]),
+            PreconditionOutcome::Proceed
+        );
+        assert_eq!(evaluate(&[(IF_UNMODIFIED_SINCE, BEFORE)]), PreconditionOutcome::Failed);
+        assert_eq!(evaluate(&[(IF_MATCH, "\"v-1\""), (IF_UNMODIFIED_SINCE, BEFORE)]), PreconditionOutcome::Proceed);
+        assert_eq!(evaluate(&[(IF_MODIFIED_SINCE, "yesterday")]), PreconditionOutcome::Proceed);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE};
 use http::{HeaderValue, Method, Request, StatusCode};
 
-use super::preconditions::{Outcome, Validators};
+use super::preconditions::{PreconditionOutcome, Validators};
 use super::ranges::{Selected, select};
 use super::service::{Body, FilePart, Response, text};
 
@@ -36,9 +36,9 @@ impl Representation {
     /// Returns the response to a GET or HEAD request: 200, 206, 304, 412 or 416.
     pub fn respond(&self, request: &Request<()>) -> Response {
         let mut response = match self.validators.evaluate(request.headers()) {
-            Outcome::Proceed => self.content(request),
-            Outcome::NotModified => status(StatusCode::NOT_MODIFIED),
-            Outcome::Failed => return text(StatusCode::PRECONDITION_FAILED, "precondition failed\n"),
+            PreconditionOutcome::Proceed => self.content(request),
+            PreconditionOutcome::NotModified => status(StatusCode::NOT_MODIFIED),
+            PreconditionOutcome::Failed => return text(StatusCode::PRECONDITION_FAILED, "precondition failed\n"),
         };
         let fields = response.headers_mut();
         fields.insert(ETAG, self.validators.tag.clone());

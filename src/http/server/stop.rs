@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 /// responses in progress, and then its future completes.
 #[derive(Clone, Default)]
 pub struct Stopper {
-    shared: Arc<Shared>,
+    request: Arc<StopRequest>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct StopRequest {
     is_requested: AtomicBool,
     /// The waker of the server's task. It is not in a `WakerSlot`, since deadlock detection must assume that another
     /// thread can wake the server.
@@ -23,8 +23,8 @@ struct Shared {
 impl Stopper {
     /// Requests a graceful shutdown. Further calls have no effect.
     pub fn stop(&self) {
-        self.shared.is_requested.store(true, Ordering::Release);
-        let waker = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.request.is_requested.store(true, Ordering::Release);
+        let waker = self.request.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -35,7 +35,7 @@ impl Stopper {
         if self.is_requested() {
             return Poll::Ready(());
         }
-        let mut stored = self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = self.request.waker.lock().unwrap_or_else(PoisonError::into_inner);
         if !stored.as_ref().is_some_and(|stored| stored.will_wake(cx.waker())) {
             let replaced = stored.replace(cx.waker().clone());
             drop(stored);
@@ -48,7 +48,7 @@ impl Stopper {
     }
 
     fn is_requested(&self) -> bool {
-        self.shared.is_requested.load(Ordering::Acquire)
+        self.request.is_requested.load(Ordering::Acquire)
     }
 }
 

@@ -53,10 +53,10 @@ pub use trust::{Roots, Trust};
 /// ```
 #[derive(Clone)]
 pub struct TlsConnector {
-    shared: Rc<Shared>,
+    shared: Rc<ConnectorContext>,
 }
 
-struct Shared {
+struct ConnectorContext {
     trust: Trust,
     /// The application protocols offered in the handshake (ALPN).
     protocols: Vec<&'static str>,
@@ -75,7 +75,9 @@ impl TlsConnector {
     /// 7301).
     pub fn new(trust: Trust, protocols: &[&'static str]) -> TlsConnector {
         let (configuration, scratch) = (Arc::default(), Cell::default());
-        TlsConnector { shared: Rc::new(Shared { trust, protocols: protocols.to_vec(), configuration, scratch }) }
+        TlsConnector {
+            shared: Rc::new(ConnectorContext { trust, protocols: protocols.to_vec(), configuration, scratch }),
+        }
     }
 
     /// Starts a handshake over `socket` and returns a future that resolves to the encrypted stream. The server's
@@ -86,7 +88,7 @@ impl TlsConnector {
 
     /// Returns the configuration if it exists or can be created without blocking.
     fn configuration(&self) -> Option<Configuration> {
-        let Shared { trust, protocols, configuration, .. } = &*self.shared;
+        let ConnectorContext { trust, protocols, configuration, .. } = &*self.shared;
         match trust {
             Trust::System => configuration.get().cloned(),
             Trust::Roots(_) | Trust::DangerAcceptInvalidCerts => {
@@ -98,7 +100,7 @@ impl TlsConnector {
     /// Creates the configuration on the thread pool (I7), since loading the system's certificates blocks: 145 files
     /// took 8 ms, and 70 ms without the page cache. If several jobs run, only the first does the work.
     fn load_configuration(&self) -> JobHandle<Configuration> {
-        let Shared { trust, protocols, configuration, .. } = &*self.shared;
+        let ConnectorContext { trust, protocols, configuration, .. } = &*self.shared;
         let (trust, protocols, configuration) = (trust.clone(), protocols.clone(), configuration.clone());
         let load = move || configuration.get_or_init(|| configure(&trust, &protocols)).clone();
         run_in_executor(None, Job::new(load).label("read root certificates").abandonable())

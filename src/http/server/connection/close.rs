@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::{AwaitedHead, ConnectionState, Exchange, Then, Wire};
+use super::{AwaitedHead, ConnectionParts, ConnectionState, Exchange, Then};
 use crate::event_loop::now;
 use crate::http::proto::ProtocolError;
 use crate::http::server::service::text;
@@ -18,7 +18,7 @@ const DRAIN_BYTES: u64 = 64 * 1024;
 /// The maximum time for which an injected stall keeps the connection open.
 const STALL: Duration = Duration::from_secs(600);
 
-impl Wire {
+impl ConnectionParts {
     /// Responds to an invalid request, unless the client has closed the connection, and ends the connection.
     pub(super) fn reject_invalid(&mut self, error: ProtocolError) -> ConnectionState {
         match error.status() {

@@ -36,7 +36,7 @@ use std::time::Instant;
 
 use http::{Request, StatusCode};
 
-use super::Shared;
+use super::ServerContext;
 use super::faults::PlannedFaults;
 use super::input::Input;
 use super::open_connections::Registration;
@@ -50,7 +50,7 @@ use crate::observe::{State, Stateful};
 /// The future of one connection.
 pub(super) struct Connection {
     state: Stateful<ConnectionState>,
-    wire: Wire,
+    parts: ConnectionParts,
 }
 
 /// The states of a connection. An `Instant` is the deadline of the state.
@@ -111,9 +111,9 @@ impl State for ConnectionState {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, server: Rc<Shared>) -> Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, server: Rc<ServerContext>) -> Connection {
         let first = ConnectionState::ReadHead(AwaitedHead::First, now() + server.limits.head);
-        let wire = Wire {
+        let parts = ConnectionParts {
             stream,
             peer,
             input: Input::default(),
@@ -125,7 +125,7 @@ impl Connection {
             deadline: Deadline::default(),
             progress: None,
         };
-        Connection { state: Stateful::new(first), wire }
+        Connection { state: Stateful::new(first), parts }
     }
 }
 
@@ -133,20 +133,20 @@ impl Future for Connection {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Connection { state, wire } = &mut *self;
+        let Connection { state, parts } = &mut *self;
         let _parent = state.enter();
         loop {
             let next = match state.get_mut() {
-                ConnectionState::ReadHead(awaited, due) => wire.poll_read_head(cx, awaited, due),
-                ConnectionState::WriteContinue(rest, due) => wire.poll_write_continue(cx, rest, *due),
-                ConnectionState::ReadBody(due) => wire.poll_read_body(cx, *due),
-                ConnectionState::Dispatch(answer) => wire.poll_dispatch(cx, answer),
+                ConnectionState::ReadHead(awaited, due) => parts.poll_read_head(cx, awaited, due),
+                ConnectionState::WriteContinue(rest, due) => parts.poll_write_continue(cx, rest, *due),
+                ConnectionState::ReadBody(due) => parts.poll_read_body(cx, *due),
+                ConnectionState::Dispatch(answer) => parts.poll_dispatch(cx, answer),
                 ConnectionState::Delay(sleep) => Pin::new(sleep).poll(cx).map(|()| ConnectionState::WriteHead),
-                ConnectionState::WriteHead => wire.poll_write_head(cx),
-                ConnectionState::WriteBody => wire.poll_write_body(cx),
-                ConnectionState::Stall(due) => wire.poll_stall(cx, *due),
-                ConnectionState::HalfClose => Poll::Ready(wire.half_close()),
-                ConnectionState::Drain(left, due) => wire.poll_drain(cx, left, *due),
+                ConnectionState::WriteHead => parts.poll_write_head(cx),
+                ConnectionState::WriteBody => parts.poll_write_body(cx),
+                ConnectionState::Stall(due) => parts.poll_stall(cx, *due),
+                ConnectionState::HalfClose => Poll::Ready(parts.half_close()),
+                ConnectionState::Drain(left, due) => parts.poll_drain(cx, left, *due),
                 ConnectionState::Close => return Poll::Ready(()),
             };
             match next {
@@ -161,11 +161,11 @@ impl Future for Connection {
 }
 
 /// The parts of a connection that exist in every state.
-struct Wire {
+struct ConnectionParts {
     stream: TcpStream,
     peer: SocketAddr,
     input: Input,
-    server: Rc<Shared>,
+    server: Rc<ServerContext>,
     registration: Registration,
     /// The number of requests received.
     requests: u32,

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use http::{Method, StatusCode, Version};
 
-use super::{AwaitedHead, ConnectionState, Exchange, Then, Wire};
+use super::{AwaitedHead, ConnectionParts, ConnectionState, Exchange, Then};
 use crate::event_loop::now;
 use crate::http::proto::{BodyFraming, RequestHead};
-use crate::http::server::input::Received;
+use crate::http::server::input::InputEvent;
 
-impl Wire {
+impl ConnectionParts {
     pub(super) fn poll_read_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -18,10 +18,10 @@ impl Wire {
         due: &mut Instant,
     ) -> Poll<ConnectionState> {
         match self.input.poll_next(cx, &mut self.stream, &self.server.buffers) {
-            Poll::Ready(Received::Head(head)) => return Poll::Ready(self.start_exchange(*head)),
-            Poll::Ready(Received::Invalid(error)) => return Poll::Ready(self.reject_invalid(error)),
-            Poll::Ready(Received::Failed(error)) => return Poll::Ready(self.abandon(&error)),
-            Poll::Ready(Received::Body(_) | Received::End) => unreachable!("a request begins with its head"),
+            Poll::Ready(InputEvent::Head(head)) => return Poll::Ready(self.start_exchange(*head)),
+            Poll::Ready(InputEvent::Invalid(error)) => return Poll::Ready(self.reject_invalid(error)),
+            Poll::Ready(InputEvent::Failed(error)) => return Poll::Ready(self.abandon(&error)),
+            Poll::Ready(InputEvent::Body(_) | InputEvent::End) => unreachable!("a request begins with its head"),
             Poll::Pending => {}
         }
         if self.registration.is_close_requested(cx.waker()) {
@@ -90,14 +90,14 @@ impl Wire {
     pub(super) fn poll_read_body(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<ConnectionState> {
         loop {
             match self.input.poll_next(cx, &mut self.stream, &self.server.buffers) {
-                Poll::Ready(Received::Body(bytes)) => match self.exchange.body_left.checked_sub(bytes) {
+                Poll::Ready(InputEvent::Body(bytes)) => match self.exchange.body_left.checked_sub(bytes) {
                     Some(left) => self.exchange.body_left = left,
                     None => return Poll::Ready(self.reject_body()),
                 },
-                Poll::Ready(Received::End) => return Poll::Ready(self.call_service()),
-                Poll::Ready(Received::Invalid(error)) => return Poll::Ready(self.reject_invalid(error)),
-                Poll::Ready(Received::Failed(error)) => return Poll::Ready(self.abandon(&error)),
-                Poll::Ready(Received::Head(_)) => unreachable!("a request ends before the next one begins"),
+                Poll::Ready(InputEvent::End) => return Poll::Ready(self.call_service()),
+                Poll::Ready(InputEvent::Invalid(error)) => return Poll::Ready(self.reject_invalid(error)),
+                Poll::Ready(InputEvent::Failed(error)) => return Poll::Ready(self.abandon(&error)),
+                Poll::Ready(InputEvent::Head(_)) => unreachable!("a request ends before the next one begins"),
                 Poll::Pending => {
                     ready!(self.deadline.poll_until(cx, due));
                     let message = "timed out waiting for the request body";

@@ -6,14 +6,14 @@ use std::task::{Context, Poll, ready};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 
-use super::{AwaitedHead, ConnectionState, Then, Wire};
+use super::{AwaitedHead, ConnectionParts, ConnectionState, Then};
 use crate::event_loop::{now, sleep};
 use crate::http::proto::encode_response_head;
 use crate::http::server::faults::InterruptionKind;
 use crate::http::server::outgoing::Outgoing;
 use crate::http::server::service::{Answer, Body, CompletedResponse, Response, text};
 
-impl Wire {
+impl ConnectionParts {
     /// Calls the service for a request that is complete, unless an injected fault replaces its response.
     pub(super) fn call_service(&mut self) -> ConnectionState {
         let request = self.exchange.request.take().expect("a request has been received");

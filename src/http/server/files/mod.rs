@@ -61,10 +61,10 @@ use crate::observe::{State, Stateful, polled_after_ready};
 /// ```
 #[derive(Clone)]
 pub struct StaticFiles {
-    shared: Rc<Shared>,
+    shared: Rc<FilesContext>,
 }
 
-struct Shared {
+struct FilesContext {
     root: Arc<Root>,
     cache: Cache,
     has_listings: bool,
@@ -76,7 +76,8 @@ impl StaticFiles {
     /// # Errors
     /// If it is not a directory, or cannot be read.
     pub fn open(directory: &Path) -> io::Result<StaticFiles> {
-        let shared = Shared { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: false };
+        let shared =
+            FilesContext { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: false };
         Ok(StaticFiles { shared: Rc::new(shared) })
     }
 
@@ -85,7 +86,8 @@ impl StaticFiles {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_with_listings(directory: &Path) -> io::Result<StaticFiles> {
-        let shared = Shared { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: true };
+        let shared =
+            FilesContext { root: Arc::new(Root::open(directory)?), cache: Cache::default(), has_listings: true };
         Ok(StaticFiles { shared: Rc::new(shared) })
     }
 }
@@ -110,7 +112,7 @@ impl Service for StaticFiles {
 /// The future of a response that needs a lookup on the thread pool.
 struct FileResponse {
     state: Stateful<FileResponseState>,
-    files: Rc<Shared>,
+    files: Rc<FilesContext>,
     request: Request<()>,
 }
 
@@ -134,7 +136,7 @@ impl State for FileResponseState {
 }
 
 impl FileResponse {
-    fn new(files: Rc<Shared>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileResponse {
+    fn new(files: Rc<FilesContext>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileResponse {
         let (root, has_listings) = (files.root.clone(), files.has_listings);
         let job = Job::new(move || look_up(&root, &path, known, has_listings)).label("look up").abandonable();
         let state = Stateful::new(FileResponseState::LookUp(run_in_executor(None, job)));

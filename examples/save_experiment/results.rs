@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::measured::{Measured, Spread, ms, size};
+use super::measured::{MeasuredCase, Spread, ms, size};
 use super::trial::{IMAGE_BYTES, Saver};
 
 /// The results of all runs, and the settings they were made with.
-pub struct Findings {
-    pub measured: Vec<Measured>,
+pub struct Results {
+    pub measured: Vec<MeasuredCase>,
     pub runs: usize,
     pub slow_disk: Duration,
     pub elapsed: Duration,
     pub directory: PathBuf,
 }
 
-impl Findings {
+impl Results {
     /// Returns the settings, the table and the claims as text.
     pub fn text(&self) -> String {
         format!("{}\n\n{}\n\n{}", self.settings(), self.table(), self.claims().join("\n"))
