@@ -1,4 +1,5 @@
 //! `glassloop serve`, run as a user runs it.
+#![cfg(unix)]
 
 #[path = "support/watchdog.rs"]
 mod watchdog;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A server that runs, and is killed if the test forgets it.
 struct Serving {
@@ -177,7 +178,10 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
 
 /// I11: without descriptors, the server says so once and waits; it does not spin, and goes on when there are some again.
 #[test]
+#[cfg(target_os = "linux")] // `prlimit`
 fn i11_a_server_out_of_descriptors_pauses_says_so_once_and_goes_on() {
+    use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+
     let folder = folder_with_a_file();
     let mut serving = Serving::start(&[name(folder.path()), "-p", "0"], 1);
     let before = get(serving.addresses[0], "/file.txt");
@@ -201,6 +205,7 @@ fn i11_a_server_out_of_descriptors_pauses_says_so_once_and_goes_on() {
 }
 
 /// The processor time that a process has had, in hundredths of a second.
+#[cfg(target_os = "linux")]
 fn processor_ticks(process: Pid) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid())).expect("its statistics");
     let behind_the_name = stat.rsplit_once(") ").expect("a name in brackets").1;

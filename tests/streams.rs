@@ -1,5 +1,6 @@
 //! Standard output and standard error of every command when they are full, closed, or read by nobody.
 #![cfg(feature = "cli")]
+#![cfg(unix)]
 
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the answers of this file are simple")]

@@ -4,7 +4,6 @@
 #[path = "support/watchdog.rs"]
 mod watchdog;
 
-use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -104,6 +103,8 @@ fn what_cannot_be_recorded_is_refused_before_anything_is_done() {
 #[test]
 #[cfg(target_os = "linux")]
 fn step_waits_for_enter_before_each_turn_on_a_terminal() {
+    use std::io::{Read, Write};
+
     use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 

@@ -240,6 +240,6 @@ impl PartFile {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "part_tests.rs"]
 mod tests;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_servers;
 mod downloads;
+#[cfg(unix)]
 mod interrupted;
 mod proxies;
 mod run;

@@ -1,4 +1,5 @@
 //! `glassloop get` against servers that do what a test says. No other program is needed, but for what is ignored.
+#![cfg(unix)]
 
 mod bad_input;
 #[cfg(feature = "tls")]

@@ -5,8 +5,6 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-
 use crate::run::{Place, content};
 use crate::server::{Framing, Reply, Server};
 
@@ -18,7 +16,8 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn make_pipe(place: &Place, name: &str) {
-    mknodat(CWD, place.path(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+    let made = std::process::Command::new("mkfifo").arg(place.path(name)).status().expect("mkfifo runs");
+    assert!(made.success());
 }
 
 /// A server that calls everything `report.pdf`. The body is the path.

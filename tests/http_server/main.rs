@@ -1,4 +1,5 @@
 //! Tests of the HTTP server, with raw sockets as clients.
+#![cfg(unix)]
 
 mod bodies;
 mod connections;

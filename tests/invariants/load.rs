@@ -25,7 +25,11 @@ async fn read_exact(stream: &mut TcpStream, buffer: &mut [u8]) {
     }
 }
 
+#[cfg(not(unix))]
+fn allow_descriptors() {}
+
 /// 1,000 connections have 2,000 ends.
+#[cfg(unix)]
 fn allow_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

@@ -7,6 +7,7 @@ mod support;
 mod deadlock;
 mod deadlock_model;
 mod ends;
+#[cfg(unix)]
 mod hostile;
 mod jobs;
 mod lifetimes;
@@ -17,8 +18,10 @@ mod permits;
 mod primitives;
 mod readiness;
 mod scheduling;
+#[cfg(unix)]
 mod sources;
 mod time;
+#[cfg(unix)]
 mod waits;
 mod wakers;
 #[path = "../support/watchdog.rs"]

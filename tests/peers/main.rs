@@ -3,6 +3,7 @@
 //!
 //! Plain `cargo test` ignores these tests, since it requires only a toolchain. `.ci/run` installs the programs and runs
 //! them.
+#![cfg(unix)]
 
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]

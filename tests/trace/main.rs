@@ -1,11 +1,15 @@
 //! Tests of recordings: writing, reading, checking, narrating and converting them.
 #![cfg(feature = "trace")]
 
+#[cfg(unix)]
 mod aborted;
+#[cfg(unix)]
 mod findings;
+#[cfg(unix)]
 mod late;
 mod narration;
 mod perfetto;
+#[cfg(unix)]
 mod processes;
 mod programs;
 mod reading;

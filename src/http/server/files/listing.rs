@@ -76,6 +76,7 @@ fn push_encoded(page: &mut String, name: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::{CWD, Mode, OFlags, openat};
     use std::fs;
     use std::path::PathBuf;
 
@@ -87,7 +88,8 @@ mod tests {
         }
         fs::create_dir(place.path().join("folder")).unwrap();
         let path = SitePath { name: PathBuf::from("x<y"), is_directory: true };
-        let page = page(fs::File::open(place.path()).unwrap().into(), &path).unwrap();
+        let directory = openat(CWD, place.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let page = page(directory, &path).unwrap();
         assert!(page.contains("<h1>/x&lt;y</h1>"), "{page}");
         let links: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("<li>")).collect();
         assert_eq!(

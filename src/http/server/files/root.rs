@@ -127,7 +127,7 @@ fn is_system_failure(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::fs;
@@ -147,6 +147,7 @@ mod tests {
         symlink("..", root.join("folder/up")).unwrap();
         symlink("../..", root.join("folder/out")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
+        #[cfg(not(target_vendor = "apple"))] // It has no `mknodat`.
         rustix::fs::mknodat(CWD, root.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         let opened = Root::open(&root).unwrap();
         (place, opened)

@@ -1,4 +1,4 @@
-//! I10, in a process of its own: the parent sends signals to a child whose main thread sleeps in the reactor.
+//! The parent sends signals to a child whose main thread sleeps in the reactor.
 
 use std::cell::Cell;
 use std::process::Command;
@@ -13,7 +13,7 @@ use glassloop::{EventLoop, sleep};
 /// Set for the child.
 const CHILD: &str = "GLASSLOOP_TEST_CHILD";
 
-fn main() {
+pub fn main() {
     if std::env::var_os(CHILD).is_some() {
         return i10_a_signal_ends_no_sleep_early_and_is_no_error();
     }
