@@ -26,13 +26,13 @@ use crate::http::client::{Body, ClientError};
 use crate::sync::{Acquire, Permit, Semaphore};
 
 /// How much of all bodies together may wait for the disk. What has come in one read with the head of a response is not counted
-/// while the connection's buffer holds it: at most 64 KiB for each transfer.
+/// while the connection's buffer holds it: at most 32 KiB for each transfer.
 pub(super) const DISK_ROOM: usize = 8 << 20;
 
 /// A chunk is written when it has this many bytes: large enough for the disk, and two of them are not much to lose.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// What one read brings at most: the size of the client's buffers.
+/// What one read brings at most.
 const READ_BYTES: usize = 64 * 1024;
 
 /// What a body is received with.

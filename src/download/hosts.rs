@@ -74,7 +74,7 @@ pub struct Hosts<T> {
 }
 
 /// Hosts that are kept for their counts alone; more of them are forgotten.
-const MANY: usize = 8192;
+const MANY: usize = 1024;
 
 /// After a shortage of descriptors, one more slot at once is allowed whenever so many have ended.
 const ENDS_PER_GROWTH: u32 = 8;

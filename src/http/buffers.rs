@@ -9,8 +9,9 @@ use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The size of a buffer: what one system call may bring.
-pub(super) const BUFFER_BYTES: usize = 64 * 1024;
+/// The size of a buffer, and so the most that one system call may bring: enough for the head and body of nearly every small
+/// file at once. Each transfer whose body waits for the disk keeps the buffer that its head came in, so it is not larger.
+pub(super) const BUFFER_BYTES: usize = 32 * 1024;
 
 /// Buffers kept for the next reader; more than this are given back to the allocator.
 const KEPT: usize = 8;
