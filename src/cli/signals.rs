@@ -39,6 +39,14 @@ pub(super) fn arrived() -> Option<Interruption> {
     [Interruption::Interrupt, Interruption::Terminate].into_iter().find(|which| usize::from(which.exit_code()) == code)
 }
 
+/// Whether the loop has received a signal, so that the outcome of the command takes account of it.
+static RECEIVED: AtomicBool = AtomicBool::new(false);
+
+/// Returns the last signal that has arrived, unless the loop has received one before.
+pub(super) fn not_received() -> Option<Interruption> {
+    if RECEIVED.load(Ordering::Acquire) { None } else { arrived() }
+}
+
 /// What the signal handlers set, for the whole process.
 #[derive(Clone, Debug)]
 pub(super) struct SecondSignal {
@@ -84,7 +92,7 @@ impl SecondSignal {
 /// # Errors
 /// If the signals cannot be registered with the loop.
 pub(super) async fn interruption() -> io::Result<Interruption> {
-    wait::for_signal().await
+    wait::for_signal().await.inspect(|_| RECEIVED.store(true, Ordering::Release))
 }
 
 /// Through a pipe that the signal handler writes to.
