@@ -42,8 +42,10 @@ fn around(recording: &str, line: u64) -> String {
 fn a_run_contains_every_kind_of_event_that_the_loop_emits() {
     let recording = record(everything);
     let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
-    let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(|kind| !present.contains(kind)).collect();
-    assert_eq!(missing, ["http", "diagnosis", "mark", "dropped"]);
+    // On a busy machine there may be a finding that says so.
+    let is_missing = |kind: &&str| *kind != "diagnosis" && !present.contains(kind);
+    let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(is_missing).collect();
+    assert_eq!(missing, ["http", "mark", "dropped"]);
 }
 
 /// Returns a command that runs one of the ignored tests, which are programs, in a child process that records to `path`.
