@@ -69,6 +69,11 @@ pub mod trace;
 #[path = "../tests/support/watchdog.rs"]
 mod watchdog;
 
+/// Compiles and runs the sample of the README, in `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeSample;
+
 pub use event_loop::{
     EventLoop, Job, JobError, JobHandle, JoinError, JoinHandle, JoinSet, LoopError, ThreadPool, now, run_in_executor,
     sleep, sleep_until, spawn, spawn_named,
