@@ -47,8 +47,8 @@ struct ThreadTimes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Queued {
     time: Duration,
-    /// How often it was put on a processor.
-    runs: u64,
+    /// How often it has given the processor up by itself, to wait for something.
+    blocked: u64,
 }
 
 /// What a thread did in a span of time.
@@ -63,7 +63,7 @@ impl Spent {
     fn since(before: ThreadTimes, now: ThreadTimes, took: Duration) -> Spent {
         let queued = before.queued.zip(now.queued).map(|(before, now)| Queued {
             time: now.time.saturating_sub(before.time).min(took),
-            runs: now.runs.saturating_sub(before.runs),
+            blocked: now.blocked.saturating_sub(before.blocked),
         });
         Spent { took, times: ThreadTimes { worked: now.worked.saturating_sub(before.worked).min(took), queued } }
     }
@@ -71,9 +71,9 @@ impl Spent {
     /// Whether it would have been within the limit if there had always been a processor for the thread.
     fn is_machine_at_fault(&self, limit: Duration) -> bool {
         let Some(queued) = self.times.queued else { return false };
-        // A thread that has not been switched has not blocked: what is missing, a hypervisor has taken.
+        // The kernel counts only its own run queue. If the thread has not blocked, a hypervisor has taken what is missing.
         let without_a_processor =
-            if queued.runs == 0 { self.took.saturating_sub(self.times.worked) } else { queued.time };
+            if queued.blocked == 0 { self.took.saturating_sub(self.times.worked) } else { queued.time };
         self.took.saturating_sub(without_a_processor) <= limit
     }
 }
@@ -152,7 +152,7 @@ impl Core {
         if spent.is_some_and(|spent| spent.is_machine_at_fault(lateness.limit)) {
             if !lateness.is_busy_reported.replace(true) {
                 evidence += ", and ready to run for the rest";
-                let advice = "measure again when the machine has less to do: nothing is known against the task";
+                let advice = "measure again on an idle machine; this says nothing about the task";
                 tell!(Kind::Diagnosis { what: "busy_machine", task: None, state: "", evidence: &evidence, advice });
             }
         } else {
@@ -171,7 +171,7 @@ fn milliseconds(time: Duration) -> String {
 struct TimesSource {
     /// Opened at the first reading, which is on the loop's thread. `Some(None)` if the system has none.
     #[cfg(all(feature = "trace", target_os = "linux"))]
-    schedstat: Option<Option<std::fs::File>>,
+    files: Option<Option<[std::fs::File; 2]>>,
 }
 
 impl TimesSource {
@@ -190,11 +190,16 @@ impl TimesSource {
     #[cfg(all(feature = "trace", target_os = "linux"))]
     fn read_queued(&mut self) -> Option<Queued> {
         use std::os::unix::fs::FileExt;
-        let open = || std::fs::File::open("/proc/thread-self/schedstat").ok();
-        let file = self.schedstat.get_or_insert_with(open).as_ref()?;
-        let mut text = [0; 64];
-        let length = file.read_at(&mut text, 0).ok()?;
-        parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)
+        let open = |name| std::fs::File::open(format!("/proc/thread-self/{name}")).ok();
+        let open_both = || Some([open("schedstat")?, open("status")?]);
+        let [schedstat, status] = self.files.get_or_insert_with(open_both).as_ref()?;
+        let mut text = [0; 4096];
+        let length = schedstat.read_at(&mut text, 0).ok()?;
+        let time = parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)?;
+        let length = status.read_at(&mut text, 0).ok()?;
+        // The name of a thread may be cut within a character.
+        let blocked = parse_status(&String::from_utf8_lossy(&text[..length]))?;
+        Some(Queued { time, blocked })
     }
 
     #[cfg(all(feature = "trace", not(target_os = "linux")))]
@@ -203,13 +208,20 @@ impl TimesSource {
     }
 }
 
-/// Reads `/proc/PID/schedstat`: nanoseconds on a processor, nanoseconds ready to run, and how often it was put on one
-/// (Documentation/scheduler/sched-stats.rst of Linux).
+/// Returns the time for which a thread was ready to run, from `/proc/PID/schedstat`: nanoseconds on a processor, nanoseconds
+/// in the run queue, and how often it was put on one (Documentation/scheduler/sched-stats.rst of Linux).
 #[cfg(all(feature = "trace", target_os = "linux"))]
-fn parse_schedstat(text: &str) -> Option<Queued> {
+fn parse_schedstat(text: &str) -> Option<Duration> {
     let mut numbers = text.split_whitespace().map(str::parse::<u64>);
-    let (_worked, time, runs) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    Some(Queued { time: Duration::from_nanos(time), runs })
+    let (_worked, queued, _runs) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some(Duration::from_nanos(queued))
+}
+
+/// Returns how often a thread has blocked, from `/proc/PID/status` (proc_pid_status(5)).
+#[cfg(all(feature = "trace", target_os = "linux"))]
+fn parse_status(text: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    value.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -223,8 +235,8 @@ mod tests {
     }
 
     fn spent(took: u64, worked: u64, queued: Option<(u64, u64)>) -> Spent {
-        let before = ThreadTimes { worked: ms(1000), queued: Some(Queued { time: ms(500), runs: 7 }) };
-        let after = queued.map(|(time, runs)| Queued { time: ms(500 + time), runs: 7 + runs });
+        let before = ThreadTimes { worked: ms(1000), queued: Some(Queued { time: ms(500), blocked: 7 }) };
+        let after = queued.map(|(time, blocked)| Queued { time: ms(500 + time), blocked: 7 + blocked });
         Spent::since(before, ThreadTimes { worked: ms(1000 + worked), queued: after }, ms(took))
     }
 
@@ -239,7 +251,7 @@ mod tests {
             // Both: without the wait for a processor it would still have taken 11 ms.
             (spent(21, 11, Some((10, 2))), false),
             (spent(21, 1, Some((10, 2))), false),
-            // Never switched, and on no processor: the whole machine stood still.
+            // It has not blocked, and was on no processor: the whole machine stood still.
             (spent(21, 1, Some((0, 0))), true),
             (spent(21, 11, Some((0, 0))), false),
             // Nobody knows.
@@ -252,14 +264,17 @@ mod tests {
     #[test]
     fn no_part_of_a_span_is_longer_than_the_span() {
         let times = spent(5, 9, Some((8, 2))).times;
-        assert_eq!(times, ThreadTimes { worked: ms(5), queued: Some(Queued { time: ms(5), runs: 2 }) });
+        assert_eq!(times, ThreadTimes { worked: ms(5), queued: Some(Queued { time: ms(5), blocked: 2 }) });
     }
 
     #[test]
     #[cfg(all(feature = "trace", target_os = "linux"))]
-    fn schedstat_is_read_as_the_kernel_writes_it() {
+    fn the_thread_s_files_are_read_as_the_kernel_writes_them() {
         let queued = super::parse_schedstat("58161887 31901300 24\n");
-        assert_eq!(queued, Some(Queued { time: Duration::from_nanos(31_901_300), runs: 24 }));
+        assert_eq!(queued, Some(Duration::from_nanos(31_901_300)));
+        let status = "Name:\tloop\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
+        assert_eq!(super::parse_status(status), Some(150));
+        assert_eq!(super::parse_status("Name:\tloop\nnonvoluntary_ctxt_switches:\t545\n"), None);
         for text in ["", "1 2", "1 two 3", "1 2 three"] {
             assert_eq!(super::parse_schedstat(text), None, "{text}");
         }
