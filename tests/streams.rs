@@ -59,11 +59,11 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether the process handles Ctrl-C itself.
-fn handles_signals(child: &Child) -> bool {
+/// Whether the process handles this signal itself.
+fn handles(child: &Child, which: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("Linux tells");
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the caught signals");
-    u64::from_str_radix(mask.trim(), 16).expect("a mask") & (1 << (Signal::INT.as_raw() - 1)) != 0
+    u64::from_str_radix(mask.trim(), 16).expect("a mask") & (1 << (which.as_raw() - 1)) != 0
 }
 
 fn recording(folder: &Path) {
@@ -194,7 +194,7 @@ fn one_signal_ends_a_command_whose_streams_nobody_reads() {
             command.stderr(writer.try_clone().expect("a descriptor")).stdout(writer);
             let asks_us = arguments[0] == "get";
             let ended = end_of(&mut command, which, |child| {
-                handles_signals(child) && (!asks_us || server.requests().len() > requests)
+                handles(child, which) && (!asks_us || server.requests().len() > requests)
             });
             assert_eq!(ended.code(), Some(code), "{arguments:?}");
         }
@@ -202,7 +202,7 @@ fn one_signal_ends_a_command_whose_streams_nobody_reads() {
             let (_reader, writer) = unread();
             let mut command = glassloop(folder.path(), arguments);
             command.stderr(writer.try_clone().expect("a descriptor")).stdout(writer);
-            assert_eq!(end_of(&mut command, which, handles_signals).code(), Some(0), "{arguments:?}");
+            assert_eq!(end_of(&mut command, which, |child| handles(child, which)).code(), Some(0), "{arguments:?}");
         }
     }
 }

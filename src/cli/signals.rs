@@ -64,12 +64,13 @@ impl SecondSignal {
     pub(super) fn install() -> io::Result<SecondSignal> {
         let second = SecondSignal { ends_at_once: Arc::default(), has_come: Arc::default() };
         for (signal, exit) in [(SIGINT, Interruption::Interrupt), (SIGTERM, Interruption::Terminate)] {
+            // First, so that no signal is lost that arrives from here on.
+            signal_hook::flag::register_usize(signal, ARRIVED.clone(), exit.exit_code().into())?;
             // In this order: the first signal finds the flag clear, and sets it for the second.
             let code = i32::from(exit.exit_code());
             signal_hook::flag::register_conditional_shutdown(signal, code, second.ends_at_once.clone())?;
             signal_hook::flag::register(signal, second.ends_at_once.clone())?;
             signal_hook::flag::register(signal, second.has_come.clone())?;
-            signal_hook::flag::register_usize(signal, ARRIVED.clone(), exit.exit_code().into())?;
         }
         Ok(second)
     }
