@@ -4,7 +4,7 @@ use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
 use super::EXIT_USAGE;
-use crate::download::{Class, StreamTarget};
+use crate::download::{Class, StreamTarget, is_reserved};
 
 /// Where the files, or the only file, go.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ impl Destination {
         let ends_with_slash = output.as_os_str().as_encoded_bytes().ends_with(b"/");
         match output.file_name() {
             Some(name) if !ends_with_slash => match name.to_str() {
+                Some(name) if is_reserved(name) => {
+                    refused(&format!("{name} is the name of glassloop's own records; give -o another name"))
+                }
                 Some(name) => {
                     let folder = dest.join(output.parent().unwrap_or(Path::new("")));
                     Ok(Destination::Folder { folder, name: Some(name.to_owned()) })
@@ -91,6 +94,8 @@ mod tests {
         assert_eq!(of("/dev/null"), Ok(Destination::Stream(StreamTarget::Path("/dev/null".into()))));
         for (output, exit) in
             [("sub", 3), ("sub/", 3), (".", 3), ("..", 3), ("sub/..", 3), ("new/", 2), ("new/..", 2), ("", 2)]
+                .into_iter()
+                .chain([(".glassloop-validators", 2), ("new/.glassloop.part", 2)])
         {
             assert_eq!(of(output).map_err(|refusal| refusal.exit), Err(exit), "{output}");
         }

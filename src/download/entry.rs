@@ -81,7 +81,27 @@ impl Folder {
         let path = self.path().join(name);
         match self.entry(name) {
             Some(Entry::Other(obstacle)) => obstacle.error(path),
+            // It is neither saved nor there: nobody must take it for a file that stays.
+            None if error.kind() == io::ErrorKind::AlreadyExists => {
+                let error = io::Error::other("another file had this name and is gone again; run it again");
+                SaveError::new("saving", path, error)
+            }
             Some(Entry::File(_)) | None => SaveError::new("saving", path, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::open(place.path()).expect("a folder");
+        let error = folder.not_published("x", Errno::EXIST.into());
+        assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
+        std::fs::write(place.path().join("x"), "").expect("written");
+        assert!(folder.not_published("x", Errno::EXIST.into()).is_taken());
     }
 }

@@ -57,7 +57,7 @@ pub use gauge::{Active, Gauge};
 pub use hash::{Shard, stable_hash};
 pub use limit::RateLimit;
 pub use list::{LineError, Sha256, Wanted};
-pub use name::name_from_path;
+pub use name::{is_reserved, name_from_path};
 pub use options::{Options, Overwrite};
 pub use plan::{BadLine, Batch, Found, Item, Pace, Place, Plan, Planned};
 pub use redirect::RedirectRules;

@@ -1,6 +1,8 @@
 //! What a file is called: a name made from what somebody else wrote, which is a name here and nothing more.
 
 use super::escape::is_obeyed;
+use super::publish::STAGING;
+use super::validators;
 use crate::http::credentials::percent_decoded;
 
 /// The most bytes of a name. Temporary names are made of it and have to fit in the 255 of most file systems.
@@ -62,6 +64,18 @@ pub(super) fn harmless(text: &str) -> String {
         name.push('_');
     }
     if name.is_empty() { "_".to_owned() } else { name }
+}
+
+/// Whether a name is that of this program's own records in the folder, which no download can have.
+///
+/// ```
+/// use glassloop::download::is_reserved;
+///
+/// assert!(is_reserved(".glassloop-validators"));
+/// assert!(!is_reserved(".profile"));
+/// ```
+pub fn is_reserved(name: &str) -> bool {
+    name == validators::FILE || name == STAGING
 }
 
 /// Text from percent-encoding; what is not UTF-8 becomes a replacement character.

@@ -148,7 +148,14 @@ impl PartFile {
         if self.has_failed {
             return Err(self.failed("writing", io::Error::other("an earlier write has failed")));
         }
-        if let Err(error) = write_all_at(&self.file, bytes, self.written) {
+        let write = || -> io::Result<()> {
+            // Whoever has made it shorter would get a hole that looks like the content.
+            if self.file.metadata()?.len() < self.written {
+                return Err(io::Error::other("another program has made it shorter; run it again"));
+            }
+            write_all_at(&self.file, bytes, self.written)
+        };
+        if let Err(error) = write() {
             self.give_up_writing();
             return Err(self.failed("writing", error));
         }
@@ -164,9 +171,14 @@ impl PartFile {
     /// The file is not truncated, since another process may be further.
     fn give_up_writing(&mut self) {
         self.has_failed = true;
-        if self.file.sync_data().is_err()
-            && let Err(error) = self.disown()
-        {
+        if self.file.sync_data().is_err() {
+            self.distrust();
+        }
+    }
+
+    /// Lets nobody continue the part.
+    fn distrust(&self) {
+        if let Err(error) = self.disown() {
             log::warn!("{}: {error}", self.folder.path().join(part_name(&self.name)).display());
         }
     }
@@ -217,7 +229,11 @@ impl PartFile {
     /// Returns whether the file was published, and not another one of its name kept.
     fn publish(&self, target: &Target<'_>) -> Result<bool, SaveError> {
         let failed = |error| self.failed("finishing", error);
-        target.seal(&self.file).map_err(failed)?;
+        if let Err(error) = target.seal(&self.file) {
+            // What the disk has lost can still be read for a while: the part looks whole and is not.
+            self.distrust();
+            return Err(failed(error));
+        }
         let is_new = match self.folder.publish(&self.file, &part_name(&self.name), target) {
             Ok(()) => true,
             Err(Errno::EXIST) => {

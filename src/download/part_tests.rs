@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::download::Fsync;
-use crate::download::publish::SYNCS;
+use crate::download::publish::{SYNC_ERROR, SYNCS};
 
 struct Place {
     folder: Folder,
@@ -341,6 +341,35 @@ fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
         part.finish(Some(6), None, &Target { fsync, ..target(Existing::Keep) }).expect("finished");
         assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
     }
+}
+
+#[test]
+fn a_part_that_the_disk_has_not_taken_is_not_continued() {
+    for (error, is_saved) in [(Errno::IO, false), (Errno::NOSPC, false), (Errno::INTR, true)] {
+        let place = Place::new();
+        let mut part = place.begin(state()).expect("begun");
+        part.write(b"abcdef").expect("written");
+        SYNC_ERROR.set(Some(error));
+        let finished = part.finish(Some(6), None, &Target { fsync: Fsync::File, ..target(Existing::Keep) });
+        assert_eq!((finished.is_ok(), place.names().contains(&"x".to_owned())), (is_saved, is_saved), "{error}");
+        if !is_saved {
+            let left = place.find().expect("ours").expect("it stays, to be looked at");
+            assert_eq!(left.state().validator(), None, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_somebody_makes_shorter_gets_no_hole() {
+    let place = Place::new();
+    let mut part = place.begin(state()).expect("begun");
+    part.write(b"abc").expect("written");
+    std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(2).expect("cut");
+    let error = part.write(b"def").expect_err("it would leave a hole");
+    assert!(error.to_string().contains("run it again"), "{error}");
+    drop(part);
+    assert_eq!(place.read("x.part"), b"ab");
+    assert_eq!(place.find().expect("ours").expect("there").written(), 2);
 }
 
 #[test]

@@ -71,15 +71,30 @@ impl Target<'_> {
 
 /// Waits until the disk has everything of a file or a folder.
 fn sync(file: impl AsFd) -> io::Result<()> {
-    #[cfg(test)]
-    SYNCS.set(SYNCS.get() + 1);
-    Ok(crate::platform::fsync(file)?)
+    let sync = || {
+        #[cfg(test)]
+        SYNCS.set(SYNCS.get() + 1);
+        #[cfg(test)]
+        if let Some(error) = SYNC_ERROR.take() {
+            return Err(error);
+        }
+        crate::platform::fsync(&file)
+    };
+    // On some network file systems a signal ends the wait.
+    loop {
+        match sync() {
+            Err(Errno::INTR) => {}
+            synced => return Ok(synced?),
+        }
+    }
 }
 
 #[cfg(test)]
 thread_local! {
     /// How often this thread has waited for the disk.
     pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// What the next wait ends with instead.
+    pub(super) static SYNC_ERROR: std::cell::Cell<Option<Errno>> = const { std::cell::Cell::new(None) };
 }
 
 impl Folder {

@@ -3,6 +3,8 @@
 //! A part is continued only if that is proven: by a strong `ETag`, else by `Last-Modified`, sent as `If-Range` (RFC 9110
 //! §13.1.5), and by everything that the answer then says of itself.
 
+use std::time::{Duration, SystemTime};
+
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -43,8 +45,7 @@ impl PartState {
     }
 
     fn strong_etag(&self) -> Option<&str> {
-        let is_strong = |etag: &&str| etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"');
-        self.etag.as_deref().filter(is_strong)
+        self.etag.as_deref().filter(|etag| is_strong(etag))
     }
 
     /// Whether both are of the same version, so that their bytes are the same.
@@ -131,18 +132,25 @@ impl PartState {
         if ours.is_none() || text(headers, name).as_deref() != ours {
             return Err("it does not say that it is of the same version");
         }
-        let other_date = self.last_modified.is_some()
-            && text(headers, &LAST_MODIFIED).is_some_and(|date| Some(date) != self.last_modified);
-        if other_date || text(headers, &ETAG).is_some_and(|etag| Some(etag) != self.etag) {
+        if self.is_contradicted(headers) {
             return Err("it is of another version");
         }
         Ok(total)
     }
 
+    /// Whether a validator says that the answer is of another version.
+    fn is_contradicted(&self, headers: &HeaderMap) -> bool {
+        let other_date = self.last_modified.is_some()
+            && text(headers, &LAST_MODIFIED).is_some_and(|date| Some(date) != self.last_modified);
+        other_date || text(headers, &ETAG).is_some_and(|etag| Some(etag) != self.etag)
+    }
+
     /// Whether a 416 says that the `written` bytes are all there are.
     pub(super) fn is_complete(&self, headers: &HeaderMap, written: u64) -> bool {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
-        range == Some(ContentRange::Unsatisfied { total: written }) && self.total.is_none_or(|total| total == written)
+        range == Some(ContentRange::Unsatisfied { total: written })
+            && self.total.is_none_or(|total| total == written)
+            && !self.is_contradicted(headers)
     }
 }
 
@@ -171,12 +179,20 @@ impl ContentRange {
     }
 }
 
+/// Whether an `ETag` stands for the very bytes.
+pub(super) fn is_strong(etag: &str) -> bool {
+    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
+}
+
+/// How far the clock of a server that does not send its time may be behind ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Whether the file was changed in the very second of the answer, so that its date may stay the same when it is changed
-/// once more (RFC 9110 §8.8.2.2).
+/// once more (RFC 9110 §8.8.2.2). Without the server's own time, our clock tells how long ago the change was.
 pub(super) fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-    let modified = httpdate::parse_http_date(last_modified).ok();
-    date.zip(modified).is_some_and(|(date, modified)| modified >= date)
+    let date = date.unwrap_or_else(|| SystemTime::now() - CLOCK_SKEW);
+    httpdate::parse_http_date(last_modified).is_ok_and(|modified| modified >= date)
 }
 
 /// Digits and nothing else: `parse` would take a sign.
@@ -296,6 +312,12 @@ mod tests {
         assert!(!state().is_complete(&says("bytes */100"), 99));
         assert!(!PartState { total: Some(99), ..state() }.is_complete(&says("bytes */100"), 100));
         assert!(!state().is_complete(&headers(&[]), 100));
+        for (field, is_ours) in
+            [(("etag", "\"1\""), true), (("etag", "\"2\""), false), (("last-modified", "now"), false)]
+        {
+            let answer = headers(&[("content-range", "bytes */100"), field]);
+            assert_eq!(state().is_complete(&answer, 100), is_ours, "{field:?}");
+        }
     }
 
     #[test]

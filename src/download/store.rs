@@ -72,6 +72,10 @@ impl Transfer {
     /// 206, or another answer with a file in it.
     pub(super) async fn save(&mut self, answered: &Answered, body: Body) -> Result<Done, Failure> {
         self.go(TransferState::Body);
+        let is_file = matches!(answered.status.as_u16(), 200 | 203 | 206);
+        if answered.asked_for_rest && !is_file {
+            return Err(self.does_not_fit(answered, "it is neither the rest of the file nor all of it"));
+        }
         let part = self.sink.as_ref().filter(|_| answered.status == StatusCode::PARTIAL_CONTENT);
         let (written, total) = match part {
             Some(sink) => {

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::hash::stable_hash;
-use super::resume::{is_recent, text};
+use super::resume::{is_recent, is_strong, text};
 use super::save::{Folder, SaveError};
 use crate::event_loop::{Job, JobHandle, run_in_executor};
 
@@ -176,10 +176,14 @@ impl Validators {
 
     /// Adds what a file is now. Whenever there are many lines, a thread writes them.
     pub(super) fn note(&mut self, path: String, url: &str, answer: &HeaderMap, bytes: u64) {
-        let etag = text(answer, &ETAG);
-        // A file that is changed again within the same second keeps its date: without an ETag, only asking for all of it
-        // can tell.
-        let last_modified = text(answer, &LAST_MODIFIED).filter(|date| etag.is_some() || !is_recent(date, answer));
+        let (mut etag, mut last_modified) = (text(answer, &ETAG), text(answer, &LAST_MODIFIED));
+        // A file that is changed again within the same second keeps its date, and perhaps a weak ETag, which may be made
+        // of it: without a strong one, only asking for all of it can tell.
+        if !etag.as_deref().is_some_and(is_strong)
+            && last_modified.as_deref().is_some_and(|date| is_recent(date, answer))
+        {
+            (etag, last_modified) = (None, None);
+        }
         let line = json!({
             "path": path, "url": url, "etag": etag, "last_modified": last_modified, "bytes": bytes,
         });
@@ -234,7 +238,7 @@ fn fields(known: &Known) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::header::DATE;
+    use http::header::{DATE, HeaderName};
 
     use super::*;
     use crate::event_loop::EventLoop;
@@ -269,28 +273,45 @@ mod tests {
         index.known(path, url, bytes).map(|known| fields(&known)).unwrap_or_default()
     }
 
+    /// The fields that ask for a file whose answer had these.
+    fn noted<'a>(fields: impl Iterator<Item = (HeaderName, &'a str)>) -> HeaderMap {
+        let place = place();
+        let value = |value| HeaderValue::from_str(value).expect("a legal field");
+        note(&place.folder, [("x".to_owned(), 3)], &fields.map(|(name, text)| (name, value(text))).collect());
+        conditions(&place.folder, "x", "http://a.test/x", 3)
+    }
+
     fn etag(value: &'static str) -> HeaderMap {
         [(ETAG, HeaderValue::from_static(value))].into_iter().collect()
     }
 
     #[test]
-    fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_an_etag() {
+    fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_a_strong_etag() {
         const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (date, etag, is_noted) in [
             (MODIFIED, None, false),
             ("Sun, 06 Nov 1994 08:49:36 GMT", None, false),
             ("Sun, 06 Nov 1994 08:49:38 GMT", None, true),
             (MODIFIED, Some("\"1\""), true),
+            (MODIFIED, Some("W/\"1\""), false),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", Some("W/\"1\""), true),
         ] {
-            let mut answer: HeaderMap = [(DATE, date), (LAST_MODIFIED, MODIFIED)]
-                .into_iter()
-                .map(|(name, value)| (name, HeaderValue::from_static(value)))
-                .collect();
-            answer.extend(etag.map(|etag| (ETAG, HeaderValue::from_static(etag))));
-            let place = place();
-            note(&place.folder, [("x".to_owned(), 3)], &answer);
-            let conditions = conditions(&place.folder, "x", "http://a.test/x", 3);
+            let fields = [(DATE, date), (LAST_MODIFIED, MODIFIED)];
+            let conditions = noted(fields.into_iter().chain(etag.map(|etag| (ETAG, etag))));
             assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date} {etag:?}");
+            assert_eq!(conditions.contains_key(IF_NONE_MATCH), is_noted && etag.is_some(), "{date} {etag:?}");
+        }
+    }
+
+    #[test]
+    fn without_the_time_of_the_answer_our_own_clock_tells_whether_a_date_is_recent() {
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        for date in [None, Some("yesterday")] {
+            for (modified, is_noted) in [(&*now, false), ("Sun, 06 Nov 1994 08:49:37 GMT", true)] {
+                let fields = [(LAST_MODIFIED, modified)];
+                let conditions = noted(fields.into_iter().chain(date.map(|date| (DATE, date))));
+                assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date:?} {modified}");
+            }
         }
     }
 

@@ -361,3 +361,20 @@ fn a_206_whose_body_is_not_what_its_range_says_is_never_the_end_of_a_file() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_is_neither_the_rest_nor_all_of_the_file_replaces_no_part() {
+    for status in [202, 204, 207] {
+        let body = content(12, LENGTH);
+        let served = body.clone();
+        let server = cutting(body.clone(), "\"1\"", move |request| match request.field("Range") {
+            Some(_) => Reply::status(status),
+            None => Reply::file(request, &served, "\"1\""),
+        });
+        let place = Place::new();
+        place.get(["--retry", "0", &server.url("/x")]).assert(4, "reading the response body");
+        place.get([&server.url("/x")]).assert(0, "1 saved");
+        assert!(place.read("x") == body, "{status}");
+        assert_eq!(place.names(), ["x"]);
+    }
+}
