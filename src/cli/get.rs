@@ -72,6 +72,9 @@ fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, Str
         let list: Box<dyn Read + Send> = if input == Path::new("-") {
             Box::new(io::stdin())
         } else {
+            if input.is_dir() {
+                return Err(format!("the list {} is a folder; give -i a file", input.display()));
+            }
             let file = File::open(input);
             Box::new(file.map_err(|error| format!("opening the list {}: {error}", input.display()))?)
         };

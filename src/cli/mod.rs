@@ -66,6 +66,7 @@ pub fn main() -> ExitCode {
         Err(error) => return output::finish(print_help_or_usage(&error)),
     };
     start_log();
+    signals::report_large_files();
     let code = match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),

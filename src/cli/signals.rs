@@ -47,6 +47,15 @@ pub(super) fn not_received() -> Option<Interruption> {
     if RECEIVED.load(Ordering::Acquire) { None } else { arrived() }
 }
 
+/// Makes a write beyond the limit on file sizes (`ulimit -f`) an error that is reported: by default the system ends the
+/// process there, without a word.
+pub(super) fn report_large_files() {
+    #[cfg(unix)]
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()) {
+        log::debug!("handling SIGXFSZ: {error}");
+    }
+}
+
 /// What the signal handlers set, for the whole process.
 #[derive(Clone, Debug)]
 pub(super) struct SecondSignal {

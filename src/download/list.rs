@@ -9,6 +9,9 @@ use super::name::harmless;
 /// The longest line that is read; what is longer is no URL, and might not end at all.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// What some editors begin a file of UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What one line of a list asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -193,6 +196,9 @@ impl Lines {
             }
         }
         self.number += 1;
+        if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         if is_too_long {
             return Ok(Some(Err(LineError::TooLong)));
         }
@@ -229,6 +235,13 @@ mod tests {
         assert_eq!(numbers, [3, 4, 5, 6, 7]);
         let is_good: Vec<bool> = lines.iter().map(|(_, line)| line.is_ok()).collect();
         assert_eq!(is_good, [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_list_may_begin_with_a_byte_order_mark() {
+        let lines = all("\u{feff}http://a.test/1\r\n\u{feff}http://a.test/2\r\n".as_bytes());
+        let is_good: Vec<bool> = lines.iter().map(|(_, line)| line.is_ok()).collect();
+        assert_eq!(is_good, [true, false], "in its first line only");
     }
 
     #[test]

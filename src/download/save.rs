@@ -244,6 +244,11 @@ impl fmt::Display for SaveError {
         if self.is_disk_full() {
             f.write_str("; make room, or choose another folder, and run it again: what is there is continued")?;
         }
+        if self.source.kind() == io::ErrorKind::FileTooLarge {
+            f.write_str(
+                "; the file system or `ulimit -f` allows no larger file: raise the limit, or choose another folder",
+            )?;
+        }
         Ok(())
     }
 }
