@@ -1,4 +1,4 @@
-//! A URL that can be fetched, without what must not be shown.
+//! A download URL, with the credentials split off so that they are never displayed.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::http::credentials::{basic, percent_decoded};
 
-/// An absolute `http` or `https` URL in its normal form. A user name and a password in it are kept apart, as the field
-/// that carries them, so that what is shown, logged or written down never holds them. A fragment is dropped.
+/// An absolute `http` or `https` URL in normalized form. Userinfo is split off and stored as the `Authorization` header
+/// that it becomes, so that no displayed, logged or saved URL contains a password. A fragment is dropped.
 ///
 /// ```
 /// use glassloop::download::Address;
@@ -21,24 +21,25 @@ use crate::http::credentials::{basic, percent_decoded};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     url: Url,
-    /// The URL as it is sent, if the normal form differs from it: the `url` crate encodes `'` in a query (the URL
-    /// Standard does so for the sake of HTML attributes), which breaks signatures over the query. RFC 3986 §3.4 allows it.
+    /// The URL as it is sent, if that differs from the normalized form: the `url` crate encodes `'` in a query (as the
+    /// URL Standard requires, for the sake of HTML attributes), which breaks signatures over the query. RFC 3986 §3.4
+    /// allows `'`.
     as_sent: Option<String>,
     authorization: Option<HeaderValue>,
 }
 
 impl Address {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// If it is none, names another scheme or no host, or has a control character in it: the URL parser would drop some
-    /// of those and keep others, and neither is what was meant.
+    /// If it is not a valid absolute `http` or `https` URL with a host, or if it contains a control character: the URL
+    /// parser would remove some of those and keep others, and neither is likely to be intended.
     pub fn parse(text: &str) -> Result<Address, AddressError> {
         if text.chars().any(char::is_control) {
             return Err(AddressError::ControlCharacter);
         }
         let url = Url::parse(text.trim_matches(' ')).map_err(AddressError::Syntax)?;
-        // To the parser `http:///x` is a URL of the host `x`, and hardly what was meant.
+        // The parser accepts `http:///x` as a URL of the host `x`, which is unlikely to be intended.
         if text.split_once("//").is_none_or(|(_, rest)| rest.starts_with('/'))
             && matches!(url.scheme(), "http" | "https")
         {
@@ -47,13 +48,13 @@ impl Address {
         Address::from_url(url, query_of(text.trim_matches(' ')))
     }
 
-    /// What a `Location` field points to from here (RFC 9110 §10.2.2). A user name in it is ignored: a server has no
-    /// business to choose with which one we come.
+    /// Resolves a `Location` header relative to this URL (RFC 9110 §10.2.2). Userinfo in it is ignored: a server must
+    /// not choose the credentials that the client sends.
     pub(super) fn follow(&self, location: &[u8]) -> Result<Address, AddressError> {
         if location.iter().any(|byte| byte.is_ascii_control()) {
             return Err(AddressError::ControlCharacter);
         }
-        // Bytes beyond ASCII are not legal here, and common: they are meant as they are.
+        // Bytes above ASCII are not legal here, but common; they are percent-encoded unchanged.
         let mut ascii = String::with_capacity(location.len());
         for &byte in location {
             match byte {
@@ -70,7 +71,7 @@ impl Address {
         Ok(address)
     }
 
-    /// `query` is the query as it was written.
+    /// Normalizes a parsed URL. `query` is the query as it was originally written.
     fn from_url(mut url: Url, query: Option<&str>) -> Result<Address, AddressError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(AddressError::Scheme(url.scheme().to_owned()));
@@ -83,7 +84,7 @@ impl Address {
             (user, password) => Some(basic(&percent_decoded(user), &percent_decoded(password.unwrap_or_default()))),
         };
         url.set_fragment(None);
-        // These fail only for URLs without a host.
+        // These calls fail only for URLs without a host.
         let _has_a_host = url.set_username("").and_then(|()| url.set_password(None));
         let as_sent = query.filter(|query| query.contains('\'')).map(|query| {
             let mut as_sent = url[..url::Position::BeforeQuery].to_owned();
@@ -93,49 +94,49 @@ impl Address {
         Ok(Address { url, as_sent, authorization })
     }
 
-    /// The URL, as it may be shown.
+    /// Returns the URL in a form that is safe to display.
     pub fn as_str(&self) -> &str {
         self.as_sent.as_deref().unwrap_or(self.url.as_str())
     }
 
-    /// `Basic` credentials, if the URL had a user name.
+    /// Returns the `Basic` credentials, if the URL had userinfo.
     pub fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
 
-    /// Whether it is an `https` URL.
+    /// Returns whether this is an `https` URL.
     pub fn is_secure(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// The path, percent-encoded.
+    /// Returns the path, percent-encoded.
     pub fn path(&self) -> &str {
         self.url.path()
     }
 
-    /// Scheme, host and port: what credentials are for (RFC 6454), and what is not asked too much at once.
+    /// Returns scheme, host and port: the scope of credentials (RFC 6454), and the unit of per-host limits.
     pub fn origin(&self) -> &str {
         &self.url[..url::Position::BeforePath]
     }
 
-    /// The host, with its port unless that is the scheme's own.
+    /// Returns the host, with the port unless it is the scheme's default.
     pub fn host_and_port(&self) -> &str {
         &self.url[url::Position::BeforeHost..url::Position::BeforePath]
     }
 
-    /// The same for the client.
+    /// Returns the URL in the type that the client takes.
     pub(super) fn to_uri(&self) -> Result<Uri, AddressError> {
         self.as_str().parse().map_err(AddressError::Uri)
     }
 }
 
-/// The query of a URL or a reference, without its `?`.
+/// Returns the query of a URL or a reference, without its `?`.
 fn query_of(text: &str) -> Option<&str> {
     let without_fragment = text.split_once('#').map_or(text, |(before, _)| before);
     Some(without_fragment.split_once('?')?.1)
 }
 
-/// Appends a query, percent-encoded as the URL Standard's "query percent-encode set" says, in which `'` is not.
+/// Appends a query, percent-encoded with the URL Standard's "query percent-encode set", which does not include `'`.
 fn push_query(url: &mut String, query: &str) {
     for byte in query.bytes() {
         match byte {
@@ -157,18 +158,19 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Why a URL cannot be fetched. The message never shows the URL: what could not be read may hold a password.
+/// The reason why a URL is invalid. The message never contains the URL, since a part that could not be parsed may
+/// contain a password.
 #[derive(Debug)]
 pub enum AddressError {
-    /// It has a control character in it.
+    /// The URL contains a control character.
     ControlCharacter,
-    /// It is no absolute URL.
+    /// The text is not an absolute URL.
     Syntax(url::ParseError),
-    /// It is of another scheme.
+    /// The scheme is not supported.
     Scheme(String),
-    /// It names no host.
+    /// The URL has no host.
     NoHost,
-    /// It has a character in it that cannot be sent.
+    /// The URL contains a character that cannot be sent.
     Uri(http::uri::InvalidUri),
 }
 

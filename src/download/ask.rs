@@ -1,4 +1,4 @@
-//! One attempt's requests: what is asked for, on the way that redirects lead, and what a refusal means.
+//! Sends the requests of one attempt, follows redirects, and classifies error statuses.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
@@ -18,25 +18,25 @@ use crate::event_loop::{now, run_in_executor};
 use crate::futures::timeout;
 use crate::http::client::{Body, SetupTimes};
 
-/// The head of an answer that is not a redirect and not an error.
+/// The head of a response that is neither a redirect nor an error, with facts about its request.
 pub(super) struct Answered {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// Whether the connection had served another exchange.
+    /// Whether the connection had served an earlier exchange.
     pub(super) is_reused: bool,
     pub(super) setup_times: Option<SetupTimes>,
-    /// Whether the rest of a part was asked for.
+    /// Whether the request was a range request for the rest of a partial download.
     pub(super) asked_for_rest: bool,
-    /// Where redirects led, if there were any.
+    /// The URL at the end of the redirect chain; `None` if there were no redirects.
     pub(super) redirected_to: Option<String>,
-    /// Whether it was asked if the file has changed.
+    /// Whether the request was conditional.
     pub(super) was_conditional: bool,
-    /// From the request to the head.
+    /// The time from sending the request to receiving the head of the response.
     pub(super) to_first_byte: Duration,
 }
 
 impl Transfer {
-    /// Asks for the file, or what is missing of it, wherever redirects lead.
+    /// Requests the file, or the missing rest of a partial download, and follows redirects.
     pub(super) async fn ask(&mut self) -> Result<(Answered, Body), Failure> {
         self.go(TransferState::Request);
         let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
@@ -59,7 +59,7 @@ impl Transfer {
                     let next = if may_heal(&error) { Attempt::After(None) } else { Attempt::Never };
                     let answer = if may_heal(&error) { Answer::Broken } else { Answer::Fine };
                     let error = FetchError::from(error);
-                    // Then it was not even sent.
+                    // Without a file descriptor, the request was not sent, so this says nothing about the host.
                     if !error.is_for_want_of_descriptors() {
                         self.note(answer);
                     }
@@ -101,7 +101,7 @@ impl Transfer {
         }
     }
 
-    /// Credentials and the caller's fields. Those in the URL come before those of the run.
+    /// Returns the credentials and the caller's headers. Credentials in the URL take precedence over those of the run.
     fn own_headers(&self) -> HeaderMap {
         let mut headers = self.run.options.headers.clone();
         if let Some(authorization) = self.item.address.authorization() {
@@ -110,7 +110,8 @@ impl Transfer {
         headers
     }
 
-    /// What asks for the rest of a part, if there is one that may be continued with what is here.
+    /// Returns the `Range` and `If-Range` headers of a request for the rest of a partial download. Returns no headers
+    /// if there is none, or if it must not be resumed from the URL `here`.
     fn rest_headers(&self, here: &Address) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let Some(part) = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.asks_for_all) else {
@@ -125,7 +126,7 @@ impl Transfer {
         headers
     }
 
-    /// What asks for the file only if it is another one than what is here.
+    /// Returns the headers of a conditional request for a file that exists: `If-None-Match` or `If-Modified-Since`.
     async fn conditions(&self) -> Result<HeaderMap, FetchError> {
         let mut headers = HeaderMap::new();
         let options = &self.run.options;
@@ -145,12 +146,12 @@ impl Transfer {
         Ok(headers)
     }
 
-    /// Notes what the host has said.
+    /// Records the result of a request for the scheduling of its host.
     fn note(&self, answer: Answer) -> Blame {
         self.turn.as_ref().map_or(Blame::Transfer, |turn| turn.answered(answer))
     }
 
-    /// A status of 400 or more: what it means for this transfer, and for the host.
+    /// Handles a status of 400 or more: records it for the host, and decides whether and when the transfer is retried.
     async fn refused(&mut self, response: Response<Body>, asked_for_rest: bool) -> Failure {
         let status = response.status();
         let asked = retry_after(response.headers(), SystemTime::now());
@@ -180,8 +181,9 @@ impl Transfer {
 }
 
 impl Transfer {
-    /// Notes that a request for the rest was refused. Whether the next one, which is for all of the file, may fare better:
-    /// after the first refusal that is not transient, and the second that is. It happens once.
+    /// Counts a rejected range request, and returns whether the next request should ask for the whole file instead:
+    /// after the first rejection with a permanent error, or the second with a transient one. Returns `true` at most
+    /// once per transfer.
     fn refuses_ranges(&mut self, status: StatusCode) -> bool {
         self.refused_ranges += 1;
         let options = &self.run.options;
@@ -194,14 +196,14 @@ impl Transfer {
     }
 }
 
-/// The most of a body that is read for the sake of the connection.
+/// The maximum number of body bytes that are drained so that the connection can be reused.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
 
-/// How long that may take.
+/// The maximum time for draining a body.
 const MAX_DRAINING: Duration = Duration::from_millis(500);
 
-/// Reads a body that nobody wants, so that the connection can be used again. If it is large or slow, or the connection
-/// cannot be kept anyway, the connection is closed instead.
+/// Reads and discards a response body, so that the connection can be reused. If the body is large or slow, or the
+/// connection cannot be reused anyway, the connection is closed instead.
 pub(super) async fn drain(body: Body) {
     if !body.keeps_connection() {
         return;
@@ -219,8 +221,8 @@ mod tests {
     use crate::event_loop::EventLoop;
     use crate::http::client::Client;
 
-    /// Drains the body of a response that a server sends and then leaves as it is; returns the time that this takes and
-    /// whether the connection was kept.
+    /// Drains the body of a response from a server that sends `head` and five bytes, then keeps the connection open.
+    /// Returns how long this takes and whether the connection was kept.
     fn drain_body_of(head: &str) -> (Duration, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -1,14 +1,16 @@
-//! A body on its way to the disk.
+//! Receives a response body and writes it to disk, with backpressure and bounded memory.
 //!
-//! The socket is read into a chunk; when that is full, a thread of the pool writes it while the next one is filled. There
-//! are never more than two chunks of a body, so a disk that is slower than the network slows the network down: nobody
-//! reads the socket, its window fills, and the server waits. All bodies together share [`DISK_ROOM`], from the first byte on:
-//! a socket is read only if there is room for what the read may bring. When it is used up, whoever holds bytes writes them,
-//! and whoever holds none waits. (Nobody waits for room and holds some, so somebody always gets on.) A socket that
-//! brings nothing takes no room, however long it is waited for. So memory depends on how many transfers there are, and
-//! not on how large they are or how slow the disk is.
+//! The socket is read into a chunk. When the chunk is full, a thread of the pool writes it to disk while the next chunk
+//! is filled. A body never has more than two chunks, so a disk that is slower than the network slows the transfer down:
+//! the socket is not read, its receive window closes, and the server is throttled.
 //!
-//! A body that ends within its first chunk needs no file before: it is handed over whole.
+//! All bodies share [`DISK_ROOM`], the backlog limit. A socket is read only if the backlog has capacity for one read.
+//! When the capacity is used up, a transfer that holds bytes writes them, and a transfer that holds none waits for
+//! capacity. No transfer waits while it holds some of the capacity, so there is no deadlock. A socket that delivers
+//! nothing takes no capacity, however long the transfer waits for it. Memory therefore depends on the number of
+//! transfers, not on the size of the files or the speed of the disk.
+//!
+//! A body that ends within its first chunk is returned in memory as one buffer, before any file is created.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -25,61 +27,64 @@ use crate::event_loop::{Job, JobError, JobHandle, ThreadPool, run_in_executor};
 use crate::http::client::{Body, ClientError};
 use crate::sync::{Acquire, Permit, Semaphore};
 
-/// How much of all bodies together may wait for the disk. What has come in one read with the head of a response is not counted
-/// while the connection's buffer holds it: at most 32 KiB for each transfer.
+/// The backlog limit: how many bytes of all bodies together may wait to be written. Bytes that arrived together with
+/// the head of a response are not counted while they are in the connection's buffer; they are at most 32 KiB per
+/// transfer.
 pub(super) const DISK_ROOM: usize = 8 << 20;
 
-/// A chunk is written when it has this many bytes: large enough for the disk, and two of them are not much to lose.
+/// The size at which a chunk is written: large enough for efficient writes, and small enough that losing two chunks in
+/// a crash costs little.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// What one read brings at most.
+/// The maximum number of bytes per read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What a body is received with.
+/// The inputs for receiving a body.
 pub(super) struct Receiving<'a> {
     pub(super) body: Body,
     pub(super) reading: &'a mut Reading,
-    /// Where chunks go. `None` until there is more than one.
+    /// The file or stream that chunks are written to; `None` until there is more than one chunk.
     pub(super) sink: Option<Sink>,
-    /// Room for what waits for the disk.
+    /// The backlog limit.
     pub(super) disk: &'a Semaphore,
-    /// The threads that write; `None` is the loop's own pool.
+    /// The pool whose threads write; `None` for the loop's default pool.
     pub(super) pool: Option<&'a ThreadPool>,
     pub(super) limit: Option<&'a RateLimit>,
-    /// How many bytes there have to be, if that is known.
+    /// The exact size of the body in bytes, if it is known.
     pub(super) expected: Option<u64>,
-    /// The most bytes that are wanted from this body.
+    /// The maximum size of the body in bytes, if there is one.
     pub(super) at_most: Option<u64>,
 }
 
-/// What has been received.
+/// The result of receiving a body.
 pub(super) enum Received {
-    /// All of it, small enough for one write, with its share of the room.
+    /// The whole body, small enough for one write, with its share of the backlog.
     Whole(Vec<u8>, Option<Permit>),
-    /// All of it, and all is written.
+    /// The whole body has been received and written.
     Written(Sink),
-    /// The first chunk is full, or there is no room for more of it. A sink is needed to go on.
+    /// The first chunk is full, or there is no capacity for more of it. The caller must provide a sink before it
+    /// continues.
     Large(Chunks),
 }
 
-/// Why a body was not received; and what it was written to, for the next attempt.
+/// The error of receiving a body, with the sink, from which the next attempt can resume.
 pub(super) struct Broken {
     pub(super) error: FetchError,
     pub(super) sink: Option<Sink>,
 }
 
-/// The bytes between the socket and the disk.
+/// The chunks between the socket and the disk.
 #[derive(Default)]
 pub(super) struct Chunks {
-    /// Being filled.
+    /// The chunk that is being filled.
     filling: Vec<u8>,
-    /// Its bytes' share of the room.
+    /// The backlog permit for the bytes in that chunk.
     permit: Option<Permit>,
-    /// The place in the queue for room.
+    /// The pending request for backlog capacity.
     waiting: Option<Acquire>,
-    /// Being written.
+    /// The chunk that is being written.
     writing: Option<Writing>,
-    /// The one that was written last, for its room.
+    /// The buffer of the last chunk that was written, kept to reuse its allocation.
     spare: Vec<u8>,
     received: u64,
 }
@@ -89,32 +94,33 @@ struct Writing {
     _permit: Option<Permit>,
 }
 
-/// What a thread gives back.
+/// The result of a write job: the sink and the buffer, which it owned, and the outcome.
 type Written = (Sink, Vec<u8>, Result<(), SaveError>);
 
-/// What may come next. It lies on the stack for a moment.
+/// The next event of a body. It lives on the stack only briefly, so the size of its largest variant does not matter.
 #[allow(clippy::large_enum_variant)]
 enum Arrival {
     Bytes(usize),
     End,
     Broken(ClientError),
-    /// The thread has written its chunk.
+    /// The write job has completed.
     Written(Result<Written, JobError>),
-    /// Nothing comes just now, and nobody writes: a moment to write what there is.
+    /// The socket has no data and no write is in flight, so the partly filled chunk should be written now.
     Quiet,
-    /// There is no room for what comes before the chunk is written.
+    /// There is no capacity for another read until the chunk is written.
     NoRoom,
 }
 
-/// Whether there is room for one read. `Some(Some)` if it has been waited for, `Some(None)` if it is to be taken. Who holds
-/// nothing waits for it.
+/// Returns `None` if the backlog has no capacity for one read. Otherwise returns `Some(Some(permit))` if the capacity
+/// had to be waited for, and `Some(None)` if it is available and still has to be acquired. Only a body that holds no
+/// bytes waits for capacity.
 fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Option<Option<Permit>> {
     if let Some(waiting) = &mut chunks.waiting {
         let Poll::Ready(room) = Pin::new(waiting).poll(cx) else { return None };
         chunks.waiting = None;
         return Some(Some(room));
     }
-    // All who wait want as much. So if there is enough, nobody waits.
+    // All waiters request the same amount. So if that much is available, there are no waiters to overtake.
     if disk.available() >= READ_BYTES {
         return Some(None);
     }
@@ -125,8 +131,9 @@ fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Opt
     None
 }
 
-/// Makes the chunk larger for so many bytes, of `left` that are still to come: to what a small body needs, or to twice its
-/// size. Memory that is not filled yet is not counted, so there must not be much of it.
+/// Grows the chunk if it has no capacity for `bytes` more, where `left` bytes of the body are still to come: to the
+/// size that a small body needs, or to twice its current size. Allocated memory that is not yet filled does not count
+/// towards the backlog limit, so there must be little of it.
 fn grow(chunk: &mut Vec<u8>, bytes: usize, left: u64) {
     if chunk.capacity() - chunk.len() < bytes {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len().max(READ_BYTES));
@@ -134,7 +141,7 @@ fn grow(chunk: &mut Vec<u8>, bytes: usize, left: u64) {
     }
 }
 
-/// Adds room to that of the bytes in the chunk.
+/// Merges a backlog permit into that of the chunk.
 fn book(chunks: &mut Chunks, room: Option<Permit>) {
     match (&mut chunks.permit, room) {
         (Some(booked), Some(room)) => booked.merge(room),
@@ -144,13 +151,14 @@ fn book(chunks: &mut Chunks, room: Option<Permit>) {
 }
 
 impl Receiving<'_> {
-    /// Receives until the end, or until there is more than one chunk and nowhere to put it.
+    /// Receives until the end of the body, or until a sink is needed and there is none.
     pub(super) async fn receive(&mut self, mut chunks: Chunks) -> Result<Received, Broken> {
         match self.receive_all(&mut chunks).await {
             Ok(true) => {}
             Ok(false) => return Ok(Received::Large(chunks)),
             Err(error) => {
-                // What is here is good: it need not come again. But after a failed write it would leave a gap.
+                // Keep what was received, so that the next attempt can resume after it. But not after a failed write,
+                // since the file would then have a gap.
                 if !matches!(error, FetchError::Save(_) | FetchError::Job(_)) {
                     let _first_error_counts = self.write_all(&mut chunks).await;
                 }
@@ -166,7 +174,7 @@ impl Receiving<'_> {
         }
     }
 
-    /// Whether that was the end.
+    /// Returns `true` at the end of the body, and `false` if a sink is needed to continue.
     async fn receive_all(&mut self, chunks: &mut Chunks) -> Result<bool, FetchError> {
         loop {
             let is_sinking = self.sink.is_some() || chunks.writing.is_some();
@@ -195,7 +203,7 @@ impl Receiving<'_> {
     async fn next_arrival(&mut self, chunks: &mut Chunks) -> Arrival {
         let Receiving { body, sink, disk, .. } = self;
         poll_fn(|cx| {
-            // An end brings no bytes.
+            // Reaching the end of the body needs no capacity.
             let room = if body.is_ended() { Some(None) } else { poll_room(disk, chunks, cx) };
             let Some(room) = room else {
                 return match &mut chunks.writing {
@@ -237,7 +245,7 @@ impl Receiving<'_> {
         }
         match self.expected {
             Some(expected) if chunks.received > expected => {
-                // What is too much must not get into a file that may be continued.
+                // Drop the excess bytes: they must not be in a file that may be resumed.
                 let surplus = usize::try_from(chunks.received - expected).unwrap_or(usize::MAX);
                 chunks.filling.truncate(chunks.filling.len().saturating_sub(surplus));
                 let why = "its body is longer than it says";
@@ -247,7 +255,7 @@ impl Receiving<'_> {
         }
     }
 
-    /// Hands the chunk to a thread, as soon as the one before is written.
+    /// Starts a job that writes the chunk, after the previous write has completed.
     async fn write(&mut self, chunks: &mut Chunks) -> Result<(), FetchError> {
         self.await_write(chunks).await?;
         if chunks.filling.is_empty() {
@@ -263,7 +271,7 @@ impl Receiving<'_> {
         };
         let mut job = Job::new(write).label("write").bytes(bytes);
         if self.pool.is_some() {
-            // Whoever reads the stream may have stopped: that must not keep the run from ending.
+            // The reader of the stream may have stopped reading; that must not keep the run from ending.
             job = job.abandonable();
         }
         let job = run_in_executor(self.pool, job);
@@ -271,7 +279,7 @@ impl Receiving<'_> {
         Ok(())
     }
 
-    /// Writes all there is, and waits for it.
+    /// Writes everything that was received, and waits until it is written.
     async fn write_all(&mut self, chunks: &mut Chunks) -> Result<(), FetchError> {
         self.write(chunks).await?;
         self.await_write(chunks).await

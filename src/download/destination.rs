@@ -1,4 +1,4 @@
-//! One transfer's file name, and what becomes of the file that has it already.
+//! The target path of one transfer, and how an existing file at that path is handled.
 
 use std::fs::File;
 use std::io;
@@ -23,7 +23,7 @@ use super::save::{Existing, Folder, Fsync, SaveError};
 use crate::event_loop::{Job, run_in_executor};
 use crate::platform::{Mode, OFlags, openat};
 
-/// How a file is to be published, for a thread of the pool.
+/// The parameters of publishing a file, for a job on the pool.
 pub(super) struct Publication {
     name: String,
     existing: Existing,
@@ -38,10 +38,11 @@ impl Publication {
 }
 
 impl Transfer {
-    /// Looks at what was there before the run. `Some` if it is the file, so that the server need not be asked.
+    /// Checks the state on disk before any request. Returns `Some` if the existing file is kept, so that no request is
+    /// needed.
     pub(super) async fn check_existing(&mut self) -> Result<Option<Done>, FetchError> {
         let options = &self.run.options;
-        // With `remote_name` the name is not known yet.
+        // With `remote_name`, the file name is known only after the response.
         if options.spider || options.stream.is_some() || options.remote_name {
             return Ok(None);
         }
@@ -56,12 +57,12 @@ impl Transfer {
             let existing = existing(options, &self.item.place, whole);
             return Ok(Some(Done { sha256: Some(expected), ..existing }));
         }
-        // No condition is sent for a file that is wrong.
+        // Do not make the request conditional on a file with the wrong checksum.
         self.item.found.whole = None;
         Ok(None)
     }
 
-    /// Decides what the file is called, now that the server has answered. `Some` if the file of that name stays.
+    /// Determines the file name after the response. Returns `Some` if an existing file of that name is kept.
     pub(super) async fn settle_name(&mut self, answered: &Answered) -> Result<Option<Done>, FetchError> {
         let options = &self.run.options;
         if options.stream.is_some() {
@@ -91,7 +92,8 @@ impl Transfer {
         Ok(stays.then(|| self.done(How::Exists, Some(place.path()), answered, whole.bytes)))
     }
 
-    /// Takes the name that the server gives, or else that of the URL. No two files of a run get the same.
+    /// Returns a path with the name from `Content-Disposition`, or else with that of the URL. Within a run, every file
+    /// gets a different name.
     fn take_remote_name(&mut self, answer: &HeaderMap) -> Place {
         let place = &self.item.place;
         let name = self.remote_name.take().unwrap_or_else(|| {
@@ -103,26 +105,26 @@ impl Transfer {
         self.final_place()
     }
 
-    /// Where the file goes in the end.
+    /// Returns the final path of the file.
     pub(super) fn final_place(&self) -> Place {
         let Place { folders, name } = self.item.place.clone();
         Place { folders, name: self.remote_name.clone().unwrap_or(name) }
     }
 
-    /// How the file is published. `state`: what is known of it from an earlier answer.
+    /// Returns the parameters of publishing the file. `state` is the state of a partial download, if there is one.
     pub(super) fn publication(&self, answer: &HeaderMap, state: Option<&PartState>) -> Publication {
         let options = &self.run.options;
         let date = text(answer, &LAST_MODIFIED).or_else(|| state?.last_modified.clone());
         Publication {
             name: self.final_place().name,
-            // What has the checksum is the right file, whatever has its name.
+            // The content is verified by its checksum, so it may replace any existing file.
             existing: if self.item.sha256.is_some() { Existing::Replace } else { options.existing() },
             fsync: options.fsync,
             modified: date.filter(|_| options.keeps_modified).and_then(|date| httpdate::parse_http_date(&date).ok()),
         }
     }
 
-    /// Computes whether a file has the content that is expected.
+    /// Returns whether an existing file has the expected SHA-256.
     async fn has_content(&self, place: &Place, expected: Sha256) -> Result<bool, FetchError> {
         let (folder, path) = (self.run.options.folder.clone(), place.path_in_folder());
         let check = Job::new(move || hash_of(&folder, &path)).label("check").abandonable();
@@ -130,7 +132,7 @@ impl Transfer {
     }
 }
 
-/// The report of a file that stays without the server being asked.
+/// Creates the report of a file that is kept without a request.
 pub(super) fn existing(options: &Options, place: &Place, whole: Whole) -> Done {
     Done {
         how: How::Exists,
@@ -148,14 +150,15 @@ pub(super) fn existing(options: &Options, place: &Place, whole: Whole) -> Done {
     }
 }
 
-/// Whether an item is done without any transfer: its file is there, and nothing more is to be known of it.
+/// Returns the existing file of an item if it is kept without a request, and nothing else has to be checked.
 pub(super) fn stays(options: &Options, item: &Item) -> Option<Whole> {
     let is_asked = options.spider || options.conditional || options.stream.is_some() || options.remote_name;
     let is_kept = options.overwrite == Overwrite::Never && item.sha256.is_none() && !is_asked;
     item.found.whole.filter(|_| is_kept)
 }
 
-/// Whether the server's file is newer than the one that is there. It is if the server does not say how old it is.
+/// Returns whether the server's version is newer than the existing file. Without a valid `Last-Modified`, it counts as
+/// newer.
 fn is_newer(answer: &HeaderMap, whole: &Whole) -> bool {
     let date = text(answer, &LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(&date).ok());
     date.is_none_or(|date| date > whole.modified)
@@ -163,7 +166,7 @@ fn is_newer(answer: &HeaderMap, whole: &Whole) -> bool {
 
 fn hash_of(folder: &Folder, path: &str) -> Result<Sha256, SaveError> {
     let hash = || -> io::Result<Sha256> {
-        // Not blocking: it may have become a pipe.
+        // Non-blocking, since the file may have been replaced by a pipe.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut file = File::from(openat(folder.descriptor(), path, flags, Mode::empty())?);
         let mut hasher = sha2::Sha256::default();

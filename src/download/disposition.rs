@@ -1,14 +1,15 @@
-//! The file name in a `Content-Disposition` field (RFC 6266, RFC 8187), read as browsers read it.
+//! Extracts the file name from a `Content-Disposition` header (RFC 6266, RFC 8187), in the way browsers do.
 //!
-//! Servers send much that the grammar does not allow, and browsers agree on most of it: a parameter that is malformed
-//! does not affect the ones beside it, the first of two parameters with one name counts, a quoted string may lack its
-//! end, and bytes above ASCII are UTF-8, or else Latin-1. Neither percent-encoding nor RFC 2047 words are decoded in
-//! `filename` (RFC 6266 Appendix C.1, D): browsers differ there, and a name with a `%` in it is legal.
+//! Servers send many values that the grammar does not allow, and browsers mostly agree on how to interpret them: a
+//! malformed parameter does not affect the others, the first of two parameters with the same name counts, a quoted
+//! string may lack its closing quote, and bytes above ASCII are UTF-8 or else Latin-1. Neither percent-encoding nor RFC
+//! 2047 encoded words are decoded in `filename` (RFC 6266 Appendix C.1, D): browsers disagree about them, and a name
+//! that contains a `%` is legal.
 
 use super::name::harmless;
 use crate::http::credentials::percent_decoded;
 
-/// Returns the name that the field's value gives: `filename*` before `filename` (RFC 6266 §4.3).
+/// Returns the file name in the header's value. `filename*` takes precedence over `filename` (RFC 6266 §4.3).
 pub(super) fn name_from_disposition(value: &[u8]) -> Option<String> {
     let (mut plain, mut extended) = (None, None);
     for parameter in split_outside_quotes(value) {
@@ -23,7 +24,7 @@ pub(super) fn name_from_disposition(value: &[u8]) -> Option<String> {
     extended.or(plain)
 }
 
-/// Splits at the semicolons that are not in a quoted string. A quote begins one only where a value begins.
+/// Splits at the semicolons that are not in a quoted string. A quoted string can start only where a value starts.
 fn split_outside_quotes(value: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -45,7 +46,7 @@ fn split_outside_quotes(value: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Returns the length of the quoted string that the text begins with; all of it if the string has no end.
+/// Returns the length of the quoted string at the start of the text; the whole length if the closing quote is missing.
 fn quoted_length(text: &[u8]) -> usize {
     let mut at = 1;
     while at < text.len() {
@@ -58,7 +59,7 @@ fn quoted_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Returns the content of a quoted string, without whatever follows it; or the text itself if it is none.
+/// Returns the content of a quoted string, without anything that follows it. Returns other text unchanged.
 fn unquoted(text: &[u8]) -> Vec<u8> {
     let Some(content) = text.strip_prefix(b"\"") else { return text.to_vec() };
     let mut plain = Vec::new();
@@ -73,10 +74,10 @@ fn unquoted(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Decodes `charset'language'value` (RFC 8187 §3.2). `None` if it is malformed, or of another charset than the two that
-/// RFC 8187 names: then `filename` counts.
+/// Decodes `charset'language'value` (RFC 8187 §3.2). Returns `None` if it is malformed or has a charset other than the
+/// two that RFC 8187 names, in which case `filename` is used.
 fn extended_value(value: &[u8]) -> Option<String> {
-    // The grammar has no quotes here; servers do.
+    // The grammar does not allow quotes here, but servers send them.
     let value = String::from_utf8(unquoted(value)).ok()?;
     let mut parts = value.splitn(3, '\'');
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
@@ -95,13 +96,13 @@ fn extended_value(value: &[u8]) -> Option<String> {
     }
 }
 
-/// Decodes bytes of a field: UTF-8, or else Latin-1.
+/// Decodes bytes of a header as UTF-8, or else as Latin-1.
 fn text_of(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| latin1(bytes), str::to_owned)
 }
 
-/// Decodes ISO-8859-1 as windows-1252, which has characters in place of the controls 0x80 to 0x9F (the Encoding Standard
-/// makes the two names mean the same).
+/// Decodes ISO-8859-1 as windows-1252, which has printable characters in place of the controls 0x80 to 0x9F. (The
+/// Encoding Standard treats the two labels as equivalent.)
 fn latin1(bytes: &[u8]) -> String {
     const FROM_0X80: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', //
@@ -114,7 +115,7 @@ fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(decode).collect()
 }
 
-/// Makes a file name of what may be a whole path. `None` if nothing is left of it.
+/// Returns the last segment of a path as a safe file name. Returns `None` if that segment is empty.
 fn last_segment(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default().trim_matches(' ');
     (!last.is_empty()).then(|| harmless(last))

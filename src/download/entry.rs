@@ -1,4 +1,5 @@
-//! What has a name in a folder: a file, or something that is neither replaced nor counted as the file.
+//! Directory entries at a target path: either a regular file, or an obstacle, which is an object that is not a file and
+//! is never replaced.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,25 +8,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::save::{Folder, SaveError};
 use crate::platform::{AtFlags, Errno, FileType, statat};
 
-/// What is known of a file that is there.
+/// The metadata of an existing regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole {
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// When its content was last changed, to the second.
+    /// The modification time, truncated to seconds.
     pub modified: SystemTime,
 }
 
-/// What has a name in a folder.
+/// An existing directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A regular file, or a link to one.
+    /// A regular file, or a symbolic link to one.
     File(Whole),
-    /// Something else.
+    /// Any other object.
     Other(Obstacle),
 }
 
-/// Something that has a file's name and is not a file. It is neither replaced nor counted as the file.
+/// An object at a target path that is not a regular file, such as a directory or a device. It is never replaced, and
+/// does not count as an existing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     what: &'static str,
@@ -43,7 +45,7 @@ impl Obstacle {
         Obstacle { what }
     }
 
-    /// The error of a file that cannot have its name.
+    /// Returns the error of a file that cannot be saved because this object has its name.
     pub(super) fn error(self, path: PathBuf) -> SaveError {
         let advice = "remove it, or choose another name or another folder";
         SaveError::new("saving", path, io::Error::other(format!("{}; {advice}", self.what)))
@@ -51,7 +53,8 @@ impl Obstacle {
 }
 
 impl Folder {
-    /// Returns what has this name here, or this path from here; `None` if nothing has. A link counts as what it leads to.
+    /// Looks up a name or a path relative to this directory, following symbolic links. Returns `None` if it does not
+    /// exist.
     pub fn entry(&self, path: &str) -> Option<Entry> {
         let other = |what| Some(Entry::Other(Obstacle { what }));
         let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -75,13 +78,13 @@ impl Folder {
         }
     }
 
-    /// Returns why a file could not be given its name. That something else has it is always an error; that a file has it
-    /// may be none ([`SaveError::is_taken`]).
+    /// Returns the error of a file that could not be given its final name. If an obstacle has the name, the error
+    /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
     pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
         let path = self.path().join(name);
         match self.entry(name) {
             Some(Entry::Other(obstacle)) => obstacle.error(path),
-            // It is neither saved nor there: nobody must take it for a file that stays.
+            // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
             None if error.kind() == io::ErrorKind::AlreadyExists => {
                 let error = io::Error::other("another file had this name and is gone again; run it again");
                 SaveError::new("saving", path, error)

@@ -1,4 +1,4 @@
-//! Why a file is not there, and which kind of trouble that is.
+//! Download errors, and the classes that determine the exit code.
 
 use std::fmt;
 use std::io;
@@ -19,25 +19,25 @@ use crate::net::ConnectError;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
 
-/// The kinds of trouble, the least bad first. A run is as bad as the worst of its transfers, whichever ended last.
+/// Error classes in increasing order of severity. The exit code of a run is that of the most severe error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// The server answered with a status of 400 or more.
+    /// The server responded with a status of 400 or more.
     Status,
-    /// What was asked for cannot be asked.
+    /// An invalid URL or request.
     Usage,
-    /// The network, or a limit on time.
+    /// A network error or a timeout.
     Network,
-    /// A violation of the protocol; a redirect that is not followed; a body that is too large.
+    /// A protocol violation, a redirect that was not followed, or a body that was too large.
     Protocol,
-    /// The content is not what it should be.
+    /// A checksum mismatch.
     Checksum,
-    /// A file, a folder, a disk.
+    /// A file system error.
     File,
 }
 
 impl Class {
-    /// The exit code of a run in which this was the worst.
+    /// Returns the exit code of a run in which this was the most severe class.
     pub fn exit_code(self) -> u8 {
         match self {
             Class::Status => 1,
@@ -49,7 +49,7 @@ impl Class {
         }
     }
 
-    /// In one word.
+    /// Returns the name of the class as it appears in reports.
     pub fn name(self) -> &'static str {
         match self {
             Class::Status => "status",
@@ -62,73 +62,74 @@ impl Class {
     }
 }
 
-/// Why a transfer has failed.
+/// The error of a failed transfer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The URL cannot be asked.
+    /// The URL is invalid.
     Address(AddressError),
-    /// The exchange failed.
+    /// The HTTP exchange failed.
     Http(ClientError),
-    /// The server answered with an error.
+    /// The server responded with an error status.
     Status(StatusCode),
-    /// The server asks to wait longer than is allowed.
+    /// `Retry-After` exceeds the limit.
     WaitTooLong {
-        /// What it answered.
+        /// The status of the response.
         status: StatusCode,
-        /// How long it asks to wait.
+        /// The duration of `Retry-After`.
         asked: Duration,
-        /// How long is allowed.
+        /// The maximum that is allowed.
         limit: Duration,
     },
-    /// The host has refused everything for too long.
+    /// The host was paused for too long, since it rejected all requests.
     HostGivenUp {
-        /// How long is allowed.
+        /// The maximum duration of a pause.
         limit: Duration,
     },
-    /// The whole transfer took too long.
+    /// The transfer exceeded its time limit.
     TimedOut {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// A redirect that is not followed, and why.
+    /// A redirect was not followed.
     Redirect {
-        /// Why not.
+        /// The reason.
         why: &'static str,
-        /// Where to, as far as that could be read.
+        /// The redirect target, as far as it could be parsed.
         to: String,
     },
-    /// An answer that does not fit the request.
+    /// The response does not match the request.
     Unexpected {
-        /// The answer.
+        /// The status of the response.
         status: StatusCode,
-        /// What is wrong with it.
+        /// A description of the mismatch.
         why: &'static str,
     },
-    /// The body is larger than is wanted.
+    /// The body exceeds the size limit.
     TooLarge {
-        /// The limit, in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The content is not what it should be.
+    /// The content does not match the checksum.
     Checksum {
-        /// What it should be.
+        /// The expected SHA-256.
         expected: Sha256,
-        /// What it is.
+        /// The SHA-256 of the content.
         found: Sha256,
     },
-    /// What was written to standard output cannot be taken back, and the rest of it cannot be had.
+    /// The transfer can neither resume nor restart: part of the file has already been written to a stream such as
+    /// standard output.
     CannotStartOver,
-    /// No process reads the pipe that the body should go to.
+    /// No process opened the pipe for reading.
     NoReader,
     /// The file could not be written.
     Save(SaveError),
-    /// The thread that was to write it has failed.
+    /// The job that writes the file failed.
     Job(JobError),
 }
 
 impl FetchError {
-    /// Which kind of trouble it is.
+    /// Returns the class of the error.
     pub fn class(&self) -> Class {
         match self {
             FetchError::Address(_) => Class::Usage,
@@ -152,7 +153,7 @@ impl FetchError {
         }
     }
 
-    /// Whether the process, or the system, has no file descriptor left for the connection or the file.
+    /// Returns whether the process or the system has run out of file descriptors for the connection or the file.
     pub(super) fn is_for_want_of_descriptors(&self) -> bool {
         let error = match self {
             FetchError::Save(error) => &error.source,
@@ -165,7 +166,7 @@ impl FetchError {
         matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
     }
 
-    /// A short name for programs to look at: it does not change when the message does.
+    /// Returns a short, stable code for programs, which does not change when the message does.
     pub fn code(&self) -> String {
         let code = match self {
             FetchError::Address(_) => "url",
@@ -179,7 +180,7 @@ impl FetchError {
                 ClientErrorKind::Tls(error) if !error.is_timeout() => "tls",
                 ClientErrorKind::Connect(_) if !error.is_timeout() => "connect",
                 _ if error.is_timeout() => "timeout",
-                // Without the farewell of TLS.
+                // EOF without a TLS close_notify alert.
                 ClientErrorKind::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => "cut-off",
                 ClientErrorKind::Read(_) | ClientErrorKind::Write(_) => "connection",
                 ClientErrorKind::Protocol(error) if is_cut_off(error.kind) => "cut-off",
@@ -208,7 +209,7 @@ impl FetchError {
     }
 }
 
-/// What to do about a 407.
+/// Advice for a 407 response.
 const PROXY_CREDENTIALS: &str = "; give them in its URL: --proxy http://USER:PASSWORD@HOST:PORT";
 
 impl fmt::Display for FetchError {

@@ -1,12 +1,13 @@
-//! Text that somebody else chose, made harmless for a terminal.
+//! Escapes untrusted text for terminal output.
 //!
-//! A reason phrase, a `Location`, a file name: each may hold sequences that move the cursor, retitle the window, or turn
-//! the direction of what follows, so that a line says something else than it seems to. All such text passes here.
+//! A reason phrase, a `Location` header or a file name may contain control sequences that move the cursor or change the
+//! window title, or characters that reverse the direction of the following text, so that a line appears to say
+//! something else. All such text must be escaped with this module.
 
 use std::fmt::{self, Write};
 
-/// Shows text with everything replaced that a terminal would obey: C0 and C1 controls, DEL, and the characters that
-/// change the direction of writing (Unicode Standard Annex 9). Each becomes `\u{…}`.
+/// Returns text with control characters escaped as `\u{…}`: C0 and C1 controls, DEL, and the bidirectional formatting
+/// characters (Unicode Standard Annex 9).
 ///
 /// ```
 /// use glassloop::download::escaped;
@@ -18,7 +19,7 @@ pub fn escaped(text: &str) -> Escaped<'_> {
     Escaped { text }
 }
 
-/// The text of [`escaped`], to be formatted.
+/// The escaped text that [`escaped`] returns, to be formatted.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a> {
     text: &'a str,
@@ -36,14 +37,14 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a terminal does something else with it than to show it.
+/// Returns whether a terminal may interpret the character instead of displaying it.
 pub(super) fn is_obeyed(character: char) -> bool {
-    // `is_control` is C0, DEL and C1.
+    // `is_control` covers C0, DEL and C1.
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A writer that escapes what is formatted into it, for messages that are put together from parts.
+/// A writer that escapes everything that is formatted into it, for messages that are assembled from parts.
 pub(crate) struct EscapingWriter<'a, W>(pub(crate) &'a mut W);
 
 impl<W: Write> Write for EscapingWriter<'_, W> {
@@ -52,7 +53,7 @@ impl<W: Write> Write for EscapingWriter<'_, W> {
     }
 }
 
-/// The same for a message that is a value: an error with a server's words in it.
+/// Formats a message, such as an error that quotes a server, as an escaped line.
 pub(crate) fn escaped_line(message: impl fmt::Display) -> String {
     let mut line = String::new();
     // Writing to a string cannot fail.

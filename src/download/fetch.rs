@@ -1,13 +1,14 @@
-//! One transfer: attempts, and what lies between them.
+//! One transfer: a state machine of attempts, with backoff between them.
 //!
 //! ```text
 //!   Turn ──▶ Request ──▶ Body ──▶ Save ──▶ Done
 //!    ▲          │          │
-//!    └── Wait ◀─┴──────────┘   it may go better the next time; Pause, if that is up to the host
+//!    └── Wait ◀─┴──────────┘   retryable error (or Pause: the host is paused, and its pause decides when to retry)
 //! ```
 //!
-//! An attempt begins at the URL, follows redirects, and continues the part that the one before has left. While the
-//! transfer waits for the next one it has no turn: others use it.
+//! Each attempt starts at the URL, follows redirects, and resumes the partial download that the attempt before it has
+//! left. In state `Turn` the transfer waits for a permit to send requests to the host. It gives up its permit during
+//! backoff, so that other transfers can use it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,7 +32,7 @@ use crate::event_loop::{now, sleep};
 use crate::futures::{Either, race, timeout};
 use crate::observe::{State, Stateful};
 
-/// How a transfer ended, for those who count.
+/// The outcome of a transfer, for the summary of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Done(How),
@@ -39,40 +40,40 @@ pub(super) enum Ended {
     Cancelled,
 }
 
-/// A transfer under way.
+/// A running transfer.
 pub(super) struct Transfer {
     pub(super) run: Rc<Run>,
     pub(super) item: Box<Item>,
-    /// The right to send requests; `None` while it waits.
+    /// The permit to send requests to the host; `None` during backoff.
     pub(super) turn: Option<Turn>,
     pub(super) reading: Reading,
-    /// What there is of the file. `None` if there is nothing, or as long as nobody has looked.
+    /// The partial file or the output stream; `None` if there is none, or if it has not been opened yet.
     pub(super) sink: Option<Sink>,
-    /// The file's name, if the server has given it.
+    /// The file name that was derived from `Content-Disposition`, if it has been determined.
     pub(super) remote_name: Option<String>,
-    /// What the body goes to instead of a file.
+    /// The output stream that replaces the file, if any.
     pub(super) stream: Option<Arc<OpenStream>>,
     attempts: u32,
-    /// Bytes that an earlier run had left and that were not given up.
+    /// The number of bytes that were resumed from an earlier run and not discarded since.
     pub(super) resumed_from: u64,
-    /// Whether `NAME.part` may be there, so that it has to be replaced even if it is of no use.
+    /// Whether `NAME.part` may exist, so that it must be replaced even if it cannot be resumed.
     pub(super) has_part: bool,
-    /// Whether the next request is for all of the file, and not for the rest of it.
+    /// Whether the next request asks for the whole file, and not for the rest of a partial download.
     pub(super) asks_for_all: bool,
-    /// Whether what is in the part is not used, whatever its state says.
+    /// Whether the content of the partial download must be discarded, even if its state file is valid.
     pub(super) distrusts_part: bool,
-    /// Whether a part has turned out not to fit. That happens once.
+    /// Whether the transfer has restarted because the partial download did not match. It restarts at most once.
     has_started_over: bool,
-    /// How often the server has refused a request for the rest.
+    /// The number of range requests that the server has rejected.
     pub(super) refused_ranges: u32,
-    /// Whether the whole was asked for since the rest was refused. That happens once.
+    /// Whether the whole file was requested after rejected range requests. This is done at most once.
     pub(super) has_asked_without_range: bool,
     /// Whether the host has rejected the last request with 429 or 503.
     pub(super) is_rejected: bool,
     state: RefCell<Stateful<TransferState>>,
 }
 
-/// What a transfer does, for those who watch.
+/// The states of a transfer, as observers see them.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TransferState {
     Turn,
@@ -80,7 +81,7 @@ pub(super) enum TransferState {
     Body,
     Save,
     Wait,
-    /// For the end of its host's pause.
+    /// Waiting for the end of the host's pause.
     Pause,
     Done,
 }
@@ -101,38 +102,39 @@ impl State for TransferState {
     }
 }
 
-/// An attempt that has failed, and what that means for another one.
+/// A failed attempt: the error, and whether and when the transfer is retried.
 pub(super) struct Failure {
     pub(super) error: FetchError,
     pub(super) next: Attempt,
 }
 
-/// A shortage of file descriptors that no other transfer of the run can end.
+/// A shortage of file descriptors that lasts although no other transfer of this run is running, so that waiting for
+/// other transfers would not help.
 #[derive(Default)]
 struct Shortage {
-    /// How often it has been waited for.
+    /// The number of times that the transfer has waited for it to end.
     waits: u32,
 }
 
 impl Shortage {
     const WAIT: Duration = Duration::from_millis(50);
-    /// 10 s.
+    /// The maximum number of waits: 10 s in total.
     const MOST_WAITS: u32 = 200;
 }
 
-/// Whether there is another attempt.
+/// The decision whether and when a failed transfer is retried.
 pub(super) enum Attempt {
-    /// It would end the same way.
+    /// Not at all: the error is permanent.
     Never,
-    /// When there may be a file descriptor for it.
+    /// When a file descriptor may be available.
     AfterShortage,
-    /// At once, for all of the file, if that has not been tried.
+    /// Immediately, for the whole file, unless that has been tried before.
     FromZero,
-    /// At once, for all of the file: the server does not want to give a part of it.
+    /// Immediately, for the whole file: the server rejects range requests.
     WithoutRange,
-    /// When the host has ended its pause: it was the host's fault.
+    /// After the host's pause. The error is attributed to the host, so it uses up no retry.
     AfterPause,
-    /// After a wait, of at least so long.
+    /// After a backoff of at least this duration.
     After(Option<Duration>),
 }
 
@@ -167,7 +169,7 @@ impl Transfer {
         }
     }
 
-    /// Runs it to its end, and tells of it.
+    /// Runs the transfer to completion and reports the outcome.
     pub(super) async fn run(mut self) -> Ended {
         let run = self.run.clone();
         run.tell(&self.item, What::Start);
@@ -252,7 +254,8 @@ impl Transfer {
                 Attempt::Never | Attempt::AfterShortage | Attempt::FromZero | Attempt::WithoutRange => {
                     self.go(TransferState::Turn);
                 }
-                // A host that pauses keeps its own time.
+                // The permit is kept while the pause is read from it; the end of the pause is up to the host's state
+                // machine.
                 Attempt::AfterPause => self.go(TransferState::Pause),
                 Attempt::After(_) => {
                     self.turn = None;
@@ -266,8 +269,9 @@ impl Transfer {
         }
     }
 
-    /// Makes way until there may be a file descriptor for another attempt, which is no fault of this transfer. `false` if
-    /// there is none for too long, although nothing else of this run has one.
+    /// Waits until a file descriptor may be available for another attempt: closes idle connections, and returns the
+    /// permit. Does not use up a retry, since the transfer did not cause the shortage. Returns `false` if the shortage
+    /// has lasted too long although no other transfer of this run is running.
     async fn outlast(&mut self, shortage: &mut Shortage) -> bool {
         log::debug!("no file descriptor is left for {}", self.item.place.name);
         self.run.client.close_idle_connections();
@@ -282,12 +286,12 @@ impl Transfer {
         shortage.waits <= Shortage::MOST_WAITS
     }
 
-    /// How many bytes of the file are there for the next attempt.
+    /// Returns how many bytes of the file the next attempt can resume from.
     fn kept(&self) -> u64 {
         self.sink.as_ref().map_or(0, Sink::written)
     }
 
-    /// Waits for the right to send requests to a host.
+    /// Waits for a permit to send requests to a host.
     pub(super) async fn take_turn(&mut self, origin: &str) -> Result<(), FetchError> {
         self.turn = None;
         let limit = self.run.options.max_wait;
@@ -328,7 +332,7 @@ impl Transfer {
         self.done(how, Some(self.item.place.path()), answered, bytes)
     }
 
-    /// The report of a transfer that has ended well.
+    /// Creates the report of a successful transfer.
     pub(super) fn done(&self, how: How, path: Option<std::path::PathBuf>, answered: &Answered, bytes: u64) -> Done {
         Done {
             how,

@@ -1,4 +1,4 @@
-//! How far a run has come: numbers that transfers keep and whoever shows progress looks at.
+//! Progress counters of a run, updated by the transfers and read by the progress display.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::event_loop::now;
 
-/// The numbers of a run. A handle: clones share them.
+/// The progress counters of a run. It is a handle: clones share the same counters.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge {
     shared: Rc<Shared>,
@@ -23,46 +23,46 @@ struct Shared {
     active: RefCell<Slab<Rc<Active>>>,
 }
 
-/// A transfer that is under way.
+/// A running transfer.
 #[derive(Debug)]
 pub struct Active {
-    /// The file's name.
+    /// The file name.
     pub name: String,
-    /// When it had its first turn.
+    /// The time at which the transfer started.
     pub since: Instant,
     received: Cell<u64>,
     total: Cell<Option<u64>>,
 }
 
 impl Active {
-    /// Bytes that are there, with those that an earlier run left.
+    /// Returns the number of bytes that are available, including those of an earlier run.
     pub fn received(&self) -> u64 {
         self.received.get()
     }
 
-    /// How many there will be, if that is known.
+    /// Returns the size of the file, if it is known.
     pub fn total(&self) -> Option<u64> {
         self.total.get()
     }
 }
 
 impl Gauge {
-    /// Bytes that were received and have not had to be received again.
+    /// Returns the number of bytes received, not counting bytes that were discarded and had to be downloaded again.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.get()
     }
 
-    /// Transfers that have ended, well or not.
+    /// Returns the number of transfers that have ended, successfully or not.
     pub fn ended(&self) -> u64 {
         self.shared.ended.get()
     }
 
-    /// Transfers that are known, and whether those are all.
+    /// Returns the number of transfers that are known so far, and whether the plan has been read completely.
     pub fn planned(&self) -> (u64, bool) {
         (self.shared.planned.get(), self.shared.is_plan_complete.get())
     }
 
-    /// Those that are under way for the longest, at most so many.
+    /// Returns the transfers that have been running for the longest time, at most `at_most` of them.
     pub fn slowest(&self, at_most: usize) -> Vec<Rc<Active>> {
         let mut active: Vec<_> = self.shared.active.borrow().iter().map(|(_, active)| active.clone()).collect();
         active.sort_by_key(|active| active.since);
@@ -90,18 +90,18 @@ impl Gauge {
     }
 }
 
-/// What one transfer adds to the numbers.
+/// The contribution of one transfer to the counters.
 #[derive(Debug)]
 pub(super) struct Reading {
     gauge: Gauge,
     key: usize,
     active: Rc<Active>,
-    /// What it has added to the bytes of the run.
+    /// The number of bytes that this transfer has added to the total of the run.
     counted: u64,
 }
 
 impl Reading {
-    /// So many bytes have come.
+    /// Records that bytes were received.
     pub(super) fn add(&mut self, bytes: u64) {
         self.counted += bytes;
         self.active.received.set(self.active.received.get() + bytes);
@@ -109,7 +109,7 @@ impl Reading {
         all.set(all.get() + bytes);
     }
 
-    /// Only so many bytes of the file are left: the others have to come again, and would be counted twice.
+    /// Rolls progress back to `kept` bytes: the others have to be downloaded again, and would be counted twice.
     pub(super) fn fall_back_to(&mut self, kept: u64) {
         let lost = self.active.received.get().saturating_sub(kept).min(self.counted);
         self.counted -= lost;
@@ -122,7 +122,7 @@ impl Reading {
         self.active.total.set(total);
     }
 
-    /// When the transfer had its first turn.
+    /// Returns the time at which the transfer started.
     pub(super) fn since(&self) -> Instant {
         self.active.since
     }
@@ -147,7 +147,7 @@ mod tests {
             .block_on(async {
                 let gauge = Gauge::default();
                 let mut reading = gauge.begin("x");
-                reading.fall_back_to(1000); // an earlier run left them
+                reading.fall_back_to(1000); // downloaded by an earlier run
                 reading.add(500);
                 reading.fall_back_to(1200);
                 assert_eq!((gauge.bytes(), gauge.slowest(9)[0].received()), (200, 1200));

@@ -1,10 +1,10 @@
-//! One hash for all machines and all versions: which share a URL belongs to, and which names are taken.
+//! A stable hash, the same on all machines and in all versions, for sharding lists and for the set of used names.
 //!
-//! The standard library promises no hash that stays the same, so here is FNV-1a (Fowler, Noll and Vo; the constants are
-//! those of 64 bits), followed by the finalizer of MurmurHash3 (Austin Appleby). FNV alone spreads similar texts badly
-//! over the high bits; the finalizer lets every bit of the text change every bit of the hash.
+//! The standard library does not guarantee a stable hash. This is FNV-1a (Fowler, Noll and Vo, with the 64-bit
+//! constants), followed by the finalizer of MurmurHash3 (Austin Appleby). FNV alone distributes similar texts poorly
+//! over the high bits; with the finalizer, every bit of the text affects every bit of the hash.
 
-/// 64 bits that depend on nothing but these bytes.
+/// Returns a 64-bit hash that depends only on these bytes.
 ///
 /// ```
 /// assert_eq!(glassloop::download::stable_hash(b"http://a.test/"), 0xc6a4_f4a6_d546_3ef7);
@@ -19,7 +19,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// One share of a list that several machines work through: number `number`, from 1, of `of`.
+/// One shard of a list that is split among several machines: shard `number`, starting at 1, of `of`.
 ///
 /// ```
 /// use glassloop::download::Shard;
@@ -36,17 +36,17 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Which share it is, from 1.
+    /// Returns the number of the shard, starting at 1.
     pub fn number(self) -> u64 {
         self.number
     }
 
-    /// How many shares there are.
+    /// Returns the number of shards.
     pub fn of(self) -> u64 {
         self.of
     }
 
-    /// Whether this text falls in the share. Each text falls in exactly one of the shares.
+    /// Returns whether this text belongs to the shard. Each text belongs to exactly one of the shards.
     pub fn holds(self, text: &str) -> bool {
         stable_hash(text.as_bytes()) % self.of == self.number - 1
     }

@@ -1,71 +1,74 @@
-//! One host: who waits for it, and whether it may be asked, as a state machine without input, output or a clock.
+//! The scheduling state of one host: its queues and its circuit breaker, as a sans-I/O state machine without a clock.
 //!
 //! ```text
-//!           rejected                           the wait is over
+//!           rejected                         the pause is over
 //!   Open ───────────────▶ Paused { until } ───────────────────▶ Probing
 //!    ▲                       ▲                                   │   │
-//!    │                       └───── rejected, or broken ─────────┘   │
-//!    └────────────── the head of its response is there ──────────────┘
-//!            paused for too long in a row ──▶ GivenUp
+//!    │                       └──── rejected or broken ───────────┘   │
+//!    └────────────── the head of the response was received ──────────┘
+//!            paused for too long in total ──▶ GivenUp
 //! ```
 //!
-//! After a 429 or 503 the host is paused: when the wait is over, one ticket probes it, and when that one is answered the
-//! others go on. A request that is rejected meanwhile does not count against its transfer.
+//! In the terms of the circuit breaker pattern, `Open` is "closed" (requests flow), `Paused` is "open", and `Probing`
+//! is "half-open". A request is *rejected* if the server answers 429 or 503. After that the host is paused. When the
+//! pause is over, a single ticket, the probe, may send a request; if it succeeds, all others may continue. A request
+//! that is rejected while the host is paused does not use up a retry of its transfer.
 //!
-//! A rejection may also be about one URL only. So probes alternate between tickets that were rejected before and tickets
-//! that were not, the controls. The controls show how long the host has to be left alone before it accepts a request. If
-//! it then rejects a ticket that it has rejected before, that is due to the URL, and uses up one of the transfer's retries.
+//! A rejection may also concern a single URL. So probes alternate between tickets that were rejected before, and
+//! *controls*, which are tickets that were not. The controls show how long a pause has to be before the host accepts a
+//! request. If the host then rejects a ticket again that it has rejected before, the rejection is attributed to the
+//! URL, and uses up one of the transfer's retries.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::retry::{FIRST, LONGEST, RetryBudget};
 
-/// What a host has answered to a request.
+/// The result of a request, as far as it matters for scheduling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Something, be it an error.
+    /// Any other response, including errors such as 404 or 500.
     Fine,
-    /// 503 without a time.
+    /// 503 without `Retry-After`.
     Unavailable,
-    /// 429, or 503 with a time.
+    /// 429, or 503 with `Retry-After`; the duration is that of `Retry-After`.
     Wait(Option<Duration>),
-    /// Nothing, or not all of it: the connection failed.
+    /// No complete response: the connection failed.
     Broken,
 }
 
-/// What a request that was rejected counts against.
+/// The retry budget that a rejected request is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// The transfer: it has used up one of its attempts.
+    /// The transfer: the request uses up one of its retries.
     Transfer,
-    /// The host: the transfer queues again and has used up nothing.
+    /// The host: the transfer is queued again, without using up a retry.
     Host,
 }
 
-/// How long pauses are.
+/// The parameters of a pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pauses {
-    /// The longest that a host may pause in a row, and the longest wait that it may ask for.
+    /// The longest time for which a host may stay paused, and the longest `Retry-After` that is honoured.
     pub(super) longest: Duration,
-    /// From 0 to 1: where between half of a pause's bound and all of it the pause ends.
+    /// A random number from 0 to 1, which places the end of the pause between half of its bound and all of it (jitter).
     pub(super) random: f64,
 }
 
-/// A host, with queues of tickets.
+/// A host with its queues of tickets.
 #[derive(Debug)]
 pub(super) struct Host<T> {
     pub(super) origin: String,
     pub(super) queues: Queues<T>,
-    /// Slots in use.
+    /// The number of slots in use.
     pub(super) running: usize,
     pub(super) is_in_ring: bool,
     pub(super) state: State,
-    /// The last eight answers, the latest lowest: a bit for each that was a 503.
+    /// The last eight results as bits, the latest in the lowest bit; a bit is set for each rejection.
     unavailable: u8,
-    /// Whether any request was accepted.
+    /// Whether any request has been accepted.
     has_accepted: bool,
-    /// How long after the beginning of a pause the host accepts a request, as far as the controls have shown.
+    /// How long after the start of a pause the host accepts a request, as estimated from the controls.
     accepts_after: Option<Duration>,
     pub(super) budget: RetryBudget,
 }
@@ -76,10 +79,10 @@ pub(super) enum State {
     Paused {
         since: Instant,
         until: Instant,
-        /// How many probes have failed.
+        /// The number of failed probes.
         times: u32,
     },
-    /// The probe is under way, or one is to be sent. The others wait for its answer.
+    /// The probe is in flight, or about to be sent. All other tickets wait for its result.
     Probing {
         since: Instant,
         times: u32,
@@ -90,25 +93,25 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
-    /// The number of its slot.
+    /// The number of the probe's slot.
     number: u64,
-    /// From the beginning of the pause to its start.
+    /// The time from the start of the pause to the start of the probe.
     after: Duration,
-    /// Whether the host has not rejected the last request for the same URL.
+    /// Whether this is a control: the host has not rejected the last request for the same URL.
     is_control: bool,
 }
 
-/// Tickets that wait for a host.
+/// The tickets that wait for a slot of one host.
 #[derive(Debug)]
 pub(super) struct Queues<T> {
-    /// Those that had a slot before.
+    /// Tickets that had a slot before.
     pub(super) again: VecDeque<T>,
     pub(super) fresh: VecDeque<T>,
-    /// Those whose last request was rejected.
+    /// Tickets whose last request was rejected.
     pub(super) rejected: VecDeque<T>,
     /// Whether the last probe was taken from `rejected`.
     probe_was_rejected: bool,
-    /// Whether the first probe of the last pause was to be one of `rejected`.
+    /// Whether the first probe of the previous pause was to be taken from `rejected`.
     first_probe_was_rejected: bool,
 }
 
@@ -131,19 +134,19 @@ impl<T> Queues<T> {
         self.again.is_empty() && self.fresh.is_empty()
     }
 
-    /// Takes the next ticket. Those whose last request was rejected come last: if that is due to their URLs, they would
-    /// only pause the host once more for all of them.
+    /// Takes the next ticket. Tickets whose last request was rejected come last: if the rejections are due to their
+    /// URLs, another one would only pause the host again, and with it all other tickets.
     pub(super) fn take(&mut self) -> Option<T> {
         let other = self.again.pop_front().or_else(|| self.fresh.pop_front());
         other.or_else(|| self.rejected.pop_front())
     }
 
-    /// Takes a ticket for a probe, and whether it is a control. `number` is another one each time.
+    /// Takes a ticket for a probe, and returns it with whether it is a control. `number` must differ between calls.
     fn take_probe(&mut self, number: u64) -> Option<(T, bool)> {
         self.probe_was_rejected = !self.rejected.is_empty() && (self.has_no_control() || !self.probe_was_rejected);
         let ticket = match self.probe_was_rejected {
             true => self.rejected.pop_front(),
-            // From anywhere: many URLs in a row may be of the kind that is rejected.
+            // Choose from anywhere in the queue: many consecutive URLs may be of the kind that is rejected.
             false => self.again.pop_front().or_else(|| {
                 let at = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
                 self.fresh.remove(at as usize % self.fresh.len().max(1))
@@ -152,7 +155,7 @@ impl<T> Queues<T> {
         Some((ticket?, !self.probe_was_rejected))
     }
 
-    /// A pause begins: every other one is probed by a control first.
+    /// Starts a pause. The first probe of every other pause is a control.
     fn pause_begins(&mut self) {
         self.probe_was_rejected = self.first_probe_was_rejected;
         self.first_probe_was_rejected = !self.first_probe_was_rejected;
@@ -174,7 +177,7 @@ impl<T> Host<T> {
         }
     }
 
-    /// Takes the next ticket, if one may start now, for the slot of this number.
+    /// Takes the next ticket for the slot with this number, if one may start now.
     pub(super) fn start(&mut self, number: u64, per_host: usize, now: Instant) -> Option<T> {
         let is_allowed = match self.state {
             State::Open => self.running < per_host,
@@ -195,10 +198,10 @@ impl<T> Host<T> {
         Some(ticket)
     }
 
-    /// The slot of this number is free again.
+    /// Releases the slot with this number.
     pub(super) fn end(&mut self, number: u64) {
         self.running -= 1;
-        // A probe that ended without an answer: another one has to go.
+        // The probe ended without a result, for example because it was cancelled, so another one has to be sent.
         if let State::Probing { probe, .. } = &mut self.state
             && probe.is_some_and(|probe| probe.number == number)
         {
@@ -206,7 +209,7 @@ impl<T> Host<T> {
         }
     }
 
-    /// Notes the answer to a request, and begins and ends pauses.
+    /// Records the result of a request, and starts or ends a pause accordingly.
     pub(super) fn answered(&mut self, number: u64, answer: Answer, now: Instant, pauses: Pauses) -> Blame {
         let probe = match self.state {
             State::Probing { probe, .. } => probe.filter(|probe| probe.number == number),
@@ -223,7 +226,8 @@ impl<T> Host<T> {
                 }
                 Blame::Transfer
             }
-            // It asks for more than it may: this transfer fails. Whether that is meant for all is left to the probe.
+            // `Retry-After` is above the limit, so this transfer fails. The probe will show whether other URLs are
+            // affected too.
             (Answer::Wait(Some(asked)), probe) if asked > pauses.longest => {
                 self.rejected(probe, Duration::ZERO, now, pauses);
                 Blame::Transfer
@@ -236,7 +240,7 @@ impl<T> Host<T> {
         }
     }
 
-    /// Counts an answer.
+    /// Counts a result.
     pub(super) fn count(&mut self, answer: Answer) {
         self.budget.count_request();
         self.has_accepted |= answer == Answer::Fine;
@@ -247,12 +251,13 @@ impl<T> Host<T> {
     fn accepted(&mut self, probe: Option<Probe>) {
         match (probe, self.state) {
             (Some(Probe { after, is_control: true, .. }), _) => {
-                // It may have been luck: a host that accepts so many requests a second has just begun a new one.
+                // Reduce the estimate only gradually. The probe may have been lucky: a host with a rate limit per time
+                // window may just have started a new window.
                 let known = self.accepts_after.unwrap_or(after);
                 self.accepts_after = Some(known - known.saturating_sub(after) / 4);
             }
             (Some(_), _) => {}
-            // A request of before the pause: the host answers after all.
+            // The request was sent before the pause; its success shows that the host is available again.
             (None, State::GivenUp) => {}
             (None, _) => return,
         }
@@ -260,7 +265,7 @@ impl<T> Host<T> {
         self.unavailable = 0;
     }
 
-    /// A 429, or a 503. `asked` is zero if the server does not say how long to wait.
+    /// Handles a 429 or 503. `asked` is zero if there is no `Retry-After`.
     fn rejected(&mut self, probe: Option<Probe>, asked: Duration, now: Instant, pauses: Pauses) -> Blame {
         match (probe, &mut self.state) {
             (Some(probe), _) => {
@@ -268,7 +273,7 @@ impl<T> Host<T> {
                 if probe.is_control && !is_due_to_url {
                     self.accepts_after = self.accepts_after.map(|known| known.max(probe.after * 2));
                 }
-                // Then it says nothing of the host, which need not pause for longer than before.
+                // A rejection that is due to the URL says nothing about the host, so the next pause need not be longer.
                 self.pause_on(asked, !is_due_to_url, now, pauses);
                 if is_due_to_url { Blame::Transfer } else { Blame::Host }
             }
@@ -277,7 +282,7 @@ impl<T> Host<T> {
                 self.pause(now, 0, asked, now, pauses);
                 Blame::Host
             }
-            // It was sent before the pause began.
+            // The request was sent before the pause began.
             (None, State::Paused { until, .. }) => {
                 *until = (*until).max(now + asked);
                 Blame::Host
@@ -286,17 +291,17 @@ impl<T> Host<T> {
         }
     }
 
-    /// Whether this probe would have been accepted if it had been for another URL.
+    /// Returns whether the host would probably have accepted this probe if it had been for another URL.
     fn would_accept_others(&self, probe: Probe) -> bool {
         match self.accepts_after {
-            // Pauses are random between half and all of a bound.
+            // 1.6 allows for jitter: the end of a pause is random between half of its bound and all of it.
             Some(known) => !probe.is_control && probe.after.mul_f64(1.6) >= known,
-            // There is nothing else left that could be tried in its place.
+            // There is no control left that could be tried instead.
             None => self.has_accepted && self.queues.has_no_control(),
         }
     }
 
-    /// Pauses again after a probe that has failed.
+    /// Pauses the host again after a failed probe.
     fn pause_on(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
         if let State::Probing { since, times, .. } = self.state {
             self.pause(since, times + u32::from(has_failed), asked, now, pauses);
@@ -305,7 +310,7 @@ impl<T> Host<T> {
 
     fn pause(&mut self, since: Instant, times: u32, asked: Duration, now: Instant, pauses: Pauses) {
         let bound = FIRST.saturating_mul(2u32.saturating_pow(times)).min(LONGEST);
-        // A server that asks for no wait, or for one that is over, would be asked again at once, for ever.
+        // A `Retry-After` of zero, or with a date in the past, must not lead to immediate requests in an endless loop.
         let wait = if asked.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { asked };
         let until = now + wait;
         self.state = match until - since > pauses.longest {

@@ -1,9 +1,10 @@
-//! Who may send requests to which host when: slots, limits and fairness, as a machine without input, output or a clock.
+//! The per-host scheduler: concurrency limits and fairness between hosts, as a sans-I/O state machine without a clock.
 //!
-//! Whatever wants to send a request queues a ticket for its host. [`Hosts::next`] hands out slots to the tickets: one host
-//! after the other, so that a long run of lines for one host does not hold up the rest; never more at once than `jobs` in
-//! all and `per_host` to one. Tickets that had a slot before come before those that did not, so that what was begun is
-//! ended. When a host is paused is in [`host`](super::host).
+//! A *ticket* stands for a transfer that waits, and a *slot* is the right to send requests to one host. [`Hosts::next`]
+//! hands out slots to the tickets, round-robin over the hosts, so that a long run of URLs of one host does not delay
+//! the other hosts. At most `jobs` slots are in use in total, and at most `per_host` for one host. Tickets that had a
+//! slot before come before those that did not, so that transfers that have started are completed first.
+//! [`host`](super::host) decides when a host is paused.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -13,74 +14,75 @@ use slab::Slab;
 
 use super::host::{Answer, Blame, Host, Pauses, State};
 
-/// How many slots there are, and how long a host may keep transfers waiting.
+/// The limits on slots and on pauses.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Slots at once.
+    /// The maximum number of slots in use.
     pub jobs: usize,
-    /// Slots at once for one host.
+    /// The maximum number of slots in use for one host.
     pub per_host: usize,
-    /// The longest that a host may pause in a row, and the longest wait that it may ask for.
+    /// The longest time for which a host may stay paused, and the longest `Retry-After` that is honoured.
     pub max_wait: Duration,
-    /// Whether rejections pause a host. Without retries there is nothing to pause for.
+    /// Whether rejections pause a host. Without retries, no transfer would benefit from a pause.
     pub pauses: bool,
 }
 
-/// The right of one ticket to send requests to one host.
+/// A slot: the right of one ticket to send requests to one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     host: usize,
-    /// Different for each slot that is handed out.
+    /// The number of the slot, unique among all that are handed out.
     number: u64,
 }
 
-/// What [`Hosts::next`] has to say.
+/// The result of [`Hosts::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<T> {
-    /// This ticket has a slot.
+    /// The ticket gets a slot.
     Start(T, Slot),
-    /// This ticket will never have one: the host has paused for too long.
+    /// The ticket will never get a slot: its host has been paused for too long.
     Refuse(T),
-    /// Nobody before then; `None` if that depends on slots that end, on answers, or on new tickets.
+    /// No ticket may start before this time; `None` if that depends on a released slot, a result or a new ticket.
     Nobody(Option<Instant>),
 }
 
-/// What follows from an answer.
+/// The consequences of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What the request counts against, if it was rejected.
+    /// The retry budget that the request is charged to, if it was rejected.
     pub blame: Blame,
-    /// Whether the state of the host has changed, so that [`Hosts::next`] may say something else than before.
+    /// Whether the state of the host has changed, so that [`Hosts::next`] may return something else than before.
     pub is_news: bool,
 }
 
-/// The table of hosts, with queues of tickets for each.
+/// The table of hosts, each with its queues of tickets.
 #[derive(Debug)]
 pub struct Hosts<T> {
     limits: Limits,
     hosts: Slab<Host<T>>,
     by_origin: HashMap<String, usize>,
-    /// Hosts that may have a ticket to give, each once: the next slot is the first one's.
+    /// The round-robin queue of the hosts that may have a ticket to start. Each host is in it at most once.
     ring: VecDeque<usize>,
-    /// Hosts that wait for a time.
+    /// The hosts that are paused.
     paused: Vec<usize>,
-    /// Slots in use.
+    /// The number of slots in use.
     running: usize,
-    /// Slots that are allowed at once: fewer than the limit after a shortage of descriptors.
+    /// The current limit on slots: lower than `limits.jobs` after a shortage of file descriptors.
     jobs: usize,
-    /// Slots that have to end before one more is allowed at once.
+    /// The number of slots that have to be released before the current limit grows by one.
     until_growth: u32,
     next_number: u64,
 }
 
-/// Hosts that are kept for their counts alone; more of them are forgotten.
+/// The number of hosts above which idle hosts, which are only kept for their statistics, are removed.
 const MANY: usize = 1024;
 
-/// After a shortage of descriptors, one more slot at once is allowed whenever so many have ended.
+/// The number of slots that have to be released for each step by which the limit grows again after a shortage of file
+/// descriptors.
 const ENDS_PER_GROWTH: u32 = 8;
 
 impl<T> Hosts<T> {
-    /// A table without hosts.
+    /// Creates a table without hosts.
     pub fn new(limits: Limits) -> Hosts<T> {
         Hosts {
             limits,
@@ -95,14 +97,14 @@ impl<T> Hosts<T> {
         }
     }
 
-    /// Queues a ticket that had no slot yet.
+    /// Queues a ticket that has not had a slot yet.
     pub fn queue(&mut self, origin: &str, ticket: T) {
         let host = self.find(origin);
         self.hosts[host].queues.fresh.push_back(ticket);
         self.enter_ring(host);
     }
 
-    /// Queues a ticket that had one.
+    /// Queues a ticket that had a slot before.
     pub fn queue_again(&mut self, origin: &str, ticket: T) {
         let host = self.find(origin);
         self.hosts[host].queues.again.push_back(ticket);
@@ -116,13 +118,13 @@ impl<T> Hosts<T> {
         self.enter_ring(host);
     }
 
-    /// Takes out all tickets that had no slot yet.
+    /// Removes all tickets that have not had a slot yet, and returns their number.
     pub fn clear_fresh(&mut self) -> usize {
         let queued = self.hosts.iter_mut().map(|(_, host)| std::mem::take(&mut host.queues.fresh).len());
         queued.sum()
     }
 
-    /// Slots in use.
+    /// Returns the number of slots in use.
     pub fn running(&self) -> usize {
         self.running
     }
@@ -159,7 +161,7 @@ impl<T> Hosts<T> {
 
     // -- Slots -----------------------------------------------------------------------------------------------------
 
-    /// Who is next.
+    /// Returns the next ticket that may start, if any.
     pub fn next(&mut self, now: Instant) -> Next<T> {
         self.end_pauses(now);
         if self.running < self.jobs {
@@ -204,7 +206,7 @@ impl<T> Hosts<T> {
         }
     }
 
-    /// A slot is free again.
+    /// Releases a slot.
     pub fn end(&mut self, slot: Slot) {
         self.running -= 1;
         self.hosts[slot.host].end(slot.number);
@@ -218,8 +220,8 @@ impl<T> Hosts<T> {
         }
     }
 
-    /// Allows only as many slots at once as are in use, since there was no file descriptor for another connection or file.
-    /// `false` if none is in use, whose end could release one.
+    /// Lowers the limit to the number of slots in use, because there was no file descriptor for another connection or
+    /// file. Returns `false` if none is in use, so that none can release a descriptor.
     pub fn shrink(&mut self) -> bool {
         self.jobs = self.running.max(1);
         self.until_growth = ENDS_PER_GROWTH;
@@ -228,7 +230,7 @@ impl<T> Hosts<T> {
 
     // -- Answers ---------------------------------------------------------------------------------------------------
 
-    /// Notes the answer to a request. `random`, from 0 to 1, decides how long a pause is.
+    /// Records the result of a request. `random`, from 0 to 1, adds jitter to the length of a pause.
     pub fn answered(&mut self, slot: Slot, answer: Answer, now: Instant, random: f64) -> Outcome {
         let host = &mut self.hosts[slot.host];
         host.count(answer);
@@ -247,12 +249,12 @@ impl<T> Hosts<T> {
         Outcome { blame, is_news }
     }
 
-    /// How much longer than its own wait a transfer has to wait before it tries this host again. Counts the retry.
+    /// Counts a retry, and returns the additional delay that the host's retry budget imposes on it.
     pub fn retry_delay(&mut self, slot: Slot, now: Instant) -> Duration {
         self.hosts[slot.host].budget.delay(now)
     }
 
-    /// Until when a host pauses, if it does.
+    /// Returns the time until which a host is paused; `None` if it is not paused.
     pub fn paused_until(&self, slot: Slot) -> Option<Instant> {
         match self.hosts[slot.host].state {
             State::Paused { until, .. } => Some(until),

@@ -9,7 +9,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A table and a clock that moves when it is told to.
+/// A table with a virtual clock, which only the test advances.
 struct Table {
     hosts: Hosts<u32>,
     now: Instant,
@@ -20,7 +20,7 @@ impl Table {
         Table { hosts: Hosts::new(limits), now: Instant::now() }
     }
 
-    /// A table with tickets for one host, and the slots of those that may start.
+    /// Creates a table with tickets for one host, and starts those that may start.
     fn started(limits: Limits, tickets: u32) -> (Table, Vec<(u32, Slot)>) {
         let mut table = Table::new(limits);
         table.queue("a", 0..tickets);
@@ -43,7 +43,7 @@ impl Table {
         std::iter::from_fn(|| self.start()).collect()
     }
 
-    /// The answer to a request, which ends with it.
+    /// Records the result of a request and releases its slot.
     fn answered(&mut self, slot: Slot, answer: Answer) -> Blame {
         self.answered_with(slot, answer, 0.5)
     }
@@ -58,7 +58,7 @@ impl Table {
         self.hosts.paused_until(slot).map(|until| until - self.now)
     }
 
-    /// Waits for the end of the pause and starts the probe.
+    /// Advances the clock to the end of the pause and starts the probe.
     fn probe(&mut self, slot: Slot) -> (u32, Slot) {
         self.now += self.pause_of(slot).expect("a pause");
         let started = self.start_all();
@@ -66,7 +66,7 @@ impl Table {
         started[0]
     }
 
-    /// Pauses the host of these slots with the answers to all of them.
+    /// Pauses the host by rejecting the requests of all these slots.
     fn reject_all(&mut self, started: &[(u32, Slot)], answer: Answer) {
         for &(ticket, slot) in started {
             self.answered(slot, answer);
@@ -83,7 +83,7 @@ fn hosts_take_turns_and_no_limit_is_passed() {
     table.queue("c", 20..30);
     let started = table.start_all();
     assert_eq!(started.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [0, 10, 20, 1, 11]);
-    table.hosts.end(started[0].1); // one of `a` has ended
+    table.hosts.end(started[0].1); // a slot of host `a` is released
     assert_eq!(table.start().map(|(ticket, _)| ticket), Some(21));
     assert_eq!(table.start(), None);
 }
@@ -133,7 +133,7 @@ fn answers_to_requests_of_before_the_pause_are_not_the_probe_s() {
     table.answered(started[2].1, Fine);
     table.answered(started[3].1, Broken);
     assert_eq!((table.pause_of(slot), table.start()), (None, None), "the probe is still under way");
-    // It is given up, while others of before the pause go on.
+    // The probe is cancelled, while other requests that were sent before the pause continue.
     table.hosts.end(probe);
     assert_eq!(table.start_all().len(), 1, "another probe");
 }
@@ -186,7 +186,7 @@ fn pauses_double_until_the_host_is_given_up() {
         let (_, probe) = table.probe(slot);
         table.answered(probe, Unavailable);
     }
-    // Three quarters of 0.5 s, 1 s, 2 s … 30 s.
+    // Each pause is three quarters of its bound: 0.5 s, 1 s, 2 s … 30 s.
     assert_eq!(pauses, [375, 750, 1500, 3000, 6000, 12000, 22500, 22500, 22500, 22500]);
     assert!(table.now - began <= LIMITS.max_wait);
     let refused = std::iter::from_fn(|| match table.hosts.next(table.now) {
@@ -238,7 +238,7 @@ fn a_shortage_of_descriptors_leaves_fewer_slots_for_a_while() {
     table.hosts.end(started.remove(0).1);
     started.extend(table.start());
     assert_eq!((started.len(), table.start()), (29, None));
-    // It grows again, up to the limit.
+    // The limit grows again, up to `jobs`.
     for _ in 0..200 {
         table.hosts.end(started.remove(0).1);
         started.extend(table.start_all());
@@ -262,7 +262,8 @@ fn idle_hosts_are_forgotten_when_there_are_many() {
 
 // -- Rejections of single URLs -------------------------------------------------------------------------------------
 
-/// How a run went: for each ticket, how many of its requests there were; which tickets were answered, and which failed.
+/// The outcome of a simulated run: the number of requests per ticket, the tickets that were accepted, and those that
+/// failed.
 #[derive(Default)]
 struct Course {
     requests: BTreeMap<u32, usize>,
@@ -272,8 +273,8 @@ struct Course {
     took: Duration,
 }
 
-/// Runs tickets of one host against a server to the end, as transfers with three retries: each answer takes `latency`.
-/// `answer` gets the ticket, and the time since the run began.
+/// Simulates a run: processes all tickets of one host against a server, like transfers with three retries each. Every
+/// response takes `latency`. `answer` maps a ticket and the time since the start of the run to a result.
 fn run(tickets: u32, latency: Duration, mut answer: impl FnMut(u32, Duration) -> Answer) -> Course {
     let (mut table, mut course) = (Table::new(LIMITS), Course::default());
     let mut state = u64::from(tickets);
@@ -284,7 +285,7 @@ fn run(tickets: u32, latency: Duration, mut answer: impl FnMut(u32, Duration) ->
     table.queue("a", 0..tickets);
     let began = table.now;
     let mut retries = BTreeMap::new();
-    // When which answers come, and when which tickets come back from a wait of their own.
+    // Responses in flight with their arrival times, and tickets in backoff with their end.
     let mut under_way: Vec<(Instant, u32, Slot, Answer)> = vec![];
     let mut waiting: Vec<(Instant, u32)> = vec![];
     loop {
@@ -333,7 +334,7 @@ const LATENCY: Duration = Duration::from_millis(20);
 fn urls_that_are_always_rejected_fail_alone() {
     for asked in [None, Some(seconds(1)), Some(Duration::ZERO)] {
         for bad in [1, 2, 3, 10, 20, 40] {
-            // At the beginning, at the end, and among the others.
+            // The rejected URLs are at the beginning, at the end, or among the others.
             for is_bad in [|n: u32, bad| n < bad, |n, _| n >= 300, |n, bad| n % 7 == 0 && n / 7 < bad] {
                 let course = run(300 + bad, LATENCY, |n, _| if is_bad(n, bad) { Wait(asked) } else { Fine });
                 assert_eq!((course.answered, course.failed.len() + course.given_up), (300, bad as usize), "{asked:?}");

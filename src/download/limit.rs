@@ -1,4 +1,4 @@
-//! Not more than so many bytes a second, over all transfers together: a token bucket on the loop's timers.
+//! A global rate limit in bytes per second, shared by all transfers: a token bucket on the loop's timers.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,26 +7,28 @@ use crate::event_loop::{now, sleep_until};
 
 /// A limit on the rate at which bytes are taken.
 ///
-/// The bucket is kept as a moment: the one at which all that has been taken will have been paid for. Who takes moves it
-/// on, and waits until it is no more than a burst ahead. (The form is that of the "generic cell rate algorithm" of ATM
-/// networks: one number, and no timer that fills anything.)
+/// The state is a single timestamp: the time at which all bytes taken so far are paid for at the configured rate.
+/// Taking bytes advances it, and the caller then waits until it is at most [`BURST`] in the future. This is the
+/// "generic cell rate algorithm" (GCRA) of ATM networks, which calls the timestamp the theoretical arrival time. It
+/// needs no timer that refills a bucket.
 #[derive(Debug)]
 pub struct RateLimit {
     bytes_per_second: u64,
-    /// When all that was taken is paid for. `None` before the first.
+    /// The time at which all bytes taken so far are paid for. `None` before the first bytes are taken.
     paid_at: Cell<Option<Instant>>,
 }
 
-/// How far ahead of its payment one may be: short enough to be smooth, long enough not to wait for every read.
+/// The burst allowance: how far the timestamp may be in the future before a caller has to wait. Short enough for a
+/// smooth rate, and long enough that not every read has to wait.
 const BURST: Duration = Duration::from_millis(100);
 
 impl RateLimit {
-    /// A limit of so many bytes a second, at least one.
+    /// Creates a limit of `bytes_per_second`, but at least 1.
     pub fn new(bytes_per_second: u64) -> RateLimit {
         RateLimit { bytes_per_second: bytes_per_second.max(1), paid_at: Cell::new(None) }
     }
 
-    /// Takes so many bytes, and waits until that many were due.
+    /// Takes `bytes` from the bucket, and waits until the rate permits them.
     pub async fn take(&self, bytes: usize) {
         let now = now();
         let price = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);

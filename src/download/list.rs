@@ -1,4 +1,4 @@
-//! A list of URLs, a line each: `url`, then, if wanted, a tab and a file name, a tab and `sha256:HEX`.
+//! Parses a list of URLs. Each line contains a URL, then optionally a tab and a file name, and a tab and `sha256:HEX`.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,20 +6,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::address::{Address, AddressError};
 use super::name::harmless;
 
-/// The longest line that is read; what is longer is no URL, and might not end at all.
+/// The maximum length of a line. A longer line is rejected: it cannot be a usable URL, and it might never end.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// What some editors begin a file of UTF-8 with.
+/// The byte order mark, which some editors write at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What one line of a list asks for.
+/// The parsed content of one line of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// What to fetch.
+    /// The URL to fetch.
     pub address: Address,
-    /// The file's name, if it is given.
+    /// The file name, if the line specifies one.
     pub name: Option<String>,
-    /// What the content has to add up to.
+    /// The expected SHA-256 of the content, if the line specifies one.
     pub sha256: Option<Sha256>,
 }
 
@@ -30,7 +30,7 @@ pub struct Sha256(pub [u8; 32]);
 impl std::str::FromStr for Sha256 {
     type Err = LineError;
 
-    /// Reads `sha256:` and 64 hexadecimal digits.
+    /// Parses `sha256:` followed by 64 hexadecimal digits.
     fn from_str(text: &str) -> Result<Sha256, LineError> {
         let digits = text.strip_prefix("sha256:").ok_or(LineError::Checksum)?.as_bytes();
         let mut digest = [0; 32];
@@ -58,7 +58,7 @@ impl fmt::Debug for Sha256 {
 }
 
 impl Wanted {
-    /// Reads a line. `None` if it is empty or a comment.
+    /// Parses a line. Returns `None` if it is empty or a comment.
     ///
     /// ```
     /// use glassloop::download::Wanted;
@@ -70,7 +70,7 @@ impl Wanted {
     /// ```
     ///
     /// # Errors
-    /// If the URL, the name or the checksum cannot be used.
+    /// If the URL, the name or the checksum is invalid.
     pub fn from_line(line: &str) -> Result<Option<Wanted>, LineError> {
         let line = line.trim_end_matches(['\r', '\n']);
         let mut parts = line.split('\t');
@@ -93,21 +93,21 @@ impl Wanted {
     }
 }
 
-/// A name that the list itself gives: taken as it is, or not at all.
+/// Checks a name that the list specifies. It is used as it is or rejected, never modified.
 fn checked_name(name: &str) -> Result<String, LineError> {
     if harmless(name) == name { Ok(name.to_owned()) } else { Err(LineError::Name) }
 }
 
-/// Why a line cannot be used. The message does not show the line, which may hold a password.
+/// The reason why a line is invalid. The message does not contain the line, which may include a password.
 #[derive(Debug, PartialEq)]
 pub enum LineError {
-    /// The URL.
+    /// The URL is invalid.
     Address(AddressError),
-    /// The name would not be a file's in the folder.
+    /// The file name is not a single, safe path component.
     Name,
-    /// The checksum is none.
+    /// The checksum is invalid.
     Checksum,
-    /// There is more on the line than there can be.
+    /// The line has too many fields.
     Surplus,
     /// The line is longer than 64 KiB.
     TooLong,
@@ -137,7 +137,7 @@ impl std::error::Error for LineError {
     }
 }
 
-/// Reads a list line by line, with room for one line.
+/// Reads a list line by line, buffering at most one line.
 pub(super) struct Lines {
     source: BufReader<Box<dyn Read + Send>>,
     line: Vec<u8>,
@@ -149,17 +149,17 @@ impl Lines {
         Lines { source: BufReader::with_capacity(MAX_LINE_BYTES, source), line: Vec::new(), number: 0 }
     }
 
-    /// Whether a whole line is there, so that the next one needs no waiting.
+    /// Returns whether a complete line is buffered, so that the next read does not block.
     pub(super) fn has_line(&self) -> bool {
         self.source.buffer().contains(&b'\n')
     }
 
-    /// The number of the line that was read last, from 1.
+    /// Returns the number of the line that was read last, starting at 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line that is not a comment, for good or bad; `None` at the end.
+    /// Returns the next line that is not a comment, valid or not; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Result<Wanted, LineError>>> {
         loop {
             let Some(line) = self.read_line()? else { return Ok(None) };

@@ -1,19 +1,20 @@
-//! Files from servers: all that a download needs beyond HTTP.
+//! The downloader: scheduling, retries, resumed downloads, file naming and atomic saving, on top of the HTTP client.
 //!
-//! From here up, what waits is written as coroutines (`async fn`); they run on the loop that the rooms below have built.
-//! Read in this order:
+//! The modules below this one write their futures by hand. From here up, asynchronous code is written as coroutines
+//! (`async fn`), which run on the same event loop. Suggested reading order, with how each file may wait:
 //!
-//! | file | subject | waits, or blocks |
+//! | file | subject | async or blocking |
 //! | --- | --- | --- |
-//! | `run.rs`, `options.rs` | a run: the plan, the transfers, the tally | waits |
-//! | `plan.rs`, `list.rs`, `address.rs` | from lines to URLs and places in a folder | blocks, on a thread of its own |
-//! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | what files are called; which share of a list is whose | no |
-//! | `host.rs`, `hosts.rs`, `turns.rs` | who may ask which host when | the last waits |
-//! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, retries | waits |
-//! | `destination.rs`, `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, no faster than either | waits |
-//! | `save.rs`, `entry.rs`, `publish.rs`, `part.rs`, `slot.rs`, `sink.rs` | files that are whole or not there, and files that grow | blocks, on the pool |
-//! | `resume.rs`, `validators.rs` | whether two versions are the same | no |
-//! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | what is told, and how | no |
+//! | `run.rs`, `options.rs` | a run: it reads the plan, starts transfers and counts outcomes | async |
+//! | `plan.rs`, `list.rs`, `address.rs` | from list lines to URLs and target paths | blocking, on a thread of its own |
+//! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | file names; sharding of a list | neither |
+//! | `host.rs`, `hosts.rs`, `turns.rs` | per-host limits, circuit breaker, retry budget | only `turns.rs`: async |
+//! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, backoff | async |
+//! | `destination.rs`, `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, with backpressure | async |
+//! | `save.rs`, `entry.rs`, `publish.rs` | directories and atomic saves | blocking, on the pool |
+//! | `part.rs`, `slot.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
+//! | `resume.rs`, `validators.rs` | entity tags and dates: resuming, conditional requests | neither |
+//! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
 
 mod address;
 mod ask;

@@ -1,20 +1,22 @@
-//! What a file is called: a name made from what somebody else wrote, which is a name here and nothing more.
+//! Derives a safe file name from untrusted text, such as a URL.
 
 use super::escape::is_obeyed;
 use super::publish::STAGING;
 use super::validators;
 use crate::http::credentials::percent_decoded;
 
-/// The most bytes of a name. Temporary names are made of it and have to fit in the 255 of most file systems.
+/// The maximum length of a name in bytes. Temporary names are derived from it, and must fit in the 255 bytes that most
+/// file systems allow.
 const MAX_BYTES: usize = 200;
 
-/// What a URL that ends in a slash is called.
+/// The file name for a URL that ends in a slash.
 const INDEX: &str = "index.html";
 
-/// The file name for a URL's path: its last segment, percent-decoded once.
+/// Returns the file name for a URL's path: its last segment, percent-decoded once.
 ///
-/// It is split before it is decoded, so that an encoded slash cannot make two segments of one. Whatever could leave the
-/// folder, hide the file, be taken for an option, or be refused by a file system is replaced by `_`.
+/// The path is split before it is decoded, so that an encoded slash cannot split a segment. Characters that could
+/// escape from the directory, hide the file, make it look like an option or be rejected by a file system are replaced
+/// with `_`.
 ///
 /// ```
 /// use glassloop::download::name_from_path;
@@ -32,7 +34,7 @@ pub fn name_from_path(path: &str) -> String {
     }
 }
 
-/// The folders for a URL: its host, with its port if it has one, and its path but for the last segment.
+/// Returns the directories for a URL: its host, with the port if it has one, and its path except for the last segment.
 pub(super) fn folders_from(host_and_port: &str, path: &str) -> String {
     let mut folders = harmless(host_and_port);
     let (between, _last) = path.rsplit_once('/').unwrap_or_default();
@@ -43,13 +45,14 @@ pub(super) fn folders_from(host_and_port: &str, path: &str) -> String {
     folders
 }
 
-/// Makes a name of any text: one segment, no longer than a file system takes, that nothing takes for anything else.
+/// Converts any text to a safe file name: a single path component that file systems accept and that has no special
+/// meaning.
 pub(super) fn harmless(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for character in text.trim_matches(' ').chars() {
         let is_refused = matches!(character, '/' | '\\' | '\0' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
         let replaced = if is_refused || is_obeyed(character) { '_' } else { character };
-        // At most so many bytes, and whole characters.
+        // Truncate to the maximum length, at a character boundary.
         if name.len() + replaced.len_utf8() > MAX_BYTES {
             break;
         }
@@ -58,7 +61,7 @@ pub(super) fn harmless(text: &str) -> String {
     if name.starts_with(['-', '~', '.']) {
         name.replace_range(..1, "_");
     }
-    // The names of our own files beside it.
+    // The names of partial downloads and their state files are reserved.
     if name.ends_with(".part") || name.ends_with(".part.json") {
         name.truncate(name.len().min(MAX_BYTES - 1));
         name.push('_');
@@ -66,7 +69,7 @@ pub(super) fn harmless(text: &str) -> String {
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// Whether a name is that of this program's own records in the folder, which no download can have.
+/// Returns whether a name is reserved for this program's own files in the output directory, so that no download gets it.
 ///
 /// ```
 /// use glassloop::download::is_reserved;
@@ -78,7 +81,7 @@ pub fn is_reserved(name: &str) -> bool {
     name == validators::FILE || name == STAGING
 }
 
-/// Text from percent-encoding; what is not UTF-8 becomes a replacement character.
+/// Decodes percent-encoding. Invalid UTF-8 becomes the replacement character.
 fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }

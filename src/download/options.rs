@@ -1,4 +1,4 @@
-//! How to download.
+//! The options of a run.
 
 use std::time::Duration;
 
@@ -9,66 +9,67 @@ use super::retry::is_worth_retrying;
 use super::save::{Existing, Folder, Fsync};
 use super::sink::StreamTarget;
 
-/// What is the same for all files of a run.
+/// The options that apply to all files of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the files go.
+    /// The output directory.
     pub folder: Folder,
-    /// Where it goes instead of into a file. For one URL.
+    /// The output stream that replaces the file, if any. Only valid with a single URL.
     pub stream: Option<StreamTarget>,
-    /// Transfers at once.
+    /// The maximum number of concurrent transfers.
     pub jobs: usize,
-    /// Of them to one host.
+    /// The maximum number of concurrent transfers per host.
     pub per_host: usize,
-    /// How often a transfer is tried again.
+    /// The maximum number of retries of a transfer.
     pub retries: u32,
-    /// After which answers; `None`: after those that are [worth it](is_worth_retrying).
+    /// The response statuses that are retried; `None` for the [default set](is_worth_retrying).
     pub retry_on: Option<Vec<u16>>,
-    /// The longest wait that a server may ask for, and the longest that a host may pause in a row.
+    /// The longest `Retry-After` that is honoured, and the longest time for which a host may stay paused (see
+    /// `host.rs`).
     pub max_wait: Duration,
-    /// The longest that a transfer may take, with its retries.
+    /// The time limit for a transfer, including its retries.
     pub max_time: Option<Duration>,
-    /// Whether what an earlier run left is continued.
+    /// Whether partial downloads of earlier runs are resumed.
     pub resume: bool,
-    /// What becomes of files that are there.
+    /// Whether existing files are replaced.
     pub overwrite: Overwrite,
-    /// Whether servers are asked if files are still what they were.
+    /// Whether requests for existing files are made conditional with the validators that an earlier run saved.
     pub conditional: bool,
-    /// What redirects are followed.
+    /// The redirect policy.
     pub redirects: RedirectRules,
-    /// Fields for the host that a URL names.
+    /// Additional request headers, sent to the origin of the URL that was given and not to other origins.
     pub headers: HeaderMap,
-    /// Whether files are called what `Content-Disposition` says.
+    /// Whether files are named after the server's `Content-Disposition`.
     pub remote_name: bool,
-    /// Bytes a second, over all transfers.
+    /// The rate limit over all transfers, in bytes per second.
     pub limit_rate: Option<u64>,
-    /// The most bytes of a file.
+    /// The maximum size of a file, in bytes.
     pub max_bytes: Option<u64>,
-    /// Whether files get the modification time that their servers give.
+    /// Whether the modification time of a file is set to the server's `Last-Modified`.
     pub keeps_modified: bool,
-    /// What has to be safe before a file counts.
+    /// The fsync policy: which data is synced to disk before success is reported.
     pub fsync: Fsync,
-    /// Whether servers are only asked, and nothing is downloaded.
+    /// Whether URLs are only checked with a `HEAD` request, without a download (wget's `--spider`).
     pub spider: bool,
-    /// Whether nothing more is started after the first failure.
+    /// Whether no more transfers are started after the first failure.
     pub fail_fast: bool,
-    /// Whether the SHA-256 of every file is worked out.
+    /// Whether the SHA-256 of every file is computed.
     pub hash_all: bool,
 }
 
-/// What becomes of files that are there.
+/// The policy for existing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overwrite {
-    /// They stay, and the server is not asked.
+    /// Existing files are kept, and no request is sent.
     Never,
-    /// They are replaced if the server's are newer.
+    /// Existing files are replaced if the server's version is newer.
     Newer,
-    /// They are replaced.
+    /// Existing files are always replaced.
     Always,
 }
 
 impl Options {
-    /// The defaults of the command.
+    /// Creates the options that the command uses by default.
     pub fn new(folder: Folder) -> Options {
         Options {
             folder,
@@ -95,7 +96,7 @@ impl Options {
         }
     }
 
-    /// Whether a transfer that got this answer is tried again.
+    /// Returns whether a transfer is retried after a response with this status.
     pub(super) fn retries_after(&self, status: StatusCode) -> bool {
         match &self.retry_on {
             Some(statuses) => statuses.contains(&status.as_u16()),
@@ -103,7 +104,7 @@ impl Options {
         }
     }
 
-    /// Whether a file that is there is replaced.
+    /// Returns whether saving replaces an existing file or keeps it.
     pub(super) fn existing(&self) -> Existing {
         if self.overwrite == Overwrite::Never && !self.conditional { Existing::Keep } else { Existing::Replace }
     }

@@ -1,30 +1,33 @@
-//! A large file while it grows: `NAME.part`, with what must be known to continue it in `NAME.part.json`.
+//! Partial downloads: a large file is downloaded to `NAME.part`, and the state file `NAME.part.json` holds what is
+//! needed to resume it.
 //!
 //! ```text
-//!   begin: claim the name, write the state ──▶ write … ──▶ finish: verify, publish, release the name
-//!   find: continue what an earlier run left ──────▲  │
-//!                                                    └── killed, or the connection broke: it stays for the next run
+//!   begin: claim the name, write the state file ──▶ write … ──▶ finish: verify, publish, release the name
+//!   find: resume what an earlier run left ──────────▲  │
+//!                                                      └── killed, or connection lost: kept for the next run
 //! ```
 //!
-//! A file never becomes a mixture of two versions, and no unfinished file gets a final name, whatever other processes do in
-//! the same folder. Locks are only a courtesy: there are file systems on which they succeed and exclude nobody. Why it
-//! holds without them:
+//! A file never becomes a mixture of two versions, and an incomplete file never gets its final name, whatever other
+//! processes do in the same directory. This does not depend on locks, since there are file systems on which locking
+//! succeeds but excludes no other process. It follows from these invariants:
 //!
-//! * **An inode holds bytes of one version in its whole life.** It is created empty by whoever has received the head of
-//!   that version, and is never truncated or begun again: another version gets a new inode, which takes the name over.
-//! * **Writes are positioned, and begin at or before the end of the file.** So the file has no holes, and those who write
-//!   to one inode at the same time write the same bytes to the same places: they have the same strong `ETag`, the same
-//!   length and the same URL.
-//! * **A state belongs to an inode** ([`slot`]). It is written before the first byte, by whoever has created the inode. So a
-//!   part with bytes in it either has a state that names its inode, or is not continued.
-//! * **What is published is the open file**, and not whatever has the name by then ([`publish`](super::publish)), and
-//!   only after its length on disk has been compared with the one that server and state say.
-//! * **A file whose name another process has taken over** is written to its end all the same, and copied if it can no
-//!   longer be linked.
+//! * **An inode holds bytes of only one version during its lifetime.** It is created empty by a process that has
+//!   received the head of that version, and is never truncated or restarted: another version gets a new inode, which
+//!   takes over the name.
+//! * **Writes are positioned, and start at or before the end of the file.** So the file has no holes, and processes
+//!   that write to the same inode at the same time write the same bytes to the same offsets: they have the same strong
+//!   `ETag`, the same length and the same URL.
+//! * **A state file belongs to an inode** ([`slot`]). It is written before the first byte, by the process that created
+//!   the inode. So a part with content either has a state file that contains its inode number, or is not resumed.
+//! * **The open file is published**, not the file that has the name at that time ([`publish`](super::publish)), and
+//!   only after its length on disk has been compared with the length that the server and the state file give.
+//! * **A file whose name was taken over by another process** is still completed, and copied if it can no longer be
+//!   linked.
 //!
-//! Races cost bytes that are fetched again, at worst, when two processes change the name within microseconds.
+//! At worst, if two processes change the name within microseconds of each other, some bytes are downloaded again.
 //!
-//! Without a validator nothing could be continued: then the file has no name until it is complete, if possible.
+//! Without a validator, a part could not be resumed. In that case the file has no name until it is complete, if the
+//! file system supports that.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -38,50 +41,50 @@ use super::save::{Existing, Folder, SaveError};
 use super::slot::{self, Slot, part_name};
 use crate::platform::{Errno, fstat, write_all_at};
 
-/// A file that is being downloaded. Dropping it leaves it for the next run.
+/// A file that is being downloaded. Dropping it keeps the part for the next run.
 #[derive(Debug)]
 pub(super) struct PartFile {
     folder: Folder,
-    /// The name that the file will have, to which the ending is added.
+    /// The final name of the file, to which the `.part` suffix is added.
     name: String,
     file: File,
-    /// Where the next byte goes. All before it is on disk.
+    /// The offset of the next byte. All bytes before it have been written to the file.
     written: u64,
-    /// Of which version the bytes are.
+    /// The version that the bytes belong to.
     state: PartState,
     hasher: Option<sha2::Sha256>,
-    /// Whether a write has failed. Then no more is written: what follows would leave a hole.
+    /// Whether a write has failed. Nothing is written after that, since it would leave a hole in the file.
     has_failed: bool,
 }
 
-/// How a file is begun.
+/// The parameters for creating a part.
 #[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) state: PartState,
-    /// Whether there may be a part, which is not to stay.
+    /// Whether there may be an existing part that must be replaced.
     pub(super) replaces_part: bool,
-    /// Whether a part of the same version may be used.
+    /// Whether an existing part of the same version may be used.
     pub(super) may_join: bool,
-    /// Whether the SHA-256 is to be worked out.
+    /// Whether the SHA-256 is to be computed.
     pub(super) hash: bool,
 }
 
-/// How a file ended.
+/// The outcome of finishing a file.
 #[derive(Debug)]
 pub(super) enum Finished {
-    /// It has its name.
+    /// The file was saved under its final name.
     Saved { sha256: Option<Sha256> },
-    /// There was another file of that name, which stays.
+    /// Another file of that name exists and was kept.
     Exists,
-    /// Its content is not what it should be. It stays where it is, and will not be continued.
+    /// The content does not match the checksum. The part is kept, but will not be resumed.
     Mismatch { found: Sha256 },
 }
 
 impl PartFile {
-    /// Opens the part that an earlier run has left. `None` if there is none that can be continued.
+    /// Opens the part that an earlier run has left. Returns `None` if there is none that can be resumed.
     ///
     /// # Errors
-    /// If what has its name is not ours, or is in use. It stays as it is.
+    /// If the file of that name must not be touched, or is in use by another process. It is left unchanged.
     pub(super) fn find(folder: &Folder, name: &str, hash: bool) -> Result<Option<PartFile>, SaveError> {
         let find = || -> io::Result<Option<PartFile>> {
             let Slot::Known { mut file, state } = slot::look(folder, name)? else { return Ok(None) };
@@ -95,10 +98,10 @@ impl PartFile {
         find().map_err(|error| SaveError::new("continuing", folder.path().join(part_name(name)), error))
     }
 
-    /// Begins a file of a version.
+    /// Creates the part for a version of a file.
     ///
     /// # Errors
-    /// As for [`find`](Self::find), and if it cannot be created.
+    /// As for [`find`](Self::find), and if the file cannot be created.
     pub(super) fn begin(folder: &Folder, name: &str, beginning: Beginning) -> Result<PartFile, SaveError> {
         let Beginning { state, replaces_part, may_join, hash } = beginning;
         let create = || -> io::Result<File> {
@@ -112,10 +115,10 @@ impl PartFile {
         }
     }
 
-    /// Keeps content that is not what it should be as `NAME.part`, to be looked at and not to be continued.
+    /// Saves content that does not match its checksum as `NAME.part`, for inspection. It will not be resumed.
     ///
     /// # Errors
-    /// If that is impossible.
+    /// If the file cannot be created or written.
     pub(super) fn keep(folder: &Folder, name: &str, url: &str, mut content: impl io::Read) -> Result<(), SaveError> {
         let useless = PartState { url: url.to_owned(), ..PartState::default() };
         let keep = slot::claim(folder, name, &useless, false).and_then(|mut file| io::copy(&mut content, &mut file));
@@ -130,26 +133,26 @@ impl PartFile {
         PartFile { folder: folder.clone(), name: name.to_owned(), file, written: 0, state, hasher, has_failed: false }
     }
 
-    /// How many bytes are in it.
+    /// Returns the number of bytes written.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
 
-    /// Of which version they are.
+    /// Returns the version that the bytes belong to.
     pub(super) fn state(&self) -> &PartState {
         &self.state
     }
 
-    /// Adds bytes.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// If the disk is full, for example, or an earlier write has failed. What has been written before is kept.
+    /// For example, if the disk is full or an earlier write has failed. Bytes that were written before are kept.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         if self.has_failed {
             return Err(self.failed("writing", io::Error::other("an earlier write has failed")));
         }
         let write = || -> io::Result<()> {
-            // Whoever has made it shorter would get a hole that looks like the content.
+            // If another program has truncated the file, writing at the old offset would leave a hole.
             if self.file.metadata()?.len() < self.written {
                 return Err(io::Error::other("another program has made it shorter; run it again"));
             }
@@ -166,9 +169,10 @@ impl PartFile {
         Ok(())
     }
 
-    /// A failed write adds nothing to a file, or the beginning of what it was given, so that the file ends with good bytes.
-    /// But on a network file system it may be the report that earlier bytes are lost: then none of them is trusted.
-    /// The file is not truncated, since another process may be further.
+    /// Handles a failed write. Such a write adds nothing to the file, or only the first bytes it was given, so the file
+    /// ends with valid bytes. But on a network file system, the error may mean that earlier bytes were lost; if syncing
+    /// also fails, the part is marked as not resumable. The file is not truncated, since another process may have
+    /// written more of it.
     fn give_up_writing(&mut self) {
         self.has_failed = true;
         if self.file.sync_data().is_err() {
@@ -176,7 +180,7 @@ impl PartFile {
         }
     }
 
-    /// Lets nobody continue the part.
+    /// Marks the part as not resumable.
     fn distrust(&self) {
         if let Err(error) = self.disown() {
             log::warn!("{}: {error}", self.folder.path().join(part_name(&self.name)).display());
@@ -187,10 +191,11 @@ impl PartFile {
         slot::disown(&self.folder, &self.name, &self.state, fstat(&self.file)?.st_ino)
     }
 
-    /// Gives the complete file its name, if its length is `total`, where that is known, and its content is right.
+    /// Verifies the checksum and the length (against `total`, if it is known), and publishes the file under its final
+    /// name.
     ///
     /// # Errors
-    /// If that is impossible. The part stays.
+    /// If the length is wrong or the file cannot be published. The part is kept.
     pub(super) fn finish(
         mut self,
         total: Option<u64>,
@@ -209,7 +214,7 @@ impl PartFile {
         Ok(if is_new { Finished::Saved { sha256: found } } else { Finished::Exists })
     }
 
-    /// Compares what is on disk with what has been written and with what is said to be the length of the whole.
+    /// Compares the length on disk with the number of bytes written and with the expected length of the file.
     fn check_length(&self, total: Option<u64>) -> io::Result<()> {
         let on_disk = self.file.metadata()?.len();
         let wrong = [total, self.state.total, Some(self.written)].into_iter().flatten().find(|&bytes| bytes != on_disk);
@@ -226,11 +231,11 @@ impl PartFile {
         self.disown().map_err(|error| self.failed("giving up", error))
     }
 
-    /// Returns whether the file was published, and not another one of its name kept.
+    /// Publishes the file. Returns `false` if another file of that name was kept instead.
     fn publish(&self, target: &Target<'_>) -> Result<bool, SaveError> {
         let failed = |error| self.failed("finishing", error);
         if let Err(error) = target.seal(&self.file) {
-            // What the disk has lost can still be read for a while: the part looks whole and is not.
+            // Data that the disk has lost may still be readable from the page cache, so the part would appear complete.
             self.distrust();
             return Err(failed(error));
         }

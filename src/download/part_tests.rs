@@ -1,4 +1,4 @@
-//! Tests of parts, their slots and how they are published, without a server.
+//! Tests of partial downloads, their state files and how they are published, without a server.
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ impl Place {
         PartFile::begin(&self.folder, "x", beginning)
     }
 
-    /// A part of "abcdef" that is broken off after so many bytes.
+    /// Creates a part of "abcdef" that was interrupted after `bytes` bytes.
     fn leave(&self, state: PartState, bytes: usize) {
         self.begin(state).expect("begun").write(&b"abcdef"[..bytes]).expect("written");
     }
@@ -71,7 +71,7 @@ fn finish(part: PartFile, existing: Existing) -> Result<Finished, SaveError> {
     part.finish(Some(6), None, &target(existing))
 }
 
-/// As on a file system on which locks succeed and exclude nobody.
+/// Releases the lock, to simulate a file system on which locking succeeds but excludes no other process.
 fn unlock(part: &PartFile) {
     rustix::fs::flock(&part.file, rustix::fs::FlockOperation::Unlock).expect("unlocked");
 }
@@ -103,7 +103,7 @@ fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
         assert!(error.to_string().contains(&format!("{bytes} bytes on disk")), "{error}");
         assert_eq!(place.names(), ["x.part", "x.part.json"], "it stays for the next run");
     }
-    // Somebody else has made it shorter, after it was written.
+    // Another process truncates the file after it was written.
     let place = Place::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"abcdef").expect("written");
@@ -113,7 +113,7 @@ fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
 
 #[test]
 fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
-    // With a validator it has a name while it grows, and without one it has none.
+    // With a validator, the file has a name while it is downloaded; without one, it does not.
     for state in [state(), state().without_validators()] {
         let place = Place::new();
         let mut part = place.begin(state).expect("begun");
@@ -214,7 +214,7 @@ fn an_inode_is_never_used_for_another_version() {
     second.write(b"A").expect("written");
     unlock(&second);
     assert_ne!(first.file.metadata().expect("open").ino(), second.file.metadata().expect("open").ino());
-    // The first goes on, though its name is gone, and is published as it is.
+    // The first process continues although its file has lost its name, and publishes it.
     first.write(b"def").expect("written");
     finish(first, Existing::Keep).expect("published");
     assert_eq!((place.read("x"), place.read("x.part")), (b"abcdef".to_vec(), b"A".to_vec()));
@@ -252,7 +252,7 @@ fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
 fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
     let place = Place::new();
     place.leave(state(), 3);
-    // Another process has put its own file in the place of the one that the state describes.
+    // Another process has replaced the file that the state file describes.
     place.write("new", "XYZ");
     std::fs::rename(place.path("new"), place.path("x.part")).expect("renamed");
     assert!(place.find().expect("ours").is_none());
@@ -263,7 +263,7 @@ fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
         copy.write(name, place.read(name));
     }
     assert_eq!(copy.find().expect("ours").expect("there").written(), 3);
-    // More than the whole can have.
+    // The part is longer than the complete file.
     copy.write("x.part", "abcdefg");
     assert!(copy.find().expect("ours").is_none());
 }
@@ -273,7 +273,7 @@ fn after_a_failed_write_nothing_more_is_written() {
     let place = Place::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"ab").expect("written");
-    // A file that cannot be written to.
+    // Writing to a read-only descriptor fails.
     part.file = File::open(place.path("x.part")).expect("opened");
     part.write(b"cd").expect_err("it is open for reading only");
     part.file = File::options().write(true).open(place.path("x.part")).expect("opened");
@@ -285,7 +285,8 @@ fn after_a_failed_write_nothing_more_is_written() {
 fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
     let complete = |place: &Place| place.leave(state(), 6);
     let tidy = |place: &Place| slot::tidy(&place.folder, "x", place.path("x").exists());
-    // Published, and the other name not yet removed: found by the plan, or by whoever looks for a part.
+    // Killed after publishing but before the part's name was removed: detected by the plan, or when the part is looked
+    // up.
     for by_plan in [true, false] {
         let place = Place::new();
         complete(&place);
@@ -293,19 +294,19 @@ fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
         assert!(if by_plan { !tidy(&place) } else { place.find().expect("ours").is_none() });
         assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
     }
-    // The server had chosen the name.
+    // The same, but the final name came from the server.
     let place = Place::new();
     complete(&place);
     std::fs::hard_link(place.path("x.part"), place.path("theirs")).expect("linked");
     assert!(place.find().expect("ours").is_none());
     assert_eq!(place.names(), ["theirs"]);
-    // The state was still to be removed.
+    // Killed after publishing but before the state file was removed.
     let place = Place::new();
     complete(&place);
     std::fs::rename(place.path("x.part"), place.path("x")).expect("renamed");
     assert!(!tidy(&place));
     assert_eq!(place.names(), ["x"]);
-    // Between link and rename, with and without the file that was to be replaced.
+    // Killed between link and rename, with and without an existing file that was to be replaced.
     for is_there in [true, false] {
         let place = Place::new();
         place.write(".x.new.part", "abcdef");

@@ -1,10 +1,11 @@
-//! What is to be downloaded, and where to: URLs from the command line and from a list, read as they are needed.
+//! The download plan: the URLs of the command line and of a list, each with the path that its file gets. The list is
+//! read lazily, as the transfers need it.
 //!
-//! A plan gives the same answers at every run and in every share of a list: what a file is called depends on the lines
-//! in front of it, so every share reads all lines and leaves out what is not its own. It remembers 16 bytes a URL at
-//! most, and nothing else that grows with the list.
+//! A plan is deterministic: it assigns the same paths in every run and in every shard of a list. A file's name depends
+//! on the lines before it, so each shard reads all lines and skips those of other shards. A plan keeps at most 16 bytes
+//! per URL, and nothing else that grows with the list.
 //!
-//! Reading may block for as long as a pipe or a disk likes: a plan belongs on a thread of its own (I7).
+//! Reading may block for any length of time, on a pipe or on a disk, so a plan belongs on a thread of its own (I7).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,31 +24,31 @@ use super::slot::tidy;
 /// One file to download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its number in the whole list, from 1, the same in every share.
+    /// The number of the URL in the list, starting at 1. It is the same in every shard.
     pub id: u64,
-    /// Its line in the list; `None` from the command line.
+    /// The line number in the list; `None` for a URL of the command line.
     pub line: Option<u64>,
-    /// What to fetch.
+    /// The URL to fetch.
     pub address: Address,
-    /// Where it goes.
+    /// The path of the file in the output directory.
     pub place: Place,
-    /// What the content has to add up to.
+    /// The expected SHA-256 of the content, if any.
     pub sha256: Option<Sha256>,
-    /// What is there already.
+    /// The state of the target path on disk before the download.
     pub found: Found,
 }
 
-/// A file's place in the folder.
+/// The path of a file, relative to the output directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Folders inside the folder, with slashes between them.
+    /// The subdirectories, separated by slashes; `None` if the file is in the output directory itself.
     pub folders: Option<String>,
-    /// The file's name.
+    /// The file name.
     pub name: String,
 }
 
 impl Place {
-    /// The path inside the folder, with slashes.
+    /// Returns the relative path as a string with slashes.
     pub(super) fn path_in_folder(&self) -> String {
         match &self.folders {
             Some(folders) => format!("{folders}/{}", self.name),
@@ -55,7 +56,7 @@ impl Place {
         }
     }
 
-    /// The path inside the folder.
+    /// Returns the relative path.
     pub fn path(&self) -> PathBuf {
         match &self.folders {
             Some(folders) => PathBuf::from(folders).join(&self.name),
@@ -64,25 +65,25 @@ impl Place {
     }
 }
 
-/// What is on disk before anything is asked for.
+/// The state of a target path on disk before the download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The file itself.
+    /// The complete file, if it exists.
     pub whole: Option<Whole>,
-    /// What else has the name, so that no file can have it.
+    /// Another object with the same name, such as a directory, which prevents saving the file.
     pub obstacle: Option<Obstacle>,
-    /// A part of it that an earlier run left.
+    /// Whether there is a partial download (`NAME.part`) of an earlier run.
     pub part: bool,
 }
 
-/// A line that cannot be used.
+/// A line that is invalid.
 #[derive(Debug, PartialEq)]
 pub struct BadLine {
-    /// Its number among the URLs, from 1.
+    /// The number of the line among the URLs, starting at 1.
     pub id: u64,
-    /// Its number among the lines; `None` from the command line.
+    /// The line number in the list; `None` for an argument of the command line.
     pub line: Option<u64>,
-    /// Why not.
+    /// The reason why the line is invalid.
     pub error: LineError,
 }
 
@@ -95,27 +96,27 @@ impl fmt::Display for BadLine {
     }
 }
 
-/// What a line has become.
+/// The result of planning one line.
 #[derive(Debug, PartialEq)]
 pub enum Planned {
     /// A file to download.
     Item(Box<Item>),
-    /// Nothing.
+    /// An invalid line.
     Bad(BadLine),
 }
 
-/// Some lines of a plan.
+/// A batch of planned lines.
 #[derive(Debug)]
 pub struct Batch {
-    /// What they have become.
+    /// The results, one per line.
     pub planned: Vec<Planned>,
-    /// Whether there are no more.
+    /// Whether this batch is the last one.
     pub is_last: bool,
-    /// Why there are no more, if the list could not be read.
+    /// The error that ended the plan, if the list could not be read.
     pub error: Option<io::Error>,
 }
 
-/// A plan, read from its beginning to its end.
+/// A download plan, read once from beginning to end.
 ///
 /// ```
 /// use glassloop::download::{Plan, Planned};
@@ -132,21 +133,22 @@ pub struct Batch {
 /// ```
 #[derive(Debug)]
 pub struct Plan {
-    /// From the command line, first.
+    /// The URLs of the command line, which precede the list.
     given: VecDeque<Result<Wanted, LineError>>,
     lines: Option<Lines>,
     names: TakenNames,
-    /// The number of the last URL.
+    /// The number of the URL that was planned last.
     last_id: u64,
     shard: Option<Shard>,
     is_tree: bool,
-    /// Where to look what is there already.
+    /// The output directory, in which existing files are looked up; `None` if it is empty.
     folder: Option<Folder>,
-    /// Waits until more is wanted.
+    /// The backpressure hook, called before each batch.
     pace: Option<Pace>,
 }
 
-/// A function that blocks for as long as somebody is behind with the events of what has been planned so far.
+/// A backpressure hook: a function that blocks while the consumer of the events has not caught up with what has been
+/// planned so far.
 pub struct Pace(pub Box<dyn FnMut() + Send>);
 
 impl fmt::Debug for Pace {
@@ -156,7 +158,7 @@ impl fmt::Debug for Pace {
 }
 
 impl Plan {
-    /// A plan of nothing.
+    /// Creates an empty plan.
     pub fn new() -> Plan {
         Plan {
             given: VecDeque::new(),
@@ -170,23 +172,24 @@ impl Plan {
         }
     }
 
-    /// Adds a URL, in front of the list.
+    /// Appends a URL to those that precede the list.
     pub fn add(&mut self, wanted: Result<Wanted, LineError>) {
         self.given.push_back(wanted);
     }
 
-    /// Reads a list, behind the URLs that are added.
+    /// Sets the list, whose URLs follow those that were added.
     pub fn read_from(&mut self, list: Box<dyn Read + Send>) {
         self.lines = Some(Lines::new(list));
     }
 
-    /// Takes only one share.
+    /// Restricts the plan to one shard.
     pub fn take_only(&mut self, shard: Shard) {
         self.shard = Some(shard);
     }
 
-    /// Keeps the folders of the URLs: `host/path/name`. Of the URLs that have been added, files keep their names, and
-    /// folders get a number where they are in the way; in a list, which is read once, what comes first keeps its name.
+    /// Makes the plan save files under the directories of their URLs: `host/path/name`. If a file and a directory would
+    /// have the same name, one of them gets a numeric suffix. Among the URLs that have been added, files keep their
+    /// names and directories get the suffix; in a list, which is read only once, whichever comes first keeps its name.
     pub fn keep_folders(&mut self) {
         self.is_tree = true;
         for wanted in self.given.iter().flatten() {
@@ -195,21 +198,21 @@ impl Plan {
         }
     }
 
-    /// Looks for what is in this folder already. An empty one is not looked at again.
+    /// Makes the plan look up existing files in this directory. An empty directory is not looked at again.
     pub fn look_into(&mut self, folder: &Folder) {
         self.folder = (!folder.is_empty()).then(|| folder.clone());
     }
 
-    /// Lets somebody hold the plan up: whoever takes longer to hear of the transfers than they take.
+    /// Sets the backpressure hook, which keeps the plan from running ahead of a slow consumer of events.
     pub fn paced_by(&mut self, pace: Pace) {
         self.pace = Some(pace);
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line; `None` at the end.
     ///
     /// # Errors
     /// If the list cannot be read.
-    // The name of the thing it does; an `Iterator` could not fail.
+    // The method is called `next` although `Plan` is not an `Iterator`: an iterator could not return an error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> io::Result<Option<Planned>> {
         loop {
@@ -224,7 +227,7 @@ impl Plan {
             self.last_id += 1;
             let id = self.last_id;
             match wanted {
-                // Each share would tell of it: the first one does.
+                // Every shard reads this line; only the first one reports it, so that it is reported once.
                 Err(_) if self.shard.is_some_and(|shard| shard.number() > 1) => {}
                 Err(error) => return Ok(Some(Planned::Bad(BadLine { id, line, error }))),
                 Ok(wanted) => {
@@ -239,7 +242,7 @@ impl Plan {
         }
     }
 
-    /// At most so many lines, and no more than are there without waiting, but at least one.
+    /// Returns the next batch: at least one line and at most `at_most`, but no more than can be read without blocking.
     pub fn next_batch(&mut self, at_most: usize) -> Batch {
         if let Some(Pace(wait)) = &mut self.pace {
             wait();

@@ -1,16 +1,18 @@
-//! How a complete file gets its final name.
+//! Publishing: giving a complete file its final name atomically.
 //!
-//! A name can change hands between two system calls: what is called `NAME.part` when it is looked at may be another
-//! process's unfinished file when it is renamed. So a file is never renamed by a name that others use, too.
+//! A directory entry can change between two system calls: the file that is called `NAME.part` when it is examined may
+//! have been replaced by another process's incomplete file when it is renamed. So a file is never renamed by a name
+//! that other processes also use.
 //!
-//! 1. The open file itself is linked to its final name (`linkat` through `/proc/self/fd`). This cannot name anything else,
-//!    and never replaces a file.
-//! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is renamed. Whoever uses that name has put a
-//!    complete file there, so it does not matter whose is renamed. A kill in between leaves a name that
-//!    [`part::tidy`](super::part::tidy) removes.
+//! 1. The open file itself is linked to its final name (`linkat` through `/proc/self/fd`). This cannot link a different
+//!    file, and never replaces an existing one.
+//! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is then renamed. Every process that uses
+//!    that name has linked a complete file there, so it does not matter whose file is renamed. A kill between the two
+//!    steps leaves a file that [`part::tidy`](super::part::tidy) removes.
 //! 3. Without hard links or `/proc`, the file is first moved to a name that only this process uses, in the directory
-//!    [`STAGING`], and renamed from there if it is the right one. Without a name of its own it is copied there. What a kill
-//!    leaves there is removed when the folder is opened the next time; nobody has to search the folder itself.
+//!    [`STAGING`], and renamed from there if it is the right file. If the file has lost its name, it is copied there.
+//!    What a killed process leaves there is removed the next time the output directory is opened, without a search of
+//!    the output directory itself.
 
 use std::ffi::OsStr;
 use std::fs::{File, FileTimes};
@@ -26,32 +28,32 @@ use crate::platform::{
     openat, rename_noreplace, renameat, statat, unlinkat,
 };
 
-/// The directory for files that have no final name yet, on file systems that need one.
+/// The staging directory, for files that do not have their final name yet, on file systems that need it.
 pub(super) const STAGING: &str = ".glassloop.part";
 
-/// How often a race with other processes is tried again before it is reported.
+/// The maximum number of retries after races with other processes.
 const MAX_RACES: usize = 16;
 
-/// When a staged file of another machine counts as left behind.
+/// The age at which a staged file of another machine counts as abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How a file is to be published.
+/// The parameters of publishing a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) existing: Existing,
     pub(super) fsync: Fsync,
-    /// The modification time that the file gets.
+    /// The modification time that the file is given, if any.
     pub(super) modified: Option<SystemTime>,
 }
 
 impl Target<'_> {
-    /// Prepares a complete file for its final name.
+    /// Prepares a complete file for publishing: sets its modification time and syncs it if required.
     pub(super) fn seal(&self, file: &File) -> io::Result<()> {
         if let Some(modified) = self.modified
             && let Err(error) = file.set_times(FileTimes::new().set_modified(modified))
         {
-            // There are file systems that cannot, and the content is what counts.
+            // Some file systems do not support this, and the content is more important.
             log::debug!("setting the modification time of {}: {error}", self.name);
         }
         match self.fsync {
@@ -60,7 +62,7 @@ impl Target<'_> {
         }
     }
 
-    /// Syncs what only the folder says: that the file has its name.
+    /// Syncs the directory if required, which makes the file's name durable.
     pub(super) fn seal_name(&self, folder: &OwnedFd) -> io::Result<()> {
         match self.fsync {
             Fsync::None | Fsync::File => Ok(()),
@@ -69,7 +71,7 @@ impl Target<'_> {
     }
 }
 
-/// Waits until the disk has everything of a file or a folder.
+/// Syncs a file or a directory to disk.
 fn sync(file: impl AsFd) -> io::Result<()> {
     let sync = || {
         #[cfg(test)]
@@ -80,7 +82,7 @@ fn sync(file: impl AsFd) -> io::Result<()> {
         }
         crate::platform::fsync(&file)
     };
-    // On some network file systems a signal ends the wait.
+    // On some network file systems, a signal interrupts `fsync`.
     loop {
         match sync() {
             Err(Errno::INTR) => {}
@@ -91,21 +93,22 @@ fn sync(file: impl AsFd) -> io::Result<()> {
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has waited for the disk.
+    /// The number of syncs on this thread.
     pub(super) static SYNCS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-    /// What the next wait ends with instead.
+    /// The error that the next sync on this thread returns instead of syncing.
     pub(super) static SYNC_ERROR: std::cell::Cell<Option<Errno>> = const { std::cell::Cell::new(None) };
 }
 
 impl Folder {
-    /// Creates a file without a name. `None` if there are none here, or if they could not be given one.
+    /// Creates a file without a name (`O_TMPFILE`). Returns `None` if the file system does not support that, or if such
+    /// a file could not be linked later.
     pub(super) fn create_unnamed(&self) -> Result<Option<File>, Errno> {
         if !self.support().unnamed() {
             return Ok(None);
         }
         match open_unnamed(self.descriptor()) {
             Ok(file) => Ok(Some(file)),
-            // `EISDIR`, `EINVAL` and `ENOENT` are what kernels say that do not know the flag.
+            // Kernels that do not know the flag return `EISDIR`, `EINVAL` or `ENOENT`.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
                 self.support().lacks_unnamed();
                 Ok(None)
@@ -114,10 +117,10 @@ impl Folder {
         }
     }
 
-    /// Links an open file to its final name. `false` if that is impossible here.
+    /// Links an open file to its final name. Returns `false` if that is not supported here.
     ///
     /// # Errors
-    /// [`Errno::EXIST`] if the name is taken and is to stay so.
+    /// [`Errno::EXIST`] if the name is in use and must not be replaced.
     pub(super) fn publish_by_link(&self, file: &File, target: &Target<'_>) -> Result<bool, Errno> {
         match self.link(file, target.name) {
             Err(Errno::EXIST) if target.existing == Existing::Replace => {
@@ -134,7 +137,7 @@ impl Folder {
         }
         match link_open_file(file, self.descriptor(), name) {
             Ok(()) => Ok(true),
-            // There is no /proc, or the last name of the file has been removed.
+            // There is no `/proc`, or the last name of the file has been removed.
             Err(Errno::NOENT) => Ok(false),
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::XDEV | Errno::MLINK) => {
                 self.support().lacks_links();
@@ -150,7 +153,7 @@ impl Folder {
             match self.link(file, &temporary) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
-                // Left by a kill, or of another process, which tries again as we do.
+                // The file was left by a killed process, or belongs to another process, which will also retry.
                 Err(Errno::EXIST) => {
                     remove(folder, &temporary)?;
                     continue;
@@ -159,7 +162,7 @@ impl Folder {
             }
             match renameat(folder, &temporary, folder, name) {
                 Ok(()) => {
-                    // A rename between two names of one file does nothing, and both stay.
+                    // Renaming one name of a file to another name of the same file does nothing, so both names remain.
                     if fstat(file)?.st_nlink > 1 {
                         remove(folder, &temporary)?;
                     }
@@ -175,10 +178,10 @@ impl Folder {
         Err(Errno::AGAIN)
     }
 
-    /// Gives a complete file that grew as `part` its final name. It keeps the name `part` if it could be linked.
+    /// Publishes a complete file that was downloaded as `part`. If the file was linked, it also keeps the name `part`.
     ///
     /// # Errors
-    /// [`Errno::EXIST`] if the name is taken and is to stay so.
+    /// [`Errno::EXIST`] if the name is in use and must not be replaced.
     pub(super) fn publish(&self, file: &File, part: &str, target: &Target<'_>) -> Result<(), Errno> {
         if self.publish_by_link(file, target)? {
             return Ok(());
@@ -195,7 +198,7 @@ impl Folder {
         staged.publish(target)
     }
 
-    /// Moves a file from the name under which it grew to one of its own. `None` if that name is another file's by now.
+    /// Moves a file from `part` to the staging directory. Returns `None` if another file has the name `part` by now.
     fn stage_part(&self, file: &File, part: &str) -> Result<Option<Staged>, Errno> {
         let (folder, inode) = (self.descriptor(), fstat(file)?.st_ino);
         let has_inode = |directory: &OwnedFd, name: &str| {
@@ -214,7 +217,7 @@ impl Folder {
             let file = file.try_clone().map_err(errno)?;
             return Ok(Some(Staged { folder: self.clone(), directory, name, file }));
         }
-        // Another process has put its own there in the meantime: it gets its name back.
+        // Another process has put its own file there in the meantime, so it is moved back.
         match rename_noreplace(&directory, &name, folder, part) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(&directory, &name, folder, part)?,
             Err(Errno::EXIST) => remove(&directory, &name)?,
@@ -223,14 +226,14 @@ impl Folder {
         Ok(None)
     }
 
-    /// Creates a file under a name that nobody else uses.
+    /// Creates a file in the staging directory under a name that no other process uses.
     pub(super) fn stage(&self) -> Result<Staged, Errno> {
         for _ in 0..MAX_RACES {
             let (directory, name) = (self.staging()?, unique_name());
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match openat(&directory, &name, flags, MODE) {
                 Ok(file) => return Ok(Staged { folder: self.clone(), directory, name, file: file.into() }),
-                // Another process has ended and removed the directory; or left this very name behind.
+                // Another process has removed the staging directory, or a killed process has left a file of this name.
                 Err(Errno::NOENT | Errno::EXIST) => {}
                 Err(error) => return Err(error),
             }
@@ -253,7 +256,8 @@ impl Folder {
         Err(Errno::AGAIN)
     }
 
-    /// A file may be replaced, but not a folder, a pipe, a device, or a link that leads nowhere.
+    /// Returns an error if the name belongs to an object other than a file, such as a directory, a pipe, a device or a
+    /// dangling link.
     fn check_replaceable(&self, name: &str) -> Result<(), Errno> {
         match self.entry(name) {
             Some(Entry::Other(_)) => Err(Errno::EXIST),
@@ -261,13 +265,13 @@ impl Folder {
         }
     }
 
-    /// Whether anything has this name.
+    /// Returns whether the name exists.
     fn has(&self, name: &str) -> bool {
         statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 }
 
-/// A file in [`STAGING`]. Dropping it removes it, unless it has been published.
+/// A file in the [`STAGING`] directory. It is removed on drop unless it has been published.
 pub(super) struct Staged {
     folder: Folder,
     directory: OwnedFd,
@@ -276,7 +280,7 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// Gives the file its final name.
+    /// Publishes the file under its final name.
     pub(super) fn publish(self, target: &Target<'_>) -> Result<(), Errno> {
         let (from, to) = (&self.directory, self.folder.descriptor());
         if target.existing == Existing::Replace {
@@ -291,7 +295,7 @@ impl Staged {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::XDEV | Errno::MLINK) => {}
             linked => return linked,
         }
-        // Nothing here can do it in one step. The other choice is to save no file at all.
+        // No atomic operation is available here. The only alternative would be not to save the file at all.
         if self.folder.has(target.name) {
             return Err(Errno::EXIST);
         }
@@ -307,8 +311,8 @@ impl Drop for Staged {
     }
 }
 
-/// Removes from the staging directory what killed processes have left, and the directory if it is empty then. Removing the
-/// file of a process that is alive all the same costs it an error, and nobody a wrong file.
+/// Removes what killed processes have left in the staging directory, and the directory itself if it is then empty. If
+/// the file of a live process is removed by mistake, that process gets an error; no wrong file is ever published.
 pub(super) fn sweep(folder: &OwnedFd) {
     let Ok(directory) = open_directory(folder, STAGING) else { return };
     let Ok(entries) = Dir::read_from(&directory) else { return };
@@ -322,7 +326,7 @@ pub(super) fn sweep(folder: &OwnedFd) {
     remove_staging(folder);
 }
 
-/// Removes the staging directory if nothing is in it.
+/// Removes the staging directory if it is empty.
 pub(super) fn remove_staging(folder: &OwnedFd) {
     let _somebody_uses_it = unlinkat(folder, STAGING, AtFlags::REMOVEDIR);
 }
@@ -340,7 +344,7 @@ fn is_abandoned(directory: &OwnedFd, name: &str) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED_AFTER)
 }
 
-/// A name that no other process and no other call uses.
+/// Returns a name that is unique among all processes and calls.
 fn unique_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}-{}", this_host(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -350,13 +354,13 @@ fn this_host() -> String {
     format!("{:016x}", stable_hash(&host_name()))
 }
 
-/// The name of a complete file that is about to replace another. `name` may have folders in front.
+/// Returns the temporary name of a file that is about to replace `name`, which may be a relative path.
 pub(super) fn replacing_name(name: &str) -> String {
     let (folders, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
     format!("{folders}.{name}.new.part")
 }
 
-/// Removes a name, if it is there.
+/// Removes a directory entry if it exists.
 pub(super) fn remove(directory: impl AsFd, name: impl AsRef<OsStr>) -> Result<(), Errno> {
     match unlinkat(directory, name.as_ref(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

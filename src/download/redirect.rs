@@ -1,4 +1,4 @@
-//! Where a redirect leads, and whether to go there.
+//! Redirect policy: which redirects are followed, and which headers are sent along.
 
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
@@ -7,14 +7,14 @@ use super::address::Address;
 use super::error::FetchError;
 use super::escape::escaped_line;
 
-/// What redirects are followed.
+/// The redirect policy (`--max-redirs` and related options).
 #[derive(Clone, Copy, Debug)]
 pub struct RedirectRules {
-    /// At most so many.
+    /// The maximum number of redirects.
     pub at_most: u32,
-    /// From `https` to `http`, too.
+    /// Whether redirects from `https` to `http` are followed.
     pub allow_downgrade: bool,
-    /// Credentials and the caller's own fields go along to other hosts.
+    /// Whether credentials and the caller's headers are also sent to other origins (curl's `--location-trusted`).
     pub is_location_trusted: bool,
 }
 
@@ -24,23 +24,23 @@ impl Default for RedirectRules {
     }
 }
 
-/// The way of one request from redirect to redirect.
+/// The redirect chain of one request.
 #[derive(Debug)]
 pub(super) struct Route {
     here: Address,
-    /// Where we have been.
+    /// The URLs that were visited before the current one.
     visited: Vec<String>,
-    /// Whether a redirect to the URL that it came from has been followed.
+    /// Whether the chain contains a redirect of a URL to itself.
     has_repeated: bool,
-    /// Whether an answer on the way has set a cookie.
+    /// Whether a response in the chain has set a cookie.
     has_set_cookie: bool,
-    /// Credentials and the caller's fields, as long as they are sent.
+    /// The credentials and the caller's headers; empty once they must not be sent any more.
     headers: HeaderMap,
     rules: RedirectRules,
 }
 
-/// Whether this is an answer that leads elsewhere (RFC 9110 §15.4). Not 300, which leaves the choice to the user, and
-/// not 304, 305 and 306.
+/// Returns whether a status is a redirect that can be followed automatically (RFC 9110 §15.4). That excludes 300, which
+/// leaves the choice to the user, as well as 304, 305 and 306.
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
@@ -50,25 +50,26 @@ impl Route {
         Route { here: start, visited: Vec::new(), has_repeated: false, has_set_cookie: false, headers, rules }
     }
 
-    /// Where we are.
+    /// Returns the current URL.
     pub(super) fn here(&self) -> &Address {
         &self.here
     }
 
-    /// Where redirects have led. `None` if there was none.
+    /// Returns the current URL if it was reached by redirects; `None` if there were none.
     pub(super) fn redirected_to(&self) -> Option<&Address> {
         (!self.visited.is_empty()).then_some(&self.here)
     }
 
-    /// The credentials and the caller's own fields that may be sent here.
+    /// Returns the credentials and the caller's headers that may be sent to the current URL.
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Goes where an answer leads.
+    /// Follows the redirect of a response.
     ///
-    /// What was meant for one server is not for another one: when scheme, host or port change, credentials and the
-    /// caller's fields are dropped, and they stay dropped, since a way back may have been laid by somebody else.
+    /// If the scheme, the host or the port changes, credentials and the caller's headers are dropped, since they were
+    /// meant for the original server only. They are not restored if a later redirect returns to the original origin,
+    /// because another server may have sent that redirect.
     pub(super) fn follow(&mut self, answer: &HeaderMap) -> Result<(), FetchError> {
         let mut locations = answer.get_all(LOCATION).iter();
         let refused = |why, to: &str| Err(FetchError::Redirect { why, to: to.to_owned() });
@@ -78,7 +79,7 @@ impl Route {
         }
         let there = match self.here.follow(location.as_bytes()) {
             Ok(there) => there,
-            // What cannot be read may hold a password: only its beginning is shown.
+            // A `Location` that could not be parsed may contain a password, so only its beginning is shown.
             Err(error) => {
                 let scheme = String::from_utf8_lossy(location.as_bytes());
                 let scheme = scheme.split([':', '/']).next().unwrap_or_default();
@@ -95,8 +96,8 @@ impl Route {
             return refused("it leads from https to http (--allow-downgrade)", there.as_str());
         }
         self.has_set_cookie |= answer.contains_key(SET_COOKIE);
-        // A page that sets a cookie often redirects to itself, and answers the second time even without the cookie. So one
-        // repeat is not a loop.
+        // A page that sets a cookie often redirects to itself, and responds with content the second time even if the
+        // client sends no cookie. So the first repeat does not count as a loop.
         let is_repeat = self.here.as_str() == there.as_str() && !self.has_repeated;
         self.has_repeated |= is_repeat;
         self.visited.push(self.here.as_str().to_owned());
@@ -201,7 +202,7 @@ mod tests {
         answer.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
         let mut route = route("http://a.test/x", RedirectRules::default());
         route.follow(&answer).expect("the first repeat");
-        // It need not be the last answer that sets it.
+        // The cookie need not be set by the last response of the chain.
         let error = follow(&mut route, &["/x"]).expect_err("the second");
         assert!(error.contains("cookie") && error.contains("-H") && !error.contains("secret"), "{error}");
     }

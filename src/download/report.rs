@@ -1,4 +1,4 @@
-//! What a run tells of each transfer, for people and for programs.
+//! The events of a run, for progress display and machine-readable output.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,94 +10,94 @@ use super::list::Sha256;
 use super::plan::BadLine;
 use crate::http::client::SetupTimes;
 
-/// Something that has happened to a transfer.
+/// An event of a transfer.
 #[derive(Debug)]
 pub struct Event<'a> {
-    /// The transfer's number in the list, from 1.
+    /// The number of the transfer's URL in the list, starting at 1.
     pub id: u64,
-    /// Its line in the list.
+    /// The line number in the list; `None` for a URL of the command line.
     pub line: Option<u64>,
-    /// Its URL, without a user name or a password; `None` if the line could not be read.
+    /// The URL without userinfo; `None` if the line was invalid.
     pub url: Option<&'a str>,
-    /// What has happened.
+    /// The kind of event.
     pub what: What<'a>,
 }
 
-/// The things that happen.
+/// The kinds of events.
 #[derive(Debug)]
 pub enum What<'a> {
-    /// It has its first turn.
+    /// The transfer has started.
     Start,
-    /// It goes on elsewhere.
+    /// The transfer follows a redirect.
     Redirect {
-        /// What the server answered.
+        /// The status of the redirect response.
         status: StatusCode,
-        /// Where to.
+        /// The redirect target.
         to: &'a str,
     },
-    /// It will be tried again.
+    /// An attempt has failed and the transfer will be retried.
     Retry {
-        /// How many attempts there were.
+        /// The number of attempts so far.
         attempts: u32,
-        /// Why the last one failed.
+        /// The error of the last attempt.
         error: &'a FetchError,
-        /// After how long. A host that pauses may take longer.
+        /// The wait before the next attempt. It may take longer if the host is paused.
         wait: Duration,
     },
-    /// It has ended well.
+    /// The transfer has succeeded.
     Done(&'a Done),
-    /// It has failed.
+    /// The transfer has failed.
     Fail(&'a FetchError),
-    /// Its line cannot be used.
+    /// A line of the list is invalid.
     BadLine(&'a BadLine),
-    /// It was given up, since the run ends.
+    /// The transfer was cancelled because the run was stopped.
     Cancelled,
 }
 
-/// How a transfer ended well.
+/// The report of a successful transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// In which way.
+    /// The kind of success.
     pub how: How,
-    /// The file; `None` if there is none.
+    /// The path of the file; `None` if there is no file.
     pub path: Option<PathBuf>,
-    /// The server's answer; `None` if it was not asked.
+    /// The status of the last response; `None` if no request was sent.
     pub status: Option<StatusCode>,
-    /// How many bytes the file has.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// How many of them an earlier run had left.
+    /// The number of those bytes that an earlier run had downloaded.
     pub resumed_from: u64,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Whether the last answer came over a connection that had served another.
+    /// Whether the last request used a connection that had served an earlier exchange.
     pub reused: bool,
-    /// How long it took to get that connection, if it was made for the last request.
+    /// The times to set up the connection, if one was opened for the last request.
     pub setup_times: Option<SetupTimes>,
-    /// From the last request to the head of its answer.
+    /// The time from sending the last request to receiving the head of its response.
     pub to_first_byte: Option<Duration>,
-    /// From its first turn to its end.
+    /// The time from the start of the transfer to its end.
     pub total: Duration,
-    /// The server's name for the version.
+    /// The entity tag of the downloaded version.
     pub etag: Option<String>,
-    /// What the content adds up to, if that was worked out.
+    /// The SHA-256 of the content, if it was computed.
     pub sha256: Option<Sha256>,
 }
 
-/// The ways to end well.
+/// The kinds of success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// It was downloaded.
+    /// The file was downloaded.
     Saved,
-    /// There was a file of that name, which stays.
+    /// A file of that name existed and was kept.
     Exists,
-    /// The server says that the file is as it was.
+    /// The server reported that the existing file has not changed.
     Unchanged,
-    /// The server has it; nothing was downloaded.
+    /// The server reported success to a `HEAD` request; nothing was downloaded.
     Checked,
 }
 
 impl How {
-    /// In one word.
+    /// Returns the name of the outcome as it appears in reports.
     pub fn name(self) -> &'static str {
         match self {
             How::Saved => "saved",

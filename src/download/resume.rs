@@ -1,7 +1,7 @@
-//! Whether what is on disk and what the server has are the same thing, and how to ask for the rest of it.
+//! Decides whether a partial download can be resumed, and builds and checks the range request for the rest.
 //!
-//! A part is continued only if that is proven: by a strong `ETag`, else by `Last-Modified`, sent as `If-Range` (RFC 9110
-//! §13.1.5), and by everything that the answer then says of itself.
+//! A partial download is resumed only if the server provably still has the same version: by a strong `ETag`, or else by
+//! `Last-Modified`, sent as `If-Range` (RFC 9110 §13.1.5), and by checking all metadata of the response.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,22 +9,22 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-/// Which version of which resource a part is of.
+/// The resource and the version that a partial download belongs to. This is the content of its state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PartState {
-    /// Without a user name or a password.
+    /// The URL, without userinfo.
     pub(super) url: String,
-    /// As it came.
+    /// The `ETag` header, unmodified.
     pub(super) etag: Option<String>,
-    /// As it came.
+    /// The `Last-Modified` header, unmodified.
     pub(super) last_modified: Option<String>,
-    /// How many bytes the whole has, if that was said.
+    /// The size of the whole file in bytes, if it is known.
     pub(super) total: Option<u64>,
-    /// The URL to which redirects led, if there were any. Without a user name or a password.
+    /// The URL at the end of the redirect chain, without userinfo; `None` if there were no redirects.
     pub(super) source: Option<String>,
 }
 
-/// Which file a state describes, and which file it is itself, as inode numbers.
+/// The inode numbers of a part and of the state file that describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) part: u64,
@@ -32,14 +32,15 @@ pub(super) struct Identity {
 }
 
 impl PartState {
-    /// The version that this answer to a plain GET is of.
+    /// Creates the state from the response to a plain `GET`.
     pub(super) fn of(url: &str, source: Option<&str>, headers: &HeaderMap, total: Option<u64>) -> PartState {
         let last_modified = text(headers, &LAST_MODIFIED).filter(|date| !is_recent(date, headers));
         let (url, source) = (url.to_owned(), source.map(str::to_owned));
         PartState { url, etag: text(headers, &ETAG), last_modified, total, source }
     }
 
-    /// What proves that the server still has this version. Weak validators do not: they allow for other bytes.
+    /// Returns the validator that proves that the server still has this version. Weak validators do not, since they
+    /// permit different bytes.
     pub(super) fn validator(&self) -> Option<&str> {
         self.strong_etag().or(self.last_modified.as_deref())
     }
@@ -48,7 +49,7 @@ impl PartState {
         self.etag.as_deref().filter(|etag| is_strong(etag))
     }
 
-    /// Whether both are of the same version, so that their bytes are the same.
+    /// Returns whether both states are of the same version, so that their bytes are identical.
     pub(super) fn is_same_version(&self, other: &PartState) -> bool {
         self.strong_etag().is_some()
             && self.total.is_some()
@@ -56,13 +57,13 @@ impl PartState {
                 == (&other.url, &other.source, &other.etag, other.total)
     }
 
-    /// Whether the rest may be asked for in a download of `url`. A URL that differs in its query only, such as one that has
-    /// been signed anew, leads to the same file if a strong `ETag` says so.
+    /// Returns whether a download of `url` may request the rest of this file. With a strong `ETag`, a URL that differs
+    /// only in its query, such as one with a new signature, counts as the same resource.
     pub(super) fn is_of(&self, url: &str) -> bool {
         self.validator().is_some() && self.is_same_resource(&self.url, url)
     }
 
-    /// Whether the bytes came from here. An `ETag` says nothing of another server's file.
+    /// Returns whether the bytes came from this URL. An `ETag` has no meaning for a file of another server.
     pub(super) fn came_from(&self, here: &str) -> bool {
         self.is_same_resource(self.source.as_ref().unwrap_or(&self.url), here)
     }
@@ -73,7 +74,7 @@ impl PartState {
             || (self.strong_etag().is_some() && self.total.is_some() && without_query(ours) == without_query(theirs))
     }
 
-    /// The same, to be continued by nobody.
+    /// Returns the state without validators, so that the part can never be resumed.
     pub(super) fn without_validators(self) -> PartState {
         PartState { etag: None, last_modified: None, ..self }
     }
@@ -102,10 +103,11 @@ impl PartState {
         Some((state, identity.map(|(part, state)| Identity { part, state })))
     }
 
-    /// Checks that a 206 carries on where `written` bytes of this version end, and to the end of it, which is returned.
+    /// Checks that a 206 response continues this version after `written` bytes, up to its end. Returns the size of the
+    /// whole file.
     ///
     /// # Errors
-    /// What does not fit.
+    /// A description of the mismatch.
     pub(super) fn check_continues(&self, headers: &HeaderMap, written: u64) -> Result<u64, &'static str> {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         let Some(ContentRange::Part { first, last, total }) = range else {
@@ -124,7 +126,7 @@ impl PartState {
         if content_length(headers).is_some_and(|length| length != last - first + 1) {
             return Err("its length is not that of the part");
         }
-        // The one that the request asked for has to be there: a server that ignores `If-Range` may leave it out.
+        // The validator that was sent must be in the response: a server that ignores `If-Range` may omit it.
         let (name, ours) = match self.strong_etag() {
             Some(etag) => (&ETAG, Some(etag)),
             None => (&LAST_MODIFIED, self.last_modified.as_deref()),
@@ -138,14 +140,14 @@ impl PartState {
         Ok(total)
     }
 
-    /// Whether a validator says that the answer is of another version.
+    /// Returns whether a validator in the response shows that it is of another version.
     fn is_contradicted(&self, headers: &HeaderMap) -> bool {
         let other_date = self.last_modified.is_some()
             && text(headers, &LAST_MODIFIED).is_some_and(|date| Some(date) != self.last_modified);
         other_date || text(headers, &ETAG).is_some_and(|etag| Some(etag) != self.etag)
     }
 
-    /// Whether a 416 says that the `written` bytes are all there are.
+    /// Returns whether a 416 response confirms that the `written` bytes are the complete file.
     pub(super) fn is_complete(&self, headers: &HeaderMap, written: u64) -> bool {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         range == Some(ContentRange::Unsatisfied { total: written })
@@ -154,7 +156,7 @@ impl PartState {
     }
 }
 
-/// RFC 9110 §14.4.
+/// The `Content-Range` header (RFC 9110 §14.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContentRange {
     Part { first: u64, last: u64, total: Option<u64> },
@@ -179,23 +181,24 @@ impl ContentRange {
     }
 }
 
-/// Whether an `ETag` stands for the very bytes.
+/// Returns whether an `ETag` is a strong validator, which changes whenever the content does.
 pub(super) fn is_strong(etag: &str) -> bool {
     etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
 }
 
-/// How far the clock of a server that does not send its time may be behind ours.
+/// The assumed maximum by which the clock of a server is behind ours, if the server sends no `Date`.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Whether the file was changed in the very second of the answer, so that its date may stay the same when it is changed
-/// once more (RFC 9110 §8.8.2.2). Without the server's own time, our clock tells how long ago the change was.
+/// Returns whether the file was modified in the same second as the response. If it is then modified again, its date may
+/// stay the same, so the date is not a strong validator (RFC 9110 §8.8.2.2). Without a valid `Date` in the response, the
+/// time of the response is estimated with our own clock.
 pub(super) fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let date = date.unwrap_or_else(|| SystemTime::now() - CLOCK_SKEW);
     httpdate::parse_http_date(last_modified).is_ok_and(|modified| modified >= date)
 }
 
-/// Digits and nothing else: `parse` would take a sign.
+/// Parses a number that consists of digits only: `parse` would accept a sign.
 fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
@@ -205,7 +208,7 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     digits(single(headers, &CONTENT_LENGTH)?)
 }
 
-/// The value of a field that comes once.
+/// Returns the value of a header that occurs exactly once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value: &HeaderValue = values.next()?;
@@ -256,7 +259,7 @@ mod tests {
             (vec![range, same, ("content-length", "61")], false),
             (vec![range, ("etag", "\"2\"")], false),
             (vec![range, same, ("last-modified", "now")], false),
-            // A server that ignores `If-Range` may say nothing of the version.
+            // A server that ignores `If-Range` may send no validator.
             (vec![range], false),
             (vec![range, ("last-modified", "then")], false),
         ] {

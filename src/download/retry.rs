@@ -1,7 +1,8 @@
-//! When a failed transfer is tried again, and after how long.
+//! Retry policy: which errors are transient, and how long to wait before the next attempt.
 //!
-//! The wait is random between nothing and a bound that doubles: "full jitter", which keeps clients that failed together
-//! from coming back together (Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+//! The wait is random between zero and a bound that doubles. This is "full jitter": it keeps clients that failed at the
+//! same time from all retrying at the same time (Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog,
+//! 2015).
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,12 +16,12 @@ use crate::http::client::{ClientError, ClientErrorKind};
 use crate::http::proto::ProtocolErrorKind;
 use crate::net::ConnectError;
 
-/// The bound of the first wait.
+/// The initial bound of the backoff.
 pub(super) const FIRST: Duration = Duration::from_millis(500);
-/// The bound that no later one exceeds.
+/// The maximum bound of the backoff.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
-/// Whether a server that answers so may answer otherwise soon.
+/// Returns whether a response status is likely to be transient, so that a retry may succeed.
 ///
 /// ```
 /// use glassloop::download::is_worth_retrying;
@@ -33,9 +34,8 @@ pub fn is_worth_retrying(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
 }
 
-/// Whether what broke an exchange may not break the next one: limits on time, resets, hosts that refuse or cannot be
-/// reached, names that cannot be looked up just now, heads and bodies that end too early. Not what a server says on
-/// purpose, be it ever so wrong.
+/// Returns whether an error is transient: timeouts, connection resets, refused connections and unreachable hosts,
+/// temporary DNS failures, and responses that end too early. Protocol violations are permanent.
 pub fn may_heal(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Resolve(error) => error.is_temporary,
@@ -47,7 +47,7 @@ pub fn may_heal(error: &ClientError) -> bool {
             TunnelError::Unasked => false,
             TunnelError::Write(_) | TunnelError::Read(_) | TunnelError::TimedOut { .. } => true,
         },
-        // A certificate, or a server that refuses, will be the same the next time.
+        // An untrusted certificate, or a server that aborts the handshake, will lead to the same error next time.
         #[cfg(feature = "tls")]
         ClientErrorKind::Tls(error) => error.is_disconnect() || error.is_timeout(),
         ClientErrorKind::ResolveTimedOut { .. }
@@ -61,16 +61,18 @@ pub fn may_heal(error: &ClientError) -> bool {
     }
 }
 
-/// Whether the peer went away in the middle: a fault of the network as a rule, and not of what was said.
+/// Returns whether the peer closed the connection in the middle of a message. That is usually a network failure, not a
+/// protocol error.
 pub(super) fn is_cut_off(kind: ProtocolErrorKind) -> bool {
     matches!(kind, ProtocolErrorKind::EmptyReply | ProtocolErrorKind::TruncatedHead | ProtocolErrorKind::TruncatedBody)
 }
 
-/// Returns how long a server asks to wait (RFC 9110 §10.2.3): seconds, or the time until a date. A date is compared with
-/// the response's own `Date`, so that it does not matter if the server's clock is wrong; with `now` if there is none.
+/// Returns the delay that a `Retry-After` header requests (RFC 9110 §10.2.3): a number of seconds, or the time until a
+/// date. A date is compared with the response's own `Date`, so that a wrong server clock does not matter, or with `now`
+/// if there is none.
 ///
-/// Of several field lines the longest wait counts, and what is neither a number nor a date is ignored. A date that is over
-/// is a wait of zero.
+/// If there are several header lines, the longest delay counts; values that are neither a number nor a date are
+/// ignored. A date in the past is a delay of zero.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -88,7 +90,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 fn wait_in(value: &str, now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is a very long time all the same.
+        // A number that does not fit is clamped to the maximum.
         let seconds = value.parse().unwrap_or(u64::MAX).min(u64::from(u32::MAX));
         return Some(Duration::from_secs(seconds));
     }
@@ -96,47 +98,50 @@ fn wait_in(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// Returns the time by the server's own clock, if the response has exactly one valid `Date`.
+/// Returns the time by the server's clock, if the response has exactly one valid `Date`.
 pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     let mut dates = headers.get_all(DATE).iter();
     let date = dates.next().filter(|_| dates.next().is_none())?;
     httpdate::parse_http_date(date.to_str().ok()?.trim()).ok()
 }
 
-/// The waits of one transfer between its attempts, and how many attempts are left.
+/// The backoff of one transfer: how long to wait between attempts, and how many retries are left.
 ///
-/// An attempt that got further than the one before does not use up a retry, and 64 KiB of progress restore all of them.
+/// A retry after an attempt that has made progress is free, up to [`RETRIES_AFTER_PROGRESS`] times, and 64 KiB of
+/// progress restore all retries.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    /// Retries that a transfer has.
+    /// The number of retries of a transfer.
     retries: u32,
-    /// Retries that are left.
+    /// The number of retries that are left.
     left: u32,
-    /// Attempts in a row that have failed without progress.
+    /// The number of consecutive failed attempts without progress.
     failures: u32,
-    /// How much of the file the last attempt left.
+    /// The number of bytes of the file that were available after the last attempt.
     reached: u64,
-    /// How much of the file was there when all retries were left.
+    /// The number of bytes that were available when all retries were last restored.
     milestone: u64,
-    /// Retries after a little progress that are left, and retries after which less was there than before.
+    /// The number of free retries after little progress that are left; and below it, the number of times that is left
+    /// for an attempt to end with fewer bytes than the one before.
     left_after_progress: u32,
     left_after_loss: u32,
     has_progressed: bool,
 }
 
-/// So much more of the file restores all retries.
+/// The progress, in bytes, that restores all retries.
 const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
 
-/// Retries after attempts that got further by less than that: a server may end each connection after a few KiB.
+/// The number of free retries after attempts with less progress than that: a server may close each connection after a
+/// few KiB.
 const RETRIES_AFTER_PROGRESS: u32 = 32;
 
 impl Backoff {
-    /// A transfer that may be tried again this often.
+    /// Creates the backoff of a transfer with this number of retries.
     pub fn new(retries: u32) -> Backoff {
         Backoff::starting_at(0, retries)
     }
 
-    /// The same for a transfer of which so many bytes are there already.
+    /// Creates the backoff of a transfer that starts with `bytes` bytes of the file available.
     pub fn starting_at(bytes: u64, retries: u32) -> Backoff {
         Backoff {
             retries,
@@ -150,14 +155,15 @@ impl Backoff {
         }
     }
 
-    /// Notes how much of the file an attempt has left that failed.
+    /// Records the number of bytes of the file that are available after a failed attempt.
     pub fn reached(&mut self, bytes: u64) {
         self.has_progressed = bytes > self.reached;
         if bytes >= self.milestone.saturating_add(MIN_PROGRESS_BYTES) {
             self.milestone = bytes;
             (self.left, self.failures, self.left_after_progress) = (self.retries, 0, RETRIES_AFTER_PROGRESS);
         } else if bytes < self.reached {
-            // It began from zero: from there, progress counts anew, but not for ever.
+            // The file was restarted from zero. Progress is measured from the new size, but only a limited number of
+            // times.
             match self.left_after_loss.checked_sub(1) {
                 Some(left) => (self.left_after_loss, self.milestone) = (left, bytes),
                 None => self.left = 0,
@@ -166,8 +172,8 @@ impl Backoff {
         self.reached = bytes;
     }
 
-    /// An attempt has failed: how long to wait before the next, or `None` if there is none. `least` is what the server
-    /// asked for with `Retry-After`.
+    /// Returns the wait before the next attempt after a failure, or `None` if no retries are left. `least` is the
+    /// duration of `Retry-After`, below which the wait never is.
     pub fn next_wait(&mut self, least: Option<Duration>) -> Option<Duration> {
         let bound = FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST);
         let is_free = std::mem::take(&mut self.has_progressed) && self.retries > 0 && self.left_after_progress > 0;
@@ -182,19 +188,20 @@ impl Backoff {
     }
 }
 
-/// Retries to one host that need not wait longer than their transfers want to, and one more for so many requests.
+/// The retry budget of a host: this many retries without delay, plus one for every `REQUESTS_PER_RETRY` requests.
 const FREE_RETRIES: u64 = 10;
 const REQUESTS_PER_RETRY: u64 = 5;
 
-/// The time from one retry beyond that to the next.
+/// The minimum interval between retries that exceed the budget.
 const BETWEEN_RETRIES: Duration = Duration::from_millis(50);
 
-/// Slows down retries to one host, so that a host in trouble is not asked twice as much as one that is well.
+/// The retry budget of one host. It spreads out retries, so that a failing host does not receive twice as many requests
+/// as a healthy one.
 #[derive(Debug, Default)]
 pub(super) struct RetryBudget {
     requests: u64,
     retries: u64,
-    /// When the next retry beyond the budget may start.
+    /// The earliest start of the next retry that exceeds the budget.
     next: Option<Instant>,
 }
 
@@ -203,7 +210,7 @@ impl RetryBudget {
         self.requests += 1;
     }
 
-    /// Counts a retry, and returns how long it has to wait at least.
+    /// Counts a retry, and returns the minimum delay before it.
     pub(super) fn delay(&mut self, now: Instant) -> Duration {
         if self.retries < FREE_RETRIES + self.requests / REQUESTS_PER_RETRY {
             self.retries += 1;
@@ -215,10 +222,10 @@ impl RetryBudget {
     }
 }
 
-/// A number in [0, 1), different each time: the standard library seeds its hash maps from the system's randomness.
+/// Returns a random number in [0, 1). The randomness is that with which the standard library seeds its hash maps.
 pub(super) fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0);
-    // The 53 bits that an f64 can hold.
+    // An `f64` has 53 bits of precision.
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
@@ -291,7 +298,7 @@ mod tests {
             (&["Fri, 04 Nov 1994 08:50:00 GMT"], 2 * 24 * 3600 + 7),
             (&["Sun, 06 Nov 1994 08:50:07 GMT"], 0),
             (&["Wed, 09 Nov 1994 08:49:37 GMT"], 0),
-            // Ours, if the server's own cannot be known.
+            // Our own time is used if that of the server is unknown.
             (&[], 30),
             (&["now"], 30),
             (&["Sun, 06 Nov 1994 08:49:57 GMT", "Sun, 06 Nov 1994 08:49:58 GMT"], 30),
@@ -302,7 +309,7 @@ mod tests {
         }
     }
 
-    /// How often a transfer is tried whose attempts leave so many bytes.
+    /// Returns how many attempts a transfer makes if `left` returns the number of bytes available after each attempt.
     fn attempts(backoff: &mut Backoff, mut left: impl FnMut(u32) -> u64, at_most: u32) -> u32 {
         (1..at_most)
             .find(|&attempt| {
@@ -319,7 +326,7 @@ mod tests {
         assert_eq!(attempts(&mut Backoff::new(3), |n| u64::from(n) * 10 * KIB, 1000), 1000);
         assert_eq!(attempts(&mut Backoff::new(1), |n| u64::from(n / 2) * 64 * KIB, 1000), 1000, "every other one");
         assert_eq!(attempts(&mut Backoff::starting_at(KIB * KIB, 3), |n| (u64::from(n) + 1024) * KIB, 1000), 36);
-        // One that never gets anywhere, and one that is always cut off at the same place.
+        // A transfer that never makes progress, and one that is always interrupted at the same offset.
         assert_eq!(attempts(&mut Backoff::new(3), |_| 0, 1000), 4);
         assert_eq!(attempts(&mut Backoff::new(3), |_| 300 * KIB, 1000), 5);
         assert_eq!(attempts(&mut Backoff::new(0), |n| u64::from(n) * 300 * KIB, 1000), 1, "no retries are none");
@@ -342,7 +349,7 @@ mod tests {
         assert_eq!(delays[..30], [Duration::ZERO; 30], "ten and a fifth of the requests");
         let later = &delays[30..];
         assert!(later.windows(2).all(|pair| pair[1] - pair[0] == BETWEEN_RETRIES), "{later:?}");
-        // What has waited does not have to wait again.
+        // A retry that has waited need not wait again.
         let then = now + Duration::from_secs(60);
         assert_eq!((budget.delay(then), budget.delay(then)), (Duration::ZERO, BETWEEN_RETRIES));
     }

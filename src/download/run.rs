@@ -1,4 +1,4 @@
-//! A run: a plan, as many transfers at once as there are turns, and a tally of how they ended.
+//! A run: downloads the files of a plan with bounded concurrency and counts the outcomes.
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
@@ -22,30 +22,32 @@ use crate::futures::{Either, race};
 use crate::http::client::Client;
 use crate::sync;
 
-/// How far the list is read ahead of the transfers: within so many lines, hosts take turns.
+/// The maximum number of list lines that are read ahead of the transfers. Transfers alternate between the hosts that
+/// occur within this window, so it must be large enough to contain several hosts.
 const LOOK_AHEAD: usize = 4096;
 
-/// Lines that are read at once.
+/// The number of lines in one batch, which is read by one job on the reader thread.
 const BATCH: usize = 256;
 
-/// Somebody to tell of what happens.
+/// The callback that receives the events of a run.
 type Report = dyn FnMut(&Event<'_>);
 
-/// What all transfers of a run share.
+/// The state that all transfers of a run share.
 pub(super) struct Run {
     pub(super) options: Options,
     pub(super) client: Client,
     pub(super) turns: Turns,
-    /// Room for bytes that wait for the disk.
+    /// Capacity for bytes that have been received and not yet written to disk, shared by all transfers.
     pub(super) disk: sync::Semaphore,
-    /// Whoever reads our output may take its time: it has a thread of its own (I7).
+    /// The thread that writes to the output stream (standard output or a pipe). It has a thread of its own (I7), since
+    /// the reader of the stream may block it for any length of time.
     pub(super) stream: ThreadPool,
     pub(super) limit: Option<RateLimit>,
     pub(super) gauge: Gauge,
-    /// Happens when all is to end.
+    /// The event whose occurrence ends the run.
     pub(super) stop: sync::Event,
     pub(super) validators: Option<RefCell<Validators>>,
-    /// The names that servers have given to files of this run.
+    /// The file names that were derived from `Content-Disposition` headers in this run.
     pub(super) remote_names: RefCell<TakenNames>,
     report: RefCell<Box<Report>>,
 }
@@ -57,24 +59,24 @@ impl Run {
     }
 }
 
-/// How many ended how.
+/// The summary of a run: how many transfers had each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Downloaded.
+    /// Transfers that downloaded a file.
     pub saved: u64,
-    /// There already.
+    /// Files that existed already and were kept without a request.
     pub exists: u64,
-    /// There already, and the server says that they are what they were.
+    /// Files that existed already and, according to the server, have not changed.
     pub unchanged: u64,
-    /// Asked for and not downloaded.
+    /// URLs that were checked with a `HEAD` request, without a download.
     pub checked: u64,
-    /// Not had.
+    /// Transfers that failed.
     pub failed: u64,
-    /// Lines that could not be used.
+    /// Lines of the list that were invalid.
     pub bad_lines: u64,
-    /// Given up, since the run was to end.
+    /// Transfers that were cancelled because the run was stopped.
     pub cancelled: u64,
-    /// The worst that has happened.
+    /// The most severe error class that occurred; `None` if there was no error.
     pub worst: Option<Class>,
 }
 
@@ -98,10 +100,11 @@ impl Tally {
     }
 }
 
-/// Downloads what the plan says, and tells of everything as it happens.
+/// Downloads the files of a plan and passes every event to `report` as it happens.
 ///
-/// When `stop` happens, no more is started, requests are given up, and what has come of large files stays for the next
-/// run. The same without giving up what is under way when the disk is full, or after a failure if that is asked for.
+/// When `stop` occurs, no more transfers are started and running ones are cancelled; partial downloads of large files
+/// are kept and resumed by the next run. When the disk is full, or after a failure if `options.fail_fast` is set, no
+/// more transfers are started either, but running ones are completed.
 ///
 /// # Panics
 /// If no loop runs on this thread.
@@ -158,20 +161,20 @@ async fn save_validators(run: &Run) -> Result<(), FetchError> {
     Ok(())
 }
 
-/// The state of the one task that reads the plan, starts transfers, and counts them.
+/// The state of the task that reads the plan, starts transfers and counts their outcomes.
 struct Downloading<'a> {
     run: &'a Rc<Run>,
     /// The thread that reads the list (I7).
     reader: ThreadPool,
-    /// The plan, when nobody reads in it; `None` also at its end.
+    /// The plan; `None` while a job on the reader thread owns it, and after its end.
     plan: Option<Plan>,
     reading: Option<JobHandle<(Plan, Batch)>>,
     transfers: JoinSet<Ended>,
-    /// Files that are planned and have not ended.
+    /// The number of files that are planned and have not ended.
     ahead: usize,
 }
 
-/// What may happen next. It lies on the stack for a moment.
+/// The next event of a run. It lives on the stack only briefly, so the size of its largest variant does not matter.
 #[allow(clippy::large_enum_variant)]
 enum News {
     Stop,
@@ -227,7 +230,7 @@ impl Downloading<'_> {
     }
 
     fn transfer_ended(&mut self, ended: Result<Ended, JoinError>, tally: &mut Tally) {
-        // I12: one that panics takes only itself along.
+        // I12: a panic fails only the transfer in which it occurs.
         let ended = ended.unwrap_or_else(|error| {
             log::error!("{error}");
             Ended::Failed { class: Class::File, is_disk_full: false }
@@ -246,7 +249,7 @@ impl Downloading<'_> {
         tally.add(ended);
     }
 
-    /// Forgets what has not been started.
+    /// Cancels all transfers that have not been started.
     fn start_no_more(&mut self, tally: &mut Tally) {
         self.plan = None;
         self.reading = None;
@@ -256,7 +259,7 @@ impl Downloading<'_> {
         self.run.gauge.plan_is_complete();
     }
 
-    /// Lets the next lines be read, if there is room for them.
+    /// Starts a job that reads the next batch, if none is running and the look-ahead has capacity for a batch.
     fn read_ahead(&mut self) {
         if self.reading.is_some() || self.ahead + BATCH > LOOK_AHEAD {
             return;
@@ -302,7 +305,7 @@ impl Downloading<'_> {
         }
     }
 
-    /// Waits for whatever comes first. Dropping the wait loses nothing.
+    /// Waits for the next event. Cancel-safe: dropping the future loses no event.
     async fn news(&mut self) -> News {
         let Downloading { run, reading, transfers, .. } = self;
         let stop = async {
@@ -326,7 +329,7 @@ impl Downloading<'_> {
     }
 }
 
-/// The first of two of a kind.
+/// Races two futures that have the same output type, and returns the output of the one that completes first.
 async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
     match race(one, other).await {
         Either::First(output) | Either::Second(output) => output,

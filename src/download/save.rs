@@ -1,11 +1,11 @@
-//! How a file comes to be: under its name it is whole, or it is not there.
+//! Atomic saves: a file appears under its final name only when it is complete.
 //!
-//! A small file is written in one go. On Linux a file can be written without a name and given one when it is complete
-//! (`O_TMPFILE`, `linkat`): whatever kills the process, nothing stray is left. [`publish`](super::publish) says how files
-//! get their names, also where the file system cannot do that. A large file grows in a
+//! A small file is written at once. On Linux, it can be written without a name and linked when it is complete
+//! (`O_TMPFILE`, `linkat`), so a killed process leaves no temporary file. [`publish`](super::publish) explains how
+//! files are published, also on file systems that do not support this. A large file is downloaded to a
 //! [`PartFile`](super::part::PartFile).
 //!
-//! These are blocking calls: they belong on a pool.
+//! All functions here are blocking and belong on a thread pool.
 
 use std::fmt;
 use std::fs::File;
@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::publish::{Target, errno, remove_staging, sweep};
 use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
 
-/// A folder to save files in. A handle: clones are the same folder, also on other threads, and also when it is renamed
-/// meanwhile.
+/// A directory to save files in. It is a handle: clones refer to the same directory, on any thread, even after it is
+/// renamed.
 #[derive(Clone, Debug)]
 pub struct Folder {
     shared: Arc<Shared>,
@@ -28,12 +28,12 @@ pub struct Folder {
 struct Shared {
     descriptor: OwnedFd,
     path: PathBuf,
-    /// The folder that was opened, if this is one inside it.
+    /// The directory that was opened, if this is a subdirectory of it.
     root: Option<Folder>,
     support: Support,
 }
 
-/// What the file system of a folder can do, as far as is known, and whether the staging directory has been used.
+/// The features that the file system supports, as far as is known, and whether the staging directory has been used.
 #[derive(Debug, Default)]
 pub(super) struct Support {
     lacks_unnamed: AtomicBool,
@@ -42,12 +42,12 @@ pub(super) struct Support {
 }
 
 impl Support {
-    /// Whether files can be written without a name and be given one later.
+    /// Returns whether files can be created without a name and linked later.
     pub(super) fn unnamed(&self) -> bool {
         !self.lacks_unnamed.load(Ordering::Relaxed) && self.links()
     }
 
-    /// Whether an open file can be given another name.
+    /// Returns whether an open file can be linked.
     pub(super) fn links(&self) -> bool {
         !self.lacks_links.load(Ordering::Relaxed)
     }
@@ -73,35 +73,35 @@ impl Drop for Shared {
     }
 }
 
-/// What becomes of a file that has the name already.
+/// The policy for an existing file of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays, and there is an error of the kind [`io::ErrorKind::AlreadyExists`].
+    /// The existing file is kept, and saving fails with [`io::ErrorKind::AlreadyExists`].
     Keep,
-    /// The new one takes its place.
+    /// The existing file is replaced.
     Replace,
 }
 
-/// What has to be safe from a power failure before a file counts as saved.
+/// The fsync policy: what is synced to disk before a file counts as saved, to survive a power failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
-    /// Nothing: the system writes it when it likes.
+    /// Nothing: the operating system writes it when it chooses to.
     #[default]
     None,
     /// The content.
     File,
-    /// The content, and its name in the folder.
+    /// The content and the directory entry.
     Full,
 }
 
-/// Who may read and write a new file; the process's mask takes away from it.
+/// The permissions of a new file, before the umask is applied.
 pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
 
 impl Folder {
-    /// Opens a folder and makes it first if it is missing.
+    /// Opens a directory, creating it first if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be made, is not a folder, or cannot be written to.
+    /// If it cannot be created, is not a directory, or is not writable.
     pub fn open(path: &Path) -> Result<Folder, SaveError> {
         let failed = |source: io::Error| SaveError::new("opening the folder", path.to_owned(), source);
         std::fs::create_dir_all(path).map_err(failed)?;
@@ -111,10 +111,10 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Opens a folder that nothing will be written to.
+    /// Opens an existing directory to which nothing will be written.
     ///
     /// # Errors
-    /// If it is not there, or cannot be read.
+    /// If it does not exist or cannot be read.
     pub fn open_to_read(path: &Path) -> Result<Folder, SaveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(CWD, path, flags, Mode::empty())
@@ -123,16 +123,16 @@ impl Folder {
         Ok(Folder { shared: Arc::new(shared) })
     }
 
-    /// The path it was opened by.
+    /// Returns the path that the directory was opened with.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    /// A folder in this one, made if it is missing. `path` has harmless segments with slashes between them. Links are
-    /// not followed: one could lead anywhere.
+    /// Opens a subdirectory, creating it if it does not exist. `path` consists of safe names separated by slashes.
+    /// Symbolic links are not followed, since they could lead outside the directory.
     ///
     /// # Errors
-    /// If something else has one of the names, or it cannot be made.
+    /// If another object has one of the names, or the directory cannot be created.
     pub fn within(&self, path: &str) -> Result<Folder, SaveError> {
         let mut folder = self.clone();
         for segment in path.split('/') {
@@ -151,30 +151,30 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether nothing at all is in it.
+    /// Returns whether the directory is empty.
     pub fn is_empty(&self) -> bool {
         std::fs::read_dir(self.path()).is_ok_and(|mut entries| entries.next().is_none())
     }
 
-    /// The folder itself, for calls that take a name in it.
+    /// Returns the directory's descriptor, for system calls that take a relative path.
     pub(super) fn descriptor(&self) -> &OwnedFd {
         &self.shared.descriptor
     }
 
-    /// The folder that was opened, of which this is one, or itself.
+    /// Returns the directory that was opened: this one, or the one of which this is a subdirectory.
     pub(super) fn root(&self) -> &Folder {
         self.shared.root.as_ref().unwrap_or(self)
     }
 
-    /// What the file system can do. The same for all folders inside one.
+    /// Returns the features of the file system. Subdirectories share those of the opened directory.
     pub(super) fn support(&self) -> &Support {
         &self.root().shared.support
     }
 
-    /// Writes a whole file, `times` copies of `bytes` one after the other.
+    /// Saves a complete file that consists of `times` copies of `bytes`.
     ///
     /// # Errors
-    /// If the disk is full, the name is taken or a folder's, and so on. Nothing is left behind.
+    /// If the disk is full, or the name is in use, for example. Nothing is left behind.
     pub fn save(
         &self,
         name: &str,
@@ -186,14 +186,15 @@ impl Folder {
         self.save_as(&Target { name, existing, fsync, modified: None }, bytes, times)
     }
 
-    /// The same, with everything that can be said about how it is published.
+    /// Saves a complete file with all parameters of publishing.
     pub(super) fn save_as(&self, target: &Target<'_>, bytes: &[u8], times: usize) -> Result<(), SaveError> {
         let saved = self.write_and_publish(bytes, times, target).map_err(io::Error::from);
         let saved = saved.and_then(|()| target.seal_name(self.descriptor()));
         saved.map_err(|error| self.not_published(target.name, error))
     }
 
-    // Nobody else can reach the file before it has its final name: when all has been written, all is there.
+    // No other process can access the file before it has its final name, so its length need not be checked after
+    // writing.
     fn write_and_publish(&self, bytes: &[u8], times: usize, target: &Target<'_>) -> Result<(), Errno> {
         let write = |mut file: &File| -> io::Result<()> {
             (0..times).try_for_each(|_| file.write_all(bytes))?;
@@ -211,14 +212,14 @@ impl Folder {
     }
 }
 
-/// Why a file is not there.
+/// A file system error.
 #[derive(Debug)]
 pub struct SaveError {
-    /// What was being done.
+    /// The operation that failed.
     pub action: &'static str,
-    /// To what.
+    /// The path that it failed on.
     pub path: PathBuf,
-    /// What the system said, or what is wrong with the file.
+    /// The error of the operating system, or a description of what is wrong with the file.
     pub source: io::Error,
 }
 
@@ -227,12 +228,12 @@ impl SaveError {
         SaveError { action, path, source }
     }
 
-    /// Whether there is a file of that name already.
+    /// Returns whether the cause is that a file of that name exists.
     pub fn is_taken(&self) -> bool {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }
 
-    /// Whether there is no room left, for this file or any other.
+    /// Returns whether the cause is a full disk or an exhausted quota.
     pub fn is_disk_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
@@ -266,7 +267,7 @@ mod tests {
 
     fn names_in(path: &Path) -> Vec<std::ffi::OsString> {
         let entries = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-        // It is there for as long as the folder is open.
+        // The staging directory exists as long as the output directory is open.
         let mut names: Vec<_> = entries.filter(|name| name != STAGING).collect();
         names.sort();
         names

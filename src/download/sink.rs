@@ -1,5 +1,5 @@
-//! Where the bytes of a body go: into a file that grows, or into a stream that only takes bytes: standard output, a pipe
-//! or a device.
+//! The output that a body is written to: a partial file, or a stream, which can only be appended to (standard output, a
+//! pipe or a device).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use super::resume::PartState;
 use super::save::SaveError;
 use crate::platform::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-/// Something that takes bytes and cannot give them back.
+/// An output stream, whose content cannot be truncated or read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamTarget {
     /// Standard output.
@@ -24,16 +24,16 @@ pub enum StreamTarget {
     Path(PathBuf),
 }
 
-/// What a body is written to, a chunk at a time, by threads of a pool.
+/// The output of a body. It is written one chunk at a time, by threads of a pool.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// A file.
+    /// A partial file.
     Part(PartFile),
-    /// A stream.
+    /// An output stream.
     Stream(Stream),
 }
 
-/// A stream, and what has been written to it.
+/// An output stream, and the number and the version of the bytes written to it.
 #[derive(Debug)]
 pub(super) struct Stream {
     target: Arc<OpenStream>,
@@ -42,7 +42,7 @@ pub(super) struct Stream {
     hasher: Option<sha2::Sha256>,
 }
 
-/// A stream that bytes can be written to.
+/// An open output stream.
 #[derive(Debug)]
 pub(super) struct OpenStream {
     file: File,
@@ -50,10 +50,10 @@ pub(super) struct OpenStream {
 }
 
 impl OpenStream {
-    /// Opens a stream. Blocks until a pipe has a reader.
+    /// Opens a stream. Opening a pipe blocks until it has a reader.
     ///
     /// # Errors
-    /// If it cannot be opened for writing, or has become a regular file meanwhile.
+    /// If it cannot be opened for writing, or has meanwhile become a regular file.
     pub(super) fn open(target: &StreamTarget) -> Result<OpenStream, SaveError> {
         let (file, path) = match target {
             StreamTarget::Stdout => (stdout(), Path::new("standard output")),
@@ -65,12 +65,12 @@ impl OpenStream {
 }
 
 impl Stream {
-    /// Nothing has been written yet. `hash`: whether the SHA-256 is to be worked out.
+    /// Creates a stream to which nothing has been written. `hash` states whether the SHA-256 is to be computed.
     pub(super) fn new(target: Arc<OpenStream>, state: PartState, hash: bool) -> Stream {
         Stream { target, written: 0, state, hasher: hash.then(sha2::Sha256::default) }
     }
 
-    /// How many bytes have been written.
+    /// Returns the number of bytes written.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
@@ -86,8 +86,8 @@ impl Stream {
     }
 }
 
-/// Returns standard output as a file: std's own handle has a buffer, and reports success if the descriptor cannot be
-/// written to.
+/// Returns standard output as a file: the handle of the standard library is buffered, and reports success even if the
+/// descriptor cannot be written to.
 pub(crate) fn stdout() -> io::Result<File> {
     #[cfg(unix)]
     let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
@@ -97,7 +97,8 @@ pub(crate) fn stdout() -> io::Result<File> {
 }
 
 fn open_device(path: &Path) -> io::Result<File> {
-    // A terminal must not become the one that sends this process its signals.
+    // `O_NOCTTY`: opening a terminal must not make it the controlling terminal, which would send signals to this
+    // process.
     let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = openat(CWD, path, flags, Mode::empty())?;
     match FileType::from_raw_mode(fstat(&file)?.st_mode) {
@@ -107,7 +108,7 @@ fn open_device(path: &Path) -> io::Result<File> {
 }
 
 impl Sink {
-    /// How many bytes are in it.
+    /// Returns the number of bytes written.
     pub(super) fn written(&self) -> u64 {
         match self {
             Sink::Part(part) => part.written(),
@@ -115,7 +116,7 @@ impl Sink {
         }
     }
 
-    /// Of which version they are.
+    /// Returns the version that the bytes belong to.
     pub(super) fn state(&self) -> &PartState {
         match self {
             Sink::Part(part) => part.state(),
@@ -123,7 +124,7 @@ impl Sink {
         }
     }
 
-    /// Adds bytes.
+    /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         match self {
             Sink::Part(part) => part.write(bytes),
@@ -131,7 +132,7 @@ impl Sink {
         }
     }
 
-    /// All has been written.
+    /// Completes the output after the last byte: verifies it, and publishes the file.
     pub(super) fn finish(
         self,
         total: Option<u64>,

@@ -1,9 +1,11 @@
-//! `NAME.part` and `NAME.part.json`: which version of a file the bytes are of, and whether that can be relied on.
+//! Access to `NAME.part` and its state file `NAME.part.json`: which version of which file the bytes belong to, and
+//! whether the state file can be relied on.
 //!
-//! Two names cannot be changed at once, and another process may replace either of them at any moment. So the state says
-//! which file it describes: the inode of the part, and its own. If the part has another inode, the two do not belong
-//! together, and the part is not continued. If the state itself has another inode than it says, both have been copied,
-//! or come from somebody who wrote them by hand: then they are taken as they are.
+//! Two directory entries cannot be changed in one step, and another process may replace either of them at any time. So
+//! the state file contains two inode numbers: that of the part that it describes, and its own. If the part has a
+//! different inode, the two files do not belong together, and the part is not resumed. If the state file itself has a
+//! different inode from the one it contains, both files have been copied, or the state file was written by hand: then
+//! they are accepted as they are.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,35 +17,35 @@ use super::resume::{Identity, PartState};
 use super::save::{Folder, MODE};
 use crate::platform::{AtFlags, Errno, FileType, Mode, OFlags, Stat, fstat, is_own, openat, statat, write_all_at};
 
-/// The largest state that is read: ours are far smaller.
+/// The maximum size of a state file that is read. Those that are written here are far smaller.
 const MAX_STATE_BYTES: u64 = 64 * 1024;
 
-/// How often the name is looked at again while other processes change it.
+/// The maximum number of retries while other processes change the same directory entry.
 const MAX_RACES: usize = 8;
 
-/// How long a process that has created the part may take for the state and the first bytes. This decides about bytes that
-/// could be kept, and about nothing else.
+/// How long another process that has just created a part may take to write the state file and the first bytes. This
+/// only affects whether those bytes are kept, not correctness.
 const CREATION: Duration = Duration::from_millis(100);
 
-/// What has the name `NAME.part`.
+/// The kinds of files that may have the name `NAME.part`.
 pub(super) enum Slot {
-    /// Nothing.
+    /// There is no file of this name.
     Free,
-    /// A file of a known version, locked.
+    /// A part of a known version, locked.
     Known { file: File, state: PartState },
-    /// A file that is ours to remove, but of which nothing certain is known.
+    /// A file that may be removed, but whose version is unknown.
     Unknown,
 }
 
-/// Looks at what has the name. What is not ours, or not safe to write to, is left alone: a link would let somebody else
-/// choose what is overwritten.
+/// Opens and examines `NAME.part`. A file of another owner, a symbolic link, or anything else that is not safe to write
+/// to is left untouched: writing through a link would let another user choose which file is overwritten.
 ///
 /// # Errors
-/// If it is not ours or in use.
+/// If the file must not be touched, or another process has locked it.
 pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Slot> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
-        // Not blocking: it may be a pipe.
+        // Non-blocking, since it may be a pipe.
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(folder.descriptor(), &path, flags, Mode::empty()) {
             Ok(descriptor) => File::from(descriptor),
@@ -59,12 +61,13 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Slot> {
         }
         lock(&file)?;
         let (state, bytes) = (read_state(folder, name), file.metadata()?.len());
-        // Its last owner may have published it before giving the lock up, or another process may have replaced it.
+        // The previous owner may have published the file before it released the lock, or another process may have
+        // replaced it.
         if !is_named(folder, &path, stat.st_ino)? {
             continue;
         }
         return match state {
-            // An empty file is never continued: whoever has created it may be about to write another state.
+            // An empty file is never resumed: the process that created it may be about to write another state file.
             _ if bytes == 0 => Ok(Slot::Unknown),
             StateFile::None => Err(foreign("it has no state beside it that says what it is a part of")),
             StateFile::Empty => Ok(Slot::Unknown),
@@ -78,9 +81,9 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Slot> {
     Err(io::Error::other("other processes keep creating and removing it; run it again when they have ended"))
 }
 
-/// Creates `NAME.part`, locked and with its state. What has the name and is of another version, or of none that is known,
-/// loses it, but is not changed: a process that still writes to it, whatever the locks say, does so without harm.
-/// If it is of the version of `state` and `may_join`, it is used as it is: all who write to it write the same bytes.
+/// Creates `NAME.part`, locked and with a state file. An existing file of another or an unknown version is unlinked but
+/// not modified, so a process that still writes to it despite the locks causes no corruption. An existing file of the
+/// same version as `state` is used as it is if `may_join` is set: all processes that write to it write the same bytes.
 pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bool) -> io::Result<File> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
@@ -98,8 +101,8 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
         };
         lock(&file)?;
         let inode = fstat(&file)?.st_ino;
-        // Once more if another process has written its state at the same time. If it has also taken the name, its
-        // state stays, and our file will have to do without.
+        // Twice, in case another process writes its own state file at the same time. If that process has also replaced
+        // `NAME.part`, its state file stays, and our part remains without one.
         for _ in 0..2 {
             if is_named(folder, &path, inode)? && !is_described(folder, name, inode) {
                 write_state(folder, name, state, inode)?;
@@ -110,7 +113,8 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
     Err(io::Error::other("other processes keep creating and removing it; run it again when they have ended"))
 }
 
-/// Waits for the first bytes of a part that has been created just now: then it has a state, too. Returns whether to look again.
+/// Waits for the first bytes of a part that was created only just now, since its state file is written before them.
+/// Returns whether to examine the part again.
 fn await_bytes(folder: &Folder, name: &str) -> bool {
     let (path, mut has_waited) = (part_name(name), false);
     loop {
@@ -125,7 +129,8 @@ fn await_bytes(folder: &Folder, name: &str) -> bool {
     }
 }
 
-/// Removes the names of a part that has been published or given up, as far as they still are its.
+/// Removes `NAME.part` and its state file after the part was published or discarded, unless other files have these
+/// names by now.
 pub(super) fn release(folder: &Folder, name: &str, inode: u64) -> io::Result<()> {
     if is_named(folder, &part_name(name), inode)? {
         remove(folder.descriptor(), part_name(name))?;
@@ -136,7 +141,8 @@ pub(super) fn release(folder: &Folder, name: &str, inode: u64) -> io::Result<()>
     Ok(())
 }
 
-/// Replaces the state of a part by one that lets nobody continue it. In one write: a kill must not leave half of it.
+/// Rewrites the state file without validators, so that the part cannot be resumed. Uses a single write, so that a kill
+/// cannot leave a partial state file.
 pub(super) fn disown(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
     let useless = state.clone().without_validators();
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -153,7 +159,7 @@ pub(super) fn disown(folder: &Folder, name: &str, state: &PartState, inode: u64)
     write_all_at(&file, text.as_bytes(), 0)
 }
 
-/// Removes what a run has left that was killed while it published a file of this name. `name` may have folders in front.
+/// Removes what remains if a run was killed while it published a file of this name. `name` may be a relative path.
 /// Returns whether there is a part.
 pub(super) fn tidy(folder: &Folder, name: &str, is_published: bool) -> bool {
     let _nothing_to_remove = remove(folder.descriptor(), replacing_name(name));
@@ -168,10 +174,10 @@ pub(super) fn tidy(folder: &Folder, name: &str, is_published: bool) -> bool {
     }
 }
 
-/// Removes the name of a part that has got its final name, too. Its content is safe under that one.
+/// Removes `NAME.part` if the same file also has its final name. The content stays available under that name.
 fn remove_published(folder: &Folder, name: &str, inode: u64) -> io::Result<()> {
     let is_final = statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_ino == inode);
-    // The server may have chosen the final name; then our own state says that it is ours.
+    // With `--remote-name`, the final name may be any other name; the state file then proves that the part is ours.
     if is_final || is_described(folder, name, inode) {
         release(folder, name, inode)
     } else {
@@ -179,13 +185,14 @@ fn remove_published(folder: &Folder, name: &str, inode: u64) -> io::Result<()> {
     }
 }
 
-/// What has the name `NAME.part.json`.
+/// The kinds of files that may have the name `NAME.part.json`.
 enum StateFile {
-    /// Nothing, or nothing of ours.
+    /// There is no such file, or it is not a state file.
     None,
-    /// The beginning of one.
+    /// An incomplete state file.
     Empty,
-    /// A state, and which part it says that it is of. `None` if it has been copied or was written by hand.
+    /// A state file, with the inode numbers that it contains. `identity` is `None` if the file was copied or written by
+    /// hand.
     Of { state: PartState, identity: Option<Identity> },
 }
 
@@ -208,7 +215,7 @@ fn read_state(folder: &Folder, name: &str) -> StateFile {
     read().unwrap_or(StateFile::None)
 }
 
-/// Whether the state says that it is of this very file.
+/// Returns whether the state file describes the part with this inode.
 fn is_described(folder: &Folder, name: &str, inode: u64) -> bool {
     matches!(read_state(folder, name), StateFile::Of { identity: Some(identity), .. } if identity.part == inode)
 }
@@ -218,7 +225,8 @@ fn write_state(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = match openat(folder.descriptor(), state_name(name), flags, MODE) {
         Ok(descriptor) => File::from(descriptor),
-        // Another process writes its own: one of the two will find that it is not its part's.
+        // Another process is writing its own. One of the two processes will find that the state file does not match its
+        // part.
         Err(Errno::EXIST) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -226,7 +234,7 @@ fn write_state(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io
     file.write_all(state.to_json(Some(identity)).as_bytes())
 }
 
-/// Whether a name is that of this very file.
+/// Returns whether the path refers to the file with this inode.
 fn is_named(folder: &Folder, path: &str, inode: u64) -> io::Result<bool> {
     match statat(folder.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) => Ok(named.st_ino == inode),
@@ -243,7 +251,7 @@ fn state_name(name: &str) -> String {
     format!("{name}.part.json")
 }
 
-/// A file that is not ours to write to, and what to do about it.
+/// Creates the error of a file that must not be written to, with advice.
 fn foreign(why: &str) -> io::Error {
     io::Error::other(format!("{why}; it is left alone: remove it, or choose another folder"))
 }
@@ -258,7 +266,8 @@ fn check_is_ours(stat: &Stat) -> io::Result<()> {
     Ok(())
 }
 
-/// Locks a part, as a courtesy to another process that would download the same bytes. Nothing depends on it.
+/// Locks a part, so that another process does not download the same bytes. The lock is advisory: correctness does not
+/// depend on it.
 fn lock(file: &File) -> io::Result<()> {
     match crate::platform::lock(file) {
         Ok(()) => Ok(()),

@@ -1,4 +1,4 @@
-//! One transfer's body, and the file that it becomes.
+//! Receives one transfer's body, and saves it as a file or writes it to a stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::futures::timeout;
 use crate::http::client::Body;
 use crate::sync::Permit;
 
-/// How long a pipe may have no reader. The one who makes a pipe starts both ends, in either order.
+/// The maximum time to wait until a pipe has a reader. The two ends of a pipe may be opened in either order.
 const MAX_WAIT_FOR_READER: Duration = Duration::from_secs(10);
 
 impl Transfer {
-    /// Opens what an earlier run left.
+    /// Opens the partial download of an earlier run, if there is one.
     pub(super) async fn open_part(&mut self) -> Result<(), FetchError> {
         let (folder, place, hash) = (self.run.options.folder.clone(), self.item.place.clone(), self.wants_hash());
         let find = move || PartFile::find(&folder_of(&folder, &place)?, &place.name, hash);
@@ -43,7 +43,7 @@ impl Transfer {
         Ok(())
     }
 
-    /// Opens the stream that the body goes to.
+    /// Opens the output stream.
     pub(super) async fn open_stream(&mut self, target: StreamTarget) -> Result<(), FetchError> {
         let open = Job::new(move || OpenStream::open(&target)).label("open stream").abandonable();
         let opened = timeout(MAX_WAIT_FOR_READER, run_in_executor(Some(&self.run.stream), open)).await;
@@ -55,7 +55,7 @@ impl Transfer {
         self.item.sha256.is_some() || self.run.options.hash_all
     }
 
-    /// 416: the part may be all there is.
+    /// Handles a 416 response, which may mean that the partial download is already complete.
     pub(super) async fn save_complete(&mut self, answered: &Answered) -> Result<Done, Failure> {
         match self.sink.take() {
             Some(sink) if sink.state().is_complete(&answered.headers, sink.written()) => {
@@ -69,7 +69,7 @@ impl Transfer {
         }
     }
 
-    /// 206, or another answer with a file in it.
+    /// Handles a 206, or another response that contains the file.
     pub(super) async fn save(&mut self, answered: &Answered, body: Body) -> Result<Done, Failure> {
         self.go(TransferState::Body);
         let is_file = matches!(answered.status.as_u16(), 200 | 203 | 206);
@@ -111,13 +111,13 @@ impl Transfer {
         }
     }
 
-    /// What the server has is not what the part is of.
+    /// Creates the error of a response that does not match the partial download.
     fn does_not_fit(&self, answered: &Answered, why: &'static str) -> Failure {
         Failure { error: FetchError::Unexpected { status: answered.status, why }, next: Attempt::FromZero }
     }
 
-    /// Prepares for a body from its first byte. What is small needs no file before it is complete, unless there is one
-    /// already that it replaces.
+    /// Prepares the output for a body that starts with the first byte. A small file is created only when it is
+    /// complete, unless there is a part that it must replace.
     async fn begin(&mut self, state: &PartState) -> Result<(), Failure> {
         if matches!(&self.sink, Some(Sink::Stream(stream)) if stream.written() > 0) {
             return Err(FetchError::CannotStartOver.into());
@@ -134,7 +134,7 @@ impl Transfer {
         Ok(())
     }
 
-    /// Creates the file for a large body, with its state beside it.
+    /// Creates the partial file for a large body, with its state file.
     async fn create_part(&mut self, state: &PartState) -> Result<Sink, FetchError> {
         let (folder, place) = (self.run.options.folder.clone(), self.item.place.clone());
         let beginning = Beginning {
@@ -159,8 +159,8 @@ impl Transfer {
 
     // -- The body --------------------------------------------------------------------------------------------------
 
-    /// Receives the body, into a file of its own if there is more than one chunk of it. `expected` is its length, if that
-    /// is known.
+    /// Receives the body. A partial file is created if the body has more than one chunk. `expected` is the length of
+    /// the body, if it is known.
     async fn receive(&mut self, body: Body, state: &PartState, expected: Option<u64>) -> Result<Received, Failure> {
         let run = self.run.clone();
         let kept = self.sink.as_ref().map_or(0, Sink::written);
@@ -202,10 +202,10 @@ impl Transfer {
 
     // -- The end ---------------------------------------------------------------------------------------------------
 
-    /// Saves a file that is in memory, in one go.
+    /// Saves a small file, which is completely in memory.
     async fn save_small(&mut self, bytes: Vec<u8>, room: Option<Permit>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
-        // The network is done with; the disk need not hold up the next request.
+        // The response is complete, so the permit is released before writing: the disk must not delay the next request.
         self.turn = None;
         let (folder, place) = (self.run.options.folder.clone(), self.item.place.clone());
         let publication = self.publication(&answered.headers, None);
@@ -233,7 +233,7 @@ impl Transfer {
         self.ended(finished, answered, length)
     }
 
-    /// Gives a part that is complete its name.
+    /// Publishes a part that is complete.
     async fn finish(&mut self, sink: Sink, total: Option<u64>, answered: &Answered) -> Result<Done, Failure> {
         self.go(TransferState::Save);
         self.turn = None;

@@ -1,4 +1,5 @@
-//! The table of hosts at work: tasks that wait for their turn, and the loop's clock.
+//! The async front end of the per-host scheduler ([`Hosts`]): tasks that wait for a permit, and the loop's clock and
+//! timers.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,7 +17,7 @@ use crate::event_loop::{Sleep, now, sleep_until};
 use crate::observe::note_waiting;
 use crate::sync::{WakerSlot, oneshot};
 
-/// The turns of a run. A handle: clones share them.
+/// The scheduler of a run. It is a handle: clones share the same state.
 #[derive(Clone)]
 pub(super) struct Turns {
     shared: Rc<Shared>,
@@ -24,29 +25,29 @@ pub(super) struct Turns {
 
 struct Shared {
     hosts: RefCell<Hosts<Ticket>>,
-    /// Whoever hands the turns out.
+    /// The waker of the task that awaits [`Turns::next_fresh`] and thereby drives the scheduler.
     waker: RefCell<WakerSlot>,
 }
 
-/// What waits for a turn.
+/// An entry in the queue for permits.
 enum Ticket {
-    /// A file that nothing has been done for yet: there is no task for it.
+    /// A transfer that has not started; it has no task yet.
     Fresh(Box<Item>),
-    /// A task that had a turn before.
+    /// A task that had a permit before, and is waiting for another one.
     Again(oneshot::Sender<Turn>),
 }
 
-/// The right to send requests to one host. Dropping it ends it.
+/// A permit to send requests to one host. Dropping it releases its slot.
 pub(super) struct Turn {
     shared: Rc<Shared>,
     slot: Slot,
 }
 
-/// What becomes of a file whose turn has come.
+/// The outcome of queueing a new transfer.
 pub(super) enum Fresh {
-    /// It is to be fetched.
+    /// The transfer may start, with this permit.
     Start(Box<Item>, Turn),
-    /// Its host has paused for too long.
+    /// The transfer fails, since its host has been paused for too long.
     Refused(Box<Item>),
 }
 
@@ -55,15 +56,15 @@ impl Turns {
         Turns { shared: Rc::new(Shared { hosts: RefCell::new(Hosts::new(limits)), waker: RefCell::default() }) }
     }
 
-    /// Queues a file.
+    /// Queues a new transfer.
     pub(super) fn queue(&self, item: Box<Item>) {
         let origin = item.address.origin().to_owned();
         self.shared.hosts.borrow_mut().queue(&origin, Ticket::Fresh(item));
         self.shared.wake();
     }
 
-    /// A turn for a task that had one before; `is_rejected` if the host has rejected its last request. `None` if the host
-    /// has paused for too long.
+    /// Acquires a permit for a task that had one before. `is_rejected` states whether the host has rejected its last
+    /// request. Returns `None` if the host has been paused for too long.
     pub(super) async fn again(&self, origin: &str, is_rejected: bool) -> Option<Turn> {
         let (sender, receiver) = oneshot();
         let ticket = Ticket::Again(sender);
@@ -75,19 +76,20 @@ impl Turns {
         receiver.await.ok()
     }
 
-    /// Allows only as many turns at once as there are, since there was no file descriptor for another one. `false` if there
-    /// is none, whose end could release one.
+    /// Lowers the limit on concurrent permits to the number in use, because there was no file descriptor for another
+    /// one. Returns `false` if none is in use, so that none can release a descriptor.
     pub(super) fn shrink(&self) -> bool {
         self.shared.hosts.borrow_mut().shrink()
     }
 
-    /// Takes back all files that had no turn. How many.
+    /// Removes all transfers that have not started, and returns their number.
     pub(super) fn clear_fresh(&self) -> usize {
         self.shared.hosts.borrow_mut().clear_fresh()
     }
 
-    /// The next file whose turn it is. Whoever awaits this hands out the turns of the others on the way, so somebody has
-    /// to, as long as there are any. Dropping it loses nothing.
+    /// Returns a future that resolves to the next new transfer that may start. Polling it also hands out permits to the
+    /// tasks that wait in [`again`](Turns::again), so a task must await it as long as there are any. Cancel-safe:
+    /// dropping it loses no transfer.
     pub(super) fn next_fresh(&self) -> NextFresh {
         NextFresh { shared: self.shared.clone(), pause: None }
     }
@@ -103,23 +105,23 @@ impl Shared {
 }
 
 impl Turn {
-    /// Notes what the host has answered.
+    /// Records the result of a request.
     pub(super) fn answered(&self, answer: Answer) -> Blame {
         let outcome = self.shared.hosts.borrow_mut().answered(self.slot, answer, now(), random_fraction());
         if outcome.is_news {
             log::debug!("{answer:?}; paused for {:?}", self.paused_for());
-            // Those who wait for the answer to a probe need not wait for its body.
+            // Tasks that wait for the result of a probe need not wait for its body.
             self.shared.wake();
         }
         outcome.blame
     }
 
-    /// How much longer than its own wait the transfer has to wait before it tries again.
+    /// Returns the additional delay that the host's retry budget imposes on a retry.
     pub(super) fn retry_delay(&self) -> Duration {
         self.shared.hosts.borrow_mut().retry_delay(self.slot, now())
     }
 
-    /// How long the host pauses from now on.
+    /// Returns the remaining time of the host's pause.
     pub(super) fn paused_for(&self) -> Duration {
         let until = self.shared.hosts.borrow().paused_until(self.slot);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now()))
@@ -133,10 +135,10 @@ impl Drop for Turn {
     }
 }
 
-/// The future of [`Turns::next_fresh`].
+/// The future that [`Turns::next_fresh`] returns.
 pub(super) struct NextFresh {
     shared: Rc<Shared>,
-    /// The end of the first pause, while there is one.
+    /// The earliest end of a pause, and its timer, if any host is paused.
     pause: Option<(Instant, Sleep)>,
 }
 
@@ -151,7 +153,7 @@ impl Future for NextFresh {
             match next {
                 Next::Start(Ticket::Fresh(item), slot) => return Poll::Ready(Fresh::Start(item, turn(slot))),
                 Next::Refuse(Ticket::Fresh(item)) => return Poll::Ready(Fresh::Refused(item)),
-                // If the task is gone, so is the turn.
+                // If the task has been cancelled, sending fails, which drops the permit.
                 Next::Start(Ticket::Again(sender), slot) => _ = sender.send(turn(slot)),
                 Next::Refuse(Ticket::Again(sender)) => drop(sender),
                 Next::Nobody(until) => {

@@ -1,8 +1,8 @@
-//! What files were when they were downloaded, so that the server can be asked whether they still are (RFC 9110 §13).
+//! A cache of validators: the `ETag` and `Last-Modified` of downloaded files, for conditional requests (RFC 9110 §13).
 //!
-//! One file in the folder holds the validators of all: a line of JSON each, to which a run appends; the last line of a path
-//! counts. In memory there is only an index, 16 bytes a file: the hash of the path and where its line begins. A line is
-//! used only as long as the file it is about has the size that it had.
+//! A single file in the output directory contains the validators of all downloaded files, one line of JSON per file. A
+//! run appends to it, and the last line for a path counts. In memory there is only an index, 16 bytes per file: the
+//! hash of the path and the offset of its line. An entry is used only if the size of the downloaded file still matches.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -21,36 +21,36 @@ use crate::event_loop::{Job, JobHandle, run_in_executor};
 /// The name of the file.
 pub(super) const FILE: &str = ".glassloop-validators";
 
-/// Lines are written when there are so many bytes of them.
+/// The number of buffered bytes at which lines are written.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// The longest line that is read: a URL, a path and two fields.
+/// The maximum length of a line that is read. A line contains a URL, a path and two header values.
 const MAX_LINE_BYTES: u64 = 256 * 1024;
 
-/// So many lines that do not count any more are not worth writing the file anew.
+/// The number of superseded lines below which compacting the file is not worthwhile.
 const FEW_LINES: usize = 1000;
 
-/// The validators of an earlier run, and those that this run adds.
+/// The validators of earlier runs, and those that this run adds.
 #[derive(Debug)]
 pub(super) struct Validators {
     folder: Folder,
     index: Arc<Index>,
-    /// Lines that are not yet being written.
+    /// Lines that are buffered and not yet being written.
     lines: Vec<u8>,
     writes: Vec<JobHandle<Result<(), SaveError>>>,
 }
 
-/// Where the lines of an earlier run are.
+/// The index of the lines that earlier runs have written.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     file: Option<Mutex<File>>,
-    /// The hash of a path, and where its last line begins; in order.
+    /// The hash of each path and the offset of its last line, sorted.
     entries: Vec<(u64, u64)>,
-    /// Whether the file ends within a line: a run was killed.
+    /// Whether the file ends with an incomplete line, because a run was killed.
     ends_within_line: bool,
 }
 
-/// What one file was.
+/// The validators of one downloaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     path: String,
@@ -75,7 +75,7 @@ impl Known {
 }
 
 impl Index {
-    /// Reads where the lines of earlier runs are. What cannot be read is not known. It blocks.
+    /// Reads the index of the lines of earlier runs. Unreadable entries are skipped. Blocking.
     pub(super) fn load(folder: &Folder) -> Index {
         let read = || {
             check_is_regular(&path_in(folder))?;
@@ -93,7 +93,7 @@ impl Index {
         index.map(|(index, _)| index).unwrap_or_default()
     }
 
-    /// Reads the file from its beginning to its end. Also returns how many lines do not count any more.
+    /// Indexes the whole file. Also returns the number of superseded lines.
     fn of(file: File) -> io::Result<(Index, usize)> {
         let mut reader = BufReader::new(&file);
         let (mut entries, mut at, mut line, mut ends_within_line) = (Vec::new(), 0, Vec::new(), false);
@@ -110,7 +110,7 @@ impl Index {
             at += read;
         }
         let lines = entries.len();
-        // The last line of a path first, so that the others are left out.
+        // Sort the last line of a path first, so that deduplication removes the others.
         entries.sort_unstable_by_key(|&(hash, at)| (hash, std::cmp::Reverse(at)));
         entries.dedup_by_key(|&mut (hash, _)| hash);
         entries.shrink_to_fit();
@@ -118,7 +118,7 @@ impl Index {
         Ok((Index { file: Some(Mutex::new(file)), entries, ends_within_line }, superseded))
     }
 
-    /// Reads the line that begins there.
+    /// Reads the line at this offset.
     fn line_at(&self, at: u64) -> io::Result<Vec<u8>> {
         let Some(file) = &self.file else { return Ok(Vec::new()) };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,13 +134,13 @@ impl Index {
         Some(self.entries[found].1)
     }
 
-    /// What is known of a file, if it is still of this size and from this URL.
+    /// Returns the validators of a file, if its size and URL still match.
     fn known(&self, path: &str, url: &str, bytes: u64) -> Option<Known> {
         let line = self.line_at(self.position(path)?).ok()?;
         Known::from_line(&line).filter(|known| known.path == path && known.url == url && known.bytes == bytes)
     }
 
-    /// Writes the lines that count into a new file, which takes the place of the old one.
+    /// Writes the lines that are not superseded to a new file, which replaces the old one.
     fn compact(&self, folder: &Folder) -> io::Result<()> {
         let temporary = folder.path().join(format!("{FILE}.{}", std::process::id()));
         let write = || {
@@ -160,13 +160,13 @@ fn path_in(folder: &Folder) -> PathBuf {
 }
 
 impl Validators {
-    /// Adds to what an earlier run has left.
+    /// Creates a cache that appends to what earlier runs have written.
     pub(super) fn new(folder: Folder, index: Index) -> Validators {
         let lines = if index.ends_within_line { b"\n".to_vec() } else { Vec::new() };
         Validators { folder, index: Arc::new(index), lines, writes: Vec::new() }
     }
 
-    /// Returns a job of the fields that ask for a file only if it is not what it was. `None` if nothing is known of it.
+    /// Returns a job that reads the conditional headers for a file. Returns `None` if the file is not in the index.
     pub(super) fn conditions(&self, path: &str, url: &str, bytes: u64) -> Option<Job<HeaderMap>> {
         self.index.position(path)?;
         let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
@@ -174,11 +174,12 @@ impl Validators {
         Some(Job::new(read).label("read validators").abandonable())
     }
 
-    /// Adds what a file is now. Whenever there are many lines, a thread writes them.
+    /// Records the validators of a file. When enough lines are buffered, they are written by a job on the pool.
     pub(super) fn note(&mut self, path: String, url: &str, answer: &HeaderMap, bytes: u64) {
         let (mut etag, mut last_modified) = (text(answer, &ETAG), text(answer, &LAST_MODIFIED));
-        // A file that is changed again within the same second keeps its date, and perhaps a weak ETag, which may be made
-        // of it: without a strong one, only asking for all of it can tell.
+        // A file that changes twice within a second keeps its date, and perhaps its weak `ETag`, which may be derived
+        // from the date. So without a strong `ETag`, a recent date is not recorded: only a full request could detect
+        // the second change.
         if !etag.as_deref().is_some_and(is_strong)
             && last_modified.as_deref().is_some_and(|date| is_recent(date, answer))
         {
@@ -200,7 +201,7 @@ impl Validators {
         self.writes.push(run_in_executor(None, job));
     }
 
-    /// Writes what is left. All of it is written when these jobs have ended.
+    /// Writes the remaining lines. Everything has been written when the returned jobs have completed.
     pub(super) fn finish(&mut self) -> Vec<JobHandle<Result<(), SaveError>>> {
         if self.lines.len() > 1 {
             self.write();
@@ -218,7 +219,8 @@ fn append(folder: &Folder, lines: &[u8]) -> Result<(), SaveError> {
     append().map_err(|error| SaveError::new("writing", path.clone(), error))
 }
 
-/// Fails if something else has the name: a link would let somebody else choose what is written, and a pipe would block.
+/// Returns an error if the name belongs to another kind of object: a symbolic link would let another user choose which
+/// file is written, and a pipe would block.
 fn check_is_regular(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(found) if !found.is_file() => Err(io::Error::other("it is not a regular file; remove it")),
@@ -253,7 +255,7 @@ mod tests {
         Place { folder: Folder::open(place.path()).expect("a folder"), _place: place }
     }
 
-    /// Notes files as one run does, of which each answer has these fields.
+    /// Records files like one run does, all with the same response headers.
     fn note(folder: &Folder, files: impl IntoIterator<Item = (String, u64)>, answer: &HeaderMap) {
         let run = async {
             let mut validators = Validators::new(folder.clone(), Index::load(folder));
@@ -267,13 +269,13 @@ mod tests {
         EventLoop::new().expect("a loop").block_on(run).expect("it ends");
     }
 
-    /// The fields that ask for a file.
+    /// Returns the conditional headers for a file.
     fn conditions(folder: &Folder, path: &str, url: &str, bytes: u64) -> HeaderMap {
         let index = Index::load(folder);
         index.known(path, url, bytes).map(|known| fields(&known)).unwrap_or_default()
     }
 
-    /// The fields that ask for a file whose answer had these.
+    /// Records a file whose response had these headers, and returns the conditional headers for it.
     fn noted<'a>(fields: impl Iterator<Item = (HeaderName, &'a str)>) -> HeaderMap {
         let place = place();
         let value = |value| HeaderValue::from_str(value).expect("a legal field");
