@@ -1,11 +1,12 @@
-//! The body of a response, read as it is asked for.
+//! The body of a response, read on demand.
 //!
-//! Nothing is read ahead of the caller, so a slow disk slows the server down: the socket's window fills, and TCP does the
-//! rest. What came together with the head stays in the buffer in which it came, which the body keeps until it is used
-//! up; from there it is copied once, to where the caller wants it.
+//! There is no read-ahead, so a slow consumer throttles the server: the socket's receive window closes, and TCP does
+//! the rest. Bytes that arrived together with the head stay in the buffer they were read into, which the body keeps
+//! until it is used up; from there they are copied once, to the caller's buffer.
 //!
-//! The decoder is always one event ahead of the caller. So the end is seen in the very call that takes the last byte, and
-//! a body without a byte has ended before anybody asks: the connection is free at once for the next exchange.
+//! The decoder is always one event ahead of the caller. So the end of the body is detected by the call that takes the
+//! last byte, and an empty body has ended before the first call: the connection is immediately available for the next
+//! exchange.
 
 use std::fmt;
 use std::future::Future;
@@ -23,8 +24,8 @@ use crate::observe::{HttpStep, State, Stateful};
 
 /// The body of a response.
 ///
-/// It owns the connection until its end has come, and then gives it back by itself. Dropping one whose end has not come
-/// closes the connection.
+/// It owns the connection until the end of the body, and then returns it to the pool automatically. Dropping a body
+/// before its end closes the connection.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -52,7 +53,7 @@ use crate::observe::{HttpStep, State, Stateful};
 pub struct Body {
     state: Stateful<BodyState>,
     framing: BodyFraming,
-    /// Bytes of content that have come.
+    /// The number of content bytes received.
     received: u64,
     is_reused: bool,
     keeps_connection: bool,
@@ -60,20 +61,20 @@ pub struct Body {
     peer: Option<SocketAddr>,
 }
 
-/// What a body waits for.
+/// The states of a body.
 enum BodyState {
-    /// More of it; or somebody to take what is held.
+    /// Waiting for data, or for the caller to consume `held`.
     Read { flight: Box<InFlight>, held: Option<Held> },
-    /// Nothing any more: it is complete.
+    /// Complete.
     Ended,
-    /// Nothing any more.
+    /// Failed; the error is returned by every further call.
     Failed(ClientError),
 }
 
-/// A piece of content in the buffer into which it was read.
+/// A chunk of content in the buffer that it was read into.
 struct Held {
     buffer: ReadBuffer,
-    /// How much at the front of what is unread is content.
+    /// The number of bytes at the start of the unread bytes that are content.
     content_bytes: usize,
 }
 
@@ -90,7 +91,7 @@ impl State for BodyState {
 }
 
 impl Body {
-    /// The body that begins in `buffer`.
+    /// Creates the body whose first bytes are in `buffer`.
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
         let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
         let (setup_times, peer) = (flight.setup_times(), flight.peer());
@@ -100,7 +101,7 @@ impl Body {
         body
     }
 
-    /// How many bytes there will be in all, if the head says so.
+    /// Returns the total length in bytes, if the head specifies it.
     pub fn length(&self) -> Option<u64> {
         match self.framing {
             BodyFraming::None => Some(0),
@@ -109,51 +110,51 @@ impl Body {
         }
     }
 
-    /// Whether the framing can tell a complete body from one that was cut off. `false` for one that ends when the server
-    /// closes: such a body may have lost its end, and nothing would show it (RFC 9112 §8).
+    /// Returns whether the framing distinguishes a complete body from a truncated one. It is `false` for a body that
+    /// ends when the server closes the connection: such a body may be truncated without any indication (RFC 9112 §8).
     pub fn length_known(&self) -> bool {
         self.framing.length_known()
     }
 
-    /// Bytes that have come so far; the caller may have taken fewer.
+    /// Returns the number of bytes received so far, of which the caller may have taken fewer.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Whether the body is complete and has been taken to its end.
+    /// Returns whether the body is complete and the caller has taken all of it.
     pub fn is_ended(&self) -> bool {
         matches!(self.state.get(), BodyState::Ended)
     }
 
-    /// Whether the connection had served an exchange before.
+    /// Returns whether the connection had served an earlier exchange.
     pub fn is_reused(&self) -> bool {
         self.is_reused
     }
 
-    /// Returns whether the connection can serve another exchange once the body is complete. If not, there is no reason to
-    /// read a body that nobody wants: drop it.
+    /// Returns whether the connection can serve another exchange after this body. If not, there is no reason to drain
+    /// an unwanted body: drop it instead.
     pub fn keeps_connection(&self) -> bool {
         self.keeps_connection
     }
 
-    /// How long it took to get the connection, if it was made for this exchange.
+    /// Returns the time it took to set up the connection, if it was opened for this exchange.
     pub fn setup_times(&self) -> Option<SetupTimes> {
         self.setup_times
     }
 
-    /// The server's address.
+    /// Returns the address of the server.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
     // -- Taking ----------------------------------------------------------------------------------------------------
 
-    /// Lends the next piece of content to `take`, as it lies in the buffer into which it was read; `None` when the body
-    /// is complete. A piece is never empty and belongs to the caller as a whole: what `take` ignores is lost.
+    /// Calls `take` with the next chunk of content, borrowed from the read buffer; returns `None` when the body is
+    /// complete. A chunk is never empty, and the whole chunk is consumed, whatever `take` does with it.
     ///
     /// # Errors
-    /// What broke the body: a reset, bad framing, an end that came too early, silence for too long. The same one at every
-    /// later call.
+    /// The error that ended the body: a connection reset, invalid framing, a truncated body, or a read timeout. Later
+    /// calls return the same error.
     pub fn poll_chunk<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -162,7 +163,7 @@ impl Body {
         self.poll_part(cx, usize::MAX, take)
     }
 
-    /// Copies content into `buffer`, at most as much as it holds. 0 when the body is complete.
+    /// Copies content into `buffer`, at most as much as fits. Returns 0 when the body is complete.
     ///
     /// # Errors
     /// As for [`poll_chunk`](Self::poll_chunk).
@@ -175,17 +176,17 @@ impl Body {
         self.poll_part(cx, room, copy).map_ok(Option::unwrap_or_default)
     }
 
-    /// A future of the next piece of content; `None` when the body is complete.
+    /// Returns a future that resolves to the next chunk of content; `None` when the body is complete.
     pub fn chunk(&mut self) -> Chunk<'_> {
         Chunk { body: self }
     }
 
-    /// A future of all content that is left, if it is not more than `limit` bytes.
+    /// Returns a future that resolves to all remaining content. It fails if that is more than `limit` bytes.
     pub fn collect(self, limit: usize) -> Collect {
         Collect { body: self, content: Vec::new(), limit }
     }
 
-    /// Lends at most `limit` bytes of content.
+    /// Calls `take` with at most `limit` bytes of content.
     fn poll_part<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -221,7 +222,7 @@ impl Body {
         }
     }
 
-    /// So much of what is held has been taken.
+    /// Consumes `taken` bytes of the current chunk.
     fn release(&mut self, taken: usize) {
         let BodyState::Read { held, .. } = self.state.get_mut() else { return };
         let Some(mut piece) = held.take() else { return };
@@ -234,7 +235,7 @@ impl Body {
         }
     }
 
-    /// Goes on to the next content in the buffer, or to the end of the body or of the buffer.
+    /// Advances to the next content in the buffer, or to the end of the body or of the buffer.
     fn look_ahead(&mut self, mut buffer: ReadBuffer) {
         loop {
             let BodyState::Read { flight, held } = self.state.get_mut() else { return };
@@ -248,7 +249,7 @@ impl Body {
                     let content_bytes = content.len();
                     self.received += content_bytes as u64;
                     flight.tell(HttpStep::Body(self.received));
-                    // What is consumed ends with the content; in front of it there may be framing.
+                    // The consumed bytes end with the content; there may be framing before it.
                     buffer.consume(consumed - content_bytes);
                     *held = Some(Held { buffer, content_bytes });
                     return;
@@ -270,7 +271,7 @@ impl Body {
     fn fail(&mut self, kind: ClientErrorKind) {
         let BodyState::Read { flight, .. } = self.state.get_mut() else { return };
         let error = flight.fail(kind);
-        self.state.go(BodyState::Failed(error)); // and the connection is closed
+        self.state.go(BodyState::Failed(error)); // which closes the connection
     }
 }
 
@@ -284,7 +285,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The future of [`Body::chunk`].
+/// The future that [`Body::chunk`] returns.
 #[derive(Debug)]
 #[must_use = "nothing is read before it is polled"]
 pub struct Chunk<'body> {
@@ -299,7 +300,7 @@ impl Future for Chunk<'_> {
     }
 }
 
-/// The future of [`Body::collect`].
+/// The future that [`Body::collect`] returns.
 #[derive(Debug)]
 #[must_use = "nothing is read before it is polled"]
 pub struct Collect {

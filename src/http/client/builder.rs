@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The builder of clients.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::net::Resolver;
 #[cfg(feature = "tls")]
 use crate::net::tls::{TlsConnector, Trust};
 
-/// Sets up a [`Client`].
+/// A builder of [`Client`]s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct Builder {
     trust: Trust,
 }
 
-/// The limits on time.
+/// The time limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connect: Duration,
@@ -48,7 +48,7 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
 }
 
-/// How many idle connections are kept in all if nobody says otherwise.
+/// The default limit on the total number of idle connections.
 const USUAL_IDLE_CONNECTIONS: usize = 256;
 
 impl Default for Builder {
@@ -70,64 +70,65 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How long it may take to find the server's addresses, to connect to one of them, and to agree on TLS with it. 10 s.
+    /// Sets the time limit for DNS resolution, connecting and the TLS handshake together. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Builder {
         self.limits.connect = limit;
         self
     }
 
-    /// How long it may take to write the request and to read the head of the response. 30 s. Neither an interim response
-    /// nor a byte that trickles in extends it.
+    /// Sets the time limit from the start of writing the request until the response head is complete. Neither interim
+    /// (1xx) responses nor partial data extend it. Default: 30 s.
     pub fn head_timeout(mut self, limit: Duration) -> Builder {
         self.limits.head = limit;
         self
     }
 
-    /// How long a body that somebody waits for may be silent. 30 s. There is no limit on the whole.
+    /// Sets the read timeout: how long the caller may wait for the next data of a body. There is no limit on the total
+    /// time of a body. Default: 30 s.
     pub fn idle_timeout(mut self, limit: Duration) -> Builder {
         self.limits.idle = limit;
         self
     }
 
-    /// What `User-Agent` says where the request does not: `glassloop/VERSION`.
+    /// Sets the `User-Agent` of requests that do not have one. Default: `glassloop/VERSION`.
     pub fn user_agent(mut self, name: HeaderValue) -> Builder {
         self.user_agent = name;
         self
     }
 
-    /// How many idle connections are kept in all: the oldest is closed to make room for another one. 256, or as many as
-    /// for one server if that is more.
+    /// Sets the limit on the total number of idle connections. If it is exceeded, the oldest is closed. Default: 256,
+    /// or the limit per host if that is larger.
     pub fn idle_connections(mut self, limit: usize) -> Builder {
         self.idle_connections = Some(limit);
         self
     }
 
-    /// How many idle connections to one server are kept. 64; with 0 none is ever used again.
+    /// Sets the limit on the number of idle connections per host. With 0, connections are never reused. Default: 64.
     pub fn idle_connections_per_host(mut self, limit: usize) -> Builder {
         self.idle_connections_per_host = limit;
         self
     }
 
-    /// Who looks names up: a resolver that others use too shares what it knows.
+    /// Sets the DNS resolver. Clients that use the same resolver share its cache. Default: a new resolver.
     pub fn resolver(mut self, resolver: Resolver) -> Builder {
         self.resolver = Some(resolver);
         self
     }
 
-    /// Through which proxies requests go: none. The environment is not looked at here.
+    /// Sets the proxies. Environment variables such as `http_proxy` are not read here. Default: no proxies.
     pub fn proxies(mut self, proxies: Proxies) -> Builder {
         self.proxies = proxies;
         self
     }
 
-    /// Whose certificates of `https` servers are believed: those of the system's authorities.
+    /// Sets the trust anchors that verify the certificates of `https` servers. Default: the system's certificate store.
     #[cfg(feature = "tls")]
     pub fn trust(mut self, trust: Trust) -> Builder {
         self.trust = trust;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     pub fn build(self) -> Client {
         let per_host = self.idle_connections_per_host;
         let idle_connections = self.idle_connections.unwrap_or(USUAL_IDLE_CONNECTIONS.max(per_host));

@@ -1,4 +1,4 @@
-//! A connection, and an exchange that is on its way over one.
+//! A connection, and an exchange that is in progress on it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::http::deadline::Deadline;
 use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
 use crate::observe::{FutureId, HttpStep, Kind, current_task, tell};
 
-/// A connection to a server, or to a proxy. Dropping it closes it.
+/// A connection to a server or to a proxy. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Connection {
     transport: Transport,
@@ -28,16 +28,16 @@ pub(super) struct Connection {
     setup: SetupTimes,
 }
 
-/// How long it took until a connection could be used.
+/// The times it took to set up a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetupTimes {
-    /// Until the addresses of the host were known.
+    /// The time until the addresses of the host were known.
     pub look_up: Duration,
-    /// From then until the connection was ready for a request.
+    /// The time from then until the connection was ready for a request.
     pub connect: Duration,
 }
 
-/// A connection is being made.
+/// The timestamps of a connection that is being established.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     pub(super) asked_at: Instant,
@@ -45,7 +45,7 @@ pub(super) struct Opening {
 }
 
 impl Connection {
-    /// A connection that has just been made.
+    /// Creates a connection from a transport that has just been established.
     pub(super) fn new(transport: Transport, way: Way, opening: Opening) -> Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
@@ -74,45 +74,45 @@ impl Connection {
     }
 }
 
-/// An exchange under way on a connection: what the future of the head hands on to the body.
+/// An exchange in progress: the state that is passed from `Exchange` to `Body`.
 #[derive(Debug)]
 pub(super) struct InFlight {
     client: Rc<Shared>,
     target: Rc<Target>,
     connection: Connection,
     decoder: ResponseDecoder,
-    /// The one timer for all limits.
+    /// The timer, which all time limits share.
     deadline: Deadline,
-    /// When the head has to be complete.
+    /// The time by which the head must be complete.
     head_due: Instant,
-    /// Since when nothing has come, if somebody waits for it.
+    /// The time since which the caller has been waiting for data of the body; `None` if it is not waiting.
     quiet_since: Option<Instant>,
     progress: Progress,
-    /// Why the request could not be written to its end.
+    /// The error of writing the request, if it could not be written completely.
     write_error: Option<io::Error>,
-    /// Whether the connection had served another exchange.
+    /// Whether the connection had served an earlier exchange.
     is_reused: bool,
-    /// Whether the request, and the response's head as soon as it is there, leave the connection open.
+    /// Whether the request and, once it is known, the response head allow the connection to be reused.
     is_persistent: bool,
-    /// The number under which the exchange is observed.
+    /// The id of the exchange in observer events.
     exchange: FutureId,
 }
 
-/// How far an exchange has come.
+/// The progress of an exchange.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// Bytes of the request that are written.
+    /// The number of bytes of the request that have been written.
     written: usize,
-    /// Whether that is all of it.
+    /// Whether the request has been written completely.
     is_written: bool,
-    /// Bytes that have come.
+    /// The number of bytes read.
     read: u64,
-    /// Whether the response's head is complete.
+    /// Whether the response head is complete.
     has_head: bool,
 }
 
 impl InFlight {
-    /// An exchange that is about to begin on `connection`.
+    /// Creates an exchange that is about to start on `connection`.
     pub(super) fn new(
         client: Rc<Shared>,
         target: Rc<Target>,
@@ -145,7 +145,7 @@ impl InFlight {
         self.is_reused
     }
 
-    /// Returns whether the connection can be kept once the response is complete, as far as is known now.
+    /// Returns whether, as far as is known so far, the connection can be reused after this response.
     pub(super) fn is_persistent(&self) -> bool {
         self.is_persistent && self.progress.is_written
     }
@@ -154,7 +154,7 @@ impl InFlight {
         self.connection.peer
     }
 
-    /// How long it took to get the connection, if it was made for this exchange.
+    /// Returns the time it took to set up the connection, if it was opened for this exchange.
     pub(super) fn setup_times(&self) -> Option<SetupTimes> {
         (!self.is_reused).then_some(self.connection.setup)
     }
@@ -163,10 +163,10 @@ impl InFlight {
         &mut self.decoder
     }
 
-    /// Writes what is missing of the request's head.
+    /// Writes the rest of the request head.
     ///
-    /// Ready also if that is impossible: a server that has refused the request and closed may have said so before, and
-    /// what it said is worth more than the news that it does not listen.
+    /// Also returns `Ready` after a write error: a server that rejects a request may have sent an error response before
+    /// it closed the connection, and that response is more useful than `EPIPE`.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Poll<()> {
         while self.progress.written < head.len() {
             match ready!(self.connection.transport.poll_write(cx, &head[self.progress.written..])) {
@@ -181,7 +181,8 @@ impl InFlight {
         Poll::Ready(())
     }
 
-    /// Reads once, into a buffer that is given back when it is used up. `None` is the end.
+    /// Reads once, into a buffer that is returned to the buffer pool when it is used up. Returns `None` at the end of
+    /// the stream.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<ReadBuffer>>> {
         let mut buffer = self.client.buffers.lend();
         match self.connection.transport.poll_read(cx, buffer.room()) {
@@ -197,7 +198,8 @@ impl InFlight {
         }
     }
 
-    /// Reads until the head of the final response is complete. What has come behind it is still in the buffer.
+    /// Reads until the head of the final response is complete. Body bytes that were received with it stay in the
+    /// buffer.
     pub(super) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -219,7 +221,7 @@ impl InFlight {
         }
     }
 
-    /// The end of a connection that could not be written to is an error of writing.
+    /// Returns the write error instead of `kind` if the request could not be written and nothing was read.
     fn blame(&mut self, kind: ClientErrorKind) -> ClientErrorKind {
         match self.write_error.take() {
             Some(error) if self.progress.read == 0 => ClientErrorKind::Write(error),
@@ -227,7 +229,7 @@ impl InFlight {
         }
     }
 
-    /// Takes from the buffer what belongs to heads. `None` when it is used up before the final one is complete.
+    /// Decodes heads from the buffer. Returns `None` if the buffer is used up before the final head is complete.
     fn decode_head(&mut self, buffer: &mut ReadBuffer) -> Result<Option<ResponseHead>, ClientErrorKind> {
         loop {
             let step = self.decoder.decode(buffer.unread()).map_err(ClientErrorKind::Protocol)?;
@@ -253,20 +255,20 @@ impl InFlight {
         }
     }
 
-    /// Waits for the end of the time that the head may take. It is the same for all bytes and all interim responses.
+    /// Polls the time limit for the response head. It is not extended by interim responses or partial data.
     fn check_head_limit(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
         let limit = self.client.limits.head;
         self.deadline.poll_until(cx, self.head_due).map(|()| ClientErrorKind::HeadTimedOut { limit })
     }
 
-    /// Waits for the end of the time for which a body may be silent.
+    /// Polls the read timeout of the body.
     pub(super) fn check_idle_limit(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
         let limit = self.client.limits.idle;
         let quiet_since = *self.quiet_since.get_or_insert_with(now);
         self.deadline.poll_until(cx, quiet_since + limit).map(|()| ClientErrorKind::BodyIdle { limit })
     }
 
-    /// Ends an exchange whose response is complete, and keeps the connection if it can be used again.
+    /// Ends an exchange whose response is complete, and returns the connection to the pool if it can be reused.
     pub(super) fn finish(self, is_reusable: bool) {
         let reusable = is_reusable && self.is_persistent() && !self.connection.transport.is_read_closed();
         self.tell(HttpStep::Done { reusable });
@@ -275,18 +277,19 @@ impl InFlight {
         }
     }
 
-    /// The error of an exchange that has failed. The connection is of no use any more.
+    /// Ends the exchange with an error. The connection cannot be used any more.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
         self.tell(HttpStep::Done { reusable: false });
         ClientError::on_the_way(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
     }
 
-    /// Returns whether what came instead of a good head may be due to the connection's earlier use, so that a new one
-    /// deserves a try: the server has closed it meanwhile, or has sent more than the response before.
+    /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on
+    /// a new one: the server has closed the connection while it was idle, or has sent more than the previous response.
     pub(super) fn is_stale(&self, head: &Result<(ResponseHead, ReadBuffer), ClientErrorKind>) -> bool {
         self.is_reused
             && match head {
-                // A server that gives up an idle connection may say so first (RFC 9110 §15.5.9), and cross the request.
+                // A server may send a 408 before it closes an idle connection (RFC 9110 §15.5.9), while the request is
+                // in flight.
                 Ok((head, _)) => head.response.status() == StatusCode::REQUEST_TIMEOUT,
                 Err(kind) => kind.is_broken_connection(),
             }

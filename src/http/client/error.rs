@@ -1,4 +1,4 @@
-//! Why there is no response, or not all of it.
+//! Client errors: why a request failed, and at which stage.
 
 use std::fmt;
 use std::io;
@@ -16,75 +16,76 @@ use crate::http::proto::ProtocolError;
 use crate::net::tls::TlsError;
 use crate::net::{ConnectError, ResolveError};
 
-/// How far the exchange had come. Whether a request may be sent again depends on this, on the method, and on whether
-/// the connection [had been used before](ClientError::is_reused) (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+/// How far an exchange had progressed when it failed. Whether the request may be sent again depends on this, on the
+/// method, and on whether the connection [had been used before](ClientError::is_reused) (RFC 9110 §9.2.2, RFC 9112
+/// §9.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// No byte of the request was written: the server cannot know of it.
+    /// No byte of the request was written, so the server cannot have processed it.
     NothingWritten,
-    /// Some or all of the request was written, and no byte came back: the server may have acted on it.
+    /// Some or all of the request was written, and nothing was received: the server may have processed it.
     WrittenNoByteRead,
-    /// The response's head had begun.
+    /// The response head was partly received.
     InHead,
-    /// The response's head is complete, its body is not.
+    /// The response head is complete, but not the body.
     InBody,
 }
 
-/// What went wrong.
+/// The kinds of client errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// The URL cannot be asked, and why.
+    /// The URL is invalid, for this reason.
     InvalidUri(&'static str),
-    /// The URL's scheme is neither `http` nor, in a build with TLS, `https`.
+    /// The URL's scheme is neither `http` nor, if built with TLS, `https`.
     UnsupportedScheme,
-    /// `CONNECT` asks for a tunnel, not for a response.
+    /// `CONNECT` is not supported as a request method: it asks for a tunnel, and what follows is not a response.
     UnsupportedMethod,
-    /// The request has a field that contradicts what is sent: it announces a body, or its `Host` is no host.
+    /// A header of the request is not allowed: it announces a body, or it is `Host` and its value is invalid.
     ForbiddenField(HeaderName),
-    /// The proxy for the request cannot be used, and why.
+    /// The proxy for the request is not usable, for this reason.
     UnusableProxy(String),
-    /// The host has no address, or the name servers did not answer.
+    /// The host name could not be resolved.
     Resolve(ResolveError),
-    /// The name servers took as long as the whole connection may.
+    /// Resolving the host name exceeded the time limit for connecting.
     ResolveTimedOut {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// No address of the host took the connection.
+    /// All connection attempts failed.
     Connect(ConnectError),
-    /// The proxy made no tunnel to the server.
+    /// The proxy did not establish a tunnel to the server.
     #[cfg(feature = "tls")]
     Tunnel(TunnelError),
-    /// The server took the connection, and it could not be secured.
+    /// The TLS handshake failed.
     #[cfg(feature = "tls")]
     Tls(TlsError),
     /// The request could not be written.
     Write(io::Error),
-    /// The connection broke while the response was read: a reset, for example.
+    /// The connection failed while the response was being read, for example by a reset.
     Read(io::Error),
-    /// What the server sent is not HTTP/1.1, or ends too early.
+    /// The response is not valid HTTP/1.1, or is truncated.
     Protocol(ProtocolError),
-    /// The response's head was not complete in time.
+    /// The response head was not complete within the time limit.
     HeadTimedOut {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// No byte of the body came for too long.
+    /// No data of the body was received within the read timeout.
     BodyIdle {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// The body is larger than the caller wants.
+    /// The body is larger than the caller permits.
     TooLarge {
-        /// The limit, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
 }
 
-/// Why an exchange failed: what went wrong, how far it had come, with whom.
+/// The error of an exchange: what failed, at which stage, and with which peer.
 ///
-/// A clone shares everything. The URL it names never contains userinfo.
+/// Cloning is cheap. The URL in the error never contains userinfo.
 ///
 /// ```
 /// use glassloop::{EventLoop, http::client::{Client, ClientErrorKind, Stage}};
@@ -101,26 +102,26 @@ pub struct ClientError {
     failure: Arc<Failure>,
 }
 
-/// What a [`ClientError`] and its clones share.
+/// The content of a [`ClientError`], which its clones share.
 struct Failure {
     kind: ClientErrorKind,
     stage: Stage,
     url: String,
-    /// The other side's address, if there was a connection.
+    /// The address of the peer, if there was a connection.
     peer: Option<SocketAddr>,
-    /// The proxy on the way.
+    /// The proxy of the request, if any.
     proxy: Option<String>,
     is_reused: bool,
 }
 
 impl ClientError {
-    /// An exchange that cannot begin.
+    /// Creates the error of a request that is rejected before it is sent.
     pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
         let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, proxy: None, is_reused: false };
         ClientError { failure: Arc::new(failure) }
     }
 
-    /// An exchange that failed on the way to a server, or on a connection.
+    /// Creates the error of an exchange that failed while connecting or on a connection.
     pub(super) fn on_the_way(
         kind: ClientErrorKind,
         target: &Target,
@@ -132,38 +133,39 @@ impl ClientError {
         ClientError { failure: Arc::new(Failure { kind, stage, url: target.url(), peer, proxy, is_reused }) }
     }
 
-    /// What went wrong.
+    /// Returns the kind of error.
     pub fn kind(&self) -> &ClientErrorKind {
         &self.failure.kind
     }
 
-    /// How far the exchange had come.
+    /// Returns how far the exchange had progressed.
     pub fn stage(&self) -> Stage {
         self.failure.stage
     }
 
-    /// What was asked for, without userinfo, in printable ASCII.
+    /// Returns the URL with userinfo removed, in printable ASCII.
     pub fn url(&self) -> &str {
         &self.failure.url
     }
 
-    /// The other side's address, if there was a connection: the server's, or that of the proxy on the way.
+    /// Returns the address of the peer, which is the server or the proxy, if there was a connection.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.failure.peer
     }
 
-    /// Host and port of the proxy on the way, if there is one.
+    /// Returns the host and port of the proxy, if the request used one.
     pub fn proxy(&self) -> Option<&str> {
         self.failure.proxy.as_deref()
     }
 
-    /// Whether the connection had served an exchange before. A server may close an idle connection at the very moment
-    /// at which it is used again, so a failure of such a one says little.
+    /// Returns whether the connection had served an earlier exchange. A server may close an idle connection at the
+    /// moment when it is reused, so such a failure may not be an actual problem.
     pub fn is_reused(&self) -> bool {
         self.failure.is_reused
     }
 
-    /// Whether a limit on time was reached: for the connection and its security, the head, or the silence in a body.
+    /// Returns whether a time limit was exceeded: while connecting (including TLS), or waiting for the head or for data
+    /// of the body.
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
             ClientErrorKind::ResolveTimedOut { .. }
@@ -185,7 +187,7 @@ impl ClientError {
 }
 
 impl ClientErrorKind {
-    /// Returns whether the connection ended, or what came over it is no response.
+    /// Returns whether the connection failed, or the received data was not a valid response.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self, ClientErrorKind::Write(_) | ClientErrorKind::Read(_) | ClientErrorKind::Protocol(_))
     }
@@ -201,7 +203,7 @@ impl fmt::Display for ClientError {
             | ClientErrorKind::UnsupportedScheme
             | ClientErrorKind::UnsupportedMethod
             | ClientErrorKind::ForbiddenField(_) => write!(f, "requesting {url}: ")?,
-            // These two say themselves what was being done to what.
+            // These two errors describe the operation and its object themselves.
             ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {
                 if let Some(proxy) = proxy {
                     write!(f, "reaching the proxy {proxy}: ")?;
@@ -247,7 +249,7 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// The other side of a connection, or a word for it.
+/// The peer of a connection: its address, or the proxy, or else a generic word.
 struct Peer<'a> {
     address: Option<SocketAddr>,
     proxy: Option<&'a str>,

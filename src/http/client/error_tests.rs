@@ -1,4 +1,4 @@
-//! What client errors say.
+//! Tests of the messages of client errors.
 
 use std::error::Error;
 
@@ -10,13 +10,13 @@ use crate::http::proto::ResponseDecoder;
 
 const LIMIT: Duration = Duration::from_secs(7);
 
-/// An error, and what it says of itself.
+/// An error with its expected message and properties.
 struct Example {
     kind: ClientErrorKind,
     stage: Stage,
-    /// What was being done, without a proxy and through one.
+    /// The expected description of the operation, without a proxy and with one.
     doing: [&'static str; 2],
-    /// What went wrong, in the words of the source if there is one.
+    /// The expected description of the failure, which is the message of the source if there is one.
     says: &'static str,
     has_source: bool,
     is_timeout: bool,
@@ -36,7 +36,7 @@ impl Example {
     }
 }
 
-/// Returns errors of every kind that needs no TLS.
+/// Returns errors of every kind that does not require TLS.
 fn examples() -> Vec<Example> {
     use ClientErrorKind::*;
     use Stage::*;

@@ -1,16 +1,16 @@
 //! One exchange, from the request to the head of the response.
 //!
 //! ```text
-//!   Checkout ──▶ Resolve ──▶ Connect ──▶ Tunnel ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, and on with `Body`
+//!   Checkout ──▶ Resolve ──▶ Connect ──▶ Tunnel ──▶ Handshake ──▶ WriteHead ──▶ ReadHead ──▶ Done, continued by `Body`
 //!      │            ▲           └─────── without TLS ───────┘ ▲  │          │
 //!      └── reuse ───┼─────────────────────────────────────────┘  │          │
-//!                   └── the reused connection was of no use ─────┴──────────┘
+//!                   └────── the reused connection was stale ─────┴──────────┘
 //! ```
 //!
-//! `Tunnel` is for https through a proxy; https without one goes on to `Handshake`.
+//! `Tunnel` is for https through a proxy; https without a proxy goes from `Connect` to `Handshake`.
 //!
-//! A response may come while the request is still being written: a server that refuses it need not read it to its end.
-//! So `WriteHead` reads, too.
+//! A response may arrive while the request is still being written, since a server that rejects a request need not read
+//! all of it. So `WriteHead` also reads.
 
 use std::fmt;
 use std::future::Future;
@@ -44,39 +44,40 @@ use crate::net::{
 };
 use crate::observe::{FutureId, State, Stateful, polled_after_ready};
 
-/// The future of [`Client::request`](super::Client::request): a response whose body has not been read.
+/// The future that [`Client::request`](super::Client::request) returns. It resolves to a response whose body has not
+/// been read.
 ///
-/// Dropping it closes the connection that it has.
+/// Dropping it closes its connection.
 #[must_use = "nothing is sent before it is polled"]
 pub struct Exchange {
     state: Stateful<ExchangeState>,
-    /// What to send and where to; the error if that is impossible.
+    /// The prepared request, or the error if it is invalid.
     order: Result<Order, ClientError>,
-    /// What goes on over the connection, in `WriteHead` and `ReadHead`.
+    /// The exchange in progress on the connection, in `WriteHead` and `ReadHead`.
     flight: Option<Box<InFlight>>,
-    /// The timer while there is no connection.
+    /// The timer for the time limit while there is no connection.
     deadline: Deadline,
 }
 
-/// What an exchange waits for.
+/// The states of an exchange.
 enum ExchangeState {
-    /// Nothing: a kept connection is there, or it is not.
+    /// Looking for a pooled connection. This does not wait.
     Checkout,
-    /// The server's addresses, asked for at this time.
+    /// Waiting for the addresses of the server, requested at this time.
     Resolve(Lookup, Instant),
-    /// One of the addresses to answer.
+    /// Waiting for a connection to one of the addresses.
     Connect(Box<Connect>, Opening),
-    /// The proxy, at this address, to make a tunnel to the server.
+    /// Waiting for the proxy at this address to establish a tunnel to the server.
     #[cfg(feature = "tls")]
     Tunnel(Box<Tunnel>, Opening, Option<SocketAddr>),
-    /// The server, at this address, to agree on TLS.
+    /// Waiting for the TLS handshake with the server, over a connection to this address.
     #[cfg(feature = "tls")]
     Handshake(Box<Handshake>, Opening, Option<SocketAddr>),
-    /// Room for the request.
+    /// Waiting until the request can be written.
     WriteHead,
-    /// The head of the response.
+    /// Waiting for the head of the response.
     ReadHead,
-    /// Nothing any more.
+    /// Completed.
     Done,
 }
 
@@ -110,7 +111,7 @@ impl Exchange {
         Exchange::in_first_state(order.map_err(|kind| ClientError::refused(kind, shown(&url))))
     }
 
-    /// One that can only fail.
+    /// Creates an exchange that fails on the first poll.
     pub(super) fn refused(error: ClientError) -> Exchange {
         Exchange::in_first_state(Err(error))
     }
@@ -131,7 +132,7 @@ impl Future for Exchange {
         };
         let _parent = state.enter();
         loop {
-            // Each state either goes to another one, or says how far its wait for the head has come.
+            // Each arm either moves to another state, or yields the result of polling for the head.
             let head = match state.get_mut() {
                 ExchangeState::Checkout => {
                     match order.client.pool.take(&order.target.way, now()) {
@@ -251,7 +252,8 @@ impl Future for Exchange {
             };
             let flight = flight.take().expect("a head came, so there was a connection");
             if flight.is_stale(&head) && order.may_be_repeated() {
-                // Once more, on a new connection. That one is not reused, so it is the last (RFC 9112 §9.3.1).
+                // Retry once on a new connection. That connection is not reused, so there is no second retry (RFC 9112
+                // §9.3.1).
                 drop((flight, head));
                 state.go(order.look_up());
                 continue;
@@ -275,7 +277,7 @@ fn in_flight(flight: &mut Option<Box<InFlight>>) -> &mut InFlight {
     flight.as_mut().expect("a head is written to a connection and read from it")
 }
 
-/// A request in the form in which it is sent, and sent again.
+/// A prepared request, which can be sent more than once.
 struct Order {
     client: Rc<Shared>,
     target: Rc<Target>,
@@ -283,14 +285,14 @@ struct Order {
 }
 
 impl Order {
-    /// Starts to find a server to connect to.
+    /// Starts resolving the host to connect to.
     fn look_up(&self) -> ExchangeState {
         let first_hop = self.target.way.first_hop();
         let lookup = self.client.resolver.resolve(first_hop.host(), first_hop.port());
         ExchangeState::Resolve(lookup, now())
     }
 
-    /// Starts to ask a proxy for a tunnel to the server.
+    /// Starts to request a tunnel to the server from a proxy.
     #[cfg(feature = "tls")]
     fn tunnel(&self, stream: TcpStream, proxy: &Proxy, opening: Opening) -> ExchangeState {
         let peer = stream.peer_addr().ok();
@@ -299,7 +301,7 @@ impl Order {
         ExchangeState::Tunnel(Box::new(tunnel), opening, peer)
     }
 
-    /// Starts to agree on TLS with the server.
+    /// Starts the TLS handshake with the server.
     #[cfg(feature = "tls")]
     fn secure(&self, stream: TcpStream, opening: Opening) -> ExchangeState {
         let peer = stream.peer_addr().ok();
@@ -307,7 +309,7 @@ impl Order {
         ExchangeState::Handshake(Box::new(handshake), opening, peer)
     }
 
-    /// Starts the exchange on a connection that has just been made.
+    /// Starts the exchange on a new connection.
     fn begin_anew(&self, transport: Transport, opening: Opening, exchange: FutureId) -> Box<InFlight> {
         self.client.count_opened();
         self.begin(Connection::new(transport, self.target.way.clone(), opening), false, exchange)
@@ -319,7 +321,8 @@ impl Order {
         Box::new(InFlight::new(client, target, connection, is_reused, self.head.is_persistent, exchange))
     }
 
-    /// Whether the client may send it a second time without being asked: it changes nothing on the server.
+    /// Returns whether the client may resend the request transparently: GET and HEAD are safe methods, which change
+    /// nothing on the server.
     fn may_be_repeated(&self) -> bool {
         matches!(self.target.method, Method::GET | Method::HEAD)
     }

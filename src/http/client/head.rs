@@ -1,4 +1,4 @@
-//! What is sent: the head of a request.
+//! Encodes the head of a request: request line and headers.
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION,
@@ -10,27 +10,27 @@ use super::error::ClientErrorKind;
 use super::target::Target;
 use crate::http::proto::encode_request_head;
 
-/// Usual length of a head: one allocation.
+/// The usual length of a head, allocated in advance so that one allocation suffices.
 const USUAL_BYTES: usize = 256;
 
-/// A request's head as it goes over the wire.
+/// An encoded request head.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) bytes: Vec<u8>,
-    /// Whether the request leaves the connection open.
+    /// Whether the request allows the connection to be reused.
     pub(super) is_persistent: bool,
 }
 
 impl Head {
-    /// The caller's fields, and the client's own where the caller has said nothing: `User-Agent`, `Accept: */*`, and
-    /// `Accept-Encoding: identity`, since content is delivered as it comes. Never a `Referer`.
+    /// Encodes the caller's headers, with defaults for those that are missing: `User-Agent`, `Accept: */*`, and
+    /// `Accept-Encoding: identity`, since the client does not decompress. A `Referer` is never added.
     pub(super) fn new(
         target: &Target,
         mut fields: HeaderMap,
         user_agent: &HeaderValue,
     ) -> Result<Head, ClientErrorKind> {
-        // There is no body, so a field that announces one would make the server wait for it, or take the next request
-        // for it.
+        // Requests have no body. A header that announces one would make the server wait for it, or interpret the next
+        // request as the body (request smuggling).
         if let Some(name) = [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().find(|name| fields.contains_key(name)) {
             return Err(ClientErrorKind::ForbiddenField(name));
         }
@@ -41,7 +41,8 @@ impl Head {
             fill_in(&mut fields, PROXY_AUTHORIZATION, authorization.clone());
         }
         if matches!(target.method, Method::POST | Method::PUT | Method::PATCH) {
-            // RFC 9110 §8.6: these usually have a body, so say that there is none.
+            // RFC 9110 §8.6: requests with these methods usually have a body, so state explicitly that this one has
+            // none.
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let host = match fields.get(HOST) {
@@ -52,18 +53,18 @@ impl Head {
         let encoded = encode_request_head(&mut bytes, &target.method, target.form(), host, &fields);
         match encoded {
             Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
-            // That of the URL has been looked at.
+            // The `Host` that is derived from the URL has already been validated.
             Err(_) => Err(ClientErrorKind::ForbiddenField(HOST)),
         }
     }
 }
 
-/// Sets a field that the caller has not set.
+/// Sets a header that the caller has not set.
 fn fill_in(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     fields.entry(name).or_insert(value);
 }
 
-/// Whether the request asks for the connection to be closed (RFC 9112 §9.6).
+/// Returns whether the request asks for the connection to be closed (RFC 9112 §9.6).
 fn says_close(fields: &HeaderMap) -> bool {
     let options = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))

@@ -1,23 +1,23 @@
-//! The client: one request, one response, over a connection that may have served others before.
+//! The HTTP client: sends requests over pooled connections and returns responses.
 //!
-//! An exchange is two machines in a row. [`Exchange`] is a future: it finds a connection, writes the request, and ends
-//! when the head of the response is there. [`Body`] has the connection from then on, and gives it back to the pool when
-//! the last byte has come.
+//! An exchange is two state machines in sequence. [`Exchange`] is a future: it obtains a connection, writes the
+//! request, and completes when the head of the response has been received. [`Body`] then owns the connection, and
+//! returns it to the pool when the last byte has been received.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs`, `builder.rs` | the client, and its limits |
-//! | `target.rs`, `head.rs` | what is asked of whom, and in which words |
-//! | `exchange.rs` | the future of the head |
-//! | `body.rs` | the body |
-//! | `connection.rs` | what both do on a connection |
-//! | `pool.rs`, `watch.rs` | connections between exchanges |
-//! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | which requests go through a proxy, and how https does |
-//! | `transport.rs` | where bytes come from |
-//! | `error.rs` | what went wrong, and how far it had come |
+//! | `mod.rs`, `builder.rs` | the client and its builder |
+//! | `target.rs`, `head.rs` | the request target and the request head |
+//! | `exchange.rs` | the future of the response head |
+//! | `body.rs` | the response body |
+//! | `connection.rs` | connection I/O that `Exchange` and `Body` share |
+//! | `pool.rs`, `watch.rs` | the connection pool and its idle reaper |
+//! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | proxy selection, `no_proxy`, and tunnels for https |
+//! | `transport.rs` | a connection with or without TLS |
+//! | `error.rs` | errors, and the stage at which they occurred |
 //!
-//! A request on a kept connection costs one write, one read, and its share of one wait. Redirects, retries and files are
-//! not for this room.
+//! A request on a pooled connection costs one write, one read, and its share of one `epoll_wait`. This module does not
+//! handle redirects, retries (except on stale connections) or files.
 
 mod body;
 mod builder;
@@ -59,7 +59,8 @@ pub use proxy::{Proxies, Proxy, ProxyError};
 #[cfg(feature = "tls")]
 pub use tunnel::TunnelError;
 
-/// Sends requests and keeps connections. A handle: clones share all. It belongs to the loop in which it is used.
+/// An HTTP client with a connection pool. It is a handle: clones share one pool. It must not be used from another event
+/// loop.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -91,7 +92,7 @@ pub struct Client {
     shared: Rc<Shared>,
 }
 
-/// What the clones of a client share.
+/// The state that the clones of a client share.
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
@@ -102,39 +103,39 @@ struct Shared {
     tls: TlsConnector,
     pool: Pool,
     buffers: Rc<Buffers>,
-    /// Connections made.
+    /// The number of connections opened.
     opened: Cell<u64>,
-    /// Exchanges begun on a connection that had served another.
+    /// The number of exchanges that were started on a reused connection.
     reused: Cell<u64>,
 }
 
 impl Client {
-    /// A client with everything as usual.
+    /// Creates a client with default settings.
     pub fn new() -> Client {
         Client::builder().build()
     }
 
-    /// A client with other limits.
+    /// Returns a builder for a client with other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Sends a request without a body and waits for the head of the response. The URL has to be absolute.
+    /// Sends a request without a body and waits for the head of the response. The URL must be absolute.
     ///
-    /// `Host` comes from the URL. `User-Agent`, `Accept` and `Accept-Encoding` are filled in where the request does not
-    /// have them. The response is what the server said: a redirect or an error status is a response like any other.
+    /// `Host` is derived from the URL. `User-Agent`, `Accept` and `Accept-Encoding` are added if the request does not
+    /// have them. Redirects and error statuses are returned as responses, not as errors.
     ///
     /// # Errors
-    /// [`ClientError`], which says what went wrong and how far the exchange had come. A GET or HEAD on a kept connection
-    /// that turns out to be dead is sent once more on a new one first.
+    /// [`ClientError`], which states what failed and at which stage. If a pooled connection turns out to be stale, a
+    /// GET or HEAD is first resent once on a new connection.
     pub fn request(&self, request: Request<()>) -> Exchange {
         Exchange::new(self.shared.clone(), request)
     }
 
-    /// The same for a plain GET.
+    /// Sends a GET request without additional headers.
     ///
     /// # Errors
-    /// As for [`request`](Self::request); also if `url` is no URL.
+    /// As for [`request`](Self::request), and if `url` is not a valid URL.
     pub fn get(&self, url: &str) -> Exchange {
         let uri = match url.parse::<Uri>() {
             Ok(uri) => uri,
@@ -148,22 +149,22 @@ impl Client {
         self.request(request)
     }
 
-    /// How many connections have been made.
+    /// Returns the number of connections opened.
     pub fn connections_opened(&self) -> u64 {
         self.shared.opened.get()
     }
 
-    /// How many exchanges were begun on a connection that had served another.
+    /// Returns the number of exchanges that were started on a reused connection.
     pub fn connections_reused(&self) -> u64 {
         self.shared.reused.get()
     }
 
-    /// Closes all connections that are idle, whose descriptors are needed for something else.
+    /// Closes all idle connections, to free their file descriptors.
     pub fn close_idle_connections(&self) {
         self.shared.pool.clear();
     }
 
-    /// How many connections are idle at the moment.
+    /// Returns the number of connections that are currently idle.
     pub fn connections_idle(&self) -> usize {
         self.shared.pool.len()
     }
@@ -176,7 +177,7 @@ impl Default for Client {
 }
 
 impl Shared {
-    /// Keeps a connection whose exchange has ended, and sees to it that somebody watches.
+    /// Returns a connection to the pool after its exchange has ended, and starts the idle reaper if it is not running.
     fn give_back(self: &Rc<Self>, connection: Connection) {
         self.pool.put(connection, now());
         if !self.pool.is_watched.replace(true) {

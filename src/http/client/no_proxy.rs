@@ -1,38 +1,40 @@
-//! The servers to which no proxy leads: what `no_proxy` says.
+//! Parsing and matching of `no_proxy` lists.
 //!
-//! There is no standard for this list. This follows curl (`CURLOPT_NOPROXY`), and takes a port behind a name as well, as
-//! wget and Go do. What cannot be read matches nothing: the list is often written for other programs, too.
+//! There is no standard for this list. This implementation follows curl (`CURLOPT_NOPROXY`), and also accepts
+//! `host:port`, as wget and Go do. Entries that cannot be parsed match nothing, since the list is often written for
+//! other programs too.
 
 use std::net::IpAddr;
 
-/// Servers, as they are listed.
+/// A parsed `no_proxy` list.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exceptions(Vec<Exception>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Exception {
     hosts: Hosts,
-    /// Only at this port.
+    /// The port that the entry is restricted to, if any.
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     All,
-    /// This name, in lower case, and all below it.
+    /// This domain, in lower case, and its subdomains.
     Named(String),
-    /// The addresses that begin with so many bits of this one.
+    /// A network in CIDR notation: an address and the length of its prefix in bits.
     Network(IpAddr, u32),
 }
 
 impl Exceptions {
-    /// Reads a list, separated by commas or white space.
+    /// Parses a list that is separated by commas or white space.
     pub(super) fn read(list: &str) -> Exceptions {
         let entries = list.split(|character: char| character == ',' || character.is_whitespace());
         Exceptions(entries.filter_map(Exception::read).collect())
     }
 
-    /// Whether a server is among them. The host is in lower case, an IPv6 address in brackets, as in a URL.
+    /// Returns whether a server matches the list. The host is in lower case, and an IPv6 address in brackets, as in a
+    /// URL.
     pub(super) fn hold(&self, host: &str, port: u16) -> bool {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let address = bare.parse::<IpAddr>().ok();
@@ -70,7 +72,7 @@ impl Exception {
     }
 }
 
-/// A host and perhaps a port. More than one colon without brackets is an IPv6 address.
+/// Splits an entry into a host and an optional port. More than one colon without brackets indicates an IPv6 address.
 fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match entry.strip_prefix('[') {
         Some(literal) => {
@@ -88,7 +90,7 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// An address, or a network in the notation of RFC 4632.
+/// Parses an address, or a network in CIDR notation (RFC 4632).
 fn network(text: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),

@@ -1,19 +1,21 @@
-//! Connections between two exchanges.
+//! The connection pool: idle connections between two exchanges.
 //!
-//! A connection is worth keeping for the round trips that a new one costs, and only if it is beyond doubt that both sides
-//! agree where the next message begins. So one comes here after an exchange that ended as it should, with nothing left
-//! over, and it stays only while it is silent: a server has nothing to say to a client that has not asked. Bytes on an
-//! idle connection would be taken for the answer to the next request; the end of it would be met in the middle of one.
+//! Reusing a connection saves the round trips of opening one, but it is only safe if client and server agree where the
+//! next message begins. So a connection is pooled only after an exchange that ended properly, without excess data, and
+//! it stays in the pool only as long as nothing is received on it: a server must not send data without a request. Bytes
+//! on an idle connection would be parsed as the response to the next request (response splitting), and an EOF would
+//! make that request fail.
 //!
-//! Two things see to that:
+//! Two mechanisms ensure this:
 //!
-//! * the watch ([`IdleWatch`](super::watch::IdleWatch)) waits for all idle connections at once and closes what speaks or ends;
-//! * whoever takes a connection out asks the kernel itself, since the reactor may not have looked in this turn. That is a
-//!   system call a request, and it has its reason: without it, bytes that came in the last microseconds would become
-//!   the answer to somebody else's question.
+//! * the idle reaper ([`IdleWatch`](super::watch::IdleWatch)) waits on all idle connections at once, and closes any on
+//!   which data or EOF is received;
+//! * taking a connection out of the pool checks the socket with a system call, since the reactor may not have polled
+//!   yet in this turn of the loop. This costs one system call per request. Without it, unsolicited bytes that arrived
+//!   within the last microseconds would become the response to another caller's request.
 //!
-//! Under TLS there are bytes that say nothing: session tickets come when the server likes, often behind the first
-//! response. They are taken in, and the connection counts as silent.
+//! With TLS, some received bytes are not application data: a server may send session tickets at any time, often after
+//! the first response. They are processed, and do not count as received data.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -26,31 +28,34 @@ use super::connection::Connection;
 use super::target::Way;
 use crate::sync::WakerSlot;
 
-/// How long a connection may be idle. Many servers close after 5 s: earlier is better than at the same moment.
+/// The maximum idle time of a connection. Many servers close idle connections after 5 s; closing earlier than the
+/// server avoids the race with its close.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 
-/// How old a connection may be. Load balancers and changed addresses are noticed this way.
+/// The maximum age of a connection, so that new connections use changed DNS records and other servers behind a load
+/// balancer.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// Idle connections, by server. The last one in is the first one out: the warmest, and the others may grow old.
+/// The idle connections, grouped by pool key. Reuse is LIFO: the connection that was used most recently is taken first,
+/// and the others can expire.
 pub(super) struct Pool {
     idle: RefCell<HashMap<Rc<Way>, Vec<Idle>>>,
-    /// How many there are.
+    /// The number of idle connections.
     count: Cell<usize>,
-    /// At most so many.
+    /// The limit on idle connections.
     limit: usize,
-    /// At most so many for one server.
+    /// The limit on idle connections per host.
     limit_per_host: usize,
-    /// The waker of the watch.
+    /// The waker of the idle reaper.
     watcher: Cell<WakerSlot>,
-    /// Whether there is a watch.
+    /// Whether the idle reaper is running.
     pub(super) is_watched: Cell<bool>,
 }
 
-/// A connection that waits to be used again.
+/// An idle connection.
 struct Idle {
     connection: Connection,
-    /// When the last exchange ended.
+    /// The time at which its last exchange ended.
     since: Instant,
 }
 
@@ -72,7 +77,7 @@ impl Pool {
         }
     }
 
-    /// A connection to this server, if there is one that can be used.
+    /// Takes a usable connection to this server out of the pool, if there is one.
     pub(super) fn take(&self, way: &Way, now: Instant) -> Option<Connection> {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(way)?.pop()?;
@@ -84,7 +89,8 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose exchange has ended. If there are too many, for its server or in all, the oldest makes way.
+    /// Adds a connection whose exchange has ended. If a limit is exceeded, per host or in total, the oldest connection
+    /// is closed.
     pub(super) fn put(&self, mut connection: Connection, now: Instant) {
         if self.limit == 0 || self.limit_per_host == 0 {
             return;
@@ -107,17 +113,18 @@ impl Pool {
         if oldest.is_none() {
             self.count.set(self.count.get() + 1);
         }
-        drop(oldest); // I4: a closed connection drops wakers
-        // Out of its cell while it is used (I4).
+        drop(oldest); // I4: closing a connection drops wakers
+        // Taken out of its cell while it is used (I4).
         let watcher = self.watcher.take();
         watcher.wake_by_ref();
         self.watcher.set(watcher);
     }
 
-    /// The watch looks after all connections: it closes what has spoken, ended or grown old, and is woken when another
-    /// one does.
+    /// Closes all idle connections on which data or EOF was received or that have expired, and registers the reaper's
+    /// waker for the others.
     pub(super) fn sweep(&self, cx: &mut Context<'_>, now: Instant) {
-        // Taken out meanwhile: to wait for a connection may drop the waker of whoever used it before (I4).
+        // Taken out of the cell meanwhile (I4): polling a connection may drop the waker that its previous user
+        // registered.
         let mut swept = self.idle.take();
         self.count.set(0);
         for connections in swept.values_mut() {
@@ -134,14 +141,14 @@ impl Pool {
         }
     }
 
-    /// When the first connection will have grown old. Forgets servers to which there is none.
+    /// Returns the time at which the next connection expires. Also removes empty entries.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, connections| !connections.is_empty());
         idle.values().flatten().map(Idle::expires_at).min()
     }
 
-    /// Whoever watches leaves its waker.
+    /// Registers the waker of the idle reaper.
     pub(super) fn register_watcher(&self, cx: &Context<'_>) {
         let mut watcher = self.watcher.take();
         let replaced = watcher.register(cx.waker());
@@ -149,21 +156,21 @@ impl Pool {
         drop(replaced);
     }
 
-    /// Closes all.
+    /// Closes all idle connections.
     pub(super) fn clear(&self) {
         let all = self.idle.take();
         self.count.set(0);
         drop(all);
     }
 
-    /// How many connections are idle.
+    /// Returns the number of idle connections.
     pub(super) fn len(&self) -> usize {
         self.count.get()
     }
 }
 
-/// Takes out the connection that has been idle for longest, and forgets its server if that was the last one. Each
-/// server's are in order, so one look at each server is enough.
+/// Removes the connection that has been idle for the longest time, and its entry if that becomes empty. The connections
+/// of each entry are in order, so only the first one of each entry has to be compared.
 fn take_oldest(idle: &mut HashMap<Rc<Way>, Vec<Idle>>) -> Option<Idle> {
     let first = |connections: &Vec<Idle>| connections.first().map(|idle| idle.since);
     let ways = idle.iter().filter_map(|(way, connections)| Some((first(connections)?, way)));

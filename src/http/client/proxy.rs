@@ -1,8 +1,8 @@
-//! Proxies: which requests go through one, and through which.
+//! Proxy selection: whether a request uses a proxy, and which one.
 //!
-//! An `http` request is handed to the proxy, which passes it on: its target is the whole URL (RFC 9112 §3.2.2). Connections
-//! to the proxy serve requests to any server. For `https` the proxy is asked for a [tunnel](super::tunnel) (RFC 9110
-//! §9.3.6), and what goes through it is none of its business.
+//! An `http` request is sent to the proxy, which forwards it; its request target is the absolute URL (RFC 9112 §3.2.2).
+//! A connection to the proxy can serve requests to any server. For `https`, the client asks the proxy for a
+//! [tunnel](super::tunnel) with `CONNECT` (RFC 9110 §9.3.6), whose content is opaque to the proxy.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use super::no_proxy::Exceptions;
 use super::target::Origin;
 use crate::http::credentials::{basic, percent_decoded};
 
-/// A proxy that is spoken to in HTTP, without TLS.
+/// An HTTP proxy, reached without TLS.
 ///
-/// It is read from a URL, whose scheme may be left out. A user name and a password in it are sent to the proxy and to nobody
-/// else, as `Proxy-Authorization`, and never shown.
+/// It is parsed from a URL whose scheme is optional. Userinfo in the URL is sent as `Proxy-Authorization`, only to the
+/// proxy, and is never displayed.
 ///
 /// ```
 /// use glassloop::http::client::{Proxy, ProxyError};
@@ -35,12 +35,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy as a server.
+    /// Returns the origin of the proxy itself.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// What `Proxy-Authorization` says.
+    /// Returns the value of `Proxy-Authorization`.
     pub(super) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
@@ -84,12 +84,12 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Why a text does not name a proxy. The message never shows the text: it may hold a password.
+/// The error of an invalid proxy URL. The message never contains the URL, which may include a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyError {
-    /// It is no URL of a host alone.
+    /// The text is not a URL, or has more than scheme, userinfo, host and port.
     NotAUrl,
-    /// The URL is of another scheme than `http`.
+    /// The scheme is not `http`.
     Scheme(String),
 }
 
@@ -109,7 +109,7 @@ impl fmt::Display for ProxyError {
 
 impl std::error::Error for ProxyError {}
 
-/// The proxies of a client: for `http`, for `https`, and to which servers it goes without. None unless asked for.
+/// The proxies of a client: one for `http`, one for `https`, and exceptions. There are none by default.
 ///
 /// ```
 /// use glassloop::http::client::{Client, Proxies, ProxyError};
@@ -128,57 +128,59 @@ pub struct Proxies {
     except: Exceptions,
 }
 
-/// What stands between the client and servers of a scheme.
+/// The proxy setting for a scheme.
 #[derive(Clone, Debug)]
 enum Hop {
     Proxy(Rc<Proxy>),
-    /// A proxy that cannot be used, and why.
+    /// A proxy that is not usable, with the reason.
     Unusable(String),
 }
 
 impl Proxies {
-    /// No proxy for anything.
+    /// Returns a configuration without proxies.
     pub fn none() -> Proxies {
         Proxies::default()
     }
 
-    /// Sends requests for `http` URLs to this proxy.
+    /// Sets the proxy for `http` URLs.
     pub fn http(mut self, proxy: Proxy) -> Proxies {
         self.http = Some(Hop::Proxy(Rc::new(proxy)));
         self
     }
 
-    /// Lets this proxy make tunnels for `https` URLs.
+    /// Sets the proxy for `https` URLs, which is used with `CONNECT`.
     pub fn https(mut self, proxy: Proxy) -> Proxies {
         self.https = Some(Hop::Proxy(Rc::new(proxy)));
         self
     }
 
-    /// Fails requests for `http` URLs that are not excepted: their proxy cannot be used, for this reason.
+    /// Makes requests for `http` URLs fail with this reason, unless they match an exception, because their proxy is not
+    /// usable.
     pub fn unusable_http(mut self, why: String) -> Proxies {
         self.http = Some(Hop::Unusable(why));
         self
     }
 
-    /// The same for `https` URLs.
+    /// Makes requests for `https` URLs fail with this reason, unless they match an exception, because their proxy is
+    /// not usable.
     pub fn unusable_https(mut self, why: String) -> Proxies {
         self.https = Some(Hop::Unusable(why));
         self
     }
 
-    /// Goes without a proxy to the servers in this list, separated by commas or spaces. It is what `no_proxy` holds, read as
-    /// curl reads it: a name stands for itself and all names below it, with or without a dot in front; `*` for everything;
-    /// an address, or a network such as `10.0.0.0/8`, for URLs that name an address. A port behind a name or an address
-    /// restricts it to that port.
+    /// Sets the exceptions: servers that are reached without a proxy, in the format of `no_proxy`, separated by commas
+    /// or spaces. As in curl, a name matches itself and its subdomains, with or without a leading dot; `*` matches
+    /// everything; an address, or a network such as `10.0.0.0/8`, matches URLs with an IP address. A port after a name
+    /// or an address restricts the entry to that port.
     pub fn except(mut self, list: &str) -> Proxies {
         self.except = Exceptions::read(list);
         self
     }
 
-    /// Returns the proxy that leads to a server, if one does.
+    /// Returns the proxy for a server, if there is one.
     ///
     /// # Errors
-    /// If that proxy cannot be used.
+    /// If the proxy is not usable.
     pub(super) fn to(&self, origin: &Origin) -> Result<Option<&Rc<Proxy>>, ClientErrorKind> {
         let hop = if origin.is_https() { &self.https } else { &self.http };
         match hop.as_ref().filter(|_| !self.except.hold(origin.host(), origin.port())) {
@@ -207,7 +209,7 @@ mod tests {
             let proxy: Proxy = text.parse().expect(text);
             let sent = proxy.authorization().map(|value| value.to_str().unwrap());
             assert_eq!((proxy.to_string().as_str(), sent), (name, authorization), "{text}");
-            // Neither the password nor its encoded form.
+            // Neither the password nor its encoded form is displayed.
             assert_eq!(format!("{proxy:?}"), format!("Proxy({name})"));
         }
     }

@@ -1,4 +1,4 @@
-//! What a request is aimed at: the server, the way to it, and the resource, taken from its URL and checked.
+//! The origin, the route and the request target of a request, parsed from its URL and validated.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::error::ClientErrorKind;
 use super::proxy::{Proxies, Proxy};
 use crate::http::proto::{RequestTarget, encode_target, is_host_and_port};
 
-/// The port of URLs that name none, if their scheme is spoken here.
+/// Returns the default port of a scheme, if the scheme is supported.
 fn usual_port(scheme: &Scheme) -> Option<u16> {
     match scheme.as_str() {
         "http" => Some(80),
@@ -18,19 +18,20 @@ fn usual_port(scheme: &Scheme) -> Option<u16> {
     }
 }
 
-/// A server, as far as connections are concerned: two requests with equal origins may share one (RFC 9110 §4.3.1).
+/// An origin, which is the unit of connection reuse: requests with equal origins may share a connection (RFC 9110
+/// §4.3.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     scheme: Scheme,
-    /// Host in lower case, and the port unless it is the scheme's own: what `Host` says.
+    /// The host in lower case, with the port unless it is the scheme's default: the value of `Host`.
     authority: String,
-    /// How much of the authority is the host.
+    /// The length of the host in `authority`.
     host_bytes: usize,
     port: u16,
 }
 
 impl Origin {
-    /// The server of an absolute URL that can be asked here.
+    /// Returns the origin of a supported absolute URL.
     pub(super) fn of(uri: &Uri) -> Result<Origin, ClientErrorKind> {
         let scheme = uri.scheme().ok_or(ClientErrorKind::InvalidUri("it has no scheme"))?;
         let usual_port = usual_port(scheme).ok_or(ClientErrorKind::UnsupportedScheme)?;
@@ -51,17 +52,17 @@ impl Origin {
         Ok(Origin { scheme: scheme.clone(), authority, host_bytes, port })
     }
 
-    /// The value of `Host`.
+    /// Returns the value of `Host`.
     pub(super) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Whether it is to be spoken to in TLS.
+    /// Returns whether the server is reached with TLS.
     pub(super) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// The host, an IPv6 address in brackets.
+    /// Returns the host, with an IPv6 address in brackets.
     pub(super) fn host(&self) -> &str {
         &self.authority[..self.host_bytes]
     }
@@ -71,7 +72,7 @@ impl Origin {
     }
 }
 
-/// What stands behind the host and its colon. `Uri::port` does not tell an absent port from an absurd one.
+/// Returns the text of the port in a URL. `Uri::port` does not distinguish a missing port from an invalid one.
 fn written_port(uri: &Uri) -> &str {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host_and_port = authority.rsplit('@').next().unwrap_or_default();
@@ -79,36 +80,36 @@ fn written_port(uri: &Uri) -> &str {
     behind_host.strip_prefix(':').unwrap_or_default()
 }
 
-/// What a connection leads to: two requests with equal ways may share one.
+/// A pool key: connections with equal keys are interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Way {
-    /// The server with which requests and responses are exchanged. A proxy, if requests are for it to pass on.
+    /// The peer of the HTTP exchange: the server, or the proxy if it forwards the request.
     pub(super) origin: Origin,
-    /// The proxy whose tunnel leads to it.
+    /// The proxy through whose tunnel the server is reached, if any.
     pub(super) tunnel: Option<Rc<Proxy>>,
 }
 
 impl Way {
-    /// The server to which the connection is made.
+    /// Returns the host to which the TCP connection is made.
     pub(super) fn first_hop(&self) -> &Origin {
         self.tunnel.as_ref().map_or(&self.origin, |proxy| proxy.origin())
     }
 }
 
-/// A request's target, kept as long as the exchange for those who report on it.
+/// The parsed target of a request. It is kept for the whole exchange, for error messages.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) way: Way,
-    /// The server that is meant and the proxy at the end of the way, if that passes requests on.
+    /// The origin server and the proxy, if the request is forwarded by a proxy.
     forwarded: Option<(Origin, Rc<Proxy>)>,
     pub(super) method: Method,
     uri: Uri,
 }
 
 impl Target {
-    /// The target of a request.
+    /// Parses and validates the target of a request.
     pub(super) fn new(method: &Method, uri: Uri, proxies: &Proxies) -> Result<Target, ClientErrorKind> {
-        // It asks for a tunnel, in a form of its own, and what follows is not HTTP (RFC 9110 §9.3.6).
+        // `CONNECT` has a request target of its own form, and is not followed by an HTTP response (RFC 9110 §9.3.6).
         if method == Method::CONNECT {
             return Err(ClientErrorKind::UnsupportedMethod);
         }
@@ -121,23 +122,24 @@ impl Target {
         Ok(Target { way, forwarded, method: method.clone(), uri })
     }
 
-    /// The server that is meant.
+    /// Returns the origin server.
     pub(super) fn origin(&self) -> &Origin {
         self.forwarded.as_ref().map_or(&self.way.origin, |(origin, _)| origin)
     }
 
-    /// The proxy on the way.
+    /// Returns the proxy, whether it forwards the request or tunnels it.
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         let passes_on = self.forwarded.as_ref().map(|(_, proxy)| proxy);
         passes_on.or(self.way.tunnel.as_ref()).map(|proxy| &**proxy)
     }
 
-    /// What the request says to a proxy that passes it on. One that makes a tunnel does not see the request.
+    /// Returns the value of `Proxy-Authorization` if the request is forwarded. In a tunnel, the proxy does not see the
+    /// request.
     pub(super) fn proxy_authorization(&self) -> Option<&HeaderValue> {
         self.forwarded.as_ref().and_then(|(_, proxy)| proxy.authorization())
     }
 
-    /// What the request says that it is for. The fragment never gets here: `Uri` drops it.
+    /// Returns the request target (RFC 9112 §3.2). It never contains the fragment, which `Uri` drops.
     pub(super) fn form(&self) -> RequestTarget<'_> {
         let path_and_query = self.uri.path_and_query().map_or("/", |path| path.as_str());
         match &self.forwarded {
@@ -146,13 +148,13 @@ impl Target {
         }
     }
 
-    /// The URL as it may be shown.
+    /// Returns the URL in a form that is safe to display.
     pub(super) fn url(&self) -> String {
         shown(&self.uri)
     }
 }
 
-/// A URL without its userinfo, which is often a password, and with nothing in it but printable ASCII.
+/// Formats a URL without its userinfo, which often includes a password, and as printable ASCII only.
 pub(super) fn shown(uri: &Uri) -> String {
     let mut url = Vec::new();
     if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {

@@ -1,4 +1,4 @@
-//! What carries the bytes of a connection: one place for what is above TCP.
+//! The transport of a connection: TCP with or without TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,12 +8,12 @@ use crate::net::TcpStream;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsStream;
 
-/// A stream to a server. Nothing above this file looks inside.
+/// A stream to a server. Callers do not distinguish the variants.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// The bytes as they are.
+    /// Plain TCP.
     Plain(TcpStream),
-    /// The bytes in encrypted records.
+    /// TLS over TCP.
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
 }
@@ -27,7 +27,7 @@ impl Transport {
         }
     }
 
-    /// Writes as much as there is room for. After `Pending` the same bytes have to be offered again.
+    /// Writes as much as possible without blocking. After `Pending`, the same bytes must be passed again.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Transport::Plain(stream) => stream.poll_write(cx, bytes),
@@ -36,18 +36,18 @@ impl Transport {
         }
     }
 
-    /// Waits for what nobody has asked for: a byte, or the end.
+    /// Completes when data or EOF is received on an idle connection.
     pub(super) fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            // A byte is enough to know, and the rest is of no interest. To try tells a byte from readiness that is out of
-            // date.
+            // Reading one byte is enough to know, and its value does not matter. An actual read distinguishes data from
+            // stale readiness.
             Transport::Plain(stream) => stream.poll_read(cx, &mut [0]).map(|_| ()),
             #[cfg(feature = "tls")]
             Transport::Tls(stream) => stream.poll_unsolicited(cx),
         }
     }
 
-    /// Whether nothing has come, not even the end, as far as the kernel knows. A system call.
+    /// Returns whether neither data nor EOF has been received, according to the kernel. This is a system call.
     pub(super) fn is_silent(&mut self) -> bool {
         match self {
             Transport::Plain(stream) => stream.is_silent(),
@@ -56,7 +56,7 @@ impl Transport {
         }
     }
 
-    /// Whether the other side is known to have ended its stream.
+    /// Returns whether the peer is known to have closed its side of the connection.
     pub(super) fn is_read_closed(&self) -> bool {
         match self {
             Transport::Plain(stream) => stream.is_read_closed(),
@@ -65,7 +65,7 @@ impl Transport {
         }
     }
 
-    /// Whether waiting for it counts as something that may still happen (I16).
+    /// Sets whether waiting on the connection is ignored by deadlock detection (I16).
     pub(super) fn set_background(&mut self, background: bool) {
         match self {
             Transport::Plain(stream) => stream.set_background(background),
@@ -74,7 +74,7 @@ impl Transport {
         }
     }
 
-    /// The other side's address.
+    /// Returns the address of the peer.
     pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Plain(stream) => stream.peer_addr(),

@@ -1,10 +1,10 @@
-//! A tunnel through a proxy (RFC 9110 §9.3.6).
+//! A tunnel through an HTTP proxy, established with `CONNECT` (RFC 9110 §9.3.6).
 //!
 //! ```text
-//!   WriteHead ──▶ ReadHead ──▶ Done: what is written now reaches the server
+//!   WriteHead ──▶ ReadHead ──▶ Done: the connection now reaches the server
 //! ```
 //!
-//! The answer has no body if it is a success, and what it says otherwise is not read: the connection is given up.
+//! A 2xx response to `CONNECT` has no body. With any other status, the connection is closed without reading the body.
 
 use std::fmt;
 use std::future::Future;
@@ -24,10 +24,10 @@ use crate::http::proto::{ProtocolError, RequestTarget, ResponseDecoder, Response
 use crate::net::TcpStream;
 use crate::observe::{State, Stateful, polled_after_ready};
 
-/// The future of a connection that leads through a proxy to a server.
+/// A future that establishes a tunnel to a server through a proxy.
 #[derive(Debug)]
 pub(super) struct Tunnel {
-    /// The connection to the proxy, until it leads further.
+    /// The connection to the proxy; taken when the tunnel is established.
     stream: Option<TcpStream>,
     head: Vec<u8>,
     written: usize,
@@ -36,14 +36,14 @@ pub(super) struct Tunnel {
     state: Stateful<TunnelState>,
 }
 
-/// What a tunnel waits for.
+/// The states of a tunnel.
 #[derive(Debug)]
 enum TunnelState {
-    /// Room for the request.
+    /// Waiting until the request can be written.
     WriteHead,
-    /// The head of the answer.
+    /// Waiting for the head of the response.
     ReadHead,
-    /// Nothing any more.
+    /// Completed.
     Done,
 }
 
@@ -60,7 +60,7 @@ impl State for TunnelState {
 }
 
 impl Tunnel {
-    /// Asks a proxy, over a connection to it, for a tunnel to a server.
+    /// Creates a future that sends `CONNECT` over a connection to the proxy.
     pub(super) fn new(
         stream: TcpStream,
         proxy: &Proxy,
@@ -73,7 +73,7 @@ impl Tunnel {
         if let Some(authorization) = proxy.authorization() {
             fields.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
-        // Here the port is not left out, even if it is the usual one.
+        // In the request target of `CONNECT`, the port is required even if it is the default port.
         let authority = format!("{}:{}", origin.host(), origin.port());
         let mut head = Vec::new();
         encode_request_head(&mut head, &Method::CONNECT, RequestTarget::Authority(&authority), &authority, &fields)
@@ -83,7 +83,7 @@ impl Tunnel {
         Tunnel { stream: Some(stream), head, written: 0, decoder, buffers, state }
     }
 
-    /// Takes in what a read has brought. `true` when the answer is complete, and a yes.
+    /// Processes the bytes of one read. Returns `true` if the response is complete and its status is 2xx.
     fn read(&mut self, buffer: &mut ReadBuffer, read: usize) -> Result<bool, TunnelError> {
         if read == 0 {
             let error = self.decoder.on_eof().expect_err("an answer without a head cannot end well");
@@ -105,7 +105,8 @@ impl Tunnel {
             match status {
                 None => {}
                 Some(status) if !status.is_success() => return Err(TunnelError::Refused(status)),
-                // The server has not been asked anything yet, and in TLS it does not speak first.
+                // Data after the response cannot be from the server: nothing has been sent to it yet, and in TLS the
+                // client sends first.
                 Some(_) if !buffer.unread().is_empty() => return Err(TunnelError::Unasked),
                 Some(_) => return Ok(true),
             }
@@ -160,22 +161,22 @@ impl Future for Tunnel {
     }
 }
 
-/// Why a proxy has not made a tunnel.
+/// The reason why a proxy did not establish a tunnel.
 #[derive(Debug)]
 pub enum TunnelError {
-    /// It answered with this status instead of a success. 407 asks for a user name and a password.
+    /// The proxy responded with this status instead of a 2xx. 407 requires proxy authentication.
     Refused(StatusCode),
-    /// More came than an answer.
+    /// The proxy sent data after its response.
     Unasked,
-    /// What came is not HTTP/1.1, or ends too early.
+    /// The response is not valid HTTP/1.1, or is truncated.
     Protocol(ProtocolError),
     /// The request could not be written.
     Write(io::Error),
-    /// The connection broke before there was an answer.
+    /// The connection failed before there was a response.
     Read(io::Error),
-    /// The answer was not there when the time for the connection was over.
+    /// There was no response within the time limit for connecting.
     TimedOut {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! The task that looks after idle connections: one for all of them.
+//! The idle reaper: one task per client that closes idle connections.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,15 +10,17 @@ use super::pool::MAX_IDLE;
 use crate::event_loop::{Sleep, now, sleep};
 use crate::observe::{State, Stateful};
 
-/// Closes idle connections: the moment one speaks or ends, and when it has grown old.
+/// A future that closes idle connections on which data or EOF is received, and those that have expired.
 ///
-/// It waits in the background, on every idle connection and on one timer: a program whose only hope is that an idle
-/// connection does something is deadlocked (I16). It ends when its timer finds nothing to watch, be it that the client is
-/// gone, and the next connection that becomes idle starts another.
+/// It waits on every idle connection and on one timer, in the background: it is ignored by deadlock detection, so a
+/// program in which nothing else can happen is still reported as deadlocked (I16). It completes when its timer expires
+/// and there is no idle connection, or the client has been dropped. The next connection that becomes idle starts a new
+/// one.
 #[derive(Debug)]
 pub(super) struct IdleWatch {
     client: Weak<Shared>,
-    /// Never later than the first expiry of what was idle when it was set: all that comes after expires after it.
+    /// The timer, never later than the first expiry of the connections that were idle when it was set. Connections that
+    /// become idle later also expire later.
     expiry: Sleep,
     state: Stateful<WatchState>,
 }
@@ -77,7 +79,8 @@ impl Future for IdleWatch {
 
 impl Drop for IdleWatch {
     fn drop(&mut self) {
-        // Also when the loop ends: connections that nobody watches, and that no other loop knows, are of no use.
+        // Also reached when the loop is dropped: idle connections without a reaper, registered with a loop that has
+        // ended, cannot be used any more.
         if let Some(client) = self.client.upgrade() {
             client.pool.is_watched.set(false);
             client.pool.clear();
