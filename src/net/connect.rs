@@ -1,4 +1,4 @@
-//! Connecting to one of several addresses: the sockets and the timer of the [race](super::race).
+//! The "Happy Eyeballs" connect: sockets and timer. The policy is in [`race`](super::race).
 //!
 //! ```text
 //!   NextAddress ◀──▶ Handshake ──▶ Done
@@ -17,11 +17,12 @@ use super::race::{Race, Step, interleave};
 use crate::event_loop::{Initially, Sleep, now, sleep};
 use crate::observe::{State, Stateful, polled_after_ready};
 
-/// A future of a connection to the first address that answers.
+/// A future that resolves to a connection to the first address that accepts one.
 ///
-/// The addresses are tried by RFC 8305 §§4–5 ("Happy Eyeballs"): the families in turns, beginning with that of the first
-/// address; a new attempt every 250 ms, or at once when the latest has failed, while those before it go on. The first
-/// connection wins, and the other sockets are closed. The time limit is for all of them together.
+/// The addresses are tried as described in RFC 8305 §§4–5 ("Happy Eyeballs"). The address families alternate, starting
+/// with that of the first address. A new attempt starts every 250 ms, or immediately if the latest one has failed,
+/// while earlier attempts continue. The first connection wins, and the other sockets are closed. The time limit applies
+/// to all attempts together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,22 +42,22 @@ pub struct Connect {
     addresses: Vec<SocketAddr>,
     race: Race,
     attempts: Attempts,
-    /// For the next start, or for the end of the time.
+    /// The timer for the next attempt or for the time limit.
     timer: Sleep,
     limit: Duration,
     state: Stateful<ConnectState>,
-    /// Why the last of those that have failed has.
+    /// The most recent connect error, with its address.
     last_error: Option<(SocketAddr, io::Error)>,
 }
 
-/// What a connection waits for.
+/// The states of a connect.
 #[derive(Debug)]
 enum ConnectState {
-    /// Nothing: the race says which address is next.
+    /// Selecting the next address. This does not wait.
     NextAddress,
-    /// One of the attempts to end, or the time for another one.
+    /// Waiting for one of the attempts to complete, or for the time to start another one.
     Handshake,
-    /// Nothing any more.
+    /// Completed.
     Done,
 }
 
@@ -73,7 +74,7 @@ impl State for ConnectState {
 }
 
 impl Connect {
-    /// Tries these addresses, for at most this long in all.
+    /// Creates a future that tries these addresses, with a time limit for all of them together.
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -91,7 +92,7 @@ impl Connect {
         }
     }
 
-    /// Begins with an address.
+    /// Starts an attempt.
     fn start(&mut self, number: usize) {
         let address = self.addresses[number];
         let started = mio::net::TcpStream::connect(address)
@@ -107,7 +108,7 @@ impl Connect {
         self.last_error = Some((self.addresses[number], error));
     }
 
-    /// Why it is given up.
+    /// Creates the error for the case that no attempt has succeeded.
     fn error(&mut self) -> ConnectError {
         let tried = self.race.started();
         match (self.attempts.latest(), self.last_error.take()) {
@@ -120,7 +121,7 @@ impl Connect {
         }
     }
 
-    /// Ends the race: those who have lost it are closed.
+    /// Ends the race: closes all other sockets.
     fn finish(&mut self, result: Result<TcpStream, ConnectError>) -> Poll<Result<TcpStream, ConnectError>> {
         self.attempts = Attempts::default();
         self.state.go(ConnectState::Done);
@@ -170,18 +171,18 @@ impl Future for Connect {
     }
 }
 
-/// The attempts under way. Nearly always there is one, and it has its place without an allocation.
+/// The attempts in progress. Nearly always there is only one, which needs no allocation.
 #[derive(Debug, Default)]
 struct Attempts {
-    /// Those that began before the latest, in order.
+    /// The attempts that started before the latest, in order.
     earlier: Vec<Attempt>,
     latest: Option<Attempt>,
 }
 
-/// A socket that is being connected.
+/// A socket that is connecting.
 #[derive(Debug)]
 struct Attempt {
-    /// The number of its address.
+    /// The index of its address.
     number: usize,
     stream: TcpStream,
 }
@@ -195,7 +196,7 @@ impl Attempts {
         self.latest.as_ref().or(self.earlier.last())
     }
 
-    /// Takes out an attempt that has ended: of several, the one that began first.
+    /// Returns an attempt that has completed; if there are several, the one that started first.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<TcpStream>)> {
         for place in 0..self.earlier.len() {
             if let Poll::Ready(result) = self.earlier[place].stream.poll_connected(cx) {
@@ -219,27 +220,27 @@ impl Attempt {
     }
 }
 
-/// Why there is no connection.
+/// The error of a connect.
 #[derive(Debug)]
 pub enum ConnectError {
     /// There was no address to try.
     NoAddress,
-    /// All addresses that were tried have failed; this is what the last one said.
+    /// All addresses that were tried have failed; the error is that of the last one.
     Refused {
         /// The last address.
         address: SocketAddr,
-        /// How many were tried, it included.
+        /// The number of addresses tried, including this one.
         tried: usize,
-        /// What the system said of it.
+        /// The error of the last attempt.
         error: io::Error,
     },
-    /// The time was over before an address had answered.
+    /// No address had accepted a connection within the time limit.
     TimedOut {
-        /// The address that was tried last, of those that had not failed.
+        /// The address that was tried last, among those that had not failed.
         address: SocketAddr,
-        /// How many were tried, it included.
+        /// The number of addresses tried, including this one.
         tried: usize,
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
 }

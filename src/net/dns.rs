@@ -1,8 +1,9 @@
-//! The addresses behind a name.
+//! DNS resolution: `getaddrinfo` on a thread pool, with a cache.
 //!
-//! `getaddrinfo` blocks, for many seconds if a server does not answer. So look-ups run on threads of their own, a few at
-//! once. A look-up that takes long does not count among them any more: however many names hang, others are still looked up.
-//! Several that ask for one name at once share one look-up, and an answer is good for a minute.
+//! `getaddrinfo` is blocking, and can take many seconds if a name server does not respond. So lookups run on threads of
+//! their own, and only a few are started at a time. A slow lookup no longer counts towards that limit, so stuck lookups
+//! do not block other lookups. Concurrent lookups of the same name are merged into one, and results are cached for a
+//! minute.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque, hash_map};
@@ -21,25 +22,25 @@ use crate::event_loop::{Job, JobHandle, Sleep, ThreadPool, now, run_in_executor,
 use crate::observe::{note_waiting, polled_after_ready};
 use crate::sync::{Acquire, Permit, Semaphore, oneshot};
 
-/// How long an answer is good for.
+/// The time for which results are cached.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 
-/// Answers that are remembered: the oldest makes way.
+/// The maximum number of cached results; if it is exceeded, the oldest is evicted.
 const MOST_ANSWERS: usize = 1024;
 
-/// Look-ups at once that have not taken long yet.
+/// The maximum number of concurrent lookups that are not slow yet.
 const QUICK_LOOKUPS: usize = 8;
 
-/// When a look-up has taken long.
+/// The time after which a lookup counts as slow.
 const SLOW_AFTER: Duration = Duration::from_millis(100);
 
-/// Threads, and so look-ups at once, whether they take long or not.
+/// The maximum number of threads, and therefore of concurrent lookups, slow or not.
 const MOST_THREADS: usize = 256;
 
-/// What is called to look a name up, for addresses of one family or of both. It blocks.
+/// A blocking function that looks up the addresses of a name, of one family or of both.
 type LookUpFunction = fn(&str, Option<Family>) -> Result<Vec<IpAddr>, ResolveError>;
 
-/// A kind of address.
+/// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// IPv4.
@@ -66,7 +67,8 @@ impl fmt::Display for Family {
     }
 }
 
-/// Looks names up, shares look-ups that are under way, and remembers answers for a minute. A handle: clones share all.
+/// A DNS resolver, which merges concurrent lookups of the same name and caches results for a minute. It is a handle:
+/// clones share the cache.
 ///
 /// ```
 /// use glassloop::{EventLoop, net::Resolver};
@@ -84,47 +86,48 @@ pub struct Resolver {
 struct Shared {
     pool: ThreadPool,
     look_up: LookUpFunction,
-    /// The only family that is wanted, if there is one.
+    /// The only address family that is used, if there is a restriction.
     family: Option<Family>,
-    /// What is answered without asking anybody.
+    /// The static overrides, which need no lookup.
     fixed: Vec<FixedAnswer>,
     names: RefCell<HashMap<String, Entry>>,
-    /// The names that are answered, and when each was: the oldest first. A name may be here more than once.
+    /// The cached names with the times of their results, oldest first. A name may occur more than once.
     answered: RefCell<VecDeque<(String, Instant)>>,
-    /// Permits for look-ups that have not taken long yet.
+    /// Permits for lookups that are not slow yet.
     quick: Semaphore,
 }
 
-/// The addresses of a host for connections to one port.
+/// A static override: the addresses of a host for connections to one port.
 struct FixedAnswer {
-    /// In lower case, without brackets.
+    /// The host in lower case, without brackets.
     host: String,
     port: u16,
     addresses: Vec<IpAddr>,
 }
 
 enum Entry {
-    /// Asked, and not answered yet: who waits for the answer.
+    /// A lookup in progress, with the channels of the futures that wait for its result.
     Asked(Vec<oneshot::Sender<Answer>>),
-    /// The answer, and when it came.
+    /// A cached result, with the time of the lookup.
     Answered(Vec<IpAddr>, Instant),
 }
 
 type Answer = Result<Vec<IpAddr>, ResolveError>;
 
 impl Resolver {
-    /// A resolver that asks the system.
+    /// Creates a resolver that uses the system's resolver.
     pub fn new() -> Resolver {
         Resolver::builder().build()
     }
 
-    /// A resolver that knows some answers, or that wants only some addresses.
+    /// Returns a builder, for static overrides or a single address family.
     pub fn builder() -> ResolverBuilder {
         ResolverBuilder { look_up: ask_the_system, family: None, fixed: Vec::new() }
     }
 
-    /// Returns the addresses of a host, with this port. An address in digits (IPv6 with or without brackets) is its own
-    /// answer. `localhost` and every name that ends in `.localhost` are the loopback addresses (RFC 6761 §6.3).
+    /// Returns a future that resolves to the addresses of a host, with this port. IP literals (IPv6 with or without
+    /// brackets) are returned as they are. `localhost` and every name that ends in `.localhost` resolve to the loopback
+    /// addresses (RFC 6761 §6.3).
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -138,8 +141,9 @@ impl Resolver {
     }
 }
 
-/// Returns whether a name is `localhost` or lies below it. Such a name always stands for this machine; no name server is
-/// asked, because a server that answers something else would decide where the request goes (RFC 6761 §6.3).
+/// Returns whether a name is `localhost` or a subdomain of it. Such a name always refers to this machine. It is never
+/// sent to a name server, since a server that returned another address would decide where the request is sent (RFC 6761
+/// §6.3).
 fn is_localhost(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let last_label = name.rsplit('.').next().unwrap_or_default();
@@ -150,7 +154,7 @@ fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Sets up a [`Resolver`].
+/// A builder of [`Resolver`]s.
 ///
 /// ```
 /// use glassloop::{EventLoop, net::{Family, Resolver}};
@@ -175,21 +179,21 @@ pub struct ResolverBuilder {
 }
 
 impl ResolverBuilder {
-    /// Leaves out the addresses of the other family; the system is not asked for them.
+    /// Restricts the resolver to one address family.
     pub fn only(mut self, family: Family) -> ResolverBuilder {
         self.family = Some(family);
         self
     }
 
-    /// Answers with these addresses whenever a host is to be connected to at this port, and asks nobody. The first answer
-    /// for a host and a port counts.
+    /// Adds a static override: connections to this host and port use these addresses, without a lookup. The first
+    /// override for a host and port takes precedence.
     pub fn answer(mut self, host: &str, port: u16, addresses: Vec<IpAddr>) -> ResolverBuilder {
         let host = without_brackets(host).to_ascii_lowercase();
         self.fixed.push(FixedAnswer { host, port, addresses });
         self
     }
 
-    /// The resolver.
+    /// Builds the resolver.
     pub fn build(self) -> Resolver {
         let ResolverBuilder { look_up, family, fixed } = self;
         let shared = Shared {
@@ -216,7 +220,7 @@ impl fmt::Debug for ResolverBuilder {
 
 #[cfg(test)]
 impl Resolver {
-    /// Returns a resolver that calls this function instead of asking the system.
+    /// Returns a resolver that calls this function instead of the system's resolver.
     pub(crate) fn calling(look_up: LookUpFunction) -> Resolver {
         ResolverBuilder { look_up, ..Resolver::builder() }.build()
     }
@@ -229,7 +233,7 @@ impl Default for Resolver {
 }
 
 impl Shared {
-    /// The addresses of a host that nobody has to be asked for.
+    /// Returns the addresses of a host if no lookup is needed.
     fn known(&self, host: &str, port: u16) -> Option<Vec<IpAddr>> {
         let is_meant = |answer: &&FixedAnswer| answer.port == port && answer.host.eq_ignore_ascii_case(host);
         match self.fixed.iter().find(is_meant) {
@@ -273,7 +277,7 @@ impl Shared {
             Some(permit) => self.start(&name, permit),
             None => AskState::Permit(self.quick.acquire()),
         };
-        // A task of its own, so that no one of those who wait carries the others.
+        // A separate task, so that cancelling one waiter does not cancel the lookup for the others.
         spawn_named("dns", Ask { shared: self, name, state });
         LookupState::Asked(receiver)
     }
@@ -284,7 +288,7 @@ impl Shared {
         AskState::Job { job: run_in_executor(Some(&self.pool), job), quick: Some((permit, sleep(SLOW_AFTER))) }
     }
 
-    /// Whether anybody still waits for this name.
+    /// Returns whether any future is still waiting for this name.
     fn is_wanted(&self, name: &str) -> bool {
         match self.names.borrow().get(name) {
             Some(Entry::Asked(waiting)) => waiting.iter().any(|sender| !sender.is_closed()),
@@ -292,7 +296,7 @@ impl Shared {
         }
     }
 
-    /// Remembers an answer, and forgets old ones. Returns what the name had before.
+    /// Caches a result and evicts old ones. Returns the previous entry of the name.
     fn remember(&self, name: &str, addresses: Vec<IpAddr>, at: Instant) -> Option<Entry> {
         let (mut names, mut answered) = (self.names.borrow_mut(), self.answered.borrow_mut());
         answered.push_back((name.to_owned(), at));
@@ -310,7 +314,7 @@ impl Shared {
 
     fn answer(&self, name: &str, answer: Answer) {
         let entry = match &answer {
-            // A failure is told to those who wait, and not remembered: the next one asks again.
+            // A failure is reported to the waiters and not cached, so the next call starts a new lookup.
             Err(_) => self.names.borrow_mut().remove(name),
             Ok(addresses) => self.remember(name, addresses.clone(), now()),
         };
@@ -322,7 +326,7 @@ impl Shared {
     }
 }
 
-/// The task that asks for one name.
+/// The task that looks up one name.
 struct Ask {
     shared: Rc<Shared>,
     name: String,
@@ -330,16 +334,16 @@ struct Ask {
 }
 
 enum AskState {
-    /// Too many look-ups have begun within a moment.
+    /// Waiting because too many lookups have been started recently.
     Permit(Acquire),
-    /// A thread asks. It counts as one of the quick ones until the time is over.
+    /// A thread is looking up the name. `quick` is its permit, released when the timer expires.
     Job { job: JobHandle<Answer>, quick: Option<(Permit, Sleep)> },
 }
 
 impl Drop for Ask {
     fn drop(&mut self) {
-        // Aborted, or dropped with its loop, before there was an answer: those who wait are told, and the next one asks
-        // again, on another loop perhaps.
+        // The task was aborted, or dropped with its loop, before there was a result: the waiters are notified, and the
+        // next call starts a new lookup, possibly on another loop.
         let is_unanswered = matches!(self.shared.names.borrow().get(&self.name), Some(Entry::Asked(_)));
         if is_unanswered {
             let unanswered = self.shared.names.borrow_mut().remove(&self.name);
@@ -355,7 +359,7 @@ impl Future for Ask {
         let this = &mut *self;
         if let AskState::Permit(permit) = &mut this.state {
             let Poll::Ready(permit) = Pin::new(permit).poll(cx) else { return Poll::Pending };
-            // All who wanted it may have given up meanwhile. Whoever wants it later asks anew.
+            // All waiters may have been dropped in the meantime. A later call then starts a new lookup.
             if !this.shared.is_wanted(&this.name) {
                 return Poll::Ready(());
             }
@@ -376,7 +380,7 @@ impl Future for Ask {
     }
 }
 
-/// The future of [`Resolver::resolve`].
+/// The future returned by [`Resolver::resolve`].
 pub struct Lookup {
     port: u16,
     state: LookupState,
@@ -414,7 +418,7 @@ impl Future for Lookup {
     }
 }
 
-/// Asks `getaddrinfo`, which answers with both families at once unless only one is wanted.
+/// Calls `getaddrinfo`, which returns both families at once unless only one is requested.
 fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
     let fail = |reason: String, is_temporary| {
         let reason = match family {
@@ -438,7 +442,8 @@ fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
             }
         }
         Err(error) => {
-            // Without a descriptor for its files and sockets, the system says of any name that there is none.
+            // If there is no file descriptor for its files and sockets, the system reports that the name does not
+            // exist.
             let is_temporary = matches!(error.kind(), LookupErrorKind::Again) || !is_descriptor_left();
             fail(io::Error::from(error).to_string(), is_temporary)
         }
@@ -449,14 +454,14 @@ fn is_descriptor_left() -> bool {
     !cfg!(unix) || std::fs::File::open("/dev/null").is_ok()
 }
 
-/// Why a name has no addresses.
+/// The error of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveError {
     /// The name.
     pub name: String,
-    /// What the system says.
+    /// The message of the system.
     pub reason: String,
-    /// Whether asking again may help.
+    /// Whether the error is temporary, so that a retry may succeed.
     pub is_temporary: bool,
 }
 

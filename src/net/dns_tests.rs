@@ -52,7 +52,7 @@ fn localhost_and_the_names_below_it_are_the_loopback_addresses_and_no_one_is_ask
         let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().only(family) }.build();
         assert_eq!(resolve(resolver, "a.localhost"), Ok(vec![address]));
     }
-    // A fixed answer still comes first.
+    // A static override takes precedence.
     let fixed = Resolver::builder().answer("a.localhost", 80, vec!["192.0.2.7".parse().unwrap()]).build();
     assert_eq!(resolve(fixed, "a.localhost"), Ok(vec!["192.0.2.7:80".parse().unwrap()]));
 
@@ -122,7 +122,7 @@ fn names_that_hang_do_not_keep_others_from_being_looked_up() {
     let closed = GATE.write().unwrap();
     let run = async {
         let mut hung: Vec<_> = (0..100).map(|n| resolver.resolve(&format!("hang{n}.example"), 80)).collect();
-        // Nobody waits for these any more: they need no thread.
+        // These lookups have no waiters any more, so they need no thread.
         drop((0..1000).map(|n| resolver.resolve(&format!("hang-and-forget{n}.example"), 80)).collect::<Vec<_>>());
         let good = join_all((0..20).map(|n| resolver.resolve(&format!("good{n}.example"), 80))).await;
         assert!(good.iter().all(Result::is_ok), "{good:?}");
@@ -147,7 +147,7 @@ fn as_many_answers_are_remembered_as_there_may_be_and_no_old_ones() {
     assert!(shared.names.borrow().contains_key(&(3 * MOST_ANSWERS - 1).to_string()), "the latest");
     shared.remember("a", vec![], start + GOOD_FOR);
     assert_eq!(counts(), (1, 1));
-    // One that is answered again is not forgotten with its first answer.
+    // A name that was looked up again is not evicted together with its first result.
     shared.remember("a", vec![], start + GOOD_FOR + Duration::from_secs(1));
     shared.remember("b", vec![], start + 2 * GOOD_FOR);
     assert_eq!(counts(), (2, 2));

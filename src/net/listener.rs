@@ -1,4 +1,4 @@
-//! Accepting TCP connections.
+//! TCP listeners.
 
 use std::future::Future;
 use std::io;
@@ -32,10 +32,10 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at an address; port 0 lets the system choose one.
+    /// Binds a listener to an address. With port 0, the system chooses a port.
     ///
     /// # Errors
-    /// If the address is taken, or may not be used.
+    /// If the address is in use or not permitted.
     ///
     /// # Panics
     /// If no loop runs on this thread.
@@ -43,7 +43,7 @@ impl TcpListener {
         TcpListener::register(mio::net::TcpListener::bind(address)?)
     }
 
-    /// Takes a listener that is bound already.
+    /// Wraps a listener of the standard library.
     ///
     /// # Errors
     /// If it cannot be made non-blocking or registered.
@@ -59,15 +59,15 @@ impl TcpListener {
 
     fn register(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
         let described = Described { what: "listener", descriptor: descriptor(&listener), peer: None };
-        // Connections may be waiting already.
+        // Connections may already be waiting, so the source starts as ready.
         Ok(TcpListener { source: Source::owning(listener, Initially::Ready, described)? })
     }
 
-    /// The next connection.
+    /// Polls for the next connection.
     ///
     /// # Errors
-    /// That of `accept`. After `EMFILE` and its like, wait a moment before the next call: the connection is still
-    /// there, and asking again at once would spin (I11).
+    /// That of `accept`. After `EMFILE` or `ENFILE`, wait before the next call: the connection remains in the queue, so
+    /// an immediate retry would spin (I11).
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let mut accepted = None;
         match self.source.poll_io(cx, Operation::Accept, 0, |listener| {
@@ -83,26 +83,26 @@ impl TcpListener {
         }
     }
 
-    /// The next connection, as a future.
+    /// Returns a future that resolves to the next connection.
     pub fn accept(&mut self) -> Accept<'_> {
         Accept { listener: self }
     }
 
-    /// The address, with the port that the system chose.
+    /// Returns the local address, with the port that the system has chosen.
     ///
     /// # Errors
-    /// If the system does not know it.
+    /// If the system call fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.io().local_addr()
     }
 
-    /// Whether waiting for connections counts as something that may still happen (it does, unless set otherwise).
+    /// Sets whether waiting for connections is ignored by deadlock detection. By default it is not ignored.
     pub fn set_background(&self, background: bool) {
         self.source.set_background(background);
     }
 }
 
-/// The future of [`TcpListener::accept`].
+/// The future returned by [`TcpListener::accept`].
 #[derive(Debug)]
 pub struct Accept<'a> {
     listener: &'a mut TcpListener,

@@ -1,4 +1,4 @@
-//! TCP on the loop: streams, listeners, connecting, and the addresses behind names; TLS over it.
+//! TCP on the event loop: streams, listeners, connecting, DNS resolution and TLS.
 
 mod connect;
 mod dns;

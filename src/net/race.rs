@@ -1,58 +1,59 @@
-//! Which address to try, and when: the race of RFC 8305 §§4–5, as a machine without input, output or a clock.
+//! The policy of "Happy Eyeballs" (RFC 8305 §§4–5), as a sans-I/O state machine without a clock: which address to try,
+//! and when.
 //!
-//! A name often has several addresses, of two families, and any of them may lead nowhere without saying so. To wait for
-//! each to the end of its time takes too long; to try all at once is a burden to the server, which keeps one and throws
-//! the others away. So the attempts begin a quarter of a second apart, and go on side by side: a family that is broken
-//! costs that quarter of a second, which has given the method its name, Happy Eyeballs. The first connection wins.
+//! A name often has several addresses of two families, and any of them may be unreachable without an error. Waiting for
+//! each one to time out takes too long, and connecting to all at once would burden the server, which would have to
+//! accept connections that are then closed. So the attempts start a quarter of a second apart and run concurrently: a
+//! broken address family costs only that quarter of a second, hence the name. The first connection wins.
 //!
 //! ```text
-//!                 ┌──▶ Start(i)    begin with address i, and ask again
-//!   next(now) ────┼──▶ Wait(t)     ask again at t, or when an attempt has failed
-//!                 └──▶ GiveUp      all have failed, or the time is over
+//!                 ┌──▶ Start(i)    start an attempt with address i, then call `next` again
+//!   next(now) ────┼──▶ Wait(t)     call `next` again at t, or when an attempt has failed
+//!                 └──▶ GiveUp      all attempts have failed, or the time limit is reached
 //! ```
 //!
-//! Whoever makes the connections tells of failures only. A success ends the race, and the machine with it.
+//! The caller reports only failures. On success, it drops the state machine.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// From the start of one attempt to that of the next, as long as none fails: the Connection Attempt Delay of RFC 8305 §5.
+/// The time between the starts of two attempts, unless one fails: the Connection Attempt Delay of RFC 8305 §5.
 pub(super) const BETWEEN_STARTS: Duration = Duration::from_millis(250);
 
-/// The state of a race between a number of addresses.
+/// The state of a race between several addresses.
 #[derive(Debug)]
 pub(super) struct Race {
     addresses: usize,
-    /// How many have been tried so far; they are tried in order.
+    /// The number of addresses tried so far, in order.
     started: usize,
-    /// How many of these have not failed yet.
+    /// The number of attempts that have not failed yet.
     running: usize,
-    /// When the next may start; `None` is at once.
+    /// The time at which the next attempt may start; `None` means immediately.
     next_start: Option<Instant>,
-    /// When the time is over for all of them.
+    /// The time limit for all attempts together.
     deadline: Instant,
 }
 
-/// What is to be done next.
+/// The next action of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Try the address with this number, and ask again.
+    /// Start an attempt with the address of this index, then call [`Race::next`] again.
     Start(usize),
-    /// Ask again at this time, or as soon as an attempt has failed.
+    /// Call [`Race::next`] again at this time, or as soon as an attempt has failed.
     Wait(Instant),
-    /// There will be no connection.
+    /// Give up: there will be no connection.
     GiveUp,
 }
 
 impl Race {
-    /// A race between so many addresses, until `deadline`.
+    /// Creates a race between this number of addresses, until `deadline`.
     pub(super) fn new(addresses: usize, deadline: Instant) -> Race {
         Race { addresses, started: 0, running: 0, next_start: None, deadline }
     }
 
-    /// What is to be done now.
+    /// Returns the next action.
     pub(super) fn next(&mut self, now: Instant) -> Step {
-        // However little time is left, one address is tried: then there is something to say of it.
+        // At least one address is tried, however little time is left, so that the error can name an address.
         let is_over = now >= self.deadline && self.started > 0;
         let is_complete = self.started == self.addresses;
         if is_over || (is_complete && self.running == 0) {
@@ -71,7 +72,7 @@ impl Race {
         }
     }
 
-    /// The attempt with this number has failed. If it was the last to start, there is nothing to wait for before the next.
+    /// Records that an attempt has failed. If it was the latest, the next one may start immediately.
     pub(super) fn failed(&mut self, attempt: usize) {
         self.running -= 1;
         if attempt + 1 == self.started {
@@ -79,16 +80,16 @@ impl Race {
         }
     }
 
-    /// How many addresses have been tried.
+    /// Returns the number of addresses tried.
     pub(super) fn started(&self) -> usize {
         self.started
     }
 }
 
-/// Orders addresses so that the families take turns, beginning with that of the first (RFC 8305 §4). Within a family
-/// the order stays: it is the system's preference (RFC 6724).
+/// Interleaves the address families, starting with that of the first address (RFC 8305 §4). Within a family the order
+/// is kept, since it is the system's preference (RFC 6724).
 pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    // In two there is nothing to move.
+    // Two addresses are already interleaved.
     if addresses.len() <= 2 {
         return addresses;
     }
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// What an address does when it is tried, and after how many milliseconds.
+    /// The simulated behaviour of an address, with the delay in milliseconds.
     #[derive(Clone, Copy, Debug)]
     enum Manner {
         Connects(u64),
@@ -194,7 +195,7 @@ mod tests {
         ]
     }
 
-    /// How a race went, in milliseconds.
+    /// The course of a simulated race, with times in milliseconds.
     #[derive(Debug, PartialEq)]
     struct Course {
         starts: Vec<u64>,
@@ -202,7 +203,7 @@ mod tests {
         ended: u64,
     }
 
-    /// The race as it is run: a clock that jumps to whatever happens next, and the machine.
+    /// Simulates a race with a virtual clock, which jumps to the next event.
     fn run(manners: &[Manner], limit: u64) -> Course {
         let start = Instant::now();
         let mut race = Race::new(manners.len(), at(start, limit));
@@ -217,7 +218,7 @@ mod tests {
                 Step::GiveUp => return Course { starts, winner: None, ended: now },
                 Step::Wait(until) => u64::try_from((until - start).as_millis()).unwrap(),
             };
-            // What happens first; of two at once, the connection.
+            // The next event; if two occur at the same time, the connection takes precedence.
             let events = starts.iter().enumerate().filter_map(|(attempt, &began)| match manners[attempt] {
                 Manner::Connects(after) => Some((began + after, false, attempt)),
                 Manner::Fails(after) if !is_failed[attempt] => Some((began + after, true, attempt)),
@@ -237,7 +238,7 @@ mod tests {
         }
     }
 
-    /// The race as it should go, worked out without a clock: when each address would start, then who is there first.
+    /// Computes the expected course directly: when each address would start, and which one connects first.
     fn expected(manners: &[Manner], limit: u64) -> Course {
         let mut starts = vec![0];
         for manner in &manners[..manners.len() - 1] {
@@ -277,7 +278,7 @@ mod tests {
             if course.winner.is_none() && course.ended < limit {
                 prop_assert_eq!(course.starts.len(), manners.len(), "given up before all were tried");
             }
-            // Whether the last one starts at the very moment at which another arrives is of no account.
+            // It does not matter whether another attempt starts at the exact time at which the winner connects.
             let expected = expected(&manners, limit);
             prop_assert_eq!((course.winner, course.ended), (expected.winner, expected.ended));
             prop_assert!(expected.starts.starts_with(&course.starts));

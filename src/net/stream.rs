@@ -1,4 +1,4 @@
-//! A TCP connection.
+//! TCP streams.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -7,23 +7,24 @@ use std::task::{Context, Poll};
 use crate::event_loop::{Described, Direction, Initially, Source};
 use crate::observe::{Operation, SourceId};
 
-/// The most pieces that one `writev` takes: `UIO_MAXIOV` of Linux. The standard library passes no more.
+/// The maximum number of buffers per `writev` call: `UIO_MAXIOV` on Linux. The standard library passes no more than
+/// this.
 const MOST_PIECES_PER_CALL: usize = 1024;
 
 /// A TCP connection, registered with the current loop. Dropping it closes it.
 ///
-/// The methods are the poll functions from which futures are written by hand; one task at a time may wait in each
-/// direction.
+/// The methods are poll functions, from which futures can be written by hand. At most one task at a time may wait in
+/// each direction.
 #[derive(Debug)]
 pub struct TcpStream {
     source: Source<mio::net::TcpStream>,
-    /// The other side, if somebody has said who it is: that saves a system call.
+    /// The address of the peer, if it is known from connecting or accepting, which saves a system call.
     peer: Option<SocketAddr>,
 }
 
 impl TcpStream {
-    /// A connection that the kernel has made: accepted, or connected already. `TCP_NODELAY` is set. The descriptor may be
-    /// one of several of the same socket.
+    /// Wraps a connected stream of the standard library, and sets `TCP_NODELAY`. The descriptor may be a duplicate,
+    /// with others for the same socket.
     ///
     /// # Errors
     /// If the stream cannot be made non-blocking or registered.
@@ -38,35 +39,36 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// A socket that nobody else has a descriptor of.
+    /// Registers a socket whose descriptor is not duplicated.
     pub(super) fn register(
         stream: mio::net::TcpStream,
         initially: Initially,
         peer: Option<SocketAddr>,
     ) -> io::Result<TcpStream> {
-        // A request is one write: there is nothing for Nagle's algorithm to gather (RFC 896), only time to lose.
+        // A request is a single write, so Nagle's algorithm (RFC 896) would only add latency.
         stream.set_nodelay(true)?;
         let described = Described { what: "connection", descriptor: descriptor(&stream), peer };
         Ok(TcpStream { source: Source::tcp_stream(stream, initially, described)?, peer })
     }
 
-    /// Reads what has come, at most as much as `buffer` holds. 0 is the end of the stream.
+    /// Reads available data, at most as much as fits in `buffer`. Returns 0 at the end of the stream.
     ///
     /// # Errors
-    /// What the system says: a reset, for example.
+    /// The error of the system call, for example a connection reset.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.source.poll_io(cx, Operation::Read, buffer.len(), |stream| stream.read(buffer))
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as much as possible without blocking.
     ///
     /// # Errors
-    /// What the system says: a broken pipe, for example.
+    /// The error of the system call, for example a broken pipe.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.source.poll_io(cx, Operation::Write, bytes.len(), |stream| stream.write(bytes))
     }
 
-    /// Writes several pieces in one system call, as much as there is room for. One call takes at most 1,024 of them.
+    /// Writes several buffers in one system call, as much as possible without blocking. One call takes at most 1,024
+    /// buffers.
     ///
     /// # Errors
     /// As for [`poll_write`](Self::poll_write).
@@ -75,20 +77,20 @@ impl TcpStream {
         self.source.poll_io(cx, Operation::Write, total, |stream| stream.write_vectored(pieces))
     }
 
-    /// Waits until there is something to read, be it the end of the stream.
+    /// Polls until data or EOF can be read.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.source.poll_ready(cx, Direction::Read)
     }
 
-    /// Whether there is nothing to read, not even the end, by the word of the kernel: what the reactor has cached may be
-    /// a turn old.
+    /// Returns whether neither data nor EOF can be read. Asks the kernel (`MSG_PEEK`), since the cached readiness may
+    /// be stale by one turn of the loop.
     pub fn is_silent(&self) -> bool {
         let peeked = self.source.io().peek(&mut [0]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads what has come by the word of the kernel, which is what [`is_silent`](Self::is_silent) goes by. `Pending` if
-    /// there is nothing; nobody is woken when there is.
+    /// Reads directly, without the cached readiness, like [`is_silent`](Self::is_silent). Returns `Pending` if there is
+    /// no data, without registering a waker.
     #[cfg(feature = "tls")]
     pub(super) fn read_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.source.io_mut().read(buffer) {
@@ -97,60 +99,60 @@ impl TcpStream {
         }
     }
 
-    /// Writes as much as there is room for at this moment: for last words, for which nobody waits.
+    /// Writes as much as possible at this moment, without registering a waker: a best-effort write, for close_notify.
     #[cfg(feature = "tls")]
     pub(super) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.source.io_mut().write(bytes)
     }
 
-    /// Ends one direction or both; what has been written still goes out.
+    /// Shuts down one direction or both. Data that has been written is still sent.
     ///
     /// # Errors
-    /// If the connection is broken already.
+    /// If the connection is already closed.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.io().shutdown(how)
     }
 
-    /// Makes the drop a reset: what has been written and not sent is thrown away (`SO_LINGER` of zero).
+    /// Makes dropping the stream reset the connection and discard unsent data (`SO_LINGER` with a timeout of zero).
     ///
     /// # Errors
-    /// If the system refuses the option.
+    /// If the system call fails.
     pub fn reset_on_drop(&self) -> io::Result<()> {
         set_linger_zero(self.source.io())
     }
 
-    /// The other side's address, as it was when the connection was made.
+    /// Returns the address of the peer, as it was when the connection was established.
     ///
     /// # Errors
-    /// If it was not known then, and the connection is not, or no longer, connected.
+    /// If it was not known then and the stream is not, or no longer, connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.peer.map_or_else(|| self.source.io().peer_addr(), Ok)
     }
 
-    /// This side's address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// If the system does not know it.
+    /// If the system call fails.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.io().local_addr()
     }
 
-    /// Its name in events, and its token.
+    /// Returns the id of the source, which is also its token.
     pub fn id(&self) -> SourceId {
         self.source.id()
     }
 
-    /// Whether the other side is known to have ended its stream. `false` may be out of date.
+    /// Returns whether the peer is known to have closed its side of the connection. `false` may be out of date.
     pub fn is_read_closed(&self) -> bool {
         self.source.is_read_closed()
     }
 
-    /// Whether waiting on it counts as something that may still happen. An idle pooled connection does not.
+    /// Sets whether waiting on this source is ignored by deadlock detection, as for an idle pooled connection.
     pub fn set_background(&self, background: bool) {
         self.source.set_background(background);
     }
 
-    /// Whether `connect` has ended, for [`Connect`](super::Connect).
+    /// Polls for the completion of `connect`, for [`Connect`](super::Connect).
     pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.source
             .poll_io(cx, Operation::Connect, 0, |stream| {
@@ -159,7 +161,7 @@ impl TcpStream {
                 }
                 match stream.peer_addr() {
                     Ok(_) => Ok(0),
-                    // Woken too early: the handshake goes on.
+                    // A spurious wakeup: the TCP handshake is still in progress.
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
                     Err(error) => Err(error),
                 }
@@ -202,10 +204,10 @@ mod tests {
     use crate::event_loop::{EventLoop, sleep};
     use crate::observe::{Event, Kind, Observer};
 
-    /// The other side of a connection, which blocks.
+    /// The peer's end of a connection, with blocking I/O.
     type Peer = std::net::TcpStream;
 
-    /// Returns both sides of a connection, before either is registered.
+    /// Returns both ends of a connection, neither of which is registered.
     fn pair() -> (std::net::TcpStream, Peer) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn poll_readable_waits_for_a_byte_and_for_the_end() {
         run(async |mut stream, mut peer| {
-            // What the kernel knows is found out by a read.
+            // A new source is assumed to be ready; this read finds that there is no data yet.
             assert!(poll_once(|cx| stream.poll_read(cx, &mut [0; 64])).await.is_pending());
             assert!(poll_once(|cx| stream.poll_readable(cx)).await.is_pending(), "nothing has come");
             peer.write_all(b"x").unwrap();
@@ -269,7 +271,7 @@ mod tests {
             run(async |stream, peer| {
                 assert!(stream.is_silent());
                 send(&peer);
-                // The loop has not turned: the kernel is asked.
+                // The reactor has not polled in between, so the result must come from the kernel.
                 assert!(!stream.is_silent());
             });
         }
@@ -350,7 +352,7 @@ mod tests {
         assert!(ended.is_err(), "that is a deadlock");
     }
 
-    /// The id, the descriptor and the peer of each source that is added.
+    /// An observer that records the id, the descriptor and the peer of each source that is added.
     #[derive(Clone, Default)]
     struct Added(Rc<RefCell<Vec<Described>>>);
 
