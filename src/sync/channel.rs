@@ -1,7 +1,7 @@
-//! A queue of values from many tasks to one.
+//! A multi-producer, single-consumer channel between tasks.
 //!
-//! The bound is a semaphore: a value goes in with a permit and the permit comes out with it. So senders that wait for
-//! room are served in their order, and one that gives up holds up nobody.
+//! A bounded channel limits its length with a semaphore: each value in the queue holds a permit, which is released when
+//! the value is received. So senders are served in FIFO order, and a cancelled send does not block others.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use super::{Acquire, Permit, Semaphore, SharedSlot, oneshot::Closed};
 use crate::observe::{note_waiting, polled_after_ready};
 
-/// A channel in which at most `capacity` values wait; sending waits for room.
+/// Creates a bounded channel: when `capacity` values are in the queue, sending waits until one is received.
 ///
 /// ```
 /// use glassloop::{EventLoop, spawn, sync::channel};
@@ -38,7 +38,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     pair(Some(Semaphore::new(capacity.max(1))))
 }
 
-/// A channel without a bound: [`Sender::push`] never waits.
+/// Creates an unbounded channel: [`Sender::push`] never fails for lack of capacity.
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     pair(None)
 }
@@ -55,13 +55,13 @@ fn pair<T>(room: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
 }
 
 struct Shared<T> {
-    /// The values, each with the permit for its place.
+    /// The values, each with the permit that it holds.
     queue: RefCell<VecDeque<(T, Option<Permit>)>>,
     senders: Cell<usize>,
     receiver_gone: Cell<bool>,
-    /// The receiver's.
+    /// The waker of the receiver.
     waker: SharedSlot,
-    /// Free places; `None` if there is no bound.
+    /// The permits for the free capacity; `None` if the channel is unbounded.
     room: Option<Semaphore>,
 }
 
@@ -76,24 +76,24 @@ impl<T> Shared<T> {
     }
 }
 
-/// The end that sends. Clones send to the same receiver.
+/// The sending half of a channel. Clones send to the same receiver.
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Sends a value once there is room.
+    /// Sends a value, waiting until there is capacity.
     ///
     /// # Errors
-    /// The future gives the value back if the receiver is gone.
+    /// The future returns the value if the receiver has been dropped.
     pub fn send(&self, value: T) -> Send<'_, T> {
         Send { sender: self, value: Some(value), room: self.shared.room.as_ref().map(Semaphore::acquire) }
     }
 
-    /// Sends a value at once.
+    /// Sends a value without waiting.
     ///
     /// # Errors
-    /// Gives the value back if there is no room or the receiver is gone.
+    /// Returns the value if the channel is full or the receiver has been dropped.
     pub fn push(&self, value: T) -> Result<(), T> {
         let permit = match &self.shared.room {
             None => None,
@@ -122,12 +122,12 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// The future of [`Sender::send`].
+/// The future returned by [`Sender::send`].
 pub struct Send<'a, T> {
     sender: &'a Sender<T>,
-    /// Until it is sent.
+    /// The value; `None` after it is sent.
     value: Option<T>,
-    /// The wait for a place; `None` without a bound.
+    /// The future of the permit; `None` if the channel is unbounded.
     room: Option<Acquire>,
 }
 
@@ -150,25 +150,26 @@ impl<T> Future for Send<'_, T> {
     }
 }
 
-/// The end that receives.
+/// The receiving half of a channel.
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Receiver<T> {
-    /// The next value; `None` when all senders are gone and the queue is empty.
+    /// Returns a future that resolves to the next value; `None` if all senders have been dropped and the queue is
+    /// empty.
     pub fn recv(&mut self) -> Recv<'_, T> {
         Recv { receiver: self }
     }
 
-    /// The next value, if one is there.
+    /// Returns the next value if there is one, without waiting.
     ///
     /// # Errors
-    /// [`Closed`] when all senders are gone and the queue is empty.
+    /// [`Closed`] if all senders have been dropped and the queue is empty.
     pub fn try_recv(&mut self) -> Result<Option<T>, Closed> {
         let first = self.shared.queue.borrow_mut().pop_front();
         match first {
-            // Dropping the permit may wake a sender: nothing is borrowed (I4).
+            // Dropping the permit may wake a sender, so nothing may be borrowed here (I4).
             Some((value, _permit)) => Ok(Some(value)),
             None if self.shared.senders.get() == 0 => Err(Closed),
             None => Ok(None),
@@ -181,11 +182,11 @@ impl<T> Drop for Receiver<T> {
         self.shared.receiver_gone.set(true);
         self.shared.waker.clear();
         let unread = std::mem::take(&mut *self.shared.queue.borrow_mut());
-        drop(unread); // gives the places back: senders that wait learn that nobody receives
+        drop(unread); // releases the permits, so that waiting senders find the channel closed
     }
 }
 
-/// The future of [`Receiver::recv`].
+/// The future returned by [`Receiver::recv`].
 pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,
 }

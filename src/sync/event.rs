@@ -1,4 +1,4 @@
-//! A flag that many tasks can wait for.
+//! A one-shot event that any number of tasks can wait for.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use super::SharedSlot;
 use crate::observe::note_waiting;
 
-/// Something that happens once, and that any number of tasks may wait for. A handle: clones share the flag.
+/// A one-shot event that any number of tasks can wait for. It is a handle: clones refer to the same event.
 ///
-/// The name and the use are those of `asyncio.Event`, without the way back.
+/// It is like `asyncio.Event`, but it cannot be cleared.
 ///
 /// ```
 /// use glassloop::{EventLoop, spawn, sync::Event};
@@ -36,17 +36,17 @@ pub struct Event {
 #[derive(Default)]
 struct Shared {
     is_set: Cell<bool>,
-    /// The slots of those who wait; they leave when they are dropped.
+    /// The waker slots of the waiters; weak references, so that dropped waiters disappear.
     waiting: RefCell<Vec<Weak<SharedSlot>>>,
 }
 
 impl Event {
-    /// An event that has not happened.
+    /// Creates an event that is not set.
     pub fn new() -> Event {
         Event::default()
     }
 
-    /// It happens: everyone who waits is woken.
+    /// Sets the event and wakes all waiters.
     pub fn set(&self) {
         self.shared.is_set.set(true);
         let waiting = self.shared.waiting.take();
@@ -55,21 +55,21 @@ impl Event {
         }
     }
 
-    /// Whether it has happened.
+    /// Returns whether the event is set.
     pub fn is_set(&self) -> bool {
         self.shared.is_set.get()
     }
 
-    /// Waits until it has happened.
+    /// Returns a future that completes when the event is set.
     pub fn wait(&self) -> Wait {
         Wait { shared: self.shared.clone(), slot: None }
     }
 }
 
-/// The future of [`Event::wait`].
+/// The future returned by [`Event::wait`].
 pub struct Wait {
     shared: Rc<Shared>,
-    /// Made at the first poll that finds nothing to have happened.
+    /// The waker slot, created by the first poll that finds the event not set.
     slot: Option<Rc<SharedSlot>>,
 }
 
@@ -84,7 +84,7 @@ impl Future for Wait {
         let slot = this.slot.get_or_insert_with(|| {
             let slot = Rc::default();
             let mut waiting = this.shared.waiting.borrow_mut();
-            // Those that were dropped leave their places when there are many of them.
+            // Remove dropped waiters when the list is full, so that it cannot grow without bound.
             if waiting.len() == waiting.capacity() {
                 waiting.retain(|slot| slot.strong_count() > 0);
             }

@@ -1,19 +1,20 @@
-//! How many clones of each waker are in slots that the loop knows.
+//! Counts, for each waker of this thread, how many clones of it are in waker slots.
 //!
-//! The deadlock verdict (I16) asks, for every pending task: does anybody hold its waker whom we cannot see? An
-//! `Arc` tells how many clones there are, not where. So every [`WakerSlot`](super::WakerSlot) counts itself here
-//! while it is full, and the difference is the number of clones in strange hands: another thread, a library, a
-//! `Waker` in somebody's own struct. One of those may call `wake` at any time, so there is no verdict while one lives.
+//! For every pending task, deadlock detection (I16) needs to know whether there is an *external* clone of its waker:
+//! one outside the waker slots of this thread, for example in another thread, a library, or a user-defined struct. An
+//! external clone may be woken at any time, so while one exists, no deadlock can be reported. The reference count of an
+//! `Arc` is the total number of clones; every [`WakerSlot`](super::WakerSlot) is counted here while it contains a
+//! clone, and the difference is the number of external clones.
 //!
-//! A slot is handed a `&Waker` and must find out whose it is. A waker does not say; but its address does, and
-//! whoever polls says here which waker it polls with.
+//! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So whoever
+//! polls a task or a child future registers its waker here, and slots compare their waker's data pointer with it.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
-/// A place in this thread's table of counts.
+/// A key in this thread's table of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HoldId {
     index: u32,
@@ -23,13 +24,14 @@ pub(crate) struct HoldId {
 #[derive(Default)]
 struct Entry {
     generation: u32,
-    /// Slots that are full with this waker.
+    /// The number of slots that contain this waker.
     holds: u32,
-    /// The shared half of a waker that a combinator made, and how many clones of it the combinator itself keeps.
+    /// For the waker that a combinator creates for a child future: the `Arc` behind it, and the number of clones that
+    /// the combinator itself keeps.
     sub_waker: Option<(Weak<dyn AnyWaker>, usize)>,
 }
 
-/// Any shared half of a waker: only its reference count is of interest.
+/// The `Arc` behind any waker, of which only the reference count is used.
 trait AnyWaker: Send + Sync {}
 impl<W: Wake + Send + Sync> AnyWaker for W {}
 
@@ -45,38 +47,39 @@ thread_local! {
 }
 
 impl HoldId {
-    /// A new count, of zero, for a task's waker.
+    /// Creates a count of zero for a task's waker.
     pub(crate) fn open() -> HoldId {
         TABLE.with_borrow_mut(|table| table.open(None))
     }
 
-    /// A new count for a waker that a combinator made, of which it keeps `own` clones outside any slot.
+    /// Creates a count for a waker that a combinator has created, and of which it keeps `own` clones outside of slots.
     pub(crate) fn open_sub_waker<W: Wake + Send + Sync + 'static>(waker: &Arc<W>, own: usize) -> HoldId {
         let weak: Weak<W> = Arc::downgrade(waker);
         TABLE.with_borrow_mut(|table| table.open(Some((weak, own))))
     }
 
-    /// Gives the count up. Slots that are still full forget it when they are emptied.
+    /// Removes the count. Slots that still contain the waker then have no effect when they are emptied: their
+    /// generation is out of date.
     pub(crate) fn close(self) {
-        // The table may be gone when the thread ends.
+        // The table may have been destroyed while the thread exits.
         let weak = TABLE.try_with(|table| table.borrow_mut().close(self));
         drop(weak);
     }
 
-    /// Whether somebody else than the one that is being polled now would be woken: a task, or a future that a combinator
-    /// polls, that lives and is not being polled.
+    /// Returns whether waking this waker would wake something other than what is being polled now: another task, or
+    /// another child future of a combinator, that still exists.
     pub(crate) fn is_of_another(self) -> bool {
         let is_open = TABLE.with_borrow(|table| table.get(self).is_some());
         is_open && POLLED.get().is_none_or(|polled| polled.hold != self)
     }
 
-    /// How many slots are full.
+    /// Returns the number of slots that contain the waker.
     pub(crate) fn count(self) -> usize {
         TABLE.with_borrow(|table| table.get(self).map_or(0, |entry| entry.holds as usize))
     }
 
     fn add(self) {
-        // While the thread ends the table may be gone, and with it everyone who reads it.
+        // The table, and everything that reads it, may have been destroyed while the thread exits.
         let _gone_with_the_thread = TABLE.try_with(|table| {
             if let Some(entry) = table.borrow_mut().get_mut(self) {
                 entry.holds += 1;
@@ -122,7 +125,7 @@ impl Table {
     }
 }
 
-/// Whether a waker that a combinator made on this thread is in strange hands.
+/// Returns whether there is an external clone of any waker that a combinator on this thread has created.
 pub(crate) fn any_foreign_sub_waker() -> bool {
     TABLE.with_borrow(|table| {
         table.entries.iter().any(|entry| {
@@ -131,34 +134,33 @@ pub(crate) fn any_foreign_sub_waker() -> bool {
     })
 }
 
-/// One clone of a waker in a place that the loop knows: counted while this lives.
+/// A registration of one clone of a waker, which is counted while this value exists.
 ///
-/// It stays on its thread. In the hands of another one the waker beside it would be a strange one, and the table that
-/// counts it is this thread's.
+/// It is not `Send`: on another thread the clone would count as external, and the table is thread-local.
 #[derive(Default)]
 pub(crate) struct Hold {
-    /// `None` if the waker was not the one being polled with: then it counts as strange.
+    /// The count; `None` if the waker was not the one that is being polled with. Such a clone counts as external.
     at: Option<HoldId>,
     _stays_here: PhantomData<*const ()>,
 }
 
 impl Hold {
-    /// Counts nothing.
+    /// Creates a registration that counts nothing.
     pub(crate) const fn none() -> Hold {
         Hold { at: None, _stays_here: PhantomData }
     }
 
-    /// Whether it counts a clone of the waker whose clones are counted there.
+    /// Returns whether this registration is counted under `id`.
     pub(crate) fn is_at(&self, id: HoldId) -> bool {
         self.at == Some(id)
     }
 
-    /// Where it counts.
+    /// Returns the key under which this registration is counted.
     pub(crate) fn id(&self) -> Option<HoldId> {
         self.at
     }
 
-    /// Counts a clone of `waker`.
+    /// Registers a clone of `waker`.
     #[inline]
     pub(crate) fn of(waker: &Waker) -> Hold {
         let at = Polled::hold_of(waker);
@@ -178,7 +180,7 @@ impl Drop for Hold {
     }
 }
 
-/// The waker that somebody polls with, by its address, and where its clones are counted.
+/// The waker that is being polled with, identified by its data pointer, and the key under which its clones are counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Polled {
     address: *const (),
@@ -186,25 +188,25 @@ pub(crate) struct Polled {
 }
 
 impl Polled {
-    /// `waker`'s clones are counted at `hold`.
+    /// Associates a waker with the key under which its clones are counted.
     pub(crate) fn new(waker: &Waker, hold: HoldId) -> Polled {
         Polled { address: waker.data(), hold }
     }
 
-    /// From here on, and until the guard is dropped, polls on this thread are made with this waker.
+    /// Declares that polls on this thread use this waker, until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> PolledGuard {
         PolledGuard { outer: POLLED.replace(Some(self)) }
     }
 
-    /// Where clones of this waker are counted, if it is the one being polled with.
+    /// Returns the key of this waker, if it is the one that is being polled with.
     #[inline]
     fn hold_of(waker: &Waker) -> Option<HoldId> {
         POLLED.get().filter(|polled| polled.address == waker.data()).map(|polled| polled.hold)
     }
 }
 
-/// While it lives, a poll is going on.
+/// The guard of [`Polled::enter`], which restores the previous waker on drop.
 pub(crate) struct PolledGuard {
     outer: Option<Polled>,
 }

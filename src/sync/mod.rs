@@ -1,13 +1,13 @@
-//! Ways for tasks of one loop to wait for each other: wakers only, no loop.
+//! Synchronization primitives for the tasks of one thread. They need only wakers, not the event loop.
 //!
-//! * [`oneshot()`]: one value, once;
-//! * [`channel()`]: a queue of values, bounded or not;
-//! * [`Event`]: something that happens once, for all who wait;
-//! * [`Semaphore`]: at most so many at once, first come first served;
-//! * [`WakerSlot`]: where all of them, and every leaf future above, keep the waker of whoever waits.
+//! * [`oneshot()`]: a channel for a single value;
+//! * [`channel()`]: a multi-producer, single-consumer channel, bounded or not;
+//! * [`Event`]: a one-shot event that any number of tasks can wait for;
+//! * [`Semaphore`]: limits concurrency, in FIFO order;
+//! * [`WakerSlot`]: storage for the waker of a waiting task, used by all primitives and leaf futures.
 //!
-//! They are for one thread, so there is an `Rc` and a `Cell` where a threaded library has an `Arc` and a lock. What
-//! crosses threads is a job's result ([`run_in_executor`](crate::event_loop::run_in_executor)) or a waker.
+//! The primitives are single-threaded, so they use `Rc` and `Cell` where a multi-threaded library has `Arc` and locks.
+//! Only the results of jobs ([`run_in_executor`](crate::event_loop::run_in_executor)) and wakers cross threads.
 
 pub mod channel;
 mod event;

@@ -1,4 +1,4 @@
-//! One value, sent once, from one task to another.
+//! A channel for a single value between two tasks.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::SharedSlot;
 use crate::observe::note_waiting;
 
-/// A pair of ends. The receiver is a future.
+/// Creates a channel for a single value. The receiver is a future.
 ///
 /// ```
 /// use glassloop::{EventLoop, spawn, sync::oneshot};
@@ -31,9 +31,9 @@ pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
 
 struct Shared<T> {
     value: Cell<Option<T>>,
-    /// One of the two ends is gone.
+    /// Whether one of the two halves has been dropped.
     ended: Cell<bool>,
-    /// The receiver's.
+    /// The waker of the receiver.
     waker: SharedSlot,
 }
 
@@ -47,7 +47,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// The end that sends. Dropping it unsent tells the receiver so.
+/// The sending half. If it is dropped without sending, the receiver returns [`Closed`].
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
@@ -56,16 +56,16 @@ impl<T> Sender<T> {
     /// Sends the value and wakes the receiver.
     ///
     /// # Errors
-    /// Gives the value back if the receiver is gone.
+    /// Returns the value if the receiver has been dropped.
     pub fn send(self, value: T) -> Result<(), T> {
         if self.shared.ended.get() {
             return Err(value);
         }
         self.shared.value.set(Some(value));
-        Ok(()) // dropping `self` wakes
+        Ok(()) // dropping `self` wakes the receiver
     }
 
-    /// Whether the receiver is gone, so that there is no need to work out the value.
+    /// Returns whether the receiver has been dropped, so that the value need not be computed.
     pub fn is_closed(&self) -> bool {
         self.shared.ended.get()
     }
@@ -78,13 +78,13 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// The end that receives: a future of the value.
+/// The receiving half: a future that resolves to the value.
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Receiver<T> {
-    /// The value, if it is there.
+    /// Returns the value if it has been sent, without waiting.
     pub fn try_recv(&mut self) -> Option<T> {
         self.shared.value.take()
     }
@@ -112,7 +112,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// The sender was dropped without having sent.
+/// The error returned after the sender was dropped without sending, or all senders of a channel were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 

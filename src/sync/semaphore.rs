@@ -1,7 +1,7 @@
-//! At most so many at once, first come first served (I15).
+//! A fair semaphore: limits concurrency in FIFO order (I15).
 //!
-//! Fairness costs nothing here: a permit that is given back goes straight to whoever has waited longest. It is
-//! never put back for all to grab, so nobody can be overtaken, and nobody is woken in vain.
+//! Fairness costs nothing here. A released permit is handed directly to the longest waiter and never becomes available
+//! to all, so there is no barging and no spurious wakeup.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,9 +18,9 @@ thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(1) };
 }
 
-/// A number of permits, of which each holder takes one or more and gives them back when it is done.
+/// A semaphore with a number of permits. Each holder acquires one or more and releases them when it is done.
 ///
-/// A `Semaphore` is a handle: clones share the permits.
+/// It is a handle: clones share the permits.
 ///
 /// ```
 /// use glassloop::{EventLoop, futures::join_all, sync::Semaphore};
@@ -44,27 +44,27 @@ pub struct Semaphore {
 struct Shared {
     id: SemaphoreId,
     free: Cell<usize>,
-    /// In the order in which they came. One that gave up stays in its place as [`Stand::GaveUp`] until it is first, or
-    /// until half of them are such.
+    /// The waiters in FIFO order. A cancelled waiter stays in the queue as [`Stand::GaveUp`] until it is first, or
+    /// until half of the waiters are cancelled.
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
-    /// How many of them gave up.
+    /// The number of cancelled waiters in the queue.
     gave_up: Cell<usize>,
-    /// Permits are being handed out: those that are given back meanwhile are handed out by the same loop.
+    /// Whether `serve` is running. Permits that are released meanwhile are handed out by that call.
     is_serving: Cell<bool>,
 }
 
 struct Waiter {
-    /// How many permits it wants.
+    /// The number of permits requested.
     wanted: usize,
     stand: Cell<Stand>,
     notify: Notify,
 }
 
-/// What is called when a waiter is granted its permits.
+/// How a waiter is notified when its permits are granted.
 enum Notify {
-    /// A task, which takes them when it is polled.
+    /// Wakes a task, which takes the permits when it is polled.
     Waker(SharedSlot),
-    /// A function, which is handed them at once. `None` once it was called or dropped.
+    /// Calls a function, which receives the permits immediately. `None` after it was called or dropped.
     Call(Cell<Option<GrantedCall>>),
 }
 
@@ -73,13 +73,13 @@ type GrantedCall = Box<dyn FnOnce(Permit)>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stand {
     Waits,
-    /// The permits are its own; it has not been polled since.
+    /// Granted: the waiter owns the permits but has not been polled since.
     Granted,
     GaveUp,
 }
 
 impl Semaphore {
-    /// A semaphore with this many permits.
+    /// Creates a semaphore with this number of permits.
     pub fn new(permits: usize) -> Semaphore {
         let id = NEXT.get();
         NEXT.set(id + 1);
@@ -94,39 +94,39 @@ impl Semaphore {
         }
     }
 
-    /// Its number in events.
+    /// Returns the id of the semaphore in observer events.
     pub fn id(&self) -> SemaphoreId {
         self.shared.id
     }
 
-    /// Permits that are free now.
+    /// Returns the number of available permits.
     pub fn available(&self) -> usize {
         self.shared.free.get()
     }
 
-    /// One permit, as soon as everyone who came before has theirs.
+    /// Returns a future that resolves to one permit, after all earlier waiters have been served.
     pub fn acquire(&self) -> Acquire {
         self.acquire_many(1)
     }
 
-    /// Several permits at once. Who wants more than there ever are waits for ever.
+    /// Returns a future that resolves to several permits. It waits for ever if `permits` exceeds the total.
     pub fn acquire_many(&self, permits: usize) -> Acquire {
         Acquire { shared: self.shared.clone(), state: AcquireState::New { wanted: permits } }
     }
 
-    /// Permits, if they are free and nobody waits.
+    /// Returns the permits if they are available and there are no waiters.
     pub fn try_acquire_many(&self, permits: usize) -> Option<Permit> {
         self.shared.take_at_once(permits).then(|| Permit { shared: self.shared.clone(), permits })
     }
 
-    /// One permit, if it is free and nobody waits.
+    /// Returns one permit if it is available and there are no waiters.
     pub fn try_acquire(&self) -> Option<Permit> {
         self.try_acquire_many(1)
     }
 
-    /// Calls `call` with one permit, as soon as everyone who came before has theirs. Dropping the request withdraws it.
+    /// Calls `call` with one permit, after all earlier waiters have been served. Dropping the request cancels it.
     ///
-    /// Unlike a task that was woken, a function cannot keep the permit without making use of it.
+    /// Unlike a task, which may hold a granted permit without being polled, a function uses the permit immediately.
     pub(crate) fn acquire_then(&self, call: impl FnOnce(Permit) + 'static) -> PermitRequest {
         let notify = Notify::Call(Cell::new(Some(Box::new(call))));
         let waiter = self.shared.wait(1, notify);
@@ -134,14 +134,14 @@ impl Semaphore {
         PermitRequest { shared: self.shared.clone(), waiter }
     }
 
-    /// Puts more permits in.
+    /// Adds permits.
     pub fn add_permits(&self, permits: usize) {
         self.shared.give(permits);
     }
 }
 
 impl Shared {
-    /// Takes permits if nobody came first.
+    /// Takes permits if they are available and there are no waiters.
     fn take_at_once(&self, wanted: usize) -> bool {
         let nobody_waits = self.waiting.borrow().len() == self.gave_up.get();
         if !nobody_waits || self.free.get() < wanted {
@@ -152,7 +152,7 @@ impl Shared {
         true
     }
 
-    /// Puts a waiter at the end of the queue.
+    /// Appends a waiter to the queue.
     fn wait(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
         let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), notify });
         self.waiting.borrow_mut().push_back(waiter.clone());
@@ -160,21 +160,21 @@ impl Shared {
         waiter
     }
 
-    /// A waiter is dropped.
+    /// Handles a waiter that is dropped.
     fn leave(self: &Rc<Self>, waiter: &Waiter) {
         let before = waiter.stand.replace(Stand::GaveUp);
         match &waiter.notify {
             Notify::Waker(slot) => slot.clear(),
             Notify::Call(call) => {
                 let call = call.take();
-                // What the function captured may be anybody's (I12).
+                // Dropping what the function captured may run arbitrary code (I12).
                 contain("dropping what waited for a permit", || drop(call));
             }
         }
         match (before, &waiter.notify) {
-            // It had been handed permits that it never saw: they go to the next (I15).
+            // The permits were granted but the waiter was never polled, so they are passed on (I15).
             (Stand::Granted, Notify::Waker(_)) => self.give(waiter.wanted),
-            // It may have stood in the way of those behind who want less.
+            // It may have blocked later waiters that request fewer permits.
             (Stand::Waits, _) => {
                 self.give_up();
                 self.serve();
@@ -183,8 +183,8 @@ impl Shared {
         }
     }
 
-    /// One that waits does so no longer. Whoever asks again and again with a time limit, behind one who waits long, must
-    /// not fill the queue.
+    /// Counts a cancelled waiter. Removes cancelled waiters when they are more than half of the queue, so that repeated
+    /// requests with a timeout, queued after a long-waiting one, cannot grow the queue without bound.
     fn give_up(&self) {
         self.gave_up.set(self.gave_up.get() + 1);
         let mut waiting = self.waiting.borrow_mut();
@@ -200,12 +200,12 @@ impl Shared {
         self.serve();
     }
 
-    /// Hands free permits to those who wait, as far as they go.
+    /// Hands out available permits to the waiters, as long as there are enough.
     fn serve(self: &Rc<Self>) {
         if self.is_serving.replace(true) {
             return;
         }
-        // I4: nothing is borrowed while a waiter is notified. I12: and what it does when it panics ends there.
+        // I4: nothing is borrowed while a waiter is notified. I12: panics of a waiter are contained.
         while let Some(waiter) = self.grant_first() {
             match &waiter.notify {
                 Notify::Waker(slot) => slot.wake(),
@@ -221,7 +221,7 @@ impl Shared {
         self.is_serving.set(false);
     }
 
-    /// Takes the first waiter out of the queue if there are permits for it, and makes them its own.
+    /// Grants the first waiter its permits and removes it from the queue, if enough permits are available.
     fn grant_first(&self) -> Option<Rc<Waiter>> {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(first) = waiting.front() {
@@ -241,7 +241,7 @@ impl Shared {
     }
 }
 
-/// A function's place in the queue: see [`Semaphore::acquire_then`].
+/// A queued request of [`Semaphore::acquire_then`].
 pub(crate) struct PermitRequest {
     shared: Rc<Shared>,
     waiter: Rc<Waiter>,
@@ -253,7 +253,7 @@ impl Drop for PermitRequest {
     }
 }
 
-/// The future of a [`Permit`].
+/// A future that resolves to a [`Permit`].
 pub struct Acquire {
     shared: Rc<Shared>,
     state: AcquireState,
@@ -318,22 +318,22 @@ impl Drop for Acquire {
     }
 }
 
-/// The right to be one of those at work. Dropping it gives it back.
+/// A permit, or several of them. Dropping it releases them.
 pub struct Permit {
     shared: Rc<Shared>,
     permits: usize,
 }
 
 impl Permit {
-    /// How many permits it stands for.
+    /// Returns the number of permits.
     pub fn permits(&self) -> usize {
         self.permits
     }
 
-    /// Makes one permit of two of the same semaphore.
+    /// Merges another permit of the same semaphore into this one.
     ///
     /// # Panics
-    /// If they are of different semaphores.
+    /// If the permits belong to different semaphores.
     pub fn merge(&mut self, mut other: Permit) {
         assert!(Rc::ptr_eq(&self.shared, &other.shared), "permits of two semaphores cannot be merged");
         self.permits += std::mem::take(&mut other.permits);

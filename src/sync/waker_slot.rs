@@ -1,4 +1,4 @@
-//! The one place where a leaf future leaves the waker of the task that waits for it.
+//! Storage for the waker of a task that waits for a leaf future, counted for deadlock detection.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::task::Waker;
 use super::hold::{Hold, HoldId};
 use crate::observe::{contain, notes};
 
-/// Keeps at most one waker, counted for the deadlock verdict while it is here.
+/// Storage for at most one waker, which is counted for deadlock detection while it is stored.
 ///
-/// A leaf future that the loop's own primitives do not cover should keep its waker in one of these, not in a bare
-/// `Option<Waker>`: then a task that waits for it is known to wait for something on this thread.
+/// A custom leaf future should store its waker in a `WakerSlot` and not in a plain `Option<Waker>`. Then it is known
+/// that a task that waits for it can only be woken from this thread.
 ///
-/// Waking may run anything, so nothing that lies in a `RefCell` should be woken in place: [`take`](Self::take) it,
-/// end the borrow, then wake (I4).
+/// Waking may run arbitrary code, so a waker must not be woken while the `RefCell` that contains its slot is borrowed:
+/// [`take`](Self::take) it, end the borrow, then wake it (I4).
 ///
-/// A slot stays on its thread, as the loop's tasks do: from another thread a waker is called, not looked for.
+/// A slot is not `Send`. Another thread may wake a waker, but must not access the slot.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -31,17 +31,17 @@ use crate::observe::{contain, notes};
 #[derive(Default)]
 pub struct WakerSlot {
     waker: Option<Waker>,
-    /// Counts this clone.
+    /// The registration that counts this clone.
     hold: Hold,
 }
 
 impl WakerSlot {
-    /// An empty slot.
+    /// Creates an empty slot.
     pub const fn new() -> WakerSlot {
         WakerSlot { waker: None, hold: Hold::none() }
     }
 
-    /// A slot with a clone of `waker`. The clone may run anything: nothing may be borrowed here (I4).
+    /// Creates a slot with a clone of `waker`. Cloning may run arbitrary code, so nothing may be borrowed here (I4).
     pub(crate) fn holding(waker: &Waker) -> WakerSlot {
         notes::registered();
         let waker = waker.clone();
@@ -49,10 +49,10 @@ impl WakerSlot {
         WakerSlot { waker: Some(waker), hold }
     }
 
-    /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
+    /// Stores a clone of `waker`, unless the stored one already wakes the same task.
     ///
-    /// Returns the waker that was replaced. Dropping one may run anything too, so the caller drops it, when nothing is
-    /// borrowed.
+    /// Returns the replaced waker. Dropping a waker may run arbitrary code too, so the caller must drop it when nothing
+    /// is borrowed.
     #[inline]
     pub fn register(&mut self, waker: &Waker) -> Option<Waker> {
         if self.will_wake(waker) {
@@ -62,41 +62,43 @@ impl WakerSlot {
         std::mem::replace(self, fresh).take()
     }
 
-    /// Whether the waker that is here wakes the same task.
+    /// Returns whether the stored waker wakes the same task.
     #[inline]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         notes::registered();
-        // `will_wake` may say no for equal wakers, at the price of one clone.
+        // `Waker::will_wake` may return `false` for equivalent wakers, which only costs a clone.
         self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
     }
 
-    /// Takes the waker out.
+    /// Takes the waker out of the slot.
     #[inline]
     pub fn take(&mut self) -> Option<Waker> {
         self.hold = Hold::none();
         let waker = self.waker.take();
         if waker.is_some() {
-            notes::progresses(); // somebody has what another one waited for
+            notes::progresses(); // another task's wait is about to end
         }
         waker
     }
 
-    /// Whether the waker that is here is the one whose clones are counted there.
+    /// Returns whether the stored waker is counted under `id`.
     pub(crate) fn is_at(&self, id: HoldId) -> bool {
         self.hold.is_at(id)
     }
 
-    /// Where clones of the waker that is here are counted. `None` if there is no waker, or if nobody polled with it.
+    /// Returns the key under which the stored waker is counted. `None` if there is no waker, or if it counts as
+    /// external.
     pub(crate) fn hold_id(&self) -> Option<HoldId> {
         self.hold.id()
     }
 
-    /// Whether a waker is here.
+    /// Returns whether a waker is stored.
     pub fn is_set(&self) -> bool {
         self.waker.is_some()
     }
 
-    /// Wakes in place and keeps the waker. Only for slots that nobody can reach while they are being woken.
+    /// Wakes the stored waker without taking it out. Only for slots that cannot be accessed by the code that waking
+    /// runs.
     #[inline]
     pub(crate) fn wake_by_ref(&self) {
         if let Some(waker) = &self.waker {
@@ -108,23 +110,25 @@ impl WakerSlot {
 impl Drop for WakerSlot {
     fn drop(&mut self) {
         if let Some(waker) = self.take() {
-            // A slot is dropped with the future, the timer or the source that it belongs to, perhaps while unwinding (I12).
+            // A slot is dropped with the future, the timer or the source that it belongs to, possibly while unwinding
+            // (I12).
             contain("dropping a waker", || drop(waker));
         }
     }
 }
 
-/// A [`WakerSlot`] that both sides of a primitive can reach.
+/// A [`WakerSlot`] with interior mutability, which both halves of a primitive can share.
 ///
-/// Cloning, waking and dropping a waker may run anything, so none of it is done while the slot is borrowed (I4).
+/// Cloning, waking and dropping a waker may run arbitrary code, so none of this happens while the slot is borrowed
+/// (I4).
 #[derive(Default)]
 pub(crate) struct SharedSlot(RefCell<WakerSlot>);
 
 impl SharedSlot {
-    /// Keeps a clone of `waker`, unless the one that is here wakes the same task already.
+    /// Stores a clone of `waker`, unless the stored one already wakes the same task.
     ///
-    /// Returns whether it was cloned. Then the caller looks again at what it waits for: the clone may have run anything
-    /// (I6).
+    /// Returns whether the waker was cloned. If so, the caller must check again whether it has to wait, since cloning
+    /// may have run arbitrary code (I6).
     #[inline]
     #[must_use = "the clone may have changed what is waited for"]
     pub(crate) fn register(&self, waker: &Waker) -> bool {
@@ -136,7 +140,7 @@ impl SharedSlot {
         true
     }
 
-    /// Takes the waker out and calls it. If it panics, that is no affair of whoever wakes (I12).
+    /// Takes the waker out and wakes it. A panic of the waker is contained (I12).
     #[inline]
     pub(crate) fn wake(&self) {
         let waker = self.0.borrow_mut().take();
@@ -145,12 +149,12 @@ impl SharedSlot {
         }
     }
 
-    /// Where clones of the waker that is here are counted.
+    /// Returns the key under which the stored waker is counted.
     pub(crate) fn hold_id(&self) -> Option<HoldId> {
         self.0.borrow().hold_id()
     }
 
-    /// Drops the waker.
+    /// Drops the stored waker.
     pub(crate) fn clear(&self) {
         let waker = self.0.take();
         drop(waker);
