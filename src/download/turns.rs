@@ -135,7 +135,7 @@ impl Drop for Turn {
     }
 }
 
-/// The future that [`Turns::next_fresh`] returns.
+/// The future returned by [`Turns::next_fresh`].
 pub(super) struct NextFresh {
     shared: Rc<Shared>,
     /// The earliest end of a pause, and its timer, if any host is paused.

@@ -1,6 +1,6 @@
-//! Results in the order in which they come.
+//! Results of several futures in completion order.
 //!
-//! The name and the use are those of `asyncio.as_completed`.
+//! The name and the usage are those of `asyncio.as_completed`.
 
 use std::fmt;
 use std::future::Future;
@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use super::children::Children;
 
-/// Runs all the futures at once, in this task, and gives each result, with the number of its future, as soon as it is
-/// there.
+/// Polls all futures concurrently within this task, and returns each output, with the index of its future, as soon as
+/// it is available.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,34 +35,34 @@ pub fn as_completed<F: Future>(futures: impl IntoIterator<Item = F>) -> AsComple
     AsCompleted { children: Children::new(futures) }
 }
 
-/// The futures of [`as_completed`] that are still at work.
+/// The futures of [`as_completed`] that are still pending.
 pub struct AsCompleted<F> {
     children: Children<F>,
 }
 
 impl<F: Future> AsCompleted<F> {
-    /// The next result; `None` when there are no more.
-    // The name of the thing it does, which is not an `Iterator`'s.
+    /// Returns a future that resolves to the next output; `None` when there are no more.
+    // Named like `Iterator::next`, which it is not: it returns a future.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Next<'_, F> {
         Next { children: &mut self.children }
     }
 
-    /// Futures that are not done.
+    /// Returns the number of futures that are still pending.
     pub fn left(&self) -> usize {
         self.children.left()
     }
 
-    /// Whether the future of this number is done.
+    /// Returns whether the future with this index has completed.
     ///
     /// # Panics
-    /// If there is no such future.
+    /// If the index is out of range.
     pub fn is_done(&self, number: usize) -> bool {
         self.children.is_done(number)
     }
 }
 
-/// The future of [`AsCompleted::next`].
+/// The future returned by [`AsCompleted::next`].
 pub struct Next<'a, F> {
     children: &'a mut Children<F>,
 }

@@ -1,7 +1,7 @@
-//! Several futures inside one task, each polled only when it was itself woken.
+//! Several child futures inside one task, each of which is polled only after it was itself woken.
 //!
-//! Each child is polled with a waker of its own, which notes the child's number and wakes the task. Without that, every
-//! wake of the task would mean a poll of every child: ten thousand of them would cost a hundred million polls.
+//! Each child is polled with its own waker, which records the child's index and wakes the task. Without that, every
+//! wake of the task would require polling every child: ten thousand children would cost a hundred million polls.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
@@ -13,56 +13,57 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::observe::{TaskId, contain, current_task, listening, notes};
 use crate::sync::{Hold, HoldId, Polled};
 
-/// Futures of one type, and which of them have been woken.
+/// Child futures of one type, and the list of those that have been woken.
 pub(super) struct Children<F> {
     children: Vec<Child<F>>,
     group: Arc<Group>,
-    /// Children that are not done.
+    /// The number of children that are still pending.
     left: usize,
-    /// Counts the clone of the task's waker that lies in the group.
+    /// The registration of the clone of the task's waker that is stored in the group.
     hold: Hold,
-    /// The numbers of woken children, taken from the group, the first to be woken first.
+    /// The indices of woken children, taken from the group, in the order of their wakes.
     woken: VecDeque<usize>,
-    /// The task that polled them last; kept only for an observer.
+    /// The task that last polled the children; only used for an observer.
     task: Option<TaskId>,
 }
 
 struct Child<F> {
-    /// `None` when it is done.
+    /// The future; `None` when it has completed.
     future: Option<Pin<Box<F>>>,
     shared: Arc<ChildWaker>,
     waker: Waker,
-    /// Where the clones of its waker are counted.
+    /// The key under which the clones of the child's waker are counted.
     hold: HoldId,
 }
 
-/// How many clones of a child's waker lie in [`Child`] itself.
+/// The number of clones of a child's waker that are stored in [`Child`] itself.
 const OWN_CLONES: usize = 2;
 
-/// What the children's wakers share. They may be called from any thread.
+/// The state that the children's wakers share. They may be called from any thread.
 struct Group {
     woken: Mutex<Vec<usize>>,
-    /// What an observer may ask about.
+    /// State that is only used for an observer.
     watched: Mutex<Watched>,
-    /// Wakes that are going on: the child is on the list, and the task perhaps not woken yet.
+    /// The number of wakes in progress: the child is already in the list, but the task may not have been woken yet.
     waking: AtomicUsize,
-    /// The task's waker. Taken back when the children are dropped: what it is counted by goes then, too (I16).
-    /// Behind an `Arc`, since cloning a waker may run anything, and must not be done while this is locked (I4).
+    /// The task's waker. It is taken back when the children are dropped, since its registration is dropped at the same
+    /// time (I16). It is in an `Arc` because cloning a waker may run arbitrary code, which must not happen while the
+    /// mutex is locked (I4).
     task: Mutex<Option<Arc<Waker>>>,
 }
 
-/// What is kept only for an observer.
+/// State that is only kept for an observer.
 #[derive(Default)]
 struct Watched {
-    /// The task that polled the group last.
+    /// The task that last polled the group.
     task: Option<TaskId>,
-    /// How many were taken off the list of the woken and not polled, since another one was done.
+    /// The number of woken children that were taken from the list but not polled, because an earlier one completed.
     left_over: usize,
-    /// Children that are done: a wake of one of those is of no interest.
+    /// The children that have completed, whose wakes are ignored.
     done: HashSet<usize>,
 }
 
-/// What one child's waker owns.
+/// The `Arc` behind a child's waker.
 struct ChildWaker {
     number: usize,
     is_woken: AtomicBool,
@@ -82,7 +83,7 @@ impl Wake for ChildWaker {
         lock(&self.group.woken).push(self.number);
         let task = lock(&self.group.task).clone();
         if let Some(task) = task {
-            // I4: nothing is locked. I2: this is a waker too, and must not panic.
+            // I4: nothing is locked. I2: this is a waker itself, so it must not panic.
             contain("a waker", move || task.wake_by_ref());
         }
         self.group.waking.fetch_sub(1, Ordering::AcqRel);
@@ -94,7 +95,7 @@ impl notes::WokenChildren for Group {
         let watched = lock(&self.watched);
         let on_the_list = lock(&self.woken);
         let woken = on_the_list.iter().filter(|number| !watched.done.contains(number)).count() + watched.left_over;
-        // Read last: if no wake is going on now, those that were counted have reached the task.
+        // Read last: if no wake is in progress now, all wakes that were counted have reached the task.
         if watched.task == Some(task) && self.waking.load(Ordering::Acquire) == 0 { woken } else { 0 }
     }
 }
@@ -104,7 +105,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<F: Future> Children<F> {
-    /// The children, all to be polled.
+    /// Creates the children; initially, all of them count as woken.
     pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Children<F> {
         let group = Arc::new(Group {
             woken: Mutex::default(),
@@ -119,7 +120,7 @@ impl<F: Future> Children<F> {
         Children { children, group, left, hold: Hold::none(), woken: VecDeque::new(), task: None }
     }
 
-    /// How many are not done.
+    /// Returns the number of children that are still pending.
     pub(super) fn left(&self) -> usize {
         self.left
     }
@@ -132,10 +133,10 @@ impl<F: Future> Children<F> {
         self.children[number].future.is_none()
     }
 
-    /// Polls the children that have been woken, one after the other, until one is done or all have been polled.
+    /// Polls the woken children one after the other, until one completes or all have been polled.
     ///
-    /// One that wakes itself meanwhile has woken the task, too, and is polled at the task's next turn: a child that
-    /// yields lets the other tasks pass (I11).
+    /// A child that is woken meanwhile has also woken the task, and is polled the next time the task is polled: a child
+    /// that yields lets other tasks run first (I11).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         let polled = self.poll_woken(cx);
         if listening() {
@@ -145,12 +146,12 @@ impl<F: Future> Children<F> {
     }
 
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
-        // First the waker, then the look at who was woken: the other way round a wake could be missed (I6).
+        // Register the waker before draining the list of woken children; otherwise a wake could be lost (I6).
         self.register(cx.waker());
         self.woken.extend(lock(&self.group.woken).drain(..));
         while let Some(number) = self.woken.pop_front() {
             let child = &mut self.children[number];
-            // Before the poll: a wake during it counts. A swap, to see what the last waker has done.
+            // Cleared before the poll, so that a wake during the poll counts. A swap synchronizes with the last waker.
             child.shared.is_woken.swap(false, Ordering::AcqRel);
             let Some(future) = child.future.as_mut() else { continue };
             let polled = {
@@ -168,7 +169,7 @@ impl<F: Future> Children<F> {
         Poll::Pending
     }
 
-    /// Leaves word for an observer, who will ask whether woken children are polled.
+    /// Records the state that the observer needs to check whether woken children are polled.
     #[cold]
     fn note_watched<T>(&mut self, polled: &Poll<(usize, T)>) {
         let task = current_task();
@@ -202,7 +203,7 @@ impl<F: Future> Children<F> {
 
 impl<F> Child<F> {
     fn new(number: usize, future: F, group: &Arc<Group>) -> Child<F> {
-        // It stands on the list of the woken from the start.
+        // A new child is in the list of woken children from the start.
         let shared = Arc::new(ChildWaker { number, is_woken: AtomicBool::new(true), group: group.clone() });
         let hold = HoldId::open_sub_waker(&shared, OWN_CLONES);
         Child { future: Some(Box::pin(future)), waker: Waker::from(shared.clone()), shared, hold }
@@ -212,7 +213,7 @@ impl<F> Child<F> {
 impl<F> Drop for Child<F> {
     fn drop(&mut self) {
         self.hold.close();
-        // Two children that panic when they are dropped would abort the program (I12).
+        // Two children that panic in their destructors would abort the program (I12).
         let future = self.future.take();
         contain("dropping a future", || drop(future));
     }

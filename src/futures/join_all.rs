@@ -1,4 +1,4 @@
-//! All of them.
+//! Awaits several futures concurrently.
 
 use std::fmt;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::children::Children;
 use crate::observe::polled_after_ready;
 
-/// Runs all the futures at once, in this task, and gives their results in the order of the futures.
+/// Polls all futures concurrently within this task, and returns their outputs in the order of the futures.
 ///
 /// ```
 /// use glassloop::{EventLoop, futures::join_all};
@@ -24,14 +24,14 @@ pub fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> JoinAll<F> {
     JoinAll { children, outputs }
 }
 
-/// The future of [`join_all`].
+/// The future returned by [`join_all`].
 pub struct JoinAll<F: Future> {
     children: Children<F>,
-    /// In the order of the futures, as they come.
+    /// The outputs so far, in the order of the futures.
     outputs: Vec<Option<F::Output>>,
 }
 
-// The children are boxed, the outputs are moved.
+// The children are boxed, and the outputs are moved, never pinned.
 impl<F: Future> Unpin for JoinAll<F> {}
 
 impl<F: Future> Future for JoinAll<F> {

@@ -1,15 +1,15 @@
-//! Futures made of futures, all written by hand.
+//! Combinators: futures that are composed of other futures, all written by hand.
 //!
-//! | function | is ready |
+//! | function | completes |
 //! | --- | --- |
-//! | [`join_all`] | when all are |
-//! | [`as_completed`] | each time one is |
-//! | [`race`] | when one of two is; the other is dropped |
-//! | [`timeout`] | when the future is, or the time is over |
-//! | [`yield_now`] | at the task's next turn |
+//! | [`join_all`] | when all futures have completed |
+//! | [`as_completed`] | each time one of the futures completes |
+//! | [`race`] | when one of two futures completes; the other is dropped |
+//! | [`timeout`] | when the future completes or the time limit is reached |
+//! | [`yield_now`] | at the second poll, after other ready tasks |
 //!
-//! All run inside the task that awaits them. [`spawn`](crate::spawn) and [`JoinSet`](crate::JoinSet) make tasks of
-//! their own instead.
+//! All of them run inside the task that awaits them. [`spawn`](crate::spawn) and [`JoinSet`](crate::JoinSet) create
+//! separate tasks instead.
 
 mod as_completed;
 mod children;

@@ -1,11 +1,11 @@
-//! The first of two.
+//! Awaits the first of two futures.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project_lite::pin_project! {
-    /// The future of [`race`].
+    /// The future returned by [`race`].
     #[derive(Debug)]
     pub struct Race<A, B> {
         #[pin]
@@ -15,16 +15,17 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// One thing or the other.
+/// The output of [`race`]: that of the future that completed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Either<A, B> {
-    /// The first.
+    /// The output of the first future.
     First(A),
-    /// The second.
+    /// The output of the second future.
     Second(B),
 }
 
-/// Runs two futures until one is done; the other is dropped with the race. If both are, the first has won.
+/// Polls two futures concurrently until one completes; the other is dropped with the `Race`. If both are ready in the
+/// same poll, the first one wins.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Not for ever.
+//! Awaits a future with a time limit.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::event_loop::{Sleep, sleep};
 
 pin_project_lite::pin_project! {
-    /// The future of [`timeout`].
+    /// The future returned by [`timeout`].
     #[derive(Debug)]
     pub struct Timeout<F> {
         #[pin]
@@ -19,7 +19,8 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Runs a future for at most so long. It is dropped with the `Timeout`.
+/// Limits the time for a future to complete: if it takes longer than `limit`, the output is [`Elapsed`]. The future is
+/// dropped with the `Timeout`.
 ///
 /// ```
 /// use std::{future::pending, time::Duration};
@@ -50,10 +51,10 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// The time was over.
+/// The error of a future that did not complete within the time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed {
-    /// How long it was.
+    /// The time limit.
     pub limit: Duration,
 }
 

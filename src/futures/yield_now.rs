@@ -1,4 +1,4 @@
-//! Lets the others have their turn.
+//! Yields to other tasks.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use crate::observe::{note_waiting, notes};
 
-/// Goes to the end of the ready queue, once.
+/// Moves the current task to the end of the ready queue, once.
 ///
-/// A computation that takes long should do this now and then, or be handed to a pool.
+/// A long computation should do this now and then, or run on a thread pool.
 ///
 /// ```
 /// use glassloop::{EventLoop, futures::yield_now};
@@ -26,12 +26,12 @@ pub fn yield_now() -> YieldNow {
     YieldNow::Fresh
 }
 
-/// The future of [`yield_now`].
+/// The future returned by [`yield_now`].
 #[derive(Debug)]
 pub enum YieldNow {
     /// Not polled yet.
     Fresh,
-    /// It has let the others pass.
+    /// Has yielded.
     Yielded,
 }
 

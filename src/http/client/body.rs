@@ -285,7 +285,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The future that [`Body::chunk`] returns.
+/// The future returned by [`Body::chunk`].
 #[derive(Debug)]
 #[must_use = "nothing is read before it is polled"]
 pub struct Chunk<'body> {
@@ -300,7 +300,7 @@ impl Future for Chunk<'_> {
     }
 }
 
-/// The future that [`Body::collect`] returns.
+/// The future returned by [`Body::collect`].
 #[derive(Debug)]
 #[must_use = "nothing is read before it is polled"]
 pub struct Collect {
