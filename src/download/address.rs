@@ -54,7 +54,7 @@ impl Address {
         if location.iter().any(|byte| byte.is_ascii_control()) {
             return Err(AddressError::ControlCharacter);
         }
-        // Bytes above ASCII are not legal here, but common; they are percent-encoded unchanged.
+        // Bytes above ASCII are not legal here, but common; they are percent-encoded without being interpreted.
         let mut ascii = String::with_capacity(location.len());
         for &byte in location {
             match byte {

@@ -254,8 +254,7 @@ impl Transfer {
                 Attempt::Never | Attempt::AfterShortage | Attempt::FromZero | Attempt::WithoutRange => {
                     self.go(TransferState::Turn);
                 }
-                // The permit is kept while the pause is read from it; the end of the pause is up to the host's state
-                // machine.
+                // No wait here: the transfer queues again, and the end of the host's pause decides when it continues.
                 Attempt::AfterPause => self.go(TransferState::Pause),
                 Attempt::After(_) => {
                     self.turn = None;
@@ -269,7 +268,7 @@ impl Transfer {
         }
     }
 
-    /// Waits until a file descriptor may be available for another attempt: closes idle connections, and returns the
+    /// Waits until a file descriptor may be available for another attempt: closes idle connections, and releases the
     /// permit. Does not use up a retry, since the transfer did not cause the shortage. Returns `false` if the shortage
     /// has lasted too long although no other transfer of this run is running.
     async fn outlast(&mut self, shortage: &mut Shortage) -> bool {

@@ -240,7 +240,7 @@ impl<T> Host<T> {
         }
     }
 
-    /// Counts a result.
+    /// Counts a result, for the retry budget and for the share of rejections.
     pub(super) fn count(&mut self, answer: Answer) {
         self.budget.count_request();
         self.has_accepted |= answer == Answer::Fine;

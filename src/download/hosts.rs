@@ -161,7 +161,7 @@ impl<T> Hosts<T> {
 
     // -- Slots -----------------------------------------------------------------------------------------------------
 
-    /// Returns the next ticket that may start, if any.
+    /// Returns the next ticket that may start or must fail, or else the time before which there is none.
     pub fn next(&mut self, now: Instant) -> Next<T> {
         self.end_pauses(now);
         if self.running < self.jobs {

@@ -31,8 +31,8 @@ impl TakenNames {
         TakenNames { tables: (0..TABLES).map(|_| Table::default()).collect(), reserved: HashSet::new() }
     }
 
-    /// Reserves a unique name: `name` itself, or if it is in use, the first unused one of `name.1.ext`, `name.2.ext`,
-    /// ….
+    /// Reserves a unique name: `name` itself, or if it is in use, the first unused one of `name.1.ext`, `name.2.ext`
+    /// and so on.
     ///
     /// All numbers up to the last one reserved are in use, so the first unused one is found by exponential and binary
     /// search: even among a million URLs that all end in a slash, a name costs about 20 lookups.

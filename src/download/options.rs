@@ -37,7 +37,7 @@ pub struct Options {
     pub conditional: bool,
     /// The redirect policy.
     pub redirects: RedirectRules,
-    /// Additional request headers, sent to the origin of the URL that was given and not to other origins.
+    /// Additional request headers, sent to the origin of the given URL, and to others only if `redirects` allows it.
     pub headers: HeaderMap,
     /// Whether files are named after the server's `Content-Disposition`.
     pub remote_name: bool,

@@ -44,7 +44,7 @@ pub(super) struct Run {
     pub(super) stream: ThreadPool,
     pub(super) limit: Option<RateLimit>,
     pub(super) gauge: Gauge,
-    /// The event whose occurrence ends the run.
+    /// The event that stops the run.
     pub(super) stop: sync::Event,
     pub(super) validators: Option<RefCell<Validators>>,
     /// The file names that were derived from `Content-Disposition` headers in this run.
@@ -64,7 +64,7 @@ impl Run {
 pub struct Tally {
     /// Transfers that downloaded a file.
     pub saved: u64,
-    /// Files that existed already and were kept without a request.
+    /// Files that existed already and were kept.
     pub exists: u64,
     /// Files that existed already and, according to the server, have not changed.
     pub unchanged: u64,
@@ -102,7 +102,7 @@ impl Tally {
 
 /// Downloads the files of a plan and passes every event to `report` as it happens.
 ///
-/// When `stop` occurs, no more transfers are started and running ones are cancelled; partial downloads of large files
+/// When `stop` is set, no more transfers are started and running ones are cancelled; partial downloads of large files
 /// are kept and resumed by the next run. When the disk is full, or after a failure if `options.fail_fast` is set, no
 /// more transfers are started either, but running ones are completed.
 ///

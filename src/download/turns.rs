@@ -43,7 +43,7 @@ pub(super) struct Turn {
     slot: Slot,
 }
 
-/// The outcome of queueing a new transfer.
+/// The decision about a new transfer.
 pub(super) enum Fresh {
     /// The transfer may start, with this permit.
     Start(Box<Item>, Turn),

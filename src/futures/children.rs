@@ -151,7 +151,8 @@ impl<F: Future> Children<F> {
         self.woken.extend(lock(&self.group.woken).drain(..));
         while let Some(number) = self.woken.pop_front() {
             let child = &mut self.children[number];
-            // Cleared before the poll, so that a wake during the poll counts. A swap synchronizes with the last waker.
+            // Cleared before the poll, so that a wake during the poll counts. A swap, unlike a
+            // store, synchronizes with the thread that last woke the child.
             child.shared.is_woken.swap(false, Ordering::AcqRel);
             let Some(future) = child.future.as_mut() else { continue };
             let polled = {

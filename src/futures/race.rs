@@ -1,4 +1,4 @@
-//! Awaits the first of two futures.
+//! Awaits two futures until the first of them completes.
 
 use std::future::Future;
 use std::pin::Pin;
