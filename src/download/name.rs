@@ -69,7 +69,7 @@ pub(super) fn harmless(text: &str) -> String {
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// Returns whether a name is reserved for this program's own files in the output directory, so that no download gets it.
+/// Returns whether a name is reserved for this program's own files in the output directory, so no download gets it.
 ///
 /// ```
 /// use glassloop::download::is_reserved;

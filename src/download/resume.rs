@@ -190,8 +190,8 @@ pub(super) fn is_strong(etag: &str) -> bool {
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Returns whether the file was modified in the same second as the response. If it is then modified again, its date may
-/// stay the same, so the date is not a strong validator (RFC 9110 §8.8.2.2). Without a valid `Date` in the response, the
-/// time of the response is estimated with our own clock.
+/// stay the same, so the date is not a strong validator (RFC 9110 §8.8.2.2). Without a valid `Date` in the response,
+/// its time is estimated with our own clock.
 pub(super) fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let date = date.unwrap_or_else(|| SystemTime::now() - CLOCK_SKEW);

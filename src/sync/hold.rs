@@ -6,8 +6,8 @@
 //! `Arc` is the total number of clones; every [`WakerSlot`](super::WakerSlot) is counted here while it contains a
 //! clone, and the difference is the number of external clones.
 //!
-//! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So the code that
-//! polls a task or a child future registers its waker here, and slots compare their waker's data pointer with it.
+//! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So the code
+//! that polls a task or a child future registers its waker here, and slots compare their waker's data pointer with it.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
