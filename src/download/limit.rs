@@ -8,7 +8,7 @@ use crate::event_loop::{now, sleep_until};
 /// A limit on the rate at which bytes are taken.
 ///
 /// The state is a single timestamp: the time at which all bytes taken so far are paid for at the configured rate.
-/// Taking bytes advances it, and the caller then waits until it is at most [`BURST`] in the future. This is the
+/// Taking bytes advances it, and the caller then waits until it is at most 100 ms in the future. This is the
 /// "generic cell rate algorithm" (GCRA) of ATM networks, which calls the timestamp the theoretical arrival time. It
 /// needs no timer that refills a bucket.
 #[derive(Debug)]

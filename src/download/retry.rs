@@ -107,8 +107,8 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
 
 /// The backoff of one transfer: how long to wait between attempts, and how many retries are left.
 ///
-/// A retry after an attempt that has made progress is free, up to [`RETRIES_AFTER_PROGRESS`] times, and 64 KiB of
-/// progress restore all retries.
+/// Retries after attempts that have made progress are free, up to 32 of them. 64 KiB of progress restore all retries,
+/// including the free ones.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     /// The number of retries of a transfer.
