@@ -124,17 +124,17 @@ impl Shortage {
 
 /// The decision whether and when a failed transfer is retried.
 pub(super) enum Attempt {
-    /// Not at all: the error is permanent.
+    /// No retry: the error is permanent.
     Never,
-    /// When a file descriptor may be available.
+    /// A retry when a file descriptor may be available.
     AfterShortage,
-    /// Immediately, for the whole file, unless that has been tried before.
+    /// An immediate retry that requests the whole file, unless that has been tried before.
     FromZero,
-    /// Immediately, for the whole file: the server rejects range requests.
+    /// An immediate retry that requests the whole file: the server rejects range requests.
     WithoutRange,
-    /// After the host's pause. The error is attributed to the host, so it uses up no retry.
+    /// A retry after the host's pause. The error is attributed to the host, so it uses up no retry of the transfer.
     AfterPause,
-    /// After a backoff of at least this duration.
+    /// A retry after a backoff, which takes at least this duration.
     After(Option<Duration>),
 }
 

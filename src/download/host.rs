@@ -68,7 +68,7 @@ pub(super) struct Host<T> {
     unavailable: u8,
     /// Whether any request has been accepted.
     has_accepted: bool,
-    /// How long after the start of a pause the host accepts a request, as estimated from the controls.
+    /// The time after the start of a pause at which the host accepts a request, as estimated from the controls.
     accepts_after: Option<Duration>,
     pub(super) budget: RetryBudget,
 }

@@ -107,7 +107,7 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
 
 /// The backoff of one transfer: how long to wait between attempts, and how many retries are left.
 ///
-/// Retries after attempts that have made progress are free, up to 32 of them. 64 KiB of progress restore all retries,
+/// Retries after attempts that have made progress are free, up to 32 of them. 64 KiB of progress restores all retries,
 /// including the free ones.
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -121,9 +121,9 @@ pub struct Backoff {
     reached: u64,
     /// The number of bytes that were available when all retries were last restored.
     milestone: u64,
-    /// The number of free retries after little progress that are left; and below it, the number of times that is left
-    /// for an attempt to end with fewer bytes than the one before.
+    /// The number of free retries that are left, for attempts with progress.
     left_after_progress: u32,
+    /// The number of times that are left for an attempt to end with fewer bytes than the one before.
     left_after_loss: u32,
     has_progressed: bool,
 }
@@ -131,8 +131,8 @@ pub struct Backoff {
 /// The progress, in bytes, that restores all retries.
 const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
 
-/// The number of free retries after attempts with less progress than that: a server may close each connection after a
-/// few KiB.
+/// The number of free retries after attempts with less progress than [`MIN_PROGRESS_BYTES`]: a server may close each
+/// connection after a few KiB.
 const RETRIES_AFTER_PROGRESS: u32 = 32;
 
 impl Backoff {

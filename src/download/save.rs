@@ -85,7 +85,7 @@ pub enum Existing {
 /// The fsync policy: what is synced to disk before a file counts as saved, to survive a power failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
-    /// Nothing: the operating system writes it when it chooses to.
+    /// No fsync: the operating system decides when it writes the data.
     #[default]
     None,
     /// The content.

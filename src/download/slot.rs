@@ -23,8 +23,8 @@ const MAX_STATE_BYTES: u64 = 64 * 1024;
 /// The maximum number of retries while other processes change the same directory entry.
 const MAX_RACES: usize = 8;
 
-/// How long another process that has just created a part may take to write the state file and the first bytes. This
-/// only affects whether those bytes are kept, not correctness.
+/// The time that another process which has just created a part may take to write the state file and the first bytes.
+/// This only affects whether those bytes are kept, not correctness.
 const CREATION: Duration = Duration::from_millis(100);
 
 /// The kinds of files that may have the name `NAME.part`.

@@ -225,7 +225,8 @@ impl Attempt {
 pub enum ConnectError {
     /// There was no address to try.
     NoAddress,
-    /// All addresses that were tried have failed; the error is that of the last one.
+    /// All addresses that were tried have failed, for any reason and not only because of a refused connection. The
+    /// error is that of the last one.
     Refused {
         /// The last address.
         address: SocketAddr,

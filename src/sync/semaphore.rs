@@ -60,7 +60,7 @@ struct Waiter {
     notify: Notify,
 }
 
-/// How a waiter is notified when its permits are granted.
+/// The action that notifies a waiter when its permits are granted.
 enum Notify {
     /// Wakes a task, which takes the permits when it is polled.
     Waker(SharedSlot),

@@ -84,7 +84,7 @@ impl Builder {
     }
 
     /// Sets the read timeout: how long the caller may wait for the next data of a body. There is no limit on the total
-    /// time of a body. Default: 30 s.
+    /// time of a body. Default: 30 s. (The time that pooled connections may be idle is not configurable; it is 4 s.)
     pub fn idle_timeout(mut self, limit: Duration) -> Builder {
         self.limits.idle = limit;
         self

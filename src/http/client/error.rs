@@ -16,7 +16,7 @@ use crate::http::proto::ProtocolError;
 use crate::net::tls::TlsError;
 use crate::net::{ConnectError, ResolveError};
 
-/// How far an exchange had progressed when it failed. Whether the request may be sent again depends on this, on the
+/// The stage that an exchange had reached when it failed. Whether the request may be sent again depends on this, on the
 /// method, and on whether the connection [had been used before](ClientError::is_reused) (RFC 9110 §9.2.2, RFC 9112
 /// §9.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
