@@ -23,23 +23,26 @@ pub struct Browser {
     _profile: tempfile::TempDir,
 }
 
+/// Starts ChromeDriver on a free port. `None` if it exits: it takes a port that is free for IPv4, and gives up if another
+/// process has taken the same port for IPv6 meanwhile.
+fn start_driver() -> Option<(Child, u16, BufReader<ChildStdout>)> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut driver = command.spawn().expect("chromedriver is installed");
+    let mut stdout = BufReader::new(driver.stdout.take().expect("it is piped"));
+    let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+    let port = lines.find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
+    if port.is_none() {
+        driver.wait().expect("a child whose output has ended");
+    }
+    Some((driver, port?, stdout))
+}
+
 impl Browser {
     /// Starts ChromeDriver, and through it Chromium, with the network off.
     pub fn start() -> Browser {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let stdout = driver.stdout.take().expect("it is piped");
-        let mut stdout = BufReader::new(stdout);
-        let port = stdout
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok())
-            .expect("it says on which port it listens");
+        let (driver, port, stdout) =
+            (0..5).find_map(|_| start_driver()).expect("chromedriver listens at one of five attempts");
         let profile = tempfile::tempdir().expect("a folder");
         let mut browser = Browser { driver, port, session: String::new(), _stdout: stdout, _profile: profile };
         let arguments = [
