@@ -135,7 +135,7 @@ impl Transfer {
         };
         let (path, url) = (self.item.place.path(), self.item.address.as_str());
         let validators = self.run.validators.as_ref().map(RefCell::borrow);
-        let job = validators.and_then(|validators| validators.conditions(&path.to_string_lossy(), url, whole.bytes));
+        let job = validators.and_then(|validators| validators.conditions(&path.to_string_lossy(), url, whole));
         if let Some(job) = job {
             headers = run_in_executor(None, job).await?;
         }

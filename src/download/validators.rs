@@ -8,11 +8,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
+use super::entry::Whole;
 use super::hash::stable_hash;
 use super::resume::{is_recent, is_strong, text};
 use super::save::{Folder, SaveError};
@@ -26,6 +28,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 
 /// The maximum length of a line that is read. A line contains a URL, a path and two header values.
 const MAX_LINE_BYTES: u64 = 256 * 1024;
+
+/// The coarsest resolution of modification times among file systems.
+const TIME_STEP: Duration = Duration::from_secs(2);
 
 /// The number of superseded lines below which compacting the file is not worthwhile.
 const FEW_LINES: usize = 1000;
@@ -71,6 +76,12 @@ impl Known {
             last_modified: optional("last_modified"),
             bytes: line["bytes"].as_u64()?,
         })
+    }
+
+    /// Whether the file is older than this version: another run has replaced it with an earlier version.
+    fn is_later_than(&self, whole: &Whole) -> bool {
+        let date = self.last_modified.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+        date.is_some_and(|date| whole.modified + TIME_STEP < date)
     }
 }
 
@@ -134,10 +145,11 @@ impl Index {
         Some(self.entries[found].1)
     }
 
-    /// Returns the validators of a file, if its size and URL still match.
-    fn known(&self, path: &str, url: &str, bytes: u64) -> Option<Known> {
-        let line = self.line_at(self.position(path)?).ok()?;
-        Known::from_line(&line).filter(|known| known.path == path && known.url == url && known.bytes == bytes)
+    /// Returns the validators of a file, if its size and URL still match and it is not older than they are.
+    fn known(&self, path: &str, url: &str, whole: &Whole) -> Option<Known> {
+        let known = Known::from_line(&self.line_at(self.position(path)?).ok()?)?;
+        let is_of = known.path == path && known.url == url && known.bytes == whole.bytes;
+        (is_of && !known.is_later_than(whole)).then_some(known)
     }
 
     /// Writes the lines that are not superseded to a new file, which replaces the old one.
@@ -167,10 +179,10 @@ impl Validators {
     }
 
     /// Returns a job that reads the conditional headers for a file. Returns `None` if the file is not in the index.
-    pub(super) fn conditions(&self, path: &str, url: &str, bytes: u64) -> Option<Job<HeaderMap>> {
+    pub(super) fn conditions(&self, path: &str, url: &str, whole: Whole) -> Option<Job<HeaderMap>> {
         self.index.position(path)?;
         let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
-        let read = move || index.known(&path, &url, bytes).map(|known| fields(&known)).unwrap_or_default();
+        let read = move || index.known(&path, &url, &whole).map(|known| fields(&known)).unwrap_or_default();
         Some(Job::new(read).label("read validators").abandonable())
     }
 
@@ -239,131 +251,5 @@ fn fields(known: &Known) -> HeaderMap {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::header::{DATE, HeaderName};
-
-    use super::*;
-    use crate::event_loop::EventLoop;
-
-    struct Place {
-        folder: Folder,
-        _place: tempfile::TempDir,
-    }
-
-    fn place() -> Place {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        Place { folder: Folder::open(place.path()).expect("a folder"), _place: place }
-    }
-
-    /// Records files like one run does, all with the same response headers.
-    fn note(folder: &Folder, files: impl IntoIterator<Item = (String, u64)>, answer: &HeaderMap) {
-        let run = async {
-            let mut validators = Validators::new(folder.clone(), Index::load(folder));
-            for (path, bytes) in files {
-                validators.note(path.clone(), &format!("http://a.test/{path}"), answer, bytes);
-            }
-            for write in validators.finish() {
-                write.await.expect("it runs").expect("it is written");
-            }
-        };
-        EventLoop::new().expect("a loop").block_on(run).expect("it ends");
-    }
-
-    /// Returns the conditional headers for a file.
-    fn conditions(folder: &Folder, path: &str, url: &str, bytes: u64) -> HeaderMap {
-        let index = Index::load(folder);
-        index.known(path, url, bytes).map(|known| fields(&known)).unwrap_or_default()
-    }
-
-    /// Records a file whose response had these headers, and returns the conditional headers for it.
-    fn noted<'a>(fields: impl Iterator<Item = (HeaderName, &'a str)>) -> HeaderMap {
-        let place = place();
-        let value = |value| HeaderValue::from_str(value).expect("a legal field");
-        note(&place.folder, [("x".to_owned(), 3)], &fields.map(|(name, text)| (name, value(text))).collect());
-        conditions(&place.folder, "x", "http://a.test/x", 3)
-    }
-
-    fn etag(value: &'static str) -> HeaderMap {
-        [(ETAG, HeaderValue::from_static(value))].into_iter().collect()
-    }
-
-    #[test]
-    fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_a_strong_etag() {
-        const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-        for (date, etag, is_noted) in [
-            (MODIFIED, None, false),
-            ("Sun, 06 Nov 1994 08:49:36 GMT", None, false),
-            ("Sun, 06 Nov 1994 08:49:38 GMT", None, true),
-            (MODIFIED, Some("\"1\""), true),
-            (MODIFIED, Some("W/\"1\""), false),
-            ("Sun, 06 Nov 1994 08:49:38 GMT", Some("W/\"1\""), true),
-        ] {
-            let fields = [(DATE, date), (LAST_MODIFIED, MODIFIED)];
-            let conditions = noted(fields.into_iter().chain(etag.map(|etag| (ETAG, etag))));
-            assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date} {etag:?}");
-            assert_eq!(conditions.contains_key(IF_NONE_MATCH), is_noted && etag.is_some(), "{date} {etag:?}");
-        }
-    }
-
-    #[test]
-    fn without_the_time_of_the_answer_our_own_clock_tells_whether_a_date_is_recent() {
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
-        for date in [None, Some("yesterday")] {
-            for (modified, is_noted) in [(&*now, false), ("Sun, 06 Nov 1994 08:49:37 GMT", true)] {
-                let fields = [(LAST_MODIFIED, modified)];
-                let conditions = noted(fields.into_iter().chain(date.map(|date| (DATE, date))));
-                assert_eq!(conditions.contains_key(IF_MODIFIED_SINCE), is_noted, "{date:?} {modified}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {
-        let place = place();
-        let folder = &place.folder;
-        note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
-        assert_eq!(conditions(folder, "x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
-        for (path, url, bytes) in
-            [("y", "http://a.test/x", 3), ("x", "http://a.test/y", 3), ("x", "http://a.test/x", 4)]
-        {
-            assert!(conditions(folder, path, url, bytes).is_empty());
-        }
-        note(folder, [("x".to_owned(), 4)], &etag("\"2\""));
-        assert_eq!(conditions(folder, "x", "http://a.test/x", 4)[IF_NONE_MATCH], "\"2\"", "the last line counts");
-    }
-
-    #[test]
-    fn a_line_that_was_cut_off_costs_nothing_but_itself() {
-        let place = place();
-        let folder = &place.folder;
-        note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
-        let file = std::fs::OpenOptions::new().append(true).open(path_in(folder)).expect("it is there");
-        (&file).write_all(b"\xff\n{\"path\":\"y\",\"ur").expect("written");
-        note(folder, [("z".to_owned(), 3)], &etag("\"2\""));
-        for (path, is_known) in [("x", true), ("y", false), ("z", true)] {
-            assert_eq!(!conditions(folder, path, &format!("http://a.test/{path}"), 3).is_empty(), is_known, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_file_costs_sixteen_bytes_of_memory_and_lines_that_do_not_count_are_removed() {
-        let place = place();
-        let folder = &place.folder;
-        let files = || (0..3000).map(|number| (format!("folder/{number}.gif"), number));
-        for _ in 0..4 {
-            note(folder, files(), &etag("\"1\""));
-        }
-        let index = Index::load(folder);
-        assert_eq!((index.entries.len(), index.entries.capacity()), (3000, 3000));
-        assert_eq!(std::mem::size_of_val(&index.entries[0]), 16);
-        let lines = std::fs::read_to_string(path_in(folder)).expect("it is there").lines().count();
-        assert!(lines <= 6000, "{lines} lines");
-        for (path, bytes) in files() {
-            assert!(!conditions_in(&index, &path, bytes).is_empty(), "{path}");
-        }
-    }
-
-    fn conditions_in(index: &Index, path: &str, bytes: u64) -> HeaderMap {
-        index.known(path, &format!("http://a.test/{path}"), bytes).map(|known| fields(&known)).unwrap_or_default()
-    }
-}
+#[path = "validators_tests.rs"]
+mod tests;
