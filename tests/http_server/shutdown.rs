@@ -8,6 +8,12 @@ use crate::raw::{Client, start};
 
 #[test]
 fn a_shutdown_completes_responses_in_progress_and_closes_idle_connections() {
+    // On a busy machine a response may be complete before the shutdown begins: then another one takes longer.
+    assert!([200, 2_000, 20_000].into_iter().any(completes_a_response_that_takes));
+}
+
+/// Shuts a server down during a response that takes so many milliseconds. Returns whether the response says so.
+fn completes_a_response_that_takes(delay: u32) -> bool {
     let server = start(Limits::default());
     let mut idle = Client::connect(&server);
     assert_eq!(idle.get("/a").status, 200);
@@ -15,15 +21,16 @@ fn a_shutdown_completes_responses_in_progress_and_closes_idle_connections() {
     let mut busy = Client::connect(&server);
     // A response on a later connection shows that `silent` has been accepted.
     assert_eq!(busy.get("/a").status, 200);
-    busy.send_get("/b?gl-delay=200");
+    busy.send_get(&format!("/b?gl-delay={delay}"));
     let address = server.address();
     drop(server);
     let reply = busy.reply();
-    assert_eq!((reply.text(), reply.field("connection")), ("/b", Some("close")));
+    assert_eq!(reply.text(), "/b");
     busy.assert_ended();
     idle.assert_ended();
     silent.assert_ended();
     assert!(TcpStream::connect(address).is_err());
+    reply.field("connection") == Some("close")
 }
 
 #[test]
