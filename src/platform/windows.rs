@@ -52,6 +52,8 @@ impl Errno {
     pub(crate) const NOTDIR: Errno = Errno(267);
     /// `ERROR_DIRECTORY_NOT_SUPPORTED`
     pub(crate) const ISDIR: Errno = Errno(336);
+    /// `ERROR_OPERATION_ABORTED`
+    pub(crate) const INTR: Errno = Errno(995);
     /// `ERROR_IO_DEVICE`
     pub(crate) const IO: Errno = Errno(1117);
     /// `ERROR_TOO_MANY_LINKS`
