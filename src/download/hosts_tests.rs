@@ -1,3 +1,5 @@
+//! Tests of the host table, in virtual time and without sockets.
+
 use std::collections::BTreeMap;
 
 use super::super::host::Answer::{Broken, Fine, Unavailable, Wait};

@@ -1,3 +1,5 @@
+//! Tests of the validators that `-N` keeps on disk.
+
 use std::time::SystemTime;
 
 use http::header::{DATE, HeaderName};

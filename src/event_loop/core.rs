@@ -82,7 +82,7 @@ pub(crate) struct Core {
     /// What is wrong with the program; asked only while somebody observes.
     pub(crate) diagnosis: Diagnosis,
     pub(crate) next_wake: Cell<u64>,
-    /// A task whose waker was in strange hands when the verdict was last asked for (I16).
+    /// A task whose waker was held outside the loop when the verdict was last asked for (I16).
     pub(crate) seen_foreign: Cell<TaskId>,
     /// Tasks are refused: the loop is shutting down (I14).
     pub(crate) closing: Cell<bool>,

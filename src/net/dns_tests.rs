@@ -1,3 +1,5 @@
+//! Tests of the resolver, with lookups that succeed, fail and hang.
+
 use std::future::poll_fn;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! TCP listeners.
+//! TCP listeners: sockets that accept connections.
 
 use std::future::Future;
 use std::io;

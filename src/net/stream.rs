@@ -1,4 +1,4 @@
-//! TCP streams.
+//! TCP streams: connected sockets that are read and written.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};

@@ -1,3 +1,5 @@
+//! Tests of the replay page's data and its template.
+
 use super::rows::{HOLE, cut_numbers};
 use super::{COLUMNS, MOST_EVENTS, PageReport, Reader, SCRIPTS, STYLE, TEMPLATE, write_page};
 use crate::trace::Fact;
