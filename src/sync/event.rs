@@ -110,3 +110,39 @@ impl fmt::Debug for Wait {
         f.debug_struct("Wait").field("is_set", &self.shared.is_set.get()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn poll(wait: &mut Wait) -> Poll<()> {
+        Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn an_event_is_set_from_the_moment_it_is_set() {
+        let event = Event::new();
+        let mut wait = event.wait();
+        assert!(!event.is_set());
+        assert_eq!(poll(&mut wait), Poll::Pending);
+        event.set();
+        assert!(event.is_set());
+        assert_eq!(poll(&mut wait), Poll::Ready(()));
+    }
+
+    #[test]
+    fn waiters_that_are_dropped_leave_the_list() {
+        let event = Event::new();
+        let mut kept = event.wait();
+        assert_eq!(poll(&mut kept), Poll::Pending);
+        for _ in 0..1_000 {
+            assert_eq!(poll(&mut event.wait()), Poll::Pending);
+        }
+        let listed = event.shared.waiting.borrow().len();
+        assert!(listed < 16, "{listed} waiters are listed, and one is left");
+        event.set();
+        assert_eq!(poll(&mut kept), Poll::Ready(()));
+    }
+}
