@@ -1,5 +1,5 @@
 //! Response heads: whatever we accept, `httparse` accepts too, with the same end, status and number of fields. Where we
-//! accept more (control characters, minor versions above 1, a tab before the status code), it gets the regular form.
+//! accept more (control characters, minor versions above 1, tabs around the status code), it gets the regular form.
 #![no_main]
 
 use glassloop::http::proto::{ResponseDecoder, ResponseEvent};
@@ -42,8 +42,10 @@ fn is_control(byte: &u8) -> bool {
 fn regular(head: &[u8]) -> Vec<u8> {
     let mut regular = head.to_vec();
     regular[7] = regular[7].min(b'1');
-    let before_code = regular[8..].iter_mut().take_while(|byte| matches!(byte, b' ' | b'\t'));
-    before_code.for_each(|byte| *byte = b' ');
+    let spaces = regular[8..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let behind_code = 8 + spaces + 3;
+    let around_code = regular[8..=behind_code].iter_mut().filter(|byte| **byte == b'\t');
+    around_code.for_each(|byte| *byte = b' ');
     let controls = regular.iter_mut().filter(|byte| is_control(byte));
     controls.for_each(|byte| *byte = b'.');
     regular
