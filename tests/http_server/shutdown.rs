@@ -8,11 +8,12 @@ use crate::raw::{Client, start};
 
 #[test]
 fn a_shutdown_completes_responses_in_progress_and_closes_idle_connections() {
-    // On a busy machine a response may be complete before the shutdown begins: then another one takes longer.
-    assert!([200, 2_000, 20_000].into_iter().any(completes_a_response_that_takes));
+    // The shutdown may come before the server has received the request, or after it has sent the response: then another
+    // attempt is made, and later ones take longer.
+    assert!([200, 200, 200, 1_000, 1_000, 3_000].into_iter().any(completes_a_response_that_takes));
 }
 
-/// Shuts a server down during a response that takes so many milliseconds. Returns whether the response says so.
+/// Shuts a server down during a response that takes `delay` milliseconds. Returns whether the response was in progress.
 fn completes_a_response_that_takes(delay: u32) -> bool {
     let server = start(Limits::default());
     let mut idle = Client::connect(&server);
@@ -24,13 +25,13 @@ fn completes_a_response_that_takes(delay: u32) -> bool {
     busy.send_get(&format!("/b?gl-delay={delay}"));
     let address = server.address();
     drop(server);
-    let reply = busy.reply();
-    assert_eq!(reply.text(), "/b");
-    busy.assert_ended();
+    let reply = busy.rest().unwrap_or_default();
     idle.assert_ended();
     silent.assert_ended();
     assert!(TcpStream::connect(address).is_err());
-    reply.field("connection") == Some("close")
+    let reply = String::from_utf8(reply).expect("UTF-8").to_lowercase();
+    assert!(reply.is_empty() || (reply.starts_with("http/1.1 200") && reply.ends_with("\r\n\r\n/b")), "{reply}");
+    reply.contains("\r\nconnection: close\r\n")
 }
 
 #[test]
