@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 
 use glassloop::flags::codes::POPULAR;
 use glassloop::http::client::{Client, Collect, Exchange};
-use glassloop::observe::{State, Stateful};
+use glassloop::observe::{State, TracedState};
 use glassloop::sync::{Acquire, Permit, Semaphore};
 use glassloop::{JobHandle, JoinSet, run_in_executor};
 
@@ -40,7 +40,7 @@ enum Flag {
 }
 
 impl State for Flag {
-    const OF: &'static str = "Flag";
+    const TYPE_NAME: &'static str = "Flag";
 
     fn name(&self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl State for Flag {
 }
 
 struct OneFlag {
-    state: Stateful<Flag>,
+    state: TracedState<Flag>,
     /// Held in the states `Head` and `Body`.
     permit: Option<Permit>,
     client: Client,
@@ -73,25 +73,25 @@ impl Future for OneFlag {
             match state.get_mut() {
                 Flag::Permit(acquire) => {
                     *permit = Some(ready!(Pin::new(acquire).poll(cx)));
-                    state.go(Flag::Head(client.get(url)));
+                    state.transition_to(Flag::Head(client.get(url)));
                 }
                 Flag::Head(exchange) => {
                     let response = ready!(Pin::new(exchange).poll(cx))?;
                     if response.status() != 200 {
                         return Poll::Ready(Err(format!("HTTP status {}", response.status()).into()));
                     }
-                    state.go(Flag::Body(response.into_body().collect(64 << 20)));
+                    state.transition_to(Flag::Body(response.into_body().collect(64 << 20)));
                 }
                 Flag::Body(collect) => {
                     let image = ready!(Pin::new(collect).poll(cx))?;
                     drop(permit.take()); // passes to the task that has waited longest
                     let (path, bytes) = (path.clone(), image.len());
-                    state.go(Flag::Save(run_in_executor(None, move || std::fs::write(path, image)), bytes));
+                    state.transition_to(Flag::Save(run_in_executor(None, move || std::fs::write(path, image)), bytes));
                 }
                 Flag::Save(job, bytes) => {
                     ready!(Pin::new(job).poll(cx))??;
                     println!("{code}: {bytes} bytes");
-                    state.go(Flag::Done);
+                    state.transition_to(Flag::Done);
                 }
                 Flag::Done => return Poll::Ready(Ok(())),
             }
@@ -104,7 +104,7 @@ fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
     support::event_loop()?.block_on(async {
         let mut tasks = JoinSet::new();
         for code in POPULAR.map(str::to_lowercase) {
-            let state = Stateful::new(Flag::Permit(permits.acquire()));
+            let state = TracedState::new(Flag::Permit(permits.acquire()));
             let (url, path) = (format!("{base_url}/{code}/{code}.gif"), directory.join(format!("{code}.gif")));
             let (name, client) = (format!("flag {code}"), client.clone());
             tasks.spawn_named(&name, OneFlag { state, permit: None, client, url, code, path });

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use glassloop::observe::{Cause, Effect, Event, Kind, Observer, TaskId, WaitReason};
+use glassloop::observe::{Cause, Event, EventKind, Observer, TaskId, TimeoutReason, WakeOutcome};
 use glassloop::sync::oneshot;
 use glassloop::trace::{self, Tee};
 use glassloop::{EventLoop, sleep, spawn_named};
@@ -38,9 +38,9 @@ impl Narrator {
             Cause::Task(task) => format!("by {}", self.name(task)),
             Cause::Source(source) => format!("because {source} is ready"),
             Cause::Job(job) => format!("because {job} is done"),
-            Cause::Myself => "by itself".to_owned(),
+            Cause::SelfWake => "by itself".to_owned(),
             Cause::Spawn => "because it was just spawned".to_owned(),
-            Cause::Outside => "from outside the loop".to_owned(),
+            Cause::External => "from outside the loop".to_owned(),
         }
     }
 }
@@ -48,26 +48,28 @@ impl Narrator {
 impl Observer for Narrator {
     fn event(&mut self, event: &Event<'_>) {
         let sentence = match event.kind {
-            Kind::TurnBegin(counts) => {
+            EventKind::TurnBegin(counts) => {
                 println!("\nTurn {}: {} ready, {} timers set.", event.turn, counts.ready, counts.timers);
                 return;
             }
-            Kind::Spawn { task, name, .. } => {
+            EventKind::Spawn { task, name, .. } => {
                 self.names.insert(task, format!("`{name}`"));
                 format!("Task `{name}` is spawned.")
             }
-            Kind::PollBegin { task, number, .. } => format!("{} is polled (poll {}).", self.name(task), number + 1),
-            Kind::PollEnd { task, ready: true, .. } => format!("{} is done.", self.name(task)),
-            Kind::PollEnd { task, waiting_for, .. } => format!("{} waits for {waiting_for}.", self.name(task)),
-            Kind::TimerSet { timer, deadline, .. } => format!("{timer} is set for {} ms.", deadline.as_millis()),
-            Kind::TimerFire { timer, .. } => format!("{timer} fires."),
-            Kind::Wake { task, cause, effect: Effect::Queued, .. } => {
+            EventKind::PollBegin { task, number, .. } => {
+                format!("{} is polled (poll {}).", self.name(task), number + 1)
+            }
+            EventKind::PollEnd { task, ready: true, .. } => format!("{} is done.", self.name(task)),
+            EventKind::PollEnd { task, waiting_for, .. } => format!("{} waits for {waiting_for}.", self.name(task)),
+            EventKind::TimerSet { timer, deadline, .. } => format!("{timer} is set for {} ms.", deadline.as_millis()),
+            EventKind::TimerFire { timer, .. } => format!("{timer} fires."),
+            EventKind::Wake { task, cause, effect: WakeOutcome::Queued, .. } => {
                 format!("{} is woken {}.", self.name(task), self.cause(cause))
             }
-            Kind::WaitBegin { timeout: Some(timeout), why: WaitReason::Timer } => {
+            EventKind::WaitBegin { timeout: Some(timeout), why: TimeoutReason::Timer } => {
                 format!("No task is ready: the loop sleeps for at most {} ms.", timeout.as_millis())
             }
-            Kind::WaitEnd { .. } => "The loop wakes up.".to_owned(),
+            EventKind::WaitEnd { .. } => "The loop wakes up.".to_owned(),
             _ => return,
         };
         println!("  {:7.3} ms  {sentence}", event.time.as_secs_f64() * 1000.0);

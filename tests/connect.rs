@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassloop::net::{Connect, ConnectError, TcpStream};
-use glassloop::observe::{Event, Kind, Observer};
+use glassloop::observe::{Event, EventKind, Observer};
 use glassloop::{EventLoop, sleep};
 use silent::Silent;
 
@@ -37,10 +37,10 @@ impl Observer for Notes {
     fn event(&mut self, event: &Event<'_>) {
         let mut seen = self.0.borrow_mut();
         match event.kind {
-            Kind::State { of: "Connect", to, .. } => seen.states.push(to),
-            Kind::SourceAdd { what: "connection", .. } => seen.open += 1,
-            Kind::SourceDel { .. } => seen.open -= 1,
-            Kind::TimerFire { .. } => seen.has_timer_fired = true,
+            EventKind::State { type_name: "Connect", to, .. } => seen.states.push(to),
+            EventKind::SourceAdd { what: "connection", .. } => seen.open += 1,
+            EventKind::SourceDel { .. } => seen.open -= 1,
+            EventKind::TimerFire { .. } => seen.has_timer_fired = true,
             _ => {}
         }
     }

@@ -125,7 +125,7 @@ fn findings_in(recording: &str) -> Vec<String> {
     let open = || Reader::open(recording.as_bytes()).unwrap();
     check(&mut open()).unwrap();
     let findings = open().filter_map(|line| match line.unwrap().fact {
-        Fact::Diagnosis { finding } => Some(finding.what.to_string()),
+        Fact::Finding { finding } => Some(finding.what.to_string()),
         _ => None,
     });
     findings.collect()

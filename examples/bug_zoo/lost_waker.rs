@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use glassloop::observe::note_waiting;
+use glassloop::observe::set_wait_reason;
 use glassloop::sync::WakerSlot;
 use glassloop::{sleep, spawn_named};
 
@@ -38,7 +38,7 @@ impl Future for Letter {
         if self.is_fixed {
             let _replaced = letterbox.waiting.register(cx.waker());
         }
-        note_waiting("a letter");
+        set_wait_reason("a letter");
         Poll::Pending
     }
 }

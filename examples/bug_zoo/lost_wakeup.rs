@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use glassloop::futures::yield_now;
-use glassloop::observe::note_waiting;
+use glassloop::observe::set_wait_reason;
 use glassloop::sync::WakerSlot;
 use glassloop::{LoopError, spawn_named};
 
@@ -46,7 +46,7 @@ impl Gate {
             if is_woken || (is_fixed && self.is_open.get()) {
                 return Poll::Ready(());
             }
-            note_waiting("the gate");
+            set_wait_reason("the gate");
             Poll::Pending
         })
         .await;

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use glassloop::net::{TcpListener, TcpStream};
-use glassloop::observe::note_waiting;
+use glassloop::observe::set_wait_reason;
 use glassloop::{sleep, spawn_named};
 
 use super::support::{self, Error};
@@ -30,7 +30,7 @@ async fn read_two(mut stream: TcpStream, is_fixed: bool) -> std::io::Result<u32>
             }
             println!("read message {messages}");
             if !is_fixed && messages == 1 {
-                note_waiting("the next message");
+                set_wait_reason("the next message");
                 return Poll::Pending; // the bug: no event will come for data that is already there
             }
         }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use glassloop::observe::{State, Stateful};
+use glassloop::observe::{State, TracedState};
 use glassloop::sync::WakerSlot;
 use glassloop::{sleep, spawn_named};
 
@@ -25,7 +25,7 @@ struct Bell {
 
 struct Ring {
     /// Identifies the future, and the task that polls it, for the observer.
-    state: Stateful<Waiting>,
+    state: TracedState<Waiting>,
     bell: Rc<RefCell<Bell>>,
     is_fixed: bool,
 }
@@ -33,7 +33,7 @@ struct Ring {
 struct Waiting;
 
 impl State for Waiting {
-    const OF: &'static str = "Ring";
+    const TYPE_NAME: &'static str = "Ring";
 
     fn name(&self) -> &'static str {
         "Waiting"
@@ -52,7 +52,7 @@ impl Future for Ring {
         if self.is_fixed || !bell.waiting.is_set() {
             let _replaced = bell.waiting.register(cx.waker());
         }
-        self.state.note_waiting();
+        self.state.set_wait_reason();
         Poll::Pending
     }
 }
@@ -60,7 +60,7 @@ impl Future for Ring {
 pub fn run(is_fixed: bool) -> Result<(), Error> {
     support::event_loop()?.block_on(async {
         let bell = Rc::new(RefCell::new(Bell::default()));
-        let mut ring = Some(Ring { state: Stateful::new(Waiting), bell: bell.clone(), is_fixed });
+        let mut ring = Some(Ring { state: TracedState::new(Waiting), bell: bell.clone(), is_fixed });
         // The first task polls the future once and returns it.
         let first = spawn_named(
             "first",

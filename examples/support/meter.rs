@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use glassloop::observe::{Event, Kind, Observer};
+use glassloop::observe::{Event, EventKind, Observer};
 
 /// The environment variable that `compare` sets for the runs that it measures.
 const VARIABLE: &str = "GLASSLOOP_MEASURE";
@@ -40,11 +40,11 @@ pub struct Meter;
 impl Observer for Meter {
     fn event(&mut self, event: &Event<'_>) {
         MEASUREMENTS.with_borrow_mut(|measurements| match event.kind {
-            Kind::RunBegin { .. } | Kind::WaitEnd { .. } => measurements.awake_since = event.time,
-            Kind::RunEnd { .. } | Kind::WaitBegin { .. } => {
+            EventKind::RunBegin { .. } | EventKind::WaitEnd { .. } => measurements.awake_since = event.time,
+            EventKind::RunEnd { .. } | EventKind::WaitBegin { .. } => {
                 measurements.stalls.push(event.time.saturating_sub(measurements.awake_since));
             }
-            Kind::PollBegin { .. } => measurements.polls += 1,
+            EventKind::PollBegin { .. } => measurements.polls += 1,
             _ => {}
         });
     }

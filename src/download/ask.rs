@@ -38,7 +38,7 @@ pub(super) struct Answered {
 impl Transfer {
     /// Requests the file, or the missing rest of a partial download, and follows redirects.
     pub(super) async fn ask(&mut self) -> Result<(Answered, Body), Failure> {
-        self.go(TransferState::Request);
+        self.transition_to(TransferState::Request);
         let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
         let has_rest = self.sink.as_ref().is_some_and(|sink| sink.written() > 0);
         let conditions = if has_rest { HeaderMap::new() } else { self.conditions().await? };
@@ -74,10 +74,10 @@ impl Transfer {
                 self.run.tell(&self.item, What::Redirect { status, to: route.here().as_str() });
                 drain(response.into_body()).await;
                 if route.here().origin() != origin {
-                    self.go(TransferState::Turn);
+                    self.transition_to(TransferState::Turn);
                     let origin = route.here().origin().to_owned();
                     self.take_turn(&origin).await?;
-                    self.go(TransferState::Request);
+                    self.transition_to(TransferState::Request);
                 }
             } else if status.as_u16() < 400 || (status == StatusCode::RANGE_NOT_SATISFIABLE && asked_for_rest) {
                 self.note(Answer::Fine);

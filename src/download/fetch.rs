@@ -30,7 +30,7 @@ use super::sink::{OpenStream, Sink};
 use super::turns::Turn;
 use crate::event_loop::{now, sleep};
 use crate::futures::{Either, race, timeout};
-use crate::observe::{State, Stateful};
+use crate::observe::{State, TracedState};
 
 /// The outcome of a transfer, for the summary of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) struct Transfer {
     pub(super) has_asked_without_range: bool,
     /// Whether the host has rejected the last request with 429 or 503.
     pub(super) is_rejected: bool,
-    state: RefCell<Stateful<TransferState>>,
+    state: RefCell<TracedState<TransferState>>,
 }
 
 /// The states of a transfer, as observers see them.
@@ -87,7 +87,7 @@ pub(super) enum TransferState {
 }
 
 impl State for TransferState {
-    const OF: &'static str = "Transfer";
+    const TYPE_NAME: &'static str = "Transfer";
 
     fn name(&self) -> &'static str {
         match self {
@@ -165,7 +165,7 @@ impl Transfer {
             refused_ranges: 0,
             has_asked_without_range: false,
             is_rejected: false,
-            state: RefCell::new(Stateful::new(TransferState::Turn)),
+            state: RefCell::new(TracedState::new(TransferState::Turn)),
         }
     }
 
@@ -177,7 +177,7 @@ impl Transfer {
             Either::First(()) => None,
             Either::Second(outcome) => Some(outcome),
         };
-        self.go(TransferState::Done);
+        self.transition_to(TransferState::Done);
         let (what, ended) = match &outcome {
             Some(Ok(done)) => (What::Done(done), Ended::Done(done.how)),
             Some(Err(error)) => {
@@ -190,8 +190,8 @@ impl Transfer {
         ended
     }
 
-    pub(super) fn go(&self, state: TransferState) {
-        self.state.borrow_mut().go(state);
+    pub(super) fn transition_to(&self, state: TransferState) {
+        self.state.borrow_mut().transition_to(state);
     }
 
     async fn within_max_time(&mut self) -> Result<Done, FetchError> {
@@ -252,15 +252,15 @@ impl Transfer {
             self.reading.fall_back_to(self.kept());
             match next {
                 Attempt::Never | Attempt::AfterShortage | Attempt::FromZero | Attempt::WithoutRange => {
-                    self.go(TransferState::Turn);
+                    self.transition_to(TransferState::Turn);
                 }
                 // No wait here: the transfer queues again, and the end of the host's pause decides when it continues.
-                Attempt::AfterPause => self.go(TransferState::Pause),
+                Attempt::AfterPause => self.transition_to(TransferState::Pause),
                 Attempt::After(_) => {
                     self.turn = None;
-                    self.go(TransferState::Wait);
+                    self.transition_to(TransferState::Wait);
                     sleep(wait).await;
-                    self.go(TransferState::Turn);
+                    self.transition_to(TransferState::Turn);
                 }
             }
             let origin = self.item.address.origin().to_owned();
@@ -275,7 +275,7 @@ impl Transfer {
         log::debug!("no file descriptor is left for {}", self.item.place.name);
         self.run.client.close_idle_connections();
         self.turn = None;
-        self.go(TransferState::Turn);
+        self.transition_to(TransferState::Turn);
         if self.run.turns.shrink() {
             *shortage = Shortage::default();
         } else {

@@ -71,7 +71,7 @@ impl Transfer {
 
     /// Handles a 206, or another response that contains the file.
     pub(super) async fn save(&mut self, answered: &Answered, body: Body) -> Result<Done, Failure> {
-        self.go(TransferState::Body);
+        self.transition_to(TransferState::Body);
         let is_file = matches!(answered.status.as_u16(), 200 | 203 | 206);
         if answered.asked_for_rest && !is_file {
             return Err(self.does_not_fit(answered, "it is neither the rest of the file nor all of it"));
@@ -204,7 +204,7 @@ impl Transfer {
 
     /// Saves a small file, which is completely in memory.
     async fn save_small(&mut self, bytes: Vec<u8>, room: Option<Permit>, answered: &Answered) -> Result<Done, Failure> {
-        self.go(TransferState::Save);
+        self.transition_to(TransferState::Save);
         // The response is complete, so the permit is released before writing: the disk must not delay the next request.
         self.turn = None;
         let (folder, place) = (self.run.options.folder.clone(), self.item.place.clone());
@@ -235,7 +235,7 @@ impl Transfer {
 
     /// Publishes a part that is complete.
     async fn finish(&mut self, sink: Sink, total: Option<u64>, answered: &Answered) -> Result<Done, Failure> {
-        self.go(TransferState::Save);
+        self.transition_to(TransferState::Save);
         self.turn = None;
         let (expected, length) = (self.item.sha256, sink.written());
         let publication = self.publication(&answered.headers, Some(sink.state()));

@@ -14,7 +14,7 @@ use super::hosts::{Hosts, Limits, Next, Slot};
 use super::plan::Item;
 use super::retry::random_fraction;
 use crate::event_loop::{Sleep, now, sleep_until};
-use crate::observe::note_waiting;
+use crate::observe::set_wait_reason;
 use crate::sync::{WakerSlot, oneshot};
 
 /// The scheduler of a run. It is a handle: clones share the same state.
@@ -169,7 +169,11 @@ impl Future for NextFresh {
                         this.pause = None;
                         continue;
                     }
-                    note_waiting(if this.pause.is_some() { "the end of a host's pause" } else { "turns to hand out" });
+                    set_wait_reason(if this.pause.is_some() {
+                        "the end of a host's pause"
+                    } else {
+                        "turns to hand out"
+                    });
                     return Poll::Pending;
                 }
             }

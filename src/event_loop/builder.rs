@@ -20,7 +20,7 @@ use super::root::Root;
 use super::token::WAKER_TOKEN;
 use super::wheel::Wheel;
 use super::{Budget, EventLoop};
-use crate::observe::{ClockKind, IdleStage, Observer, Stage, TaskId};
+use crate::observe::{ClockKind, IdleObserver, Observer, ObserverContext, TaskId};
 
 /// Readiness events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -138,10 +138,10 @@ impl Builder {
         let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
         let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
         let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real(self.pause) });
-        let stage = self.observer.map(|mut observer| {
+        let observer = self.observer.map(|mut observer| {
             let clock = clock.clone();
             observer.attach(if clock.is_virtual() { ClockKind::Virtual } else { ClockKind::Real });
-            Stage::new(observer, Box::new(move || clock.elapsed()))
+            ObserverContext::new(observer, Box::new(move || clock.elapsed()))
         });
         let core = Core {
             root: Root::new(shared.clone()),
@@ -155,7 +155,7 @@ impl Builder {
             io_budget: IoBudget::new(),
             jobs: RefCell::default(),
             default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
-            stage: Cell::new(stage.and_then(IdleStage::keep)),
+            idle_observer: Cell::new(observer.and_then(IdleObserver::keep)),
             diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),
             seen_foreign: Cell::new(TaskId::ROOT),

@@ -19,8 +19,8 @@ use super::root::Root;
 use super::task::{Name, NewTask, Run, Sink, Slot, Tasks};
 use super::wheel::{self, Wheel};
 use crate::observe::{
-    Cause, CauseGuard, CurrentTask, Effect, IdleStage, JobId, JobOutcome, Kind, LoopCounts, TaskId, TaskOutcome,
-    TimerId, WakeId, contain, current_task, listening, report_at, tell, waiting_for,
+    Cause, CauseGuard, CurrentTask, EventKind, IdleObserver, JobId, JobOutcome, LoopMetrics, TaskId, TaskOutcome,
+    TimerId, WakeId, WakeOutcome, contain, current_task, emit, emit_event_at, is_observed, take_wait_reason,
 };
 use crate::sync::WakerSlot;
 
@@ -78,7 +78,7 @@ pub(crate) struct Core {
     pub(crate) jobs: RefCell<Jobs>,
     pub(crate) default_pool: ThreadPool,
     /// The observer, while the loop is not running.
-    pub(crate) stage: Cell<Option<IdleStage>>,
+    pub(crate) idle_observer: Cell<Option<IdleObserver>>,
     /// What is wrong with the program; asked only while somebody observes.
     pub(crate) diagnosis: Diagnosis,
     pub(crate) next_wake: Cell<u64>,
@@ -94,47 +94,47 @@ impl Core {
     /// Wakes a task of this loop from the loop's thread, and tells of it.
     pub(crate) fn wake_local(&self, id: TaskId, cause: Cause) {
         let effect = self.schedule(id);
-        if listening() {
-            self.tell_wake(id, cause, effect);
+        if is_observed() {
+            self.emit_wake(id, cause, effect);
         }
     }
 
     /// Makes a task ready: a flag and a push, and only once (I3). It runs nothing that a user wrote.
     #[inline]
-    pub(crate) fn schedule(&self, id: TaskId) -> Effect {
+    pub(crate) fn schedule(&self, id: TaskId) -> WakeOutcome {
         if id.is_root() {
-            return if self.root.woken.replace(true) { Effect::Coalesced } else { Effect::Queued };
+            return if self.root.woken.replace(true) { WakeOutcome::Coalesced } else { WakeOutcome::Queued };
         }
         let tasks = self.tasks.borrow();
         match tasks.get(id) {
-            None => Effect::Stale,
-            Some(slot) if slot.scheduled.replace(true) => Effect::Coalesced,
+            None => WakeOutcome::Stale,
+            Some(slot) if slot.scheduled.replace(true) => WakeOutcome::Coalesced,
             Some(_) => {
                 self.ready.borrow_mut().push(id);
-                Effect::Queued
+                WakeOutcome::Queued
             }
         }
     }
 
     /// Keeps what the coming poll's event will say, and tells of the wake.
     #[cold]
-    pub(crate) fn tell_wake(&self, id: TaskId, cause: Cause, effect: Effect) {
+    pub(crate) fn emit_wake(&self, id: TaskId, cause: Cause, effect: WakeOutcome) {
         let wake = WakeId(self.next_wake.get());
         self.next_wake.set(wake.0 + 1);
         let now = self.clock.elapsed();
         if id.is_root() {
-            if effect == Effect::Queued {
+            if effect == WakeOutcome::Queued {
                 self.root.queued_at.set(now);
             }
             self.root.wakes.borrow_mut().push(wake);
         } else if let Some(slot) = self.tasks.borrow_mut().get_mut(id) {
-            if effect == Effect::Queued {
+            if effect == WakeOutcome::Queued {
                 slot.queued_at = now;
             }
             slot.wakes.push(wake);
         }
-        tell!(Kind::Wake { wake, task: id, cause, effect });
-        self.diagnose_wake(id, cause, effect == Effect::Stale);
+        emit!(EventKind::Wake { wake, task: id, cause, effect });
+        self.diagnose_wake(id, cause, effect == WakeOutcome::Stale);
     }
 
     /// Adds a task and makes it ready. `Err` gives it back if the loop is shutting down.
@@ -148,10 +148,10 @@ impl Core {
         let location = new.location;
         // Nobody's future is dropped or polled here: it is moved (I4).
         let id = self.tasks.borrow_mut().insert(new, &self.shared);
-        if listening() {
+        if is_observed() {
             let name = self.tasks.borrow().get(id).map(|slot| slot.name.clone());
             let (name, future) = (name.as_ref().map_or("", Name::as_str), std::any::type_name::<F>());
-            tell!(Kind::Spawn { task: id, parent: current_task(), name, future, location });
+            emit!(EventKind::Spawn { task: id, parent: current_task(), name, future, location });
         }
         self.wake_local(id, Cause::Spawn);
         Ok(id)
@@ -172,18 +172,18 @@ impl Core {
         match said {
             Remote::Wake { task } => {
                 self.clear_remote_pending(task);
-                self.wake_local(task, Cause::Outside);
+                self.wake_local(task, Cause::External);
             }
             Remote::JobStarted { job, worker, at } => {
                 let wait = self.jobs.borrow_mut().start(job, at).unwrap_or_default();
-                if crate::observe::listening() {
-                    report_at(Some((self.clock.happened(at), worker)), Kind::JobStart { job, wait });
+                if crate::observe::is_observed() {
+                    emit_event_at(Some((self.clock.happened(at), worker)), EventKind::JobStart { job, wait });
                 }
             }
             Remote::JobEnded { job, worker, at, panicked } => {
                 let outcome = if panicked { JobOutcome::Panicked } else { JobOutcome::Finished };
-                if crate::observe::listening() {
-                    report_at(Some((self.clock.happened(at), worker)), Kind::JobEnd { job, outcome });
+                if crate::observe::is_observed() {
+                    emit_event_at(Some((self.clock.happened(at), worker)), EventKind::JobEnd { job, outcome });
                 }
                 let entry = self.jobs.borrow_mut().remove(job);
                 if let Some(mut entry) = entry {
@@ -225,8 +225,8 @@ impl Core {
             self.remove_task(id, future, None);
             return true;
         }
-        if listening() {
-            self.tell_poll_begin(id);
+        if is_observed() {
+            self.emit_poll_begin(id);
         }
         self.io_budget.refill();
         match future.as_mut().poll() {
@@ -235,18 +235,18 @@ impl Core {
                 // Only the loop removes tasks, and never the one it polls.
                 if let Some(slot) = tasks.get_mut(id) {
                     slot.future = Some(future);
-                    slot.waiting_for = waiting_for();
-                    if listening() {
+                    slot.waiting_for = take_wait_reason();
+                    if is_observed() {
                         let (waiting_for, wakers) = (slot.waiting_for, slot.wakers_alive());
                         drop(tasks);
-                        tell!(Kind::PollEnd { task: id, ready: false, waiting_for, wakers });
+                        emit!(EventKind::PollEnd { task: id, ready: false, waiting_for, wakers });
                         self.diagnose_poll_end(id, false);
                     }
                 }
             }
             Poll::Ready(outcome) => {
-                if listening() {
-                    tell!(Kind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
+                if is_observed() {
+                    emit!(EventKind::PollEnd { task: id, ready: true, waiting_for: "", wakers: 0 });
                     self.diagnose_poll_end(id, true);
                 }
                 self.remove_task(id, future, Some(outcome));
@@ -259,20 +259,20 @@ impl Core {
     pub(crate) fn remove_task(&self, id: TaskId, future: Pin<Box<dyn Run>>, outcome: Option<TaskOutcome>) {
         let slot: Option<Slot> = self.tasks.borrow_mut().remove(id);
         if outcome.is_none() {
-            tell!(Kind::Drop { task: id });
+            emit!(EventKind::Drop { task: id });
         }
         // What a future drops may panic: that is this task's affair alone (I12).
         let name = slot.as_ref().map_or("", |slot| slot.name.as_str());
         contain(format_args!("dropping the task `{name}`"), || drop(future));
         drop(slot);
-        if listening() {
-            tell!(Kind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
+        if is_observed() {
+            emit!(EventKind::Done { task: id, outcome: outcome.unwrap_or(TaskOutcome::Aborted) });
             self.diagnosis.forget(id);
         }
     }
 
     #[cold]
-    fn tell_poll_begin(&self, id: TaskId) {
+    fn emit_poll_begin(&self, id: TaskId) {
         let now = self.clock.elapsed();
         let taken = self
             .tasks
@@ -281,7 +281,7 @@ impl Core {
             .map(|slot| (slot.polls - 1, slot.queued_at, std::mem::take(&mut slot.wakes)));
         if let Some((number, queued_at, mut wakes)) = taken {
             let delay = now.saturating_sub(queued_at);
-            tell!(Kind::PollBegin { task: id, number, delay, wakes: &wakes });
+            emit!(EventKind::PollBegin { task: id, number, delay, wakes: &wakes });
             wakes.clear();
             // The buffer goes back, unless new wakes came in from the observer.
             if let Some(slot) = self.tasks.borrow_mut().get_mut(id)
@@ -302,7 +302,7 @@ impl Core {
         if background {
             self.background_timers.set(self.background_timers.get() + 1);
         }
-        tell!(Kind::TimerSet { timer: observed(id), task: current_task(), deadline });
+        emit!(EventKind::TimerSet { timer: observed(id), task: current_task(), deadline });
         id
     }
 
@@ -330,7 +330,7 @@ impl Core {
         let cancelled = self.wheel.borrow_mut().cancel(id);
         let Some(timer) = cancelled else { return false };
         self.forget_background(&timer);
-        tell!(Kind::TimerDel { timer: observed(id) });
+        emit!(EventKind::TimerDel { timer: observed(id) });
         true
     }
 
@@ -342,9 +342,9 @@ impl Core {
 
     // -- Counting ------------------------------------------------------------------------------------------------
 
-    pub(crate) fn counts(&self) -> LoopCounts {
+    pub(crate) fn counts(&self) -> LoopMetrics {
         let jobs = self.jobs.borrow();
-        LoopCounts {
+        LoopMetrics {
             ready: self.ready.borrow().len() + usize::from(self.root.woken.get()),
             tasks: self.tasks.borrow().len(),
             timers: self.wheel.borrow().len(),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::core::{Core, Shared};
-use crate::observe::{Effect, IdleStage, TaskId, put_stage};
+use crate::observe::{IdleObserver, TaskId, WakeOutcome, swap_observer};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -49,12 +49,12 @@ impl Drop for Entered {
 /// Puts a loop and its observer on this thread, and takes away those that were there.
 fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     SHARED.set(core.as_ref().map_or(std::ptr::null(), |core| Arc::as_ptr(&core.shared)));
-    let stage = core.as_ref().and_then(|core| core.stage.take()).and_then(IdleStage::take);
+    let observer = core.as_ref().and_then(|core| core.idle_observer.take()).and_then(IdleObserver::take);
     // A loop may be dropped with its thread, when this is gone already. Then it ends without being current.
     let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
-    let stage_left = put_stage(stage);
+    let observer_left = swap_observer(observer);
     if let Some(left) = &left {
-        left.stage.set(stage_left.and_then(IdleStage::keep));
+        left.idle_observer.set(observer_left.and_then(IdleObserver::keep));
     }
     left
 }
@@ -62,7 +62,7 @@ fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
 /// Makes a task ready if its loop, the one with this shared half, is the current one. Never panics, also while the
 /// thread ends (I2).
 #[inline]
-pub(crate) fn schedule_if_loop_is(shared: &Arc<Shared>, task: TaskId) -> Option<Effect> {
+pub(crate) fn schedule_if_loop_is(shared: &Arc<Shared>, task: TaskId) -> Option<WakeOutcome> {
     if !std::ptr::eq(SHARED.get(), Arc::as_ptr(shared)) {
         return None;
     }

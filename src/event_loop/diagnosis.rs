@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::lateness::Lateness;
 use super::task::Handle;
-use crate::observe::{Cause, FutureId, Kind, TaskId, notes, tell};
+use crate::observe::{Cause, EventKind, FutureId, TaskId, emit, notes};
 use crate::sync::HoldId;
 
 /// Wakes of a task by itself, in a row and to no effect, that are a finding.
@@ -91,7 +91,7 @@ impl Core {
     /// A task is woken.
     pub(super) fn diagnose_wake(&self, task: TaskId, cause: Cause, is_stale: bool) {
         let diagnosis = &self.diagnosis;
-        if cause == Cause::Myself {
+        if cause == Cause::SelfWake {
             diagnosis.woke_itself.set(true);
         } else if let Some(spins) = diagnosis.spins.borrow_mut().get_mut(&task) {
             *spins = 0;
@@ -148,8 +148,7 @@ impl Core {
             return false;
         }
         // A waker kept in this poll lies where somebody waits. Of older ones, some may lie where nobody does.
-        standing.wakers == 0
-            || (!notes::is_registered() && standing.wakers == self.reactor.unarmed_holds(standing.hold))
+        standing.wakers == 0 || (!notes::stored_waker() && standing.wakers == self.reactor.unarmed_holds(standing.hold))
     }
 
     fn find_lost(&self, task: TaskId) {
@@ -163,7 +162,7 @@ impl Core {
                 self.find("undrained", task, &evidence, advice);
             }
             _ => {
-                if let Some((future, before)) = notes::last_moved() {
+                if let Some((future, before)) = notes::last_task_change() {
                     self.diagnosis.moved.borrow_mut().insert(before, (future, task));
                 }
                 if self.can_be_aborted(task) {
@@ -244,7 +243,7 @@ impl Core {
         let spins = {
             let mut all = self.diagnosis.spins.borrow_mut();
             let spins = all.entry(task).or_default();
-            *spins = if self.diagnosis.woke_itself.get() && !notes::is_active() { *spins + 1 } else { 0 };
+            *spins = if self.diagnosis.woke_itself.get() && !notes::made_progress() { *spins + 1 } else { 0 };
             *spins
         };
         if spins == SPINS {
@@ -258,7 +257,7 @@ impl Core {
 
     pub(super) fn find(&self, what: &'static str, task: TaskId, evidence: &str, advice: &str) {
         let state = self.standing(task).map_or("", |standing| standing.waiting_for);
-        tell!(Kind::Diagnosis { what, task: Some(task), state, evidence, advice });
+        emit!(EventKind::Finding { what, task: Some(task), state, evidence, advice });
     }
 
     fn standing(&self, task: TaskId) -> Option<Standing> {

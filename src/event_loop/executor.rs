@@ -16,7 +16,7 @@ use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
 use super::pool::{ThreadPool, Work};
-use crate::observe::{JobId, Kind, current_task, discard, note_waiting, polled_after_ready, tell};
+use crate::observe::{EventKind, JobId, current_task, discard, emit, polled_after_ready, set_wait_reason};
 
 /// A function for a pool to run, with what is to be known about it.
 ///
@@ -95,9 +95,9 @@ pub fn run_in_executor<T: Send + 'static>(pool: Option<&ThreadPool>, job: impl I
         state: state.clone(),
         id,
         shared: core.shared.clone(),
-        observed: crate::observe::listening(),
+        observed: crate::observe::is_observed(),
     };
-    tell!(Kind::JobAdd { job: id, task: current_task(), label, bytes });
+    emit!(EventKind::JobAdd { job: id, task: current_task(), label, bytes });
     core.submit_job(id, &pool, Box::new(work));
     JobHandle { core, id, state, result, mandatory, is_done: false }
 }
@@ -209,7 +209,7 @@ impl<T: Send + 'static> Future for JobHandle<T> {
         self.core.keep_jobs_waker(self.id, cx.waker());
         let waits_for = self.core.jobs.borrow().waits_for(self.id);
         if let Some(what) = waits_for {
-            note_waiting(what);
+            set_wait_reason(what);
             return Poll::Pending;
         }
         self.is_done = true;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::job_state::JobState;
 use super::pool::{Refusal, ThreadPool, Work, next_worker};
-use crate::observe::{JobId, JobOutcome, Kind, contain, log_error, tell};
+use crate::observe::{EventKind, JobId, JobOutcome, contain, emit, log_error};
 use crate::sync::{Permit, PermitRequest, WakerSlot};
 
 /// The jobs that have not ended.
@@ -220,7 +220,7 @@ impl Core {
     pub(super) fn take_refused_job(&self, id: JobId) -> Option<io::Error> {
         let is_refused = self.jobs.borrow().get(id).is_some_and(|entry| matches!(entry.stage, Stage::Refused(_)));
         let entry = if is_refused { self.jobs.borrow_mut().remove(id) } else { None }?;
-        tell!(Kind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
+        emit!(EventKind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
         let Stage::Refused(Refusal { error, work }) = entry.stage else { return None };
         if entry.mandatory {
             log_error(format_args!("the job `{}` did not run, since no thread could be started: {error}", entry.label));
@@ -233,7 +233,7 @@ impl Core {
     pub(super) fn cancel_job(&self, id: JobId) {
         let entry = self.jobs.borrow_mut().remove(id);
         if let Some(entry) = entry {
-            tell!(Kind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
+            emit!(EventKind::JobEnd { job: id, outcome: JobOutcome::Cancelled });
             drop(entry);
         }
     }

@@ -14,7 +14,7 @@ use slab::Slab;
 use super::current;
 use super::spawn::{JoinError, JoinHandle, spawn_on};
 use super::task::Name;
-use crate::observe::note_waiting;
+use crate::observe::set_wait_reason;
 use crate::sync::SharedSlot;
 
 /// Tasks of one kind, whose results are taken in the order in which they finish. Dropping it aborts those that run.
@@ -151,7 +151,7 @@ impl<T: 'static> Future for JoinNext<'_, T> {
         {
             return Poll::Ready(Some(result)); // I6
         }
-        note_waiting("the next task of a set");
+        set_wait_reason("the next task of a set");
         Poll::Pending
     }
 }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::core::Core;
-use crate::observe::{Kind, TaskId, observed_for, tell};
+use crate::observe::{EventKind, TaskId, emit, observed_for};
 
 /// Readings of the thread's times that are remembered.
 const READINGS: usize = 256;
@@ -153,7 +153,7 @@ impl Core {
             if !lateness.is_busy_reported.replace(true) {
                 evidence += ", and ready to run for the rest";
                 let advice = "measure again on an idle machine; this says nothing about the task";
-                tell!(Kind::Diagnosis { what: "busy_machine", task: None, state: "", evidence: &evidence, advice });
+                emit!(EventKind::Finding { what: "busy_machine", task: None, state: "", evidence: &evidence, advice });
             }
         } else {
             self.find(what, task, &evidence, advice);

@@ -61,7 +61,7 @@ use std::time::Duration;
 
 use self::core::{Core, Remote, observed};
 use self::verdict::Outside;
-use crate::observe::{Cause, CauseGuard, Kind, WaitReason, contain, set_turn, tell};
+use crate::observe::{Cause, CauseGuard, EventKind, TimeoutReason, contain, emit, set_turn};
 
 pub use builder::Builder;
 pub use error::LoopError;
@@ -154,14 +154,14 @@ impl EventLoop {
         // Dropped while the loop is still current, also when it is stuck or panics: what it drops may wake.
         let mut future = pin!(future);
         let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
-        tell!(Kind::RunBegin { pool_threads, seed });
-        let unwinding = OnUnwind(|| tell!(Kind::RunEnd { reason: "failed" }));
+        emit!(EventKind::RunBegin { pool_threads, seed });
+        let unwinding = OnUnwind(|| emit!(EventKind::RunEnd { reason: "failed" }));
         self.wake_root();
         self.core.root.is_blocked_on.set(true);
         loop {
             if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
                 std::mem::forget(unwinding);
-                tell!(Kind::RunEnd { reason: "finished" });
+                emit!(EventKind::RunEnd { reason: "finished" });
                 return Ok(output);
             }
             match self.stopped.take() {
@@ -169,7 +169,7 @@ impl EventLoop {
                 Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
                 Some(error) => {
                     std::mem::forget(unwinding);
-                    tell!(Kind::RunEnd { reason: error.in_one_word() });
+                    emit!(EventKind::RunEnd { reason: error.in_one_word() });
                     return Err(error);
                 }
                 None => {}
@@ -200,7 +200,7 @@ impl EventLoop {
             && let Poll::Ready(output) = self.poll_root(root)
         // 2
         {
-            self.core.tell_turn_end();
+            self.core.emit_turn_end();
             return Poll::Ready(output);
         }
         self.run_ready_tasks(); // 3
@@ -213,7 +213,7 @@ impl EventLoop {
         {
             self.stopped = Some(LoopError::Deadlock(self.core.verdict()));
         }
-        self.core.tell_turn_end(); // 8
+        self.core.emit_turn_end(); // 8
         Poll::Pending
     }
 
@@ -235,9 +235,9 @@ impl EventLoop {
 
     fn begin_turn(&mut self) {
         self.turn += 1;
-        if crate::observe::listening() {
+        if crate::observe::is_observed() {
             set_turn(self.turn);
-            tell!(Kind::TurnBegin(self.core.counts()));
+            emit!(EventKind::TurnBegin(self.core.counts()));
         }
     }
 
@@ -315,21 +315,21 @@ impl EventLoop {
         let (timeout, why) = match wait {
             // Ready work goes first, but the reactor gets its look when the budget is spent.
             Wait::Zero if self.core.reactor.len() == 0 || !self.is_budget_spent() => return self.skip_park(),
-            Wait::Zero => (Some(Duration::ZERO), WaitReason::Ready),
-            Wait::Until(deadline) => (Some(self.core.time_until(deadline)), WaitReason::Timer),
-            Wait::Recheck(at) => (Some(self.core.time_until(at)), WaitReason::Recheck),
+            Wait::Zero => (Some(Duration::ZERO), TimeoutReason::Ready),
+            Wait::Until(deadline) => (Some(self.core.time_until(deadline)), TimeoutReason::Timer),
+            Wait::Recheck(at) => (Some(self.core.time_until(at)), TimeoutReason::Recheck),
             Wait::Jump(deadline) => {
                 self.core.clock.advance(self.core.time_until(deadline));
-                (Some(Duration::ZERO), WaitReason::Timer)
+                (Some(Duration::ZERO), TimeoutReason::Timer)
             }
-            Wait::Forever => (None, WaitReason::Forever),
+            Wait::Forever => (None, TimeoutReason::Forever),
             // Background sources may be ready all the same.
             Wait::Deadlocked if self.core.reactor.len() == 0 => return self.skip_park(),
-            Wait::Deadlocked => (Some(Duration::ZERO), WaitReason::Ready),
+            Wait::Deadlocked => (Some(Duration::ZERO), TimeoutReason::Ready),
         };
         // I8: from here on, another thread that notifies writes to the operating system's waker.
         let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
-        tell!(Kind::WaitBegin { timeout, why });
+        emit!(EventKind::WaitBegin { timeout, why });
         // Whoever watches may have woken a task just now, from this thread and so without a word to the notifier.
         let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
         // A look that does not sleep takes no virtual time: the same program takes the same course every time.
@@ -349,7 +349,7 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.stopped = Some(LoopError::Reactor(error)),
         }
-        tell!(Kind::WaitEnd {
+        emit!(EventKind::WaitEnd {
             events: self.events.iter().filter(|event| event.token() != token::WAKER_TOKEN).count(),
             woken: self.is_notified,
         });
@@ -383,7 +383,7 @@ impl EventLoop {
             let due = self.core.wheel.borrow_mut().pop_expired();
             let Some((id, _tick, mut timer)) = due else { return };
             let late = now.saturating_sub(timer.deadline);
-            tell!(Kind::TimerFire { timer: observed(id), late });
+            emit!(EventKind::TimerFire { timer: observed(id), late });
             self.core.forget_background(&timer);
             let _cause = CauseGuard::set(Cause::Timer(observed(id)));
             if let Some(waker) = timer.waker.take() {
@@ -411,9 +411,9 @@ enum Wait {
 }
 
 impl Core {
-    pub(crate) fn tell_turn_end(&self) {
-        if crate::observe::listening() {
-            tell!(Kind::TurnEnd(self.counts()));
+    pub(crate) fn emit_turn_end(&self) {
+        if crate::observe::is_observed() {
+            emit!(EventKind::TurnEnd(self.counts()));
         }
     }
 

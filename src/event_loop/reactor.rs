@@ -26,7 +26,7 @@ use slab::Slab;
 
 use super::token::{self, MAX_SOURCES, index_of, token_of};
 use super::waiting::{Waiters, Waits};
-use crate::observe::{Cause, CauseGuard, Kind, SourceId, current_task, listening, tell};
+use crate::observe::{Cause, CauseGuard, EventKind, SourceId, current_task, emit, is_observed};
 use crate::sync::HoldId;
 
 const READABLE: u8 = 1;
@@ -164,14 +164,14 @@ impl Reactor {
     }
 
     /// Tells of a source that has been added, with what is known of it.
-    pub(crate) fn tell_added(slot: &SourceSlot, what: &'static str, descriptor: Option<i32>, peer: Option<SocketAddr>) {
-        tell!(Kind::SourceAdd { source: slot.id, task: current_task(), what, descriptor, peer });
+    pub(crate) fn emit_added(slot: &SourceSlot, what: &'static str, descriptor: Option<i32>, peer: Option<SocketAddr>) {
+        emit!(EventKind::SourceAdd { source: slot.id, task: current_task(), what, descriptor, peer });
     }
 
     /// Forgets a source whose descriptor is about to be closed, which takes it out of the kernel's set.
     pub(crate) fn remove(&self, slot: &SourceSlot) {
         if self.take_out(slot.id).is_some() {
-            tell!(Kind::SourceDel { source: slot.id });
+            emit!(EventKind::SourceDel { source: slot.id });
         }
         self.waits.close(&slot.waiters);
     }
@@ -196,7 +196,7 @@ impl Reactor {
         let successor = in_its_place.as_ref().map(|slot| slot.id).filter(|other| token_of(*other) != token);
         let slot = in_its_place.filter(|_| successor.is_none());
         let id = slot.as_ref().map_or_else(|| token::gone(token), |slot| slot.id);
-        tell!(Kind::Readiness {
+        emit!(EventKind::Readiness {
             source: id,
             readable: event.is_readable(),
             writable: event.is_writable(),
@@ -206,7 +206,7 @@ impl Reactor {
             stale: slot.is_none(),
         });
         if let Some(successor) = successor {
-            self.tell_stale(id, successor);
+            self.emit_stale(id, successor);
         }
         let Some(slot) = slot else { return };
         slot.readiness.set(slot.readiness.get() | bits_of(event));
@@ -219,9 +219,9 @@ impl Reactor {
     }
 
     #[cold]
-    fn tell_stale(&self, id: SourceId, successor: SourceId) {
-        if listening() {
-            tell!(Kind::Diagnosis {
+    fn emit_stale(&self, id: SourceId, successor: SourceId) {
+        if is_observed() {
+            emit!(EventKind::Finding {
                 what: "stale_event",
                 task: None,
                 state: "",

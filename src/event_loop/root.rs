@@ -11,7 +11,7 @@ use super::core::{Core, Shared};
 use super::diagnosis::Standing;
 use super::task::Header;
 use super::{EventLoop, OnUnwind};
-use crate::observe::{CurrentTask, Kind, TaskId, WakeId, tell, waiting_for};
+use crate::observe::{CurrentTask, EventKind, TaskId, WakeId, emit, take_wait_reason};
 use crate::sync::{HoldId, Polled};
 
 /// What a slot is to a task.
@@ -80,20 +80,20 @@ impl EventLoop {
     /// A panic of the root is the caller's: it goes through the loop, which can be used again.
     pub(super) fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         let core = &*self.core;
-        core.tell_root_poll_begin();
+        core.emit_root_poll_begin();
         core.io_budget.refill();
         self.budget.spent += 1;
         let _task = CurrentTask::set(TaskId::ROOT);
         let _polled = Polled::new(&core.root.waker, core.root.hold).enter();
         let unwinding = OnUnwind(|| {
-            core.tell_root_poll_end(false); // nothing is diagnosed: it will not be polled again
-            core.tell_turn_end();
+            core.emit_root_poll_end(false); // nothing is diagnosed: it will not be polled again
+            core.emit_turn_end();
         });
         let polled = root.poll(&mut Context::from_waker(&core.root.waker));
         std::mem::forget(unwinding);
-        core.root.waiting_for.set(waiting_for());
-        core.tell_root_poll_end(polled.is_ready());
-        if crate::observe::listening() {
+        core.root.waiting_for.set(take_wait_reason());
+        core.emit_root_poll_end(polled.is_ready());
+        if crate::observe::is_observed() {
             core.diagnose_poll_end(TaskId::ROOT, polled.is_ready());
         }
         polled
@@ -101,20 +101,20 @@ impl EventLoop {
 }
 
 impl Core {
-    fn tell_root_poll_begin(&self) {
-        if crate::observe::listening() {
+    fn emit_root_poll_begin(&self) {
+        if crate::observe::is_observed() {
             let now = self.clock.elapsed();
             let delay = now.saturating_sub(self.root.queued_at.get());
             let number = self.root.polls.replace(self.root.polls.get() + 1);
             let wakes = self.root.wakes.take();
-            tell!(Kind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
+            emit!(EventKind::PollBegin { task: TaskId::ROOT, number, delay, wakes: &wakes });
             self.diagnose_poll_begin(TaskId::ROOT, now, delay);
         }
     }
 
-    fn tell_root_poll_end(&self, ready: bool) {
-        if crate::observe::listening() {
-            tell!(Kind::PollEnd {
+    fn emit_root_poll_end(&self, ready: bool) {
+        if crate::observe::is_observed() {
+            emit!(EventKind::PollEnd {
                 task: TaskId::ROOT,
                 ready,
                 waiting_for: self.root.waiting_for.get(),

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{EventLoop, current};
-use crate::observe::{IdleStage, JobOutcome, Kind, TaskId, contain, drop_stage, log_error, tell};
+use crate::observe::{EventKind, IdleObserver, JobOutcome, TaskId, contain, drop_observer, emit, log_error};
 
 /// What the shutdown could not wait for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +51,8 @@ impl EventLoop {
         self.core.shared.notifier.close();
         drop(entered);
         // The observer ends with the loop, though handles may live on and keep the tables: a recording is complete now.
-        if let Some(stage) = self.core.stage.take().and_then(IdleStage::take) {
-            drop_stage(stage);
+        if let Some(observer) = self.core.idle_observer.take().and_then(IdleObserver::take) {
+            drop_observer(observer);
         }
         report
     }
@@ -103,7 +103,7 @@ impl EventLoop {
     fn cancel_abandonable(&mut self) {
         let cancelled = self.core.jobs.borrow_mut().remove_cancelled();
         for (job, entry) in cancelled {
-            tell!(Kind::JobEnd { job, outcome: JobOutcome::Cancelled });
+            emit!(EventKind::JobEnd { job, outcome: JobOutcome::Cancelled });
             drop(entry);
         }
     }

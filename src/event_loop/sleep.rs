@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, observed};
 use super::wheel::TimerId;
 use super::{clock, current};
-use crate::observe::{Kind, current_task, note_waiting, tell};
+use crate::observe::{EventKind, current_task, emit, set_wait_reason};
 
 /// Waits for a time. It never ends early, and on an idle machine at most a millisecond and one turn late (I9).
 ///
@@ -97,7 +97,7 @@ impl Sleep {
                         timer.deadline = self.deadline;
                     }
                     let (timer, deadline) = (observed(id), self.deadline);
-                    tell!(Kind::TimerSet { timer, task: current_task(), deadline });
+                    emit!(EventKind::TimerSet { timer, task: current_task(), deadline });
                     SleepState::Armed(id)
                 } else {
                     SleepState::New
@@ -122,13 +122,13 @@ impl Future for Sleep {
             SleepState::New => {
                 let id = self.core.set_timer(self.deadline, cx.waker(), self.background);
                 self.state = SleepState::Armed(id);
-                note_waiting("a timer");
+                set_wait_reason("a timer");
                 Poll::Pending
             }
             SleepState::Armed(id) => {
                 // The entry is there until the timer fires.
                 if self.core.keep_timers_waker(id, cx.waker()) {
-                    note_waiting("a timer");
+                    set_wait_reason("a timer");
                     return Poll::Pending;
                 }
                 self.state = SleepState::Done;

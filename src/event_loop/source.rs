@@ -11,7 +11,7 @@ use mio::Interest;
 use super::core::Core;
 use super::current;
 use super::reactor::{Direction, Initially, Reactor, SourceSlot};
-use crate::observe::{IoOutcome, Kind, Operation, SourceId, current_task, note_waiting, notes, tell};
+use crate::observe::{EventKind, IoOutcome, Operation, SourceId, current_task, emit, notes, set_wait_reason};
 
 /// Anything mio can register, registered with the current loop until it is dropped.
 ///
@@ -69,7 +69,7 @@ impl<S: mio::event::Source> Source<S> {
     fn register(mut io: S, initially: Initially, described: Described, interests: Interest) -> io::Result<Source<S>> {
         let core = current::core();
         let slot = core.reactor.add(&mut io, initially, interests)?;
-        Reactor::tell_added(&slot, described.what, described.descriptor, described.peer);
+        Reactor::emit_added(&slot, described.what, described.descriptor, described.peer);
         Ok(Source { io, slot, core, closes_itself: false, is_tcp_stream: false })
     }
 
@@ -126,14 +126,14 @@ impl<S: mio::event::Source> Source<S> {
     /// an event still wakes the task, but it does not hold up the virtual clock or the report of a deadlock (I16).
     pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
         if self.slot.is_ready(direction) {
-            notes::ready(self.slot.id, direction == Direction::Read);
+            notes::record_ready(self.slot.id, direction == Direction::Read);
             return Poll::Ready(());
         }
         self.core.reactor.arm(&self.slot, direction, cx.waker());
         if self.slot.is_ready(direction) {
             return Poll::Ready(()); // I6
         }
-        note_waiting(match direction {
+        set_wait_reason(match direction {
             Direction::Read => "input",
             Direction::Write => "room to write",
         });
@@ -173,7 +173,7 @@ impl<S: mio::event::Source> Source<S> {
             if !self.core.io_budget.take_operation() {
                 // I11: the others' turn.
                 cx.waker().wake_by_ref();
-                note_waiting("its next turn");
+                set_wait_reason("its next turn");
                 return Poll::Pending;
             }
             match call(&mut self.io) {
@@ -189,24 +189,24 @@ impl<S: mio::event::Source> Source<S> {
                     // An empty datagram is no end.
                     let can_have_ended = self.is_tcp_stream || self.slot.is_read_closed();
                     let is_end = moved == 0 && wanted > 0 && operation == Operation::Read && can_have_ended;
-                    self.tell(operation, if is_end { IoOutcome::EndOfFile } else { IoOutcome::Done(moved) });
+                    self.emit(operation, if is_end { IoOutcome::EndOfFile } else { IoOutcome::Done(moved) });
                     return Poll::Ready(Ok(moved));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.slot.clear_readiness(direction); // I5
-                    self.tell(operation, IoOutcome::WouldBlock);
+                    self.emit(operation, IoOutcome::WouldBlock);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.tell(operation, IoOutcome::Failed(error.kind()));
+                    self.emit(operation, IoOutcome::Failed(error.kind()));
                     return Poll::Ready(Err(error));
                 }
             }
         }
     }
 
-    fn tell(&self, operation: Operation, outcome: IoOutcome) {
-        tell!(Kind::Io { task: current_task(), source: self.slot.id, operation, outcome });
+    fn emit(&self, operation: Operation, outcome: IoOutcome) {
+        emit!(EventKind::Io { task: current_task(), source: self.slot.id, operation, outcome });
     }
 }
 

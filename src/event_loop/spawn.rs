@@ -15,7 +15,9 @@ use super::current;
 use super::executor::panic_text;
 use super::join_set::Arrivals;
 use super::task::{Handle, Name, NewTask, Sink};
-use crate::observe::{TaskId, TaskOutcome, discard, listening, log_error, note_waiting, notes, polled_after_ready};
+use crate::observe::{
+    TaskId, TaskOutcome, discard, is_observed, log_error, notes, polled_after_ready, set_wait_reason,
+};
 use crate::sync::SharedSlot;
 
 /// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
@@ -185,9 +187,9 @@ impl<T> Future for JoinHandle<T> {
             return Poll::Ready(result); // I6
         }
         if let Some(task) = self.id {
-            notes::awaits(task);
+            notes::record_awaited(task);
         }
-        note_waiting("a task");
+        set_wait_reason("a task");
         Poll::Pending
     }
 }
@@ -195,7 +197,7 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         self.join.is_detached.set(true);
-        if listening()
+        if is_observed()
             && let Some(core) = current::try_core()
         {
             core.decide_lost();

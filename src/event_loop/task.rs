@@ -19,7 +19,7 @@ use slab::Slab;
 
 use super::core::{Remote, Shared};
 use super::current;
-use crate::observe::{Effect, TaskId, TaskOutcome, WakeId, current_cause, listening};
+use crate::observe::{TaskId, TaskOutcome, WakeId, WakeOutcome, current_cause, is_observed};
 use crate::sync::{HoldId, Polled};
 
 /// What a waker owns.
@@ -55,8 +55,8 @@ impl Wake for Header {
     fn wake_by_ref(self: &Arc<Self>) {
         // On the loop's own thread: no atomics, no system call.
         if let Some(effect) = current::schedule_if_loop_is(&self.shared, self.id) {
-            if listening() {
-                self.tell_wake(effect);
+            if is_observed() {
+                self.emit_wake(effect);
             }
         } else if !self.remote_pending.swap(true, Ordering::AcqRel) {
             self.shared.notifier.notify(Remote::Wake { task: self.id });
@@ -66,9 +66,9 @@ impl Wake for Header {
 
 impl Header {
     #[cold]
-    fn tell_wake(&self, effect: Effect) {
+    fn emit_wake(&self, effect: WakeOutcome) {
         if let Some(core) = current::try_core() {
-            core.tell_wake(self.id, current_cause(self.id), effect);
+            core.emit_wake(self.id, current_cause(self.id), effect);
         }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::core::Core;
 use super::task::Slot;
-use crate::observe::{Kind, TaskId, tell};
+use crate::observe::{EventKind, TaskId, emit};
 use crate::sync::any_foreign_sub_waker;
 
 /// Why the loop gave up waiting: no task can ever be woken again.
@@ -115,7 +115,7 @@ impl Core {
         });
         let tasks: Vec<StuckTask> = std::iter::once(root).chain(others).collect();
         for stuck in &tasks {
-            tell!(Kind::Diagnosis {
+            emit!(EventKind::Finding {
                 what: "deadlock",
                 task: Some(stuck.id),
                 state: stuck.waiting_for,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::observe::{TaskId, contain, current_task, listening, notes};
+use crate::observe::{TaskId, contain, current_task, is_observed, notes};
 use crate::sync::{Hold, HoldId, Polled};
 
 /// Child futures of one type, and the list of those that have been woken.
@@ -139,7 +139,7 @@ impl<F: Future> Children<F> {
     /// that yields lets other tasks run first (I11).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         let polled = self.poll_woken(cx);
-        if listening() {
+        if is_observed() {
             self.note_watched(&polled);
         }
         polled
@@ -185,12 +185,12 @@ impl<F: Future> Children<F> {
             && self.task.replace(task) != Some(task)
         {
             let group = Arc::downgrade(&self.group);
-            notes::children(task, group);
+            notes::add_children(task, group);
         }
     }
 
     fn register(&mut self, waker: &Waker) {
-        notes::registered();
+        notes::record_waker_stored();
         if lock(&self.group.task).as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             return;
         }

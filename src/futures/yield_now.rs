@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::observe::{note_waiting, notes};
+use crate::observe::{notes, set_wait_reason};
 
 /// Moves the current task to the end of the ready queue, once.
 ///
@@ -43,8 +43,8 @@ impl Future for YieldNow {
             YieldNow::Fresh => {
                 *self = YieldNow::Yielded;
                 cx.waker().wake_by_ref();
-                notes::progresses();
-                note_waiting("its next turn");
+                notes::record_progress();
+                set_wait_reason("its next turn");
                 Poll::Pending
             }
             YieldNow::Yielded => Poll::Ready(()),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::TcpStream;
 use super::race::{Race, Step, interleave};
 use crate::event_loop::{Initially, Sleep, now, sleep};
-use crate::observe::{State, Stateful, polled_after_ready};
+use crate::observe::{State, TracedState, polled_after_ready};
 
 /// A future that resolves to a connection to the first address that accepts one.
 ///
@@ -45,7 +45,7 @@ pub struct Connect {
     /// The timer for the next attempt or for the time limit.
     timer: Sleep,
     limit: Duration,
-    state: Stateful<ConnectState>,
+    state: TracedState<ConnectState>,
     /// The most recent connect error, with its address.
     last_error: Option<(SocketAddr, io::Error)>,
 }
@@ -62,7 +62,7 @@ enum ConnectState {
 }
 
 impl State for ConnectState {
-    const OF: &'static str = "Connect";
+    const TYPE_NAME: &'static str = "Connect";
 
     fn name(&self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl Connect {
             attempts: Attempts::default(),
             timer,
             limit,
-            state: Stateful::new(ConnectState::NextAddress),
+            state: TracedState::new(ConnectState::NextAddress),
             last_error: None,
         }
     }
@@ -124,7 +124,7 @@ impl Connect {
     /// Ends the race: closes all other sockets.
     fn finish(&mut self, result: Result<TcpStream, ConnectError>) -> Poll<Result<TcpStream, ConnectError>> {
         self.attempts = Attempts::default();
-        self.state.go(ConnectState::Done);
+        self.state.transition_to(ConnectState::Done);
         Poll::Ready(result)
     }
 }
@@ -143,7 +143,7 @@ impl Future for Connect {
                         if this.timer.deadline() != until {
                             this.timer.reset(until);
                         }
-                        this.state.go(ConnectState::Handshake);
+                        this.state.transition_to(ConnectState::Handshake);
                     }
                     Step::GiveUp => {
                         let error = this.error();
@@ -160,10 +160,10 @@ impl Future for Connect {
                         has_failed = true;
                     }
                     if !has_failed && Pin::new(&mut this.timer).poll(cx).is_pending() {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
-                    this.state.go(ConnectState::NextAddress);
+                    this.state.transition_to(ConnectState::NextAddress);
                 }
                 ConnectState::Done => polled_after_ready("Connect"),
             }

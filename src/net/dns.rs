@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 
 use crate::event_loop::{Job, JobHandle, Sleep, ThreadPool, now, run_in_executor, sleep, spawn_named};
-use crate::observe::{note_waiting, polled_after_ready};
+use crate::observe::{polled_after_ready, set_wait_reason};
 use crate::sync::{Acquire, Permit, Semaphore, oneshot};
 
 /// The time for which results are cached.
@@ -401,7 +401,7 @@ impl Future for Lookup {
             LookupState::Asked(mut receiver) => match Pin::new(&mut receiver).poll(cx) {
                 Poll::Pending => {
                     self.state = LookupState::Asked(receiver);
-                    note_waiting("a name's addresses");
+                    set_wait_reason("a name's addresses");
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(answer)) => answer,

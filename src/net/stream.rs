@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::event_loop::{EventLoop, sleep};
-    use crate::observe::{Event, Kind, Observer};
+    use crate::observe::{Event, EventKind, Observer};
 
     /// The peer's end of a connection, with blocking I/O.
     type Peer = std::net::TcpStream;
@@ -360,7 +360,7 @@ mod tests {
 
     impl Observer for Added {
         fn event(&mut self, event: &Event<'_>) {
-            if let Kind::SourceAdd { source, what: "connection", descriptor, peer, .. } = event.kind {
+            if let EventKind::SourceAdd { source, what: "connection", descriptor, peer, .. } = event.kind {
                 self.0.borrow_mut().push((source, descriptor, peer));
             }
         }

@@ -20,16 +20,16 @@ pub enum Cause {
     /// Another task woke it while it was polled: a message, a permit, a finished task.
     Task(TaskId),
     /// It woke itself: it yielded.
-    Myself,
+    SelfWake,
     /// It is new.
     Spawn,
     /// Code that is not run by the loop: another thread, or the program between two turns.
-    Outside,
+    External,
 }
 
 /// What a wake did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Effect {
+pub enum WakeOutcome {
     /// The task was put on the ready queue.
     Queued,
     /// The task was on the ready queue already: one poll will serve both wakes.
@@ -65,8 +65,8 @@ impl Drop for CauseGuard {
 pub(crate) fn current_cause(target: TaskId) -> Cause {
     match (CAUSE.get(), current_task()) {
         (Some(cause), _) => cause,
-        (None, Some(task)) if task == target => Cause::Myself,
+        (None, Some(task)) if task == target => Cause::SelfWake,
         (None, Some(task)) => Cause::Task(task),
-        (None, None) => Cause::Outside,
+        (None, None) => Cause::External,
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::{Cause, Effect, FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
+use super::{Cause, FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId, WakeOutcome};
 
 /// One fact about a run.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub struct Event<'a> {
     /// The turn of the loop in which the loop learnt of it.
     pub turn: u64,
     /// What happened.
-    pub kind: Kind<'a>,
+    pub kind: EventKind<'a>,
 }
 
 /// What happened.
@@ -27,7 +27,7 @@ pub struct Event<'a> {
 /// timers, the tasks, the wakes, and what higher rooms add.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Kind<'a> {
+pub enum EventKind<'a> {
     /// `block_on` starts.
     RunBegin {
         /// Threads of the default pool.
@@ -41,15 +41,15 @@ pub enum Kind<'a> {
         reason: &'static str,
     },
     /// A turn starts.
-    TurnBegin(LoopCounts),
+    TurnBegin(LoopMetrics),
     /// A turn ends.
-    TurnEnd(LoopCounts),
+    TurnEnd(LoopMetrics),
     /// The loop goes to sleep in the reactor.
     WaitBegin {
         /// The longest it will sleep; `None` is for ever.
         timeout: Option<Duration>,
         /// Why that long.
-        why: WaitReason,
+        why: TimeoutReason,
     },
     /// The loop is awake.
     WaitEnd {
@@ -167,7 +167,7 @@ pub enum Kind<'a> {
         /// Which future.
         future: FutureId,
         /// Its type, in one word.
-        of: &'static str,
+        type_name: &'static str,
         /// The hand-written future that polls it, if any.
         parent: Option<FutureId>,
         /// The state it leaves.
@@ -196,7 +196,7 @@ pub enum Kind<'a> {
         /// Why.
         cause: Cause,
         /// What it did.
-        effect: Effect,
+        effect: WakeOutcome,
     },
     /// A task starts to wait for a permit.
     SemaphoreWait {
@@ -260,7 +260,7 @@ pub enum Kind<'a> {
         step: HttpStep,
     },
     /// Something is wrong with the program that runs, and this is what.
-    Diagnosis {
+    Finding {
         /// The finding's name, for example `deadlock`.
         what: &'static str,
         /// The task it is about.
@@ -286,7 +286,7 @@ pub enum Kind<'a> {
 
 /// How much there is of everything, at the edge of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoopCounts {
+pub struct LoopMetrics {
     /// Tasks on the ready queue.
     pub ready: usize,
     /// Tasks alive.
@@ -312,7 +312,7 @@ pub enum ClockKind {
 
 /// Why the loop sleeps as long as it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitReason {
+pub enum TimeoutReason {
     /// Tasks are ready: it does not sleep, it only looks.
     Ready,
     /// Until the next timer.

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Weak;
 
-use super::{FutureId, Kind, SourceId, TaskId, current_task, listening, report};
+use super::{EventKind, FutureId, SourceId, TaskId, current_task, emit_event, is_observed};
 
 /// Futures of one task that are woken one by one.
 pub(crate) trait WokenChildren {
@@ -18,15 +18,15 @@ pub(crate) trait WokenChildren {
 #[derive(Default)]
 struct Notes {
     /// Something was read or written, a timer was touched, a state changed.
-    is_active: Cell<bool>,
+    made_progress: Cell<bool>,
     /// A waker was kept somewhere.
-    is_registered: Cell<bool>,
+    stored_waker: Cell<bool>,
     /// The source that said last that it is ready, and whether for reading.
     ready: Cell<Option<(SourceId, bool)>>,
     /// The task that was awaited last.
     awaited: Cell<Option<TaskId>>,
     /// Futures that another task polled before.
-    moved: RefCell<Vec<(FutureId, TaskId)>>,
+    task_changes: RefCell<Vec<(FutureId, TaskId)>>,
     /// Groups of children, by the tasks that have polled them.
     groups: RefCell<HashMap<TaskId, Vec<Weak<dyn WokenChildren>>>>,
 }
@@ -38,62 +38,64 @@ thread_local! {
 /// A poll begins.
 pub(crate) fn clear() {
     NOTES.with(|notes| {
-        notes.is_active.set(false);
-        notes.is_registered.set(false);
+        notes.made_progress.set(false);
+        notes.stored_waker.set(false);
         notes.ready.set(None);
         notes.awaited.set(None);
-        notes.moved.borrow_mut().clear();
+        notes.task_changes.borrow_mut().clear();
     });
 }
 
 /// An event is told: some kinds show that the task is getting on.
-pub(super) fn heard(kind: &Kind<'_>) {
-    let is_active =
-        matches!(kind, Kind::Io { .. } | Kind::TimerSet { .. } | Kind::TimerDel { .. } | Kind::State { .. });
-    if is_active {
-        NOTES.with(|notes| notes.is_active.set(true));
+pub(super) fn record_event(kind: &EventKind<'_>) {
+    let made_progress = matches!(
+        kind,
+        EventKind::Io { .. } | EventKind::TimerSet { .. } | EventKind::TimerDel { .. } | EventKind::State { .. }
+    );
+    if made_progress {
+        NOTES.with(|notes| notes.made_progress.set(true));
     }
 }
 
 /// A waker is kept.
 #[inline]
-pub(crate) fn registered() {
-    if listening() {
-        NOTES.with(|notes| notes.is_registered.set(true));
+pub(crate) fn record_waker_stored() {
+    if is_observed() {
+        NOTES.with(|notes| notes.stored_waker.set(true));
     }
 }
 
 /// A source is ready, and says so to whoever asks.
 #[inline]
-pub(crate) fn ready(source: SourceId, for_reading: bool) {
-    if listening() {
+pub(crate) fn record_ready(source: SourceId, for_reading: bool) {
+    if is_observed() {
         NOTES.with(|notes| notes.ready.set(Some((source, for_reading))));
     }
 }
 
 /// The task yields to the others to go on with its work later, or has woken a waiter.
 #[inline]
-pub(crate) fn progresses() {
-    if listening() {
-        NOTES.with(|notes| notes.is_active.set(true));
+pub(crate) fn record_progress() {
+    if is_observed() {
+        NOTES.with(|notes| notes.made_progress.set(true));
     }
 }
 
 /// The end of a task is awaited.
 #[inline]
-pub(crate) fn awaits(task: TaskId) {
-    if listening() {
+pub(crate) fn record_awaited(task: TaskId) {
+    if is_observed() {
         NOTES.with(|notes| notes.awaited.set(Some(task)));
     }
 }
 
 /// A future is polled by another task than before.
-pub(super) fn moved(future: FutureId, from: TaskId) {
-    NOTES.with(|notes| notes.moved.borrow_mut().push((future, from)));
+pub(super) fn record_task_change(future: FutureId, from: TaskId) {
+    NOTES.with(|notes| notes.task_changes.borrow_mut().push((future, from)));
 }
 
 /// A group of children is polled by this task for the first time.
-pub(crate) fn children(task: TaskId, group: Weak<dyn WokenChildren>) {
+pub(crate) fn add_children(task: TaskId, group: Weak<dyn WokenChildren>) {
     NOTES.with(|notes| notes.groups.borrow_mut().entry(task).or_default().push(group));
 }
 
@@ -104,13 +106,13 @@ pub(crate) fn forget(task: TaskId) {
 }
 
 /// Whether the task was getting on.
-pub(crate) fn is_active() -> bool {
-    NOTES.with(|notes| notes.is_active.get())
+pub(crate) fn made_progress() -> bool {
+    NOTES.with(|notes| notes.made_progress.get())
 }
 
 /// Whether a waker was kept.
-pub(crate) fn is_registered() -> bool {
-    NOTES.with(|notes| notes.is_registered.get())
+pub(crate) fn stored_waker() -> bool {
+    NOTES.with(|notes| notes.stored_waker.get())
 }
 
 /// The source that said last that it is ready, and whether for reading.
@@ -124,8 +126,8 @@ pub(crate) fn last_awaited() -> Option<TaskId> {
 }
 
 /// The future that moved in from another task, and which.
-pub(crate) fn last_moved() -> Option<(FutureId, TaskId)> {
-    NOTES.with(|notes| notes.moved.borrow().last().copied())
+pub(crate) fn last_task_change() -> Option<(FutureId, TaskId)> {
+    NOTES.with(|notes| notes.task_changes.borrow().last().copied())
 }
 
 /// Children of this task that were woken and not polled since.
@@ -147,8 +149,8 @@ pub(crate) fn woken_children(task: TaskId) -> usize {
 #[cold]
 #[track_caller]
 pub fn polled_after_ready(future: &'static str) -> ! {
-    if listening() {
-        report(Kind::Diagnosis {
+    if is_observed() {
+        emit_event(EventKind::Finding {
             what: "poll_after_ready",
             task: current_task(),
             state: "Done",

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use super::{FutureId, Kind, TaskId, current_task, listening, note_waiting, notes, tell};
+use super::{EventKind, FutureId, TaskId, current_task, emit, is_observed, notes, set_wait_reason};
 
 /// A state of a hand-written future.
 pub trait State {
     /// The future's name, in one word: `Exchange`.
-    const OF: &'static str;
+    const TYPE_NAME: &'static str;
 
     /// The state's name: `ReadHead`.
     fn name(&self) -> &'static str;
@@ -23,22 +23,22 @@ thread_local! {
 /// Holds the state of a hand-written future and reports each change.
 ///
 /// ```
-/// use glassloop::observe::{State, Stateful};
+/// use glassloop::observe::{State, TracedState};
 ///
 /// enum Light { Red, Green }
 /// impl State for Light {
-///     const OF: &'static str = "Light";
+///     const TYPE_NAME: &'static str = "Light";
 ///     fn name(&self) -> &'static str {
 ///         match self { Light::Red => "Red", Light::Green => "Green" }
 ///     }
 /// }
 ///
-/// let mut light = Stateful::new(Light::Red);
-/// light.go(Light::Green);
+/// let mut light = TracedState::new(Light::Red);
+/// light.transition_to(Light::Green);
 /// assert_eq!(light.name(), "Green");
 /// ```
 #[derive(Debug)]
-pub struct Stateful<S> {
+pub struct TracedState<S> {
     state: S,
     id: FutureId,
     /// The future that polled this one when it first changed.
@@ -47,12 +47,12 @@ pub struct Stateful<S> {
     polled_by: Cell<Option<TaskId>>,
 }
 
-impl<S: State> Stateful<S> {
+impl<S: State> TracedState<S> {
     /// A future in its first state.
-    pub fn new(state: S) -> Stateful<S> {
+    pub fn new(state: S) -> TracedState<S> {
         let id = NEXT.get();
         NEXT.set(id + 1);
-        Stateful { state, id: FutureId(id), parent: INNERMOST.get(), polled_by: Cell::new(None) }
+        TracedState { state, id: FutureId(id), parent: INNERMOST.get(), polled_by: Cell::new(None) }
     }
 
     /// The future's number.
@@ -61,17 +61,17 @@ impl<S: State> Stateful<S> {
     }
 
     /// Goes to another state.
-    pub fn go(&mut self, next: S) {
+    pub fn transition_to(&mut self, next: S) {
         let left = self.replace(next);
         drop(left);
     }
 
     /// Goes to another state and gives back the one that was left, with what is inside it.
     pub fn replace(&mut self, next: S) -> S {
-        tell!(Kind::State {
+        emit!(EventKind::State {
             task: current_task(),
             future: self.id,
-            of: S::OF,
+            type_name: S::TYPE_NAME,
             parent: self.parent,
             from: self.state.name(),
             to: next.name(),
@@ -84,7 +84,7 @@ impl<S: State> Stateful<S> {
         &self.state
     }
 
-    /// The state, to change what is inside it. Another variant is gone to with [`go`](Self::go).
+    /// The state, to change what is inside it. Another variant is gone to with [`transition_to`](Self::transition_to).
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.state
     }
@@ -95,20 +95,20 @@ impl<S: State> Stateful<S> {
     }
 
     /// Says, when the future is about to return `Pending`, that its task waits in this state.
-    pub fn note_waiting(&self) {
-        note_waiting(self.state.name());
+    pub fn set_wait_reason(&self) {
+        set_wait_reason(self.state.name());
     }
 
     /// Marks this future as the one being polled until the guard is dropped, so that those it polls know their parent.
-    pub fn enter(&self) -> Entered {
-        if listening() {
+    pub fn enter(&self) -> FutureScope {
+        if is_observed() {
             self.note_task();
         }
-        Entered { outer: INNERMOST.replace(Some(self.id)) }
+        FutureScope { outer: INNERMOST.replace(Some(self.id)) }
     }
 }
 
-impl<S> Stateful<S> {
+impl<S> TracedState<S> {
     /// Notes by which task it is polled, and whether it was another one's before.
     #[cold]
     fn note_task(&self) {
@@ -116,18 +116,18 @@ impl<S> Stateful<S> {
         if let (Some(before), Some(now)) = (before, current_task())
             && before != now
         {
-            notes::moved(self.id, before);
+            notes::record_task_change(self.id, before);
         }
     }
 }
 
 /// While it lives, the future that made it is the one being polled.
 #[derive(Debug)]
-pub struct Entered {
+pub struct FutureScope {
     outer: Option<FutureId>,
 }
 
-impl Drop for Entered {
+impl Drop for FutureScope {
     fn drop(&mut self) {
         INNERMOST.set(self.outer);
     }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::{Acquire, Permit, Semaphore, SharedSlot, oneshot::Closed};
-use crate::observe::{note_waiting, polled_after_ready};
+use crate::observe::{polled_after_ready, set_wait_reason};
 
 /// Creates a bounded channel: when `capacity` values are in the queue, sending waits until one is received.
 ///
@@ -205,7 +205,7 @@ impl<T> Future for Recv<'_, T> {
             Ok(Some(value)) => Poll::Ready(Some(value)),
             Err(Closed) => Poll::Ready(None),
             Ok(None) => {
-                note_waiting("a message");
+                set_wait_reason("a message");
                 Poll::Pending
             }
         }

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use super::SharedSlot;
-use crate::observe::note_waiting;
+use crate::observe::set_wait_reason;
 
 /// A one-shot event that any number of tasks can wait for. It is a handle: clones refer to the same event.
 ///
@@ -94,7 +94,7 @@ impl Future for Wait {
         if slot.register(cx.waker()) && this.shared.is_set.get() {
             return Poll::Ready(()); // I6
         }
-        note_waiting("an event");
+        set_wait_reason("an event");
         Poll::Pending
     }
 }

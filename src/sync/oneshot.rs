@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::SharedSlot;
-use crate::observe::note_waiting;
+use crate::observe::set_wait_reason;
 
 /// Creates a channel for a single value. The receiver is a future.
 ///
@@ -99,7 +99,7 @@ impl<T> Future for Receiver<T> {
             received = self.shared.receive(); // I6
         }
         if received.is_pending() {
-            note_waiting("a oneshot");
+            set_wait_reason("a oneshot");
         }
         received
     }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::SharedSlot;
-use crate::observe::{Kind, SemaphoreId, contain, current_task, note_waiting, polled_after_ready, tell};
+use crate::observe::{EventKind, SemaphoreId, contain, current_task, emit, polled_after_ready, set_wait_reason};
 
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(1) };
@@ -148,7 +148,7 @@ impl Shared {
             return false;
         }
         self.free.set(self.free.get() - wanted);
-        tell!(Kind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
+        emit!(EventKind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
         true
     }
 
@@ -156,7 +156,7 @@ impl Shared {
     fn wait(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
         let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), notify });
         self.waiting.borrow_mut().push_back(waiter.clone());
-        tell!(Kind::SemaphoreWait { semaphore: self.id, task: current_task(), free: self.free.get() });
+        emit!(EventKind::SemaphoreWait { semaphore: self.id, task: current_task(), free: self.free.get() });
         waiter
     }
 
@@ -196,7 +196,7 @@ impl Shared {
 
     fn give(self: &Rc<Self>, permits: usize) {
         self.free.set(self.free.get().saturating_add(permits));
-        tell!(Kind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
+        emit!(EventKind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
         self.serve();
     }
 
@@ -210,7 +210,7 @@ impl Shared {
             match &waiter.notify {
                 Notify::Waker(slot) => slot.wake(),
                 Notify::Call(call) => {
-                    tell!(Kind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
+                    emit!(EventKind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
                     let permit = Permit { shared: self.clone(), permits: waiter.wanted };
                     if let Some(call) = call.take() {
                         contain("whoever waited for a permit", || call(permit));
@@ -283,7 +283,7 @@ impl Future for Acquire {
                 }
                 let waiter = self.shared.wait(wanted, Notify::Waker(slot));
                 self.state = AcquireState::Waiting(waiter);
-                note_waiting("a permit");
+                set_wait_reason("a permit");
                 Poll::Pending
             }
             AcquireState::Waiting(waiter) => {
@@ -292,13 +292,13 @@ impl Future for Acquire {
                 {
                     let is_cloned = slot.register(cx.waker());
                     if !is_cloned || waiter.stand.get() == Stand::Waits {
-                        note_waiting("a permit");
+                        set_wait_reason("a permit");
                         return Poll::Pending;
                     }
                 }
                 let permits = waiter.wanted;
                 self.state = AcquireState::Done;
-                tell!(Kind::SemaphoreTake {
+                emit!(EventKind::SemaphoreTake {
                     semaphore: self.shared.id,
                     task: current_task(),
                     free: self.shared.free.get(),

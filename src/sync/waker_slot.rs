@@ -43,7 +43,7 @@ impl WakerSlot {
 
     /// Creates a slot with a clone of `waker`. Cloning may run arbitrary code, so nothing may be borrowed here (I4).
     pub(crate) fn holding(waker: &Waker) -> WakerSlot {
-        notes::registered();
+        notes::record_waker_stored();
         let waker = waker.clone();
         let hold = Hold::of(&waker);
         WakerSlot { waker: Some(waker), hold }
@@ -65,7 +65,7 @@ impl WakerSlot {
     /// Returns whether the stored waker wakes the same task.
     #[inline]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
-        notes::registered();
+        notes::record_waker_stored();
         // `Waker::will_wake` may return `false` for equivalent wakers, which only costs a clone.
         self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
     }
@@ -76,7 +76,7 @@ impl WakerSlot {
         self.hold = Hold::none();
         let waker = self.waker.take();
         if waker.is_some() {
-            notes::progresses(); // another task's wait is about to end
+            notes::record_progress(); // another task's wait is about to end
         }
         waker
     }

@@ -18,7 +18,7 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::io::BufRead;
 
-use super::line::{Cause, Effect, Fact, JobOutcome, Line, TaskOutcome};
+use super::line::{Cause, Fact, JobOutcome, Line, TaskOutcome, WakeOutcome};
 use super::reader::{Fault, ReadError, Reader};
 use super::text::Text;
 
@@ -250,7 +250,7 @@ impl Check {
             | Fact::SemaphoreTake { task, .. }
             | Fact::SemaphoreFree { task, .. }
             | Fact::Http { task, .. } => self.known(*task)?,
-            Fact::Diagnosis { finding } => self.known(finding.task)?,
+            Fact::Finding { finding } => self.known(finding.task)?,
             Fact::JobAdd { job, task, .. } => {
                 self.known(*task)?;
                 must!(self.jobs.insert(*job, Job::Queued).is_none(), "job {job} is added a second time");
@@ -308,7 +308,7 @@ impl Check {
         Ok(())
     }
 
-    fn wake(&mut self, wake: u64, id: u32, cause: Cause, effect: Effect) -> Checked {
+    fn wake(&mut self, wake: u64, id: u32, cause: Cause, effect: WakeOutcome) -> Checked {
         must!(wake == self.next_wake, "the wake's number is {wake} where {} should come", self.next_wake);
         self.next_wake += 1;
         match cause {
@@ -318,19 +318,19 @@ impl Check {
             Cause::Timer(timer) => must!(self.timers.known.contains(&timer), "woken by timer {timer}, never set"),
             Cause::Job(job) => must!(self.jobs.contains_key(&job), "woken by job {job}, never added"),
             Cause::Task(task) => self.known(Some(task))?,
-            Cause::Myself | Cause::Spawn | Cause::Outside => {}
+            Cause::SelfWake | Cause::Spawn | Cause::External => {}
         }
         let task = self.task(id)?;
         let is_alive = task.stage == Stage::Alive;
         match effect {
-            Effect::Queued => {
+            WakeOutcome::Queued => {
                 must!(is_alive, "task {id} is queued and not alive");
                 must!(!task.is_queued, "task {id} is queued a second time");
                 task.is_queued = true;
             }
             // It may have been queued without a word: to be dropped, or by whoever observed.
-            Effect::Coalesced => must!(is_alive, "a wake of task {id} is coalesced, and the task is not alive"),
-            Effect::Stale => must!(!is_alive, "a wake of task {id} is stale, and the task is alive"),
+            WakeOutcome::Coalesced => must!(is_alive, "a wake of task {id} is coalesced, and the task is not alive"),
+            WakeOutcome::Stale => must!(!is_alive, "a wake of task {id} is stale, and the task is alive"),
         }
         if is_alive {
             task.wakes.push(wake);

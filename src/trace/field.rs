@@ -11,7 +11,7 @@ use super::json::{put_name, put_number, put_string};
 use super::line::{Cause, Finding, IoOutcome, Wakes};
 use super::reader::Fault;
 use super::text::{Interner, Text};
-use crate::observe::{Effect, HttpStep, JobOutcome, LoopCounts, Operation, TaskOutcome, WaitReason};
+use crate::observe::{HttpStep, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome};
 
 /// A line as it was parsed, of which the fields are taken one by one.
 pub(super) struct Object<'a> {
@@ -187,8 +187,8 @@ macro_rules! words {
 }
 
 words! {
-    Effect, "queued, coalesced or stale" { "queued" Queued, "coalesced" Coalesced, "stale" Stale }
-    WaitReason, "ready, timer, forever or recheck" {
+    WakeOutcome, "queued, coalesced or stale" { "queued" Queued, "coalesced" Coalesced, "stale" Stale }
+    TimeoutReason, "ready, timer, forever or recheck" {
         "ready" Ready, "timer" Timer, "forever" Forever, "recheck" Recheck
     }
     Operation, "connect, accept, read or write" {
@@ -206,9 +206,9 @@ impl Field for Cause {
             Cause::Timer(timer) => ("timer", Some(timer)),
             Cause::Job(job) => ("job", Some(job)),
             Cause::Task(task) => ("task", Some(task)),
-            Cause::Myself => ("self", None),
+            Cause::SelfWake => ("self", None),
             Cause::Spawn => ("spawn", None),
-            Cause::Outside => ("outside", None),
+            Cause::External => ("outside", None),
         };
         out.push(b'{');
         put_string(word, out);
@@ -230,9 +230,9 @@ impl Field for Cause {
                 ("timer", Some(timer), _) => Some(Cause::Timer(timer)),
                 ("job", Some(job), _) => Some(Cause::Job(job)),
                 ("task", Some(task), _) => Some(Cause::Task(task)),
-                ("self", _, Some(true)) => Some(Cause::Myself),
+                ("self", _, Some(true)) => Some(Cause::SelfWake),
                 ("spawn", _, Some(true)) => Some(Cause::Spawn),
-                ("outside", _, Some(true)) => Some(Cause::Outside),
+                ("outside", _, Some(true)) => Some(Cause::External),
                 _ => None,
             }
         });
@@ -242,7 +242,7 @@ impl Field for Cause {
 
 // The types from here on are several fields of the line itself.
 
-impl Field for LoopCounts {
+impl Field for LoopMetrics {
     fn put(&self, _name: &str, out: &mut Vec<u8>) {
         (self.ready as u64).put("ready", out);
         (self.tasks as u64).put("tasks", out);
@@ -252,8 +252,8 @@ impl Field for LoopCounts {
         (self.jobs_running as u64).put("jobs_running", out);
     }
 
-    fn take(_name: &'static str, line: &mut Object<'_>) -> Result<LoopCounts, Fault> {
-        Ok(LoopCounts {
+    fn take(_name: &'static str, line: &mut Object<'_>) -> Result<LoopMetrics, Fault> {
+        Ok(LoopMetrics {
             ready: line.number("ready")? as usize,
             tasks: line.number("tasks")? as usize,
             timers: line.number("timers")? as usize,

@@ -2,7 +2,7 @@
 
 use super::keep::Keeper;
 use super::narration::Narrator;
-use crate::observe::{Event, Kind, Observer};
+use crate::observe::{Event, EventKind, Observer};
 
 /// Hands each finding to a function, as a sentence. Other events cost it next to nothing.
 ///
@@ -39,8 +39,8 @@ impl<F: FnMut(&str)> Observer for Findings<F> {
     fn event(&mut self, event: &Event<'_>) {
         match event.kind {
             // What tasks are called, to say whom a finding is about.
-            Kind::Spawn { .. } | Kind::Done { .. } => self.narrator.pass(&self.keeper.keep(event)),
-            Kind::Diagnosis { what, .. } if !self.without.contains(&what) => {
+            EventKind::Spawn { .. } | EventKind::Done { .. } => self.narrator.pass(&self.keeper.keep(event)),
+            EventKind::Finding { what, .. } if !self.without.contains(&what) => {
                 let sentence = self.narrator.tell(&self.keeper.keep(event));
                 (self.call)(&sentence);
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::line::{Cause, Fact, Finding, IoOutcome, Line};
 use super::text::Interner;
-use crate::observe::{self, Event, Kind, TaskId};
+use crate::observe::{self, Event, EventKind, TaskId};
 
 /// Makes lines of events.
 #[derive(Debug, Default)]
@@ -34,76 +34,78 @@ impl Keeper {
         }
     }
 
-    fn fact(&mut self, kind: &Kind<'_>) -> Fact {
+    fn fact(&mut self, kind: &EventKind<'_>) -> Fact {
         match *kind {
-            Kind::RunBegin { pool_threads, seed } => Fact::RunBegin { pool_threads: pool_threads as u64, seed },
-            Kind::RunEnd { reason } => Fact::RunEnd { reason: reason.into() },
-            Kind::TurnBegin(counts) => Fact::TurnBegin { counts },
-            Kind::TurnEnd(counts) => Fact::TurnEnd { counts },
-            Kind::WaitBegin { timeout, why } => Fact::WaitBegin { timeout: timeout.map(nanoseconds), why },
-            Kind::WaitEnd { events, woken } => Fact::WaitEnd { events: events as u64, woken },
-            Kind::Readiness { source, readable, writable, read_closed, write_closed, error, stale } => {
+            EventKind::RunBegin { pool_threads, seed } => Fact::RunBegin { pool_threads: pool_threads as u64, seed },
+            EventKind::RunEnd { reason } => Fact::RunEnd { reason: reason.into() },
+            EventKind::TurnBegin(counts) => Fact::TurnBegin { counts },
+            EventKind::TurnEnd(counts) => Fact::TurnEnd { counts },
+            EventKind::WaitBegin { timeout, why } => Fact::WaitBegin { timeout: timeout.map(nanoseconds), why },
+            EventKind::WaitEnd { events, woken } => Fact::WaitEnd { events: events as u64, woken },
+            EventKind::Readiness { source, readable, writable, read_closed, write_closed, error, stale } => {
                 let source = source.generation;
                 Fact::Readiness { source, readable, writable, read_closed, write_closed, error, stale }
             }
-            Kind::SourceAdd { source, task: by, what, descriptor, peer } => {
+            EventKind::SourceAdd { source, task: by, what, descriptor, peer } => {
                 Fact::SourceAdd { source: source.generation, task: task(by), what: what.into(), descriptor, peer }
             }
-            Kind::SourceDel { source } => Fact::SourceDel { source: source.generation },
-            Kind::Io { task: by, source, operation, outcome } => {
+            EventKind::SourceDel { source } => Fact::SourceDel { source: source.generation },
+            EventKind::Io { task: by, source, operation, outcome } => {
                 let outcome = self.io_outcome(outcome);
                 Fact::Io { source: source.generation, task: task(by), operation, outcome }
             }
-            Kind::TimerSet { timer, task: by, deadline } => {
+            EventKind::TimerSet { timer, task: by, deadline } => {
                 Fact::TimerSet { timer: timer.generation, task: task(by), deadline: nanoseconds(deadline) }
             }
-            Kind::TimerFire { timer, late } => Fact::TimerFire { timer: timer.generation, late: nanoseconds(late) },
-            Kind::TimerDel { timer } => Fact::TimerDel { timer: timer.generation },
-            Kind::Spawn { task: new, parent, name, future, location } => Fact::Spawn {
+            EventKind::TimerFire { timer, late } => {
+                Fact::TimerFire { timer: timer.generation, late: nanoseconds(late) }
+            }
+            EventKind::TimerDel { timer } => Fact::TimerDel { timer: timer.generation },
+            EventKind::Spawn { task: new, parent, name, future, location } => Fact::Spawn {
                 task: new.generation,
                 parent: task(parent),
                 name: self.interner.text(name),
                 future: future.into(),
                 location: self.interner.place(location),
             },
-            Kind::PollBegin { task, number, delay, wakes } => Fact::PollBegin {
+            EventKind::PollBegin { task, number, delay, wakes } => Fact::PollBegin {
                 task: task.generation,
                 number,
                 delay: nanoseconds(delay),
                 wakes: wakes.iter().map(|wake| wake.0).collect(),
             },
-            Kind::PollEnd { task, ready, waiting_for, wakers } => {
+            EventKind::PollEnd { task, ready, waiting_for, wakers } => {
                 Fact::PollEnd { task: task.generation, ready, waiting_for: waiting_for.into(), wakers: wakers as u64 }
             }
-            Kind::State { task: inside, future, of, parent, from, to } => Fact::State {
+            EventKind::State { task: inside, future, type_name, parent, from, to } => Fact::State {
                 future: future.0,
-                of: of.into(),
+                of: type_name.into(),
                 parent: parent.map(|parent| parent.0),
                 task: task(inside),
                 from: from.into(),
                 to: to.into(),
             },
-            Kind::Done { task, outcome } => Fact::Done { task: task.generation, outcome },
-            Kind::Drop { task } => Fact::Drop { task: task.generation },
-            Kind::Wake { wake, task, cause, effect } => {
+            EventKind::Done { task, outcome } => Fact::Done { task: task.generation, outcome },
+            EventKind::Drop { task } => Fact::Drop { task: task.generation },
+            EventKind::Wake { wake, task, cause, effect } => {
                 Fact::Wake { wake: wake.0, task: task.generation, cause: cause.into(), effect }
             }
-            Kind::SemaphoreWait { semaphore, task: by, free } => {
+            EventKind::SemaphoreWait { semaphore, task: by, free } => {
                 Fact::SemaphoreWait { semaphore: semaphore.0, task: task(by), free: free as u64 }
             }
-            Kind::SemaphoreTake { semaphore, task: by, free } => {
+            EventKind::SemaphoreTake { semaphore, task: by, free } => {
                 Fact::SemaphoreTake { semaphore: semaphore.0, task: task(by), free: free as u64 }
             }
-            Kind::SemaphoreFree { semaphore, task: by, free } => {
+            EventKind::SemaphoreFree { semaphore, task: by, free } => {
                 Fact::SemaphoreFree { semaphore: semaphore.0, task: task(by), free: free as u64 }
             }
-            Kind::JobAdd { job, task: by, label, bytes } => {
+            EventKind::JobAdd { job, task: by, label, bytes } => {
                 Fact::JobAdd { job: job.generation, task: task(by), label: label.into(), bytes }
             }
-            Kind::JobStart { job, wait } => Fact::JobStart { job: job.generation, wait: nanoseconds(wait) },
-            Kind::JobEnd { job, outcome } => Fact::JobEnd { job: job.generation, outcome },
-            Kind::Http { task: by, exchange, step } => Fact::Http { exchange: exchange.0, task: task(by), step },
-            Kind::Diagnosis { what, task: about, state, evidence, advice } => Fact::Diagnosis {
+            EventKind::JobStart { job, wait } => Fact::JobStart { job: job.generation, wait: nanoseconds(wait) },
+            EventKind::JobEnd { job, outcome } => Fact::JobEnd { job: job.generation, outcome },
+            EventKind::Http { task: by, exchange, step } => Fact::Http { exchange: exchange.0, task: task(by), step },
+            EventKind::Finding { what, task: about, state, evidence, advice } => Fact::Finding {
                 finding: Box::new(Finding {
                     what: what.into(),
                     task: task(about),
@@ -112,8 +114,8 @@ impl Keeper {
                     advice: self.interner.text(advice),
                 }),
             },
-            Kind::Mark { text } => Fact::Mark { text: self.interner.text(text) },
-            Kind::Dropped { number } => Fact::Dropped { number },
+            EventKind::Mark { text } => Fact::Mark { text: self.interner.text(text) },
+            EventKind::Dropped { number } => Fact::Dropped { number },
         }
     }
 
@@ -134,9 +136,9 @@ impl From<observe::Cause> for Cause {
             observe::Cause::Timer(timer) => Cause::Timer(timer.generation),
             observe::Cause::Job(job) => Cause::Job(job.generation),
             observe::Cause::Task(task) => Cause::Task(task.generation),
-            observe::Cause::Myself => Cause::Myself,
+            observe::Cause::SelfWake => Cause::SelfWake,
             observe::Cause::Spawn => Cause::Spawn,
-            observe::Cause::Outside => Cause::Outside,
+            observe::Cause::External => Cause::External,
         }
     }
 }

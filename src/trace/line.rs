@@ -1,6 +1,6 @@
 //! One line of a recording, as a value. The table below *is* the format: the words, the fields and their order.
 //!
-//! The facts are those of [`Kind`](crate::observe::Kind), with two differences: a line owns what it says, and it names
+//! The facts are those of [`EventKind`](crate::observe::EventKind), with two differences: a line owns what it says, and it names
 //! tasks, sources, timers and jobs by their serial numbers alone, which are unique within a run (0 is the root task).
 //! All times are nanoseconds since the loop was built.
 
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::field::{Field, Object};
 use super::reader::Fault;
 use super::text::Text;
-pub use crate::observe::{Effect, HttpStep, JobOutcome, LoopCounts, Operation, TaskOutcome, WaitReason};
+pub use crate::observe::{HttpStep, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome};
 
 /// One line of a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Line {
 /// Makes the type of a fact, and how it is written and read, from one table.
 macro_rules! facts {
     ($($(#[$doc:meta])* $word:literal $name:ident { $($field:ident: $type:ty),* })*) => {
-        /// What happened. What each field means is said at [`Kind`](crate::observe::Kind), where it has the same name.
+        /// What happened. What each field means is said at [`EventKind`](crate::observe::EventKind), where it has the same name.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs)] // of the fields
         pub enum Fact {
@@ -71,11 +71,11 @@ facts! {
     /// `block_on` ends: `finished`, `deadlock` or `failed`.
     "run_end" RunEnd { reason: Text }
     /// A turn starts.
-    "turn_begin" TurnBegin { counts: LoopCounts }
+    "turn_begin" TurnBegin { counts: LoopMetrics }
     /// A turn ends.
-    "turn_end" TurnEnd { counts: LoopCounts }
+    "turn_end" TurnEnd { counts: LoopMetrics }
     /// The loop goes to sleep in the reactor.
-    "wait_begin" WaitBegin { timeout: Option<u64>, why: WaitReason }
+    "wait_begin" WaitBegin { timeout: Option<u64>, why: TimeoutReason }
     /// The loop is awake.
     "wait_end" WaitEnd { events: u64, woken: bool }
     /// The reactor delivers readiness.
@@ -109,7 +109,7 @@ facts! {
     /// A hand-written future goes from one state to the next.
     "state" State { future: u64, of: Text, parent: Option<u64>, task: Option<u32>, from: Text, to: Text }
     /// A waker was called.
-    "wake" Wake { wake: u64, task: u32, cause: Cause, effect: Effect }
+    "wake" Wake { wake: u64, task: u32, cause: Cause, effect: WakeOutcome }
     /// A task starts to wait for a permit.
     "semaphore_wait" SemaphoreWait { semaphore: u64, task: Option<u32>, free: u64 }
     /// A permit is taken.
@@ -125,7 +125,7 @@ facts! {
     /// An HTTP exchange comes a step further.
     "http" Http { exchange: u64, task: Option<u32>, step: HttpStep }
     /// Something is wrong with the program that runs, and this is what.
-    "diagnosis" Diagnosis { finding: Box<Finding> }
+    "diagnosis" Finding { finding: Box<Finding> }
     /// A line of text from the program that runs.
     "mark" Mark { text: Text }
     /// Events were lost here.
@@ -144,11 +144,11 @@ pub enum Cause {
     /// This task woke it while it was polled.
     Task(u32),
     /// It woke itself.
-    Myself,
+    SelfWake,
     /// It is new.
     Spawn,
     /// Code that is not run by the loop.
-    Outside,
+    External,
 }
 
 /// What came of a system call.

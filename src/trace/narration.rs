@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::line::{Cause, Effect, Fact, Finding, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation};
-use super::line::{TaskOutcome, WaitReason};
+use super::line::{Cause, Fact, Finding, HttpStep, IoOutcome, JobOutcome, Line, LoopMetrics, Operation, WakeOutcome};
+use super::line::{TaskOutcome, TimeoutReason};
 use super::words::{bytes, capitalised, due_in, duration, how_many, list, spaced, there_are, waits_for};
 use super::world::{World, news};
 
@@ -11,10 +11,10 @@ use super::world::{World, news};
 ///
 /// ```
 /// use glassloop::trace::{Cause, Fact, Line, Narrator};
-/// use glassloop::observe::Effect;
+/// use glassloop::observe::WakeOutcome;
 ///
 /// let mut narrator = Narrator::default();
-/// let fact = Fact::Wake { wake: 0, task: 0, cause: Cause::Timer(3), effect: Effect::Queued };
+/// let fact = Fact::Wake { wake: 0, task: 0, cause: Cause::Timer(3), effect: WakeOutcome::Queued };
 /// let sentence = narrator.tell(&Line { seq: 0, time: 20_000_000, thread: 0, turn: 1, fact });
 /// assert_eq!(sentence, "The root future is woken because timer 3 fired.");
 /// ```
@@ -127,7 +127,7 @@ impl Narrator {
                 JobOutcome::Cancelled => format!("{} is cancelled before a worker takes it.", self.world.job(*job)),
             },
             Fact::Http { exchange, task, step } => self.http(*exchange, *task, *step),
-            Fact::Diagnosis { finding } => self.diagnosis(finding),
+            Fact::Finding { finding } => self.diagnosis(finding),
             Fact::Mark { text } => format!("“{text}”"),
             Fact::Dropped { number: 1 } => "one event is missing here.".to_owned(),
             Fact::Dropped { number } => format!("{number} events are missing here."),
@@ -145,12 +145,12 @@ impl Narrator {
         peer.map_or(String::new(), |peer| format!(", with {peer},"))
     }
 
-    fn wait_begins(&self, timeout: Option<u64>, why: WaitReason) -> String {
+    fn wait_begins(&self, timeout: Option<u64>, why: TimeoutReason) -> String {
         let next = self.world.next_timer();
         match (why, timeout, next) {
-            (WaitReason::Ready, ..) => "the loop looks for news without sleeping, since there is work.".to_owned(),
-            (WaitReason::Forever, None, _) => "the loop sleeps: nothing is ready, and no timer is set.".to_owned(),
-            (WaitReason::Recheck, Some(timeout @ 1..), _) => format!(
+            (TimeoutReason::Ready, ..) => "the loop looks for news without sleeping, since there is work.".to_owned(),
+            (TimeoutReason::Forever, None, _) => "the loop sleeps: nothing is ready, and no timer is set.".to_owned(),
+            (TimeoutReason::Recheck, Some(timeout @ 1..), _) => format!(
                 "the loop sleeps for {} at most: nothing is ready, and then it checks whether anything can still wake it.",
                 duration(timeout)
             ),
@@ -237,7 +237,7 @@ impl Narrator {
         }
     }
 
-    fn wake(&self, task: u32, cause: Cause, effect: Effect) -> String {
+    fn wake(&self, task: u32, cause: Cause, effect: WakeOutcome) -> String {
         let task = self.world.task(task);
         let cause = match cause {
             Cause::Source(source) => match self.world.sources.get(&source) {
@@ -247,14 +247,14 @@ impl Narrator {
             Cause::Timer(timer) => format!("because timer {timer} fired"),
             Cause::Job(job) => format!("because {} ended", self.world.job(job)),
             Cause::Task(by) => format!("by {}", self.world.task(by)),
-            Cause::Myself => "by itself".to_owned(),
+            Cause::SelfWake => "by itself".to_owned(),
             Cause::Spawn => "because it is new".to_owned(),
-            Cause::Outside => "from outside the loop".to_owned(),
+            Cause::External => "from outside the loop".to_owned(),
         };
         match effect {
-            Effect::Queued => format!("{task} is woken {cause}."),
-            Effect::Coalesced => format!("{task} is woken once more, {cause}: one poll will serve both."),
-            Effect::Stale => format!("{task} is woken too late, {cause}: it has ended."),
+            WakeOutcome::Queued => format!("{task} is woken {cause}."),
+            WakeOutcome::Coalesced => format!("{task} is woken once more, {cause}: one poll will serve both."),
+            WakeOutcome::Stale => format!("{task} is woken too late, {cause}: it has ended."),
         }
     }
 
@@ -293,7 +293,7 @@ fn run_begins(pool_threads: u64, seed: u64) -> String {
     format!("the run begins: the pool may have {threads}{order}.")
 }
 
-fn turn_begins(turn: u64, counts: &LoopCounts) -> String {
+fn turn_begins(turn: u64, counts: &LoopMetrics) -> String {
     let mut parts = vec![];
     let mut part = |number: usize, what: &str, doing: &str| {
         if number > 0 {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
 
 use super::events::{Events, Place};
-use super::line::{Cause, Effect, Fact, IoOutcome, Line, LoopCounts};
+use super::line::{Cause, Fact, IoOutcome, Line, LoopMetrics, WakeOutcome};
 use super::reader::{ReadError, Reader};
 use super::tracks::Tracks;
 use super::words::spaced;
@@ -53,7 +53,7 @@ struct Timeline<W> {
     job: Option<(u32, Departure)>,
     /// Where the wakes came from that no poll has answered, by task.
     wakes: HashMap<u32, Vec<Departure>>,
-    counts: Option<LoopCounts>,
+    counts: Option<LoopMetrics>,
 }
 
 /// A slice that is open on the loop's thread, inside the turn.
@@ -119,7 +119,7 @@ impl<W: Write> Timeline<W> {
     fn loop_line(&mut self, line: &Line) -> io::Result<()> {
         self.now = line.time.max(self.now + 1);
         let now = self.now;
-        let is_inside = matches!(line.fact, Fact::Wake { .. } | Fact::Diagnosis { .. });
+        let is_inside = matches!(line.fact, Fact::Wake { .. } | Fact::Finding { .. });
         if !is_inside && self.step.as_ref().is_some_and(|step| step.kind == StepKind::Dispatch) {
             self.end_step()?;
         }
@@ -167,7 +167,7 @@ impl<W: Write> Timeline<W> {
                 self.tracks.state(&mut self.events, *future, *task, &format!("{of} {to}"), &**to != "Done", now)
             }
             Fact::Wake { wake, task, cause, effect } => {
-                if *effect != Effect::Stale {
+                if *effect != WakeOutcome::Stale {
                     self.wake(*wake, *task, *cause);
                 }
                 Ok(())
@@ -189,7 +189,7 @@ impl<W: Write> Timeline<W> {
                 (*task, format!("{} source {source}: {outcome}", operation.word()))
             }
             Fact::Http { task, exchange, step } => (*task, format!("exchange {exchange}: {}", step.word())),
-            Fact::Diagnosis { finding } => (finding.task, format!("{}: {}", spaced(&finding.what), finding.evidence)),
+            Fact::Finding { finding } => (finding.task, format!("{}: {}", spaced(&finding.what), finding.evidence)),
             Fact::Mark { text } => (None, text.to_string()),
             Fact::Dropped { number } => (None, format!("{number} events are missing")),
             _ => return Ok(()),
@@ -218,7 +218,7 @@ impl<W: Write> Timeline<W> {
     /// Notes where an arrow would begin, if there is a slice for it to begin in.
     fn wake(&mut self, wake: u64, task: u32, cause: Cause) {
         let departure = match cause {
-            Cause::Outside => None,
+            Cause::External => None,
             Cause::Job(job) => {
                 self.job.filter(|(ended, _)| *ended == job).map(|(_, departure)| Departure { wake, ..departure })
             }
@@ -260,7 +260,7 @@ impl<W: Write> Timeline<W> {
         self.events.slice(place, "job", &self.world.job(job), began, worker.now)
     }
 
-    fn count(&mut self, counts: LoopCounts) -> io::Result<()> {
+    fn count(&mut self, counts: LoopMetrics) -> io::Result<()> {
         if self.counts.replace(counts) == Some(counts) {
             return Ok(());
         }

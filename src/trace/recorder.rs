@@ -16,7 +16,7 @@ use super::keep::Keeper;
 use super::line::{Fact, Line};
 use super::writer::Writer;
 pub use super::writer::Written;
-use crate::observe::{ClockKind, Event, Kind, Observer};
+use crate::observe::{ClockKind, Event, EventKind, Observer};
 
 /// Lines in a buffer.
 const ROOM: usize = 1024;
@@ -179,7 +179,7 @@ impl Observer for Recorder {
         }
         let now = line.time;
         self.filling.push(line);
-        if matches!(event.kind, Kind::WaitBegin { .. }) && self.is_sleep_worth_it(now) {
+        if matches!(event.kind, EventKind::WaitBegin { .. }) && self.is_sleep_worth_it(now) {
             self.hand_over();
         }
     }

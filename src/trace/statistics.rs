@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::line::{Cause, Effect, Fact, IoOutcome, Line, Operation};
+use super::line::{Cause, Fact, IoOutcome, Line, Operation, WakeOutcome};
 use super::spread::Spread;
 use super::words::duration;
 
@@ -96,7 +96,7 @@ impl Statistics {
             }
             Fact::SourceDel { source } => _ = self.telling.remove(source),
             Fact::JobStart { wait, .. } => self.pool_wait.add(*wait),
-            Fact::Diagnosis { .. } => self.findings += 1,
+            Fact::Finding { .. } => self.findings += 1,
             Fact::Dropped { number } => {
                 self.dropped += number;
                 // What was going on may be over.
@@ -112,12 +112,12 @@ impl Statistics {
         self.loop_lag.count()
     }
 
-    fn wake(&mut self, wake: u64, cause: Cause, effect: Effect) {
+    fn wake(&mut self, wake: u64, cause: Cause, effect: WakeOutcome) {
         *self.wakes.entry(cause.word()).or_default() += 1;
-        self.coalesced += u64::from(effect == Effect::Coalesced);
-        self.stale += u64::from(effect == Effect::Stale);
+        self.coalesced += u64::from(effect == WakeOutcome::Coalesced);
+        self.stale += u64::from(effect == WakeOutcome::Stale);
         if let Cause::Source(source) = cause
-            && effect != Effect::Stale
+            && effect != WakeOutcome::Stale
         {
             self.woken_by.insert(wake, source);
         }
@@ -146,9 +146,9 @@ impl Cause {
             Cause::Timer(_) => "timer",
             Cause::Job(_) => "job",
             Cause::Task(_) => "task",
-            Cause::Myself => "itself",
+            Cause::SelfWake => "itself",
             Cause::Spawn => "spawn",
-            Cause::Outside => "outside",
+            Cause::External => "outside",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::line::{Effect, Fact, Line};
+use super::line::{Fact, Line, WakeOutcome};
 use super::text::Text;
 
 /// The loop's state after some lines.
@@ -98,7 +98,7 @@ impl World {
                     self.ended_tasks.keep(*task, ended);
                 }
             }
-            Fact::Wake { task, effect: Effect::Queued, .. } => {
+            Fact::Wake { task, effect: WakeOutcome::Queued, .. } => {
                 self.ready.retain(|ready| ready != task);
                 self.ready.push_back(*task);
             }

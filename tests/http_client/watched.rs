@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use glassloop::EventLoop;
 use glassloop::http::client::Client;
-use glassloop::observe::{Event, HttpStep, Kind, Observer};
+use glassloop::observe::{Event, EventKind, HttpStep, Observer};
 
 use crate::peer::Peer;
 use crate::run::fetch;
@@ -20,10 +20,10 @@ struct Notes {
 impl Observer for Notes {
     fn event(&mut self, event: &Event<'_>) {
         match event.kind {
-            Kind::State { of: of @ ("Exchange" | "Body"), to, .. } => {
+            EventKind::State { type_name: of @ ("Exchange" | "Body"), to, .. } => {
                 self.states.borrow_mut().push(format!("{of} {to}"));
             }
-            Kind::Http { step, .. } => self.steps.borrow_mut().push(step),
+            EventKind::Http { step, .. } => self.steps.borrow_mut().push(step),
             _ => {}
         }
     }

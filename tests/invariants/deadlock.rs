@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use glassloop::futures::{as_completed, join_all};
-use glassloop::observe::{Event, Kind};
+use glassloop::observe::{Event, EventKind};
 use glassloop::sync::{Semaphore, channel, oneshot};
 use glassloop::{EventLoop, JoinHandle, run_in_executor, sleep, spawn, spawn_named};
 
@@ -167,7 +167,7 @@ fn i16_a_turn_by_hand_does_not_sleep_and_says_why() {
 fn loop_that_says_when_it_sleeps() -> (EventLoop, mpsc::Receiver<()>) {
     let (sleeps, hears) = mpsc::channel();
     let watch = Watch(move |event: &Event<'_>| {
-        if matches!(event.kind, Kind::WaitBegin { timeout, .. } if timeout != Some(Duration::ZERO)) {
+        if matches!(event.kind, EventKind::WaitBegin { timeout, .. } if timeout != Some(Duration::ZERO)) {
             let _nobody_cares_any_more = sleeps.send(());
         }
     });
@@ -307,7 +307,7 @@ fn i16_no_verdict_while_an_observer_still_wakes() {
     let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
     let seen = waker.clone();
     let watch = Watch(move |event: &Event<'_>| {
-        if matches!(event.kind, Kind::Diagnosis { what: "deadlock", .. })
+        if matches!(event.kind, EventKind::Finding { what: "deadlock", .. })
             && let Some(waker) = seen.take()
         {
             waker.wake();

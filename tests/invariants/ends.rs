@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
 use glassloop::event_loop::ShutdownReport;
-use glassloop::observe::{Event, Kind};
+use glassloop::observe::{Event, EventKind};
 use glassloop::sync::oneshot;
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, spawn};
 
@@ -202,7 +202,7 @@ fn i14_tasks_are_dropped_with_the_loop_still_current_and_may_wake_and_spawn() {
     let (refused, ends) = (Log::new(), Log::new());
     let (r, e) = (refused.clone(), ends.clone());
     let watch = Watch(move |event: &Event<'_>| {
-        if let Kind::Done { .. } = event.kind {
+        if let EventKind::Done { .. } = event.kind {
             e.push(());
         }
     });

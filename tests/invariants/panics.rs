@@ -4,7 +4,7 @@ use std::future::{Future, pending, poll_fn};
 use std::sync::{Arc, Mutex, Once};
 use std::task::{Poll, Wake, Waker};
 
-use glassloop::observe::{Event, Kind};
+use glassloop::observe::{Event, EventKind};
 use glassloop::{EventLoop, JobError, JoinError, JoinSet, ThreadPool, run_in_executor, spawn, spawn_named};
 
 use crate::support::*;
@@ -156,7 +156,7 @@ fn i12_an_observer_that_panics_is_removed() {
     let mut event_loop = build(EventLoop::builder().observer(Watch(move |event: &Event<'_>| {
         let _moved_in = &breaks_when_dropped;
         counted.add();
-        if matches!(event.kind, Kind::Spawn { .. }) {
+        if matches!(event.kind, EventKind::Spawn { .. }) {
             panic!("the observer");
         }
     })));

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use glassloop::futures::{as_completed, join_all};
-use glassloop::observe::{Event as Observed, Kind};
+use glassloop::observe::{Event as Observed, EventKind};
 use glassloop::sync::{Event, oneshot};
 use glassloop::{EventLoop, spawn};
 
@@ -70,11 +70,11 @@ fn most_polls_between_looks(polls: u32, time: Duration) -> u32 {
     let (most, count) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let (m, c) = (most.clone(), count.clone());
     let watch = Watch(move |event: &Observed<'_>| match event.kind {
-        Kind::PollBegin { .. } => {
+        EventKind::PollBegin { .. } => {
             c.set(c.get() + 1);
             m.set(m.get().max(c.get()));
         }
-        Kind::WaitBegin { .. } => c.set(0),
+        EventKind::WaitBegin { .. } => c.set(0),
         _ => {}
     });
     let mut event_loop = build(EventLoop::builder().budget(polls, time).observer(watch));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use glassloop::event_loop::{Described, Initially, Source};
 use glassloop::net::TcpStream;
-use glassloop::observe::{Event, IoOutcome, Kind, Operation};
+use glassloop::observe::{Event, EventKind, IoOutcome, Operation};
 use glassloop::{EventLoop, sleep, spawn};
 
 use crate::support::*;
@@ -17,7 +17,7 @@ pub fn loop_with_reads() -> (EventLoop, Log<IoOutcome>) {
     let reads = Log::new();
     let log = reads.clone();
     let watch = Watch(move |event: &Event<'_>| {
-        if let Kind::Io { operation: Operation::Read, outcome, .. } = event.kind {
+        if let EventKind::Io { operation: Operation::Read, outcome, .. } = event.kind {
             log.push(outcome);
         }
     });
@@ -285,9 +285,9 @@ fn most_in_a_poll(room: usize, bytes: usize) -> (usize, usize) {
     let (log, most) = (Log::new(), Log::new());
     let (l, m) = (log, most.clone());
     let watch = Watch(move |event: &Event<'_>| match event.kind {
-        Kind::PollBegin { .. } => drop(l.take()),
-        Kind::Io { operation: Operation::Read, outcome: IoOutcome::Done(moved), .. } => l.push(moved),
-        Kind::PollEnd { .. } => {
+        EventKind::PollBegin { .. } => drop(l.take()),
+        EventKind::Io { operation: Operation::Read, outcome: IoOutcome::Done(moved), .. } => l.push(moved),
+        EventKind::PollEnd { .. } => {
             let moved = l.take();
             m.push((moved.len(), moved.iter().sum::<usize>()));
         }

@@ -5,7 +5,7 @@ use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use glassloop::observe::Kind;
+use glassloop::observe::EventKind;
 use glassloop::sync::{channel, oneshot};
 use glassloop::{EventLoop, JoinHandle, JoinSet, spawn};
 
@@ -221,7 +221,7 @@ fn i04_an_observer_that_wakes_when_the_loop_is_about_to_sleep_keeps_it_awake() {
     let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
     let seen = waker.clone();
     let mut event_loop = build(EventLoop::builder().observer(Watch(move |event: &glassloop::observe::Event<'_>| {
-        if matches!(event.kind, Kind::WaitBegin { .. })
+        if matches!(event.kind, EventKind::WaitBegin { .. })
             && let Some(waker) = seen.take()
         {
             waker.wake();

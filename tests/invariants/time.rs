@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use glassloop::futures::{join_all, timeout};
-use glassloop::observe::{Event, Kind};
+use glassloop::observe::{Event, EventKind};
 use glassloop::{EventLoop, now, run_in_executor, sleep, sleep_until, spawn};
 
 use crate::support::*;
@@ -163,9 +163,9 @@ fn a_dropped_sleep_leaves_no_timer_and_one_never_polled_never_had_one() {
     let (set, cancelled) = (Counter::new(), Counter::new());
     let (s, c) = (set.clone(), cancelled.clone());
     let watch = Watch(move |event: &Event<'_>| match event.kind {
-        Kind::TimerSet { .. } => s.add(),
-        Kind::TimerDel { .. } => c.add(),
-        Kind::TimerFire { .. } => panic!("a dropped timer fired"),
+        EventKind::TimerSet { .. } => s.add(),
+        EventKind::TimerDel { .. } => c.add(),
+        EventKind::TimerFire { .. } => panic!("a dropped timer fired"),
         _ => {}
     });
     let mut event_loop = build(EventLoop::builder().observer(watch));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use glassloop::event_loop::{Described, Direction, Initially, Source};
 use glassloop::futures::{join_all, race, timeout};
 use glassloop::net::TcpListener;
-use glassloop::observe::{Event, Kind};
+use glassloop::observe::{Event, EventKind};
 use glassloop::sync::oneshot;
 use glassloop::{EventLoop, now, sleep, spawn, spawn_named};
 
@@ -24,7 +24,7 @@ const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 fn watched_loop(builder: glassloop::event_loop::Builder) -> (EventLoop, mpsc::Receiver<Option<Duration>>) {
     let (sleeps, timeouts) = mpsc::channel();
     let watch = Watch(move |event: &Event<'_>| {
-        if let Kind::WaitBegin { timeout, .. } = event.kind
+        if let EventKind::WaitBegin { timeout, .. } = event.kind
             && timeout != Some(Duration::ZERO)
         {
             let _nobody_listens_any_more = sleeps.send(timeout);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use glassloop::observe::{Event, Kind, Observer};
+use glassloop::observe::{Event, EventKind, Observer};
 use glassloop::{EventLoop, sleep};
 
 /// Set for the child.
@@ -53,8 +53,10 @@ struct Interruptions {
 impl Observer for Interruptions {
     fn event(&mut self, event: &Event<'_>) {
         match event.kind {
-            Kind::WaitBegin { timeout, .. } => self.until = event.time + timeout.unwrap_or(Duration::MAX / 2),
-            Kind::WaitEnd { events: 0, woken: false } if event.time < self.until => self.seen.set(self.seen.get() + 1),
+            EventKind::WaitBegin { timeout, .. } => self.until = event.time + timeout.unwrap_or(Duration::MAX / 2),
+            EventKind::WaitEnd { events: 0, woken: false } if event.time < self.until => {
+                self.seen.set(self.seen.get() + 1)
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use glassloop::EventLoop;
 use glassloop::http::client::{Client, ClientError, Stage};
 use glassloop::net::Connect;
 use glassloop::net::tls::{TlsConnector, TlsError, Trust};
-use glassloop::observe::{Event, IoOutcome, Kind, Observer, Operation};
+use glassloop::observe::{Event, EventKind, IoOutcome, Observer, Operation};
 use rcgen::{SanType, date_time_ymd};
 use rustls::{ALL_VERSIONS, HandshakeKind, ServerConfig};
 
@@ -79,7 +79,7 @@ struct Writes(Arc<Mutex<u32>>);
 
 impl Observer for Writes {
     fn event(&mut self, event: &Event<'_>) {
-        if let Kind::Io { operation: Operation::Write, outcome: IoOutcome::Done(_), .. } = event.kind {
+        if let EventKind::Io { operation: Operation::Write, outcome: IoOutcome::Done(_), .. } = event.kind {
             *self.0.lock().expect("not poisoned") += 1;
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use glassloop::event_loop::{Described, Direction, Initially, Source};
 use glassloop::futures::{as_completed, yield_now};
-use glassloop::observe::{State, Stateful};
+use glassloop::observe::{State, TracedState};
 use glassloop::sync::{channel, oneshot};
 use glassloop::trace::{Fact, Follow, Line, Reader, Recorder, Tee, check};
 use glassloop::{EventLoop, sleep, spawn_named};
@@ -34,7 +34,7 @@ pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> 
     let keep = found.clone();
     tee.add(Follow::new(move |line: &Line| match &line.fact {
         Fact::Spawn { task, name, .. } => _ = names.insert(*task, name.to_string()),
-        Fact::Diagnosis { finding } => {
+        Fact::Finding { finding } => {
             let task = finding.task.map_or(String::new(), |task| names[&task].clone());
             keep.borrow_mut().push((finding.what.to_string(), task));
         }
@@ -190,7 +190,7 @@ fn undrained_is_reported_if_a_source_is_left_ready_without_a_waker() {
 
 /// A future that can be moved to another task.
 struct Relay {
-    state: Stateful<RelayState>,
+    state: TracedState<RelayState>,
     shared: Rc<RelayShared>,
     /// Whether each poll stores its waker, or only the first.
     keeps_all: bool,
@@ -207,7 +207,7 @@ enum RelayState {
 }
 
 impl State for RelayState {
-    const OF: &'static str = "Relay";
+    const TYPE_NAME: &'static str = "Relay";
 
     fn name(&self) -> &'static str {
         match self {
@@ -238,7 +238,7 @@ fn stale_waker_is_reported_if_a_moved_future_wakes_its_old_task() {
             event_loop
                 .block_on(async {
                     let shared = Rc::new(RelayShared::default());
-                    let state = Stateful::new(RelayState::Waits);
+                    let state = TracedState::new(RelayState::Waits);
                     let mut relay = Some(Relay { state, shared: shared.clone(), keeps_all });
                     let (sender, receiver) = oneshot();
                     let mut sender = Some(sender);

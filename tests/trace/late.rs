@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassloop::futures::yield_now;
-use glassloop::observe::{Event, Kind, Observer};
+use glassloop::observe::{Event, EventKind, Observer};
 use glassloop::trace::{Fact, Follow, Line};
 use glassloop::{EventLoop, now, sleep, spawn_named};
 
@@ -94,8 +94,8 @@ fn an_observer_that_takes_long_makes_no_poll_slow() {
     impl Observer for Slow {
         fn event(&mut self, event: &Event<'_>) {
             match event.kind {
-                Kind::TimerSet { .. } => compute(Duration::from_millis(5)),
-                Kind::Diagnosis { what, .. } => self.0.borrow_mut().push(what),
+                EventKind::TimerSet { .. } => compute(Duration::from_millis(5)),
+                EventKind::Finding { what, .. } => self.0.borrow_mut().push(what),
                 _ => {}
             }
         }

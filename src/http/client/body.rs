@@ -20,7 +20,7 @@ use super::connection::{InFlight, SetupTimes};
 use super::error::{ClientError, ClientErrorKind};
 use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
-use crate::observe::{HttpStep, State, Stateful};
+use crate::observe::{HttpStep, State, TracedState};
 
 /// The body of a response.
 ///
@@ -51,7 +51,7 @@ use crate::observe::{HttpStep, State, Stateful};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Body {
-    state: Stateful<BodyState>,
+    state: TracedState<BodyState>,
     framing: BodyFraming,
     /// The number of content bytes received.
     received: u64,
@@ -79,7 +79,7 @@ struct Held {
 }
 
 impl State for BodyState {
-    const OF: &'static str = "Body";
+    const TYPE_NAME: &'static str = "Body";
 
     fn name(&self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl Body {
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
         let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
         let (setup_times, peer) = (flight.setup_times(), flight.peer());
-        let state = Stateful::new(BodyState::Read { flight, held: None });
+        let state = TracedState::new(BodyState::Read { flight, held: None });
         let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, setup_times, peer };
         body.look_ahead(buffer);
         body
@@ -211,7 +211,7 @@ impl Body {
                     Poll::Pending => match flight.check_idle_limit(cx) {
                         Poll::Ready(kind) => self.fail(kind),
                         Poll::Pending => {
-                            self.state.note_waiting();
+                            self.state.set_wait_reason();
                             return Poll::Pending;
                         }
                     },
@@ -248,7 +248,7 @@ impl Body {
                 ResponseEvent::Data(content) => {
                     let content_bytes = content.len();
                     self.received += content_bytes as u64;
-                    flight.tell(HttpStep::Body(self.received));
+                    flight.emit(HttpStep::Body(self.received));
                     // The consumed bytes end with the content; there may be framing before it.
                     buffer.consume(consumed - content_bytes);
                     *held = Some(Held { buffer, content_bytes });
@@ -271,7 +271,7 @@ impl Body {
     fn fail(&mut self, kind: ClientErrorKind) {
         let BodyState::Read { flight, .. } = self.state.get_mut() else { return };
         let error = flight.fail(kind);
-        self.state.go(BodyState::Failed(error)); // which closes the connection
+        self.state.transition_to(BodyState::Failed(error)); // which closes the connection
     }
 }
 

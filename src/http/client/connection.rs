@@ -16,7 +16,7 @@ use crate::event_loop::now;
 use crate::http::buffers::ReadBuffer;
 use crate::http::deadline::Deadline;
 use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
-use crate::observe::{FutureId, HttpStep, Kind, current_task, tell};
+use crate::observe::{EventKind, FutureId, HttpStep, current_task, emit};
 
 /// A connection to a server or to a proxy. Dropping it closes it.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl InFlight {
             is_persistent,
             exchange,
         };
-        flight.tell(HttpStep::Request);
+        flight.emit(HttpStep::Request);
         flight
     }
 
@@ -237,7 +237,7 @@ impl InFlight {
             let head = match step.event {
                 ResponseEvent::NeedMore => return Ok(None),
                 ResponseEvent::Interim(status) => {
-                    self.tell(HttpStep::Head(status.as_u16()));
+                    self.emit(HttpStep::Head(status.as_u16()));
                     None
                 }
                 ResponseEvent::Head(head) => Some(head),
@@ -249,7 +249,7 @@ impl InFlight {
             if let Some(head) = head {
                 self.progress.has_head = true;
                 self.is_persistent &= head.keep_alive;
-                self.tell(HttpStep::Head(head.response.status().as_u16()));
+                self.emit(HttpStep::Head(head.response.status().as_u16()));
                 return Ok(Some(head));
             }
         }
@@ -271,7 +271,7 @@ impl InFlight {
     /// Ends an exchange whose response is complete, and returns the connection to the pool if it can be reused.
     pub(super) fn finish(self, is_reusable: bool) {
         let reusable = is_reusable && self.is_persistent() && !self.connection.transport.is_read_closed();
-        self.tell(HttpStep::Done { reusable });
+        self.emit(HttpStep::Done { reusable });
         if reusable {
             self.client.give_back(self.connection);
         }
@@ -279,7 +279,7 @@ impl InFlight {
 
     /// Ends the exchange with an error. The connection cannot be used any more.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
-        self.tell(HttpStep::Done { reusable: false });
+        self.emit(HttpStep::Done { reusable: false });
         ClientError::on_the_way(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
     }
 
@@ -295,8 +295,8 @@ impl InFlight {
             }
     }
 
-    pub(super) fn tell(&self, step: HttpStep) {
-        tell!(Kind::Http { task: current_task(), exchange: self.exchange, step });
+    pub(super) fn emit(&self, step: HttpStep) {
+        emit!(EventKind::Http { task: current_task(), exchange: self.exchange, step });
     }
 }
 

@@ -42,7 +42,7 @@ use crate::net::{
     TcpStream,
     tls::{Handshake, TlsError},
 };
-use crate::observe::{FutureId, State, Stateful, polled_after_ready};
+use crate::observe::{FutureId, State, TracedState, polled_after_ready};
 
 /// The future that [`Client::request`](super::Client::request) returns. It resolves to a response whose body has not
 /// been read.
@@ -50,7 +50,7 @@ use crate::observe::{FutureId, State, Stateful, polled_after_ready};
 /// Dropping it closes its connection.
 #[must_use = "nothing is sent before it is polled"]
 pub struct Exchange {
-    state: Stateful<ExchangeState>,
+    state: TracedState<ExchangeState>,
     /// The prepared request, or the error if it is invalid.
     order: Result<Order, ClientError>,
     /// The exchange in progress on the connection, in `WriteHead` and `ReadHead`.
@@ -82,7 +82,7 @@ enum ExchangeState {
 }
 
 impl State for ExchangeState {
-    const OF: &'static str = "Exchange";
+    const TYPE_NAME: &'static str = "Exchange";
 
     fn name(&self) -> &'static str {
         match self {
@@ -117,7 +117,12 @@ impl Exchange {
     }
 
     fn in_first_state(order: Result<Order, ClientError>) -> Exchange {
-        Exchange { state: Stateful::new(ExchangeState::Checkout), order, flight: None, deadline: Deadline::default() }
+        Exchange {
+            state: TracedState::new(ExchangeState::Checkout),
+            order,
+            flight: None,
+            deadline: Deadline::default(),
+        }
     }
 }
 
@@ -139,9 +144,9 @@ impl Future for Exchange {
                         Some(connection) => {
                             order.client.count_reused();
                             *flight = Some(order.begin(connection, true, state.id()));
-                            state.go(ExchangeState::WriteHead);
+                            state.transition_to(ExchangeState::WriteHead);
                         }
-                        None => state.go(order.look_up()),
+                        None => state.transition_to(order.look_up()),
                     }
                     continue;
                 }
@@ -152,7 +157,7 @@ impl Future for Exchange {
                             let opening = Opening { asked_at: *asked_at, looked_up_at: now() };
                             let left = limit.saturating_sub(opening.looked_up_at - *asked_at);
                             let connect = Box::new(Connect::new(addresses, left));
-                            state.go(ExchangeState::Connect(connect, opening));
+                            state.transition_to(ExchangeState::Connect(connect, opening));
                             continue;
                         }
                         Poll::Ready(Err(error)) => ClientErrorKind::Resolve(error),
@@ -160,11 +165,11 @@ impl Future for Exchange {
                             ClientErrorKind::ResolveTimedOut { limit }
                         }
                         Poll::Pending => {
-                            state.note_waiting();
+                            state.set_wait_reason();
                             return Poll::Pending;
                         }
                     };
-                    state.go(ExchangeState::Done);
+                    state.transition_to(ExchangeState::Done);
                     return Poll::Ready(Err(order.unconnected(error, None)));
                 }
                 ExchangeState::Connect(connect, opening) => match Pin::new(connect).poll(cx) {
@@ -174,20 +179,20 @@ impl Future for Exchange {
                             None => order.secure(stream, *opening),
                             Some(proxy) => order.tunnel(stream, proxy, *opening),
                         };
-                        state.go(next);
+                        state.transition_to(next);
                         continue;
                     }
                     Poll::Ready(Ok(stream)) => {
                         *flight = Some(order.begin_anew(Transport::Plain(stream), *opening, state.id()));
-                        state.go(ExchangeState::WriteHead);
+                        state.transition_to(ExchangeState::WriteHead);
                         continue;
                     }
                     Poll::Ready(Err(error)) => {
-                        state.go(ExchangeState::Done);
+                        state.transition_to(ExchangeState::Done);
                         return Poll::Ready(Err(order.unconnected(ClientErrorKind::Connect(error), None)));
                     }
                     Poll::Pending => {
-                        state.note_waiting();
+                        state.set_wait_reason();
                         return Poll::Pending;
                     }
                 },
@@ -197,7 +202,7 @@ impl Future for Exchange {
                     let error = match Pin::new(tunnel).poll(cx) {
                         Poll::Ready(Ok(stream)) => {
                             let next = order.secure(stream, *opening);
-                            state.go(next);
+                            state.transition_to(next);
                             continue;
                         }
                         Poll::Ready(Err(error)) => error,
@@ -205,12 +210,12 @@ impl Future for Exchange {
                             TunnelError::TimedOut { limit }
                         }
                         Poll::Pending => {
-                            state.note_waiting();
+                            state.set_wait_reason();
                             return Poll::Pending;
                         }
                     };
                     let error = order.unconnected(ClientErrorKind::Tunnel(error), *peer);
-                    state.go(ExchangeState::Done);
+                    state.transition_to(ExchangeState::Done);
                     return Poll::Ready(Err(error));
                 }
                 #[cfg(feature = "tls")]
@@ -219,7 +224,7 @@ impl Future for Exchange {
                     let error = match Pin::new(handshake).poll(cx) {
                         Poll::Ready(Ok(stream)) => {
                             *flight = Some(order.begin_anew(Transport::Tls(stream), *opening, state.id()));
-                            state.go(ExchangeState::WriteHead);
+                            state.transition_to(ExchangeState::WriteHead);
                             continue;
                         }
                         Poll::Ready(Err(error)) => error,
@@ -227,18 +232,18 @@ impl Future for Exchange {
                             TlsError::TimedOut { limit }
                         }
                         Poll::Pending => {
-                            state.note_waiting();
+                            state.set_wait_reason();
                             return Poll::Pending;
                         }
                     };
                     let error = order.unconnected(ClientErrorKind::Tls(error), *peer);
-                    state.go(ExchangeState::Done);
+                    state.transition_to(ExchangeState::Done);
                     return Poll::Ready(Err(error));
                 }
                 ExchangeState::WriteHead => {
                     let flight = in_flight(flight);
                     if flight.poll_write(cx, &order.head.bytes).is_ready() {
-                        state.go(ExchangeState::ReadHead);
+                        state.transition_to(ExchangeState::ReadHead);
                         continue;
                     }
                     flight.poll_head(cx)
@@ -247,7 +252,7 @@ impl Future for Exchange {
                 ExchangeState::Done => polled_after_ready("Exchange"),
             };
             let Poll::Ready(head) = head else {
-                state.note_waiting();
+                state.set_wait_reason();
                 return Poll::Pending;
             };
             let flight = flight.take().expect("a head came, so there was a connection");
@@ -255,17 +260,17 @@ impl Future for Exchange {
                 // Retry once on a new connection. That connection is not reused, so there is no second retry (RFC 9112
                 // §9.3.1).
                 drop((flight, head));
-                state.go(order.look_up());
+                state.transition_to(order.look_up());
                 continue;
             }
             match head {
                 Ok((head, buffer)) => {
-                    state.go(ExchangeState::Done);
+                    state.transition_to(ExchangeState::Done);
                     let body = Body::new(flight, head.framing, buffer);
                     return Poll::Ready(Ok(head.response.map(|()| body)));
                 }
                 Err(kind) => {
-                    state.go(ExchangeState::Done);
+                    state.transition_to(ExchangeState::Done);
                     return Poll::Ready(Err(flight.fail(kind)));
                 }
             }

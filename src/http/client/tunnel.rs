@@ -22,7 +22,7 @@ use super::target::Origin;
 use crate::http::buffers::{Buffers, ReadBuffer};
 use crate::http::proto::{ProtocolError, RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
 use crate::net::TcpStream;
-use crate::observe::{State, Stateful, polled_after_ready};
+use crate::observe::{State, TracedState, polled_after_ready};
 
 /// A future that establishes a tunnel to a server through a proxy.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Tunnel {
     written: usize,
     decoder: ResponseDecoder,
     buffers: Rc<Buffers>,
-    state: Stateful<TunnelState>,
+    state: TracedState<TunnelState>,
 }
 
 /// The states of a tunnel.
@@ -48,7 +48,7 @@ enum TunnelState {
 }
 
 impl State for TunnelState {
-    const OF: &'static str = "Tunnel";
+    const TYPE_NAME: &'static str = "Tunnel";
 
     fn name(&self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl Tunnel {
         encode_request_head(&mut head, &Method::CONNECT, RequestTarget::Authority(&authority), &authority, &fields)
             .expect("an origin has a host that can be written");
         let decoder = ResponseDecoder::new(&Method::CONNECT);
-        let state = Stateful::new(TunnelState::WriteHead);
+        let state = TracedState::new(TunnelState::WriteHead);
         Tunnel { stream: Some(stream), head, written: 0, decoder, buffers, state }
     }
 
@@ -127,13 +127,13 @@ impl Future for Tunnel {
                     Poll::Ready(Ok(written)) => {
                         this.written += written;
                         if this.written == this.head.len() {
-                            this.state.go(TunnelState::ReadHead);
+                            this.state.transition_to(TunnelState::ReadHead);
                         }
                         continue;
                     }
                     Poll::Ready(Err(error)) => Err(TunnelError::Write(error)),
                     Poll::Pending => {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
                 },
@@ -147,14 +147,14 @@ impl Future for Tunnel {
                         },
                         Poll::Ready(Err(error)) => Err(TunnelError::Read(error)),
                         Poll::Pending => {
-                            this.state.note_waiting();
+                            this.state.set_wait_reason();
                             return Poll::Pending;
                         }
                     }
                 }
                 TunnelState::Done => polled_after_ready("Tunnel"),
             };
-            this.state.go(TunnelState::Done);
+            this.state.transition_to(TunnelState::Done);
             let stream = this.stream.take().expect("it was read from a moment ago");
             return Poll::Ready(result.map(|()| stream));
         }

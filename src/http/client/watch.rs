@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::Shared;
 use super::pool::MAX_IDLE;
 use crate::event_loop::{Sleep, now, sleep};
-use crate::observe::{State, Stateful};
+use crate::observe::{State, TracedState};
 
 /// A future that closes idle connections on which data or EOF is received, and those that have expired.
 ///
@@ -22,7 +22,7 @@ pub(super) struct IdleWatch {
     /// The timer, never later than the first expiry of the connections that were idle when it was set. Connections that
     /// become idle later also expire later.
     expiry: Sleep,
-    state: Stateful<WatchState>,
+    state: TracedState<WatchState>,
 }
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ enum WatchState {
 }
 
 impl State for WatchState {
-    const OF: &'static str = "IdleWatch";
+    const TYPE_NAME: &'static str = "IdleWatch";
 
     fn name(&self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl State for WatchState {
 
 impl IdleWatch {
     pub(super) fn new(client: Weak<Shared>) -> IdleWatch {
-        IdleWatch { client, expiry: sleep(MAX_IDLE).background(), state: Stateful::new(WatchState::Watch) }
+        IdleWatch { client, expiry: sleep(MAX_IDLE).background(), state: TracedState::new(WatchState::Watch) }
     }
 }
 
@@ -57,18 +57,18 @@ impl Future for IdleWatch {
             match this.state.get() {
                 WatchState::Watch => {
                     let Some(client) = this.client.upgrade() else {
-                        this.state.go(WatchState::Done);
+                        this.state.transition_to(WatchState::Done);
                         continue;
                     };
                     client.pool.register_watcher(cx);
                     client.pool.sweep(cx, now());
                     if Pin::new(&mut this.expiry).poll(cx).is_pending() {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
                     match client.pool.next_expiry() {
                         Some(expiry) => this.expiry.reset(expiry),
-                        None => this.state.go(WatchState::Done),
+                        None => this.state.transition_to(WatchState::Done),
                     }
                 }
                 WatchState::Done => return Poll::Ready(()),

@@ -25,7 +25,7 @@ use super::service::Service;
 use super::{Builder, ServerContext, Stopper};
 use crate::event_loop::{JoinSet, Sleep, now, sleep};
 use crate::net::{TcpListener, TcpStream};
-use crate::observe::{State, Stateful};
+use crate::observe::{State, TracedState};
 
 /// How long accepting pauses after an error such as `EMFILE`.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// See [`Service`] for an example.
 #[must_use = "a server does nothing unless polled: spawn it"]
 pub struct Server {
-    state: Stateful<ServerState>,
+    state: TracedState<ServerState>,
     /// Dropped when a shutdown is requested, so that no client can connect any more.
     listener: Option<TcpListener>,
     address: SocketAddr,
@@ -65,7 +65,7 @@ enum ServerState {
 }
 
 impl State for ServerState {
-    const OF: &'static str = "Server";
+    const TYPE_NAME: &'static str = "Server";
 
     fn name(&self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl Server {
     pub(super) fn new(listener: std::net::TcpListener, shared: ServerContext) -> io::Result<Server> {
         let address = listener.local_addr()?;
         Ok(Server {
-            state: Stateful::new(ServerState::Accept),
+            state: TracedState::new(ServerState::Accept),
             listener: Some(TcpListener::from_std(listener)?),
             address,
             connections: JoinSet::new(),
@@ -166,7 +166,7 @@ impl Future for Server {
             this.shared.open_connections.request_close_of_all();
             this.listener = None;
             let timeout = sleep(this.shared.limits.stop);
-            this.state.go(ServerState::Finish(timeout));
+            this.state.transition_to(ServerState::Finish(timeout));
         }
         loop {
             this.join_finished(cx);
@@ -178,26 +178,26 @@ impl Future for Server {
                         if this.is_below_limit() || this.shared.open_connections.request_close_of_oldest_new() {
                             this.spawn_connection(stream, peer);
                         } else {
-                            this.state.go(ServerState::Full(stream, peer));
+                            this.state.transition_to(ServerState::Full(stream, peer));
                         }
                     }
                     Poll::Ready(Err(error)) => {
                         if let Some(next) = this.on_accept_error(&error) {
-                            this.state.go(next);
+                            this.state.transition_to(next);
                         }
                     }
                     Poll::Pending => {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
                 },
                 ServerState::Pause(pause) => {
                     ready!(Pin::new(pause).poll(cx));
-                    this.state.go(ServerState::Accept);
+                    this.state.transition_to(ServerState::Accept);
                 }
                 ServerState::Full(..) => {
                     if !this.is_below_limit() {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
                     if let ServerState::Full(stream, peer) = this.state.replace(ServerState::Accept) {
@@ -206,10 +206,10 @@ impl Future for Server {
                 }
                 ServerState::Finish(timeout) => {
                     if !this.connections.is_empty() && Pin::new(timeout).poll(cx).is_pending() {
-                        this.state.note_waiting();
+                        this.state.set_wait_reason();
                         return Poll::Pending;
                     }
-                    this.state.go(ServerState::Done);
+                    this.state.transition_to(ServerState::Done);
                 }
                 ServerState::Done => {
                     this.connections = JoinSet::new();

@@ -19,12 +19,12 @@ use super::stream::Received;
 use super::{Configuration, TlsConnector, TlsError, TlsStream};
 use crate::event_loop::JobHandle;
 use crate::net::TcpStream;
-use crate::observe::{State, Stateful, polled_after_ready};
+use crate::observe::{State, TracedState, polled_after_ready};
 
 /// The future returned by [`TlsConnector::connect`]. It has no timeout of its own. Dropping it closes the connection.
 #[must_use = "futures do nothing unless polled"]
 pub struct Handshake {
-    state: Stateful<HandshakeState>,
+    state: TracedState<HandshakeState>,
     connector: TlsConnector,
     /// The name that the certificate must be valid for; `None` if the host is not a valid name. Taken in `start`.
     name: Option<ServerName<'static>>,
@@ -49,7 +49,7 @@ enum HandshakeState {
 }
 
 impl State for HandshakeState {
-    const OF: &'static str = "Handshake";
+    const TYPE_NAME: &'static str = "Handshake";
 
     fn name(&self) -> &'static str {
         match self {
@@ -66,7 +66,13 @@ impl Handshake {
     pub(super) fn new(connector: TlsConnector, socket: TcpStream, host: &str) -> Handshake {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(bare.to_owned()).ok();
-        Handshake { state: Stateful::new(HandshakeState::Start), connector, name, socket: Some(socket), stream: None }
+        Handshake {
+            state: TracedState::new(HandshakeState::Start),
+            connector,
+            name,
+            socket: Some(socket),
+            stream: None,
+        }
     }
 
     /// Creates the stream, with a ClientHello that is ready to be written.
@@ -120,16 +126,16 @@ impl Future for Handshake {
             };
             match next {
                 Poll::Ready(Ok(HandshakeState::Done)) => {
-                    this.state.go(HandshakeState::Done);
+                    this.state.transition_to(HandshakeState::Done);
                     return Poll::Ready(Ok(this.stream.take().expect("an open session has a stream")));
                 }
-                Poll::Ready(Ok(next)) => this.state.go(next),
+                Poll::Ready(Ok(next)) => this.state.transition_to(next),
                 Poll::Ready(Err(error)) => {
-                    this.state.go(HandshakeState::Done);
+                    this.state.transition_to(HandshakeState::Done);
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {
-                    this.state.note_waiting();
+                    this.state.set_wait_reason();
                     return Poll::Pending;
                 }
             }

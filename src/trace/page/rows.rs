@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::trace::line::{
-    Cause, Effect, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopCounts, Operation, TaskOutcome, WaitReason,
+    Cause, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome,
 };
 
 /// Where numbers were cut out of a sentence. No recording holds this character.
@@ -137,10 +137,10 @@ impl Rows {
             Fact::RunEnd { reason } => self.text(reason),
             Fact::TurnBegin { counts } | Fact::TurnEnd { counts } => self.counts(counts),
             Fact::WaitBegin { timeout, why } => self.maybe(*timeout).text(match why {
-                WaitReason::Ready => "ready",
-                WaitReason::Timer => "timer",
-                WaitReason::Forever => "forever",
-                WaitReason::Recheck => "recheck",
+                TimeoutReason::Ready => "ready",
+                TimeoutReason::Timer => "timer",
+                TimeoutReason::Forever => "forever",
+                TimeoutReason::Recheck => "recheck",
             }),
             Fact::WaitEnd { events, woken } => self.number(*events).flag(*woken),
             Fact::Readiness { source, readable, writable, read_closed, write_closed, error, stale } => self
@@ -201,14 +201,14 @@ impl Rows {
                     Cause::Timer(timer) => ("timer", Some(*timer)),
                     Cause::Job(job) => ("job", Some(*job)),
                     Cause::Task(task) => ("task", Some(*task)),
-                    Cause::Myself => ("self", None),
+                    Cause::SelfWake => ("self", None),
                     Cause::Spawn => ("spawn", None),
-                    Cause::Outside => ("outside", None),
+                    Cause::External => ("outside", None),
                 };
                 self.text(word).maybe(by).text(match effect {
-                    Effect::Queued => "queued",
-                    Effect::Coalesced => "coalesced",
-                    Effect::Stale => "stale",
+                    WakeOutcome::Queued => "queued",
+                    WakeOutcome::Coalesced => "coalesced",
+                    WakeOutcome::Stale => "stale",
                 })
             }
             Fact::SemaphoreWait { semaphore, task, free }
@@ -230,7 +230,7 @@ impl Rows {
                     HttpStep::Done { reusable } => self.text("done").nothing().nothing().flag(*reusable),
                 }
             }
-            Fact::Diagnosis { finding } => self
+            Fact::Finding { finding } => self
                 .text(&finding.what)
                 .maybe(finding.task)
                 .text(&finding.state)
@@ -278,8 +278,8 @@ impl Rows {
         numbers.iter().fold(self, |row, number| row.number(number))
     }
 
-    fn counts(&mut self, counts: &LoopCounts) -> &mut Rows {
-        let LoopCounts { ready, tasks, timers, sources, jobs_queued, jobs_running } = counts;
+    fn counts(&mut self, counts: &LoopMetrics) -> &mut Rows {
+        let LoopMetrics { ready, tasks, timers, sources, jobs_queued, jobs_running } = counts;
         self.number(ready).number(tasks).number(timers).number(sources).number(jobs_queued).number(jobs_running)
     }
 }

@@ -45,11 +45,11 @@ use super::service::Answer;
 use crate::event_loop::{Sleep, now};
 use crate::http::deadline::Deadline;
 use crate::net::TcpStream;
-use crate::observe::{State, Stateful};
+use crate::observe::{State, TracedState};
 
 /// The future of one connection.
 pub(super) struct Connection {
-    state: Stateful<ConnectionState>,
+    state: TracedState<ConnectionState>,
     parts: ConnectionParts,
 }
 
@@ -91,7 +91,7 @@ enum AwaitedHead {
 }
 
 impl State for ConnectionState {
-    const OF: &'static str = "Connection";
+    const TYPE_NAME: &'static str = "Connection";
 
     fn name(&self) -> &'static str {
         match self {
@@ -125,7 +125,7 @@ impl Connection {
             deadline: Deadline::default(),
             progress: None,
         };
-        Connection { state: Stateful::new(first), parts }
+        Connection { state: TracedState::new(first), parts }
     }
 }
 
@@ -150,9 +150,9 @@ impl Future for Connection {
                 ConnectionState::Close => return Poll::Ready(()),
             };
             match next {
-                Poll::Ready(next) => state.go(next),
+                Poll::Ready(next) => state.transition_to(next),
                 Poll::Pending => {
-                    state.note_waiting();
+                    state.set_wait_reason();
                     return Poll::Pending;
                 }
             }

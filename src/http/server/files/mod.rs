@@ -35,7 +35,7 @@ use self::root::Root;
 use super::representation::refuse_method;
 use super::service::{Answer, Body, FilePart, Response, Service, text};
 use crate::event_loop::{Job, JobHandle, now, run_in_executor};
-use crate::observe::{State, Stateful, polled_after_ready};
+use crate::observe::{State, TracedState, polled_after_ready};
 
 /// A service that serves the files in a directory.
 ///
@@ -111,7 +111,7 @@ impl Service for StaticFiles {
 
 /// The future of a response that needs a lookup on the thread pool.
 struct FileResponse {
-    state: Stateful<FileResponseState>,
+    state: TracedState<FileResponseState>,
     files: Rc<FilesContext>,
     request: Request<()>,
 }
@@ -125,7 +125,7 @@ enum FileResponseState {
 }
 
 impl State for FileResponseState {
-    const OF: &'static str = "FileResponse";
+    const TYPE_NAME: &'static str = "FileResponse";
 
     fn name(&self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ impl FileResponse {
     fn new(files: Rc<FilesContext>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileResponse {
         let (root, has_listings) = (files.root.clone(), files.has_listings);
         let job = Job::new(move || look_up(&root, &path, known, has_listings)).label("look up").abandonable();
-        let state = Stateful::new(FileResponseState::LookUp(run_in_executor(None, job)));
+        let state = TracedState::new(FileResponseState::LookUp(run_in_executor(None, job)));
         FileResponse { state, files, request: request.clone() }
     }
 
@@ -203,7 +203,7 @@ impl Future for FileResponse {
             },
             FileResponseState::Done => polled_after_ready("FileResponse"),
         };
-        self.state.go(FileResponseState::Done);
+        self.state.transition_to(FileResponseState::Done);
         Poll::Ready(self.respond(found))
     }
 }

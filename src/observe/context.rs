@@ -1,39 +1,39 @@
 //! Who is watching, and what is happening at this moment on this thread.
 //!
 //! All of it is thread-local, so that a semaphore or a future can report without being handed the loop. The loop
-//! puts its [`Stage`] here while it runs and takes it back when it returns.
+//! puts its [`ObserverContext`] here while it runs and takes it back when it returns.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Event, Kind, Observer, TaskId, contain, discard, log_error, notes};
+use super::{Event, EventKind, Observer, TaskId, contain, discard, log_error, notes};
 
 /// Tells the observer, if there is one. The event is built only then: with nobody watching, this is one branch.
-macro_rules! tell {
+macro_rules! emit {
     ($kind:expr) => {
-        if $crate::observe::listening() {
-            $crate::observe::report($kind);
+        if $crate::observe::is_observed() {
+            $crate::observe::emit_event($kind);
         }
     };
 }
-pub(crate) use tell;
+pub(crate) use emit;
 
 thread_local! {
-    /// Whether a stage with an observer is on this thread.
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    /// Whether a context with an observer is on this thread.
+    static IS_OBSERVED: Cell<bool> = const { Cell::new(false) };
     /// The observer and what it needs. Empty while the observer runs, so that it is never entered twice.
-    static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
+    static CONTEXT: RefCell<Option<ObserverContext>> = const { RefCell::new(None) };
     /// Those of the loops that do not run.
-    static IDLE: RefCell<IdleStages> = RefCell::default();
+    static IDLE: RefCell<IdleObservers> = RefCell::default();
     /// The task being polled.
     static TASK: Cell<Option<TaskId>> = const { Cell::new(None) };
     /// What the future that returned `Pending` last was waiting for.
-    static WAITING_FOR: Cell<&'static str> = const { Cell::new("") };
+    static WAIT_REASON: Cell<&'static str> = const { Cell::new("") };
 }
 
 /// One loop's observer, with the numbers that go into every event.
-pub(crate) struct Stage {
+pub(crate) struct ObserverContext {
     observer: Box<dyn Observer>,
     /// Reads the loop's clock, as time since the loop was built.
     elapsed: Box<dyn Fn() -> Duration>,
@@ -45,13 +45,13 @@ pub(crate) struct Stage {
     observed_for: Duration,
 }
 
-impl Stage {
-    pub(crate) fn new(observer: Box<dyn Observer>, elapsed: Box<dyn Fn() -> Duration>) -> Stage {
-        Stage { observer, elapsed, seq: 0, turn: 0, observed_for: Duration::ZERO }
+impl ObserverContext {
+    pub(crate) fn new(observer: Box<dyn Observer>, elapsed: Box<dyn Fn() -> Duration>) -> ObserverContext {
+        ObserverContext { observer, elapsed, seq: 0, turn: 0, observed_for: Duration::ZERO }
     }
 
     /// Hands one event to the observer. `false` if it panicked.
-    fn deliver(&mut self, at: Option<(Duration, u32)>, kind: Kind<'_>) -> bool {
+    fn deliver(&mut self, at: Option<(Duration, u32)>, kind: EventKind<'_>) -> bool {
         let (time, thread) = at.unwrap_or_else(|| ((self.elapsed)(), 0));
         let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
         self.seq += 1;
@@ -70,104 +70,104 @@ impl Stage {
     }
 }
 
-/// Puts a loop's stage on this thread, or none. Returns the one that was here.
-pub(crate) fn put_stage(stage: Option<Stage>) -> Option<Stage> {
+/// Puts a loop's context on this thread, or none. Returns the one that was here.
+pub(crate) fn swap_observer(context: Option<ObserverContext>) -> Option<ObserverContext> {
     // While the thread ends there may be no place for one.
-    let is_some = stage.is_some();
-    let replaced = STAGE.try_with(|place| place.replace(stage));
-    LISTENING.set(is_some && replaced.is_ok());
+    let is_some = context.is_some();
+    let replaced = CONTEXT.try_with(|place| place.replace(context));
+    IS_OBSERVED.set(is_some && replaced.is_ok());
     replaced.ok().flatten()
 }
 
-/// A stage of a loop that does not run.
+/// A context of a loop that does not run.
 ///
 /// It is kept with the thread and not in the loop: `process::exit` drops what a thread keeps (with most C libraries), but
 /// no variable of a function. A recorder that is not dropped leaves out the end of its recording, or all of it.
 #[derive(Debug)]
-pub(crate) struct IdleStage {
+pub(crate) struct IdleObserver {
     key: u64,
 }
 
-/// The idle stages of a thread's loops.
+/// The idle contexts of a thread's loops.
 #[derive(Default)]
-struct IdleStages {
-    stages: Vec<(u64, Stage)>,
+struct IdleObservers {
+    contexts: Vec<(u64, ObserverContext)>,
     next_key: u64,
 }
 
-impl Drop for IdleStages {
+impl Drop for IdleObservers {
     fn drop(&mut self) {
-        for (_, stage) in self.stages.drain(..) {
-            drop_stage(stage);
+        for (_, context) in self.contexts.drain(..) {
+            drop_observer(context);
         }
     }
 }
 
-impl IdleStage {
-    /// Keeps a stage until its loop runs again, or ends. `None` while the thread ends: the stage is dropped.
-    pub(crate) fn keep(stage: Stage) -> Option<IdleStage> {
+impl IdleObserver {
+    /// Keeps a context until its loop runs again, or ends. `None` while the thread ends: the context is dropped.
+    pub(crate) fn keep(context: ObserverContext) -> Option<IdleObserver> {
         let kept = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             let key = idle.next_key;
             idle.next_key += 1;
-            idle.stages.push((key, stage));
+            idle.contexts.push((key, context));
             key
         });
-        kept.ok().map(|key| IdleStage { key })
+        kept.ok().map(|key| IdleObserver { key })
     }
 
     /// Takes it out again. `None` if the thread ends and has dropped it.
-    pub(crate) fn take(self) -> Option<Stage> {
+    pub(crate) fn take(self) -> Option<ObserverContext> {
         let taken = IDLE.try_with(|idle| {
-            let stages = &mut idle.borrow_mut().stages;
-            let place = stages.iter().position(|(key, _)| *key == self.key)?;
-            Some(stages.swap_remove(place).1)
+            let contexts = &mut idle.borrow_mut().contexts;
+            let place = contexts.iter().position(|(key, _)| *key == self.key)?;
+            Some(contexts.swap_remove(place).1)
         });
         taken.ok().flatten()
     }
 }
 
 /// Ends an observer. Its drop may panic (I12).
-pub(crate) fn drop_stage(stage: Stage) {
-    contain("dropping the observer", || drop(stage));
+pub(crate) fn drop_observer(context: ObserverContext) {
+    contain("dropping the observer", || drop(context));
 }
 
 /// Whether anybody is watching.
 #[inline]
-pub(crate) fn listening() -> bool {
-    LISTENING.get()
+pub(crate) fn is_observed() -> bool {
+    IS_OBSERVED.get()
 }
 
 /// Numbers the turn.
 pub(crate) fn set_turn(turn: u64) {
-    STAGE.with_borrow_mut(|stage| {
-        if let Some(stage) = stage {
-            stage.turn = turn;
+    CONTEXT.with_borrow_mut(|context| {
+        if let Some(context) = context {
+            context.turn = turn;
         }
     });
 }
 
 /// How long the observer of this loop has taken so far.
 pub(crate) fn observed_for() -> Duration {
-    STAGE.with_borrow(|stage| stage.as_ref().map_or(Duration::ZERO, |stage| stage.observed_for))
+    CONTEXT.with_borrow(|context| context.as_ref().map_or(Duration::ZERO, |context| context.observed_for))
 }
 
 /// Reports an event of the loop's thread, now.
-pub(crate) fn report(kind: Kind<'_>) {
-    report_at(None, kind);
+pub(crate) fn emit_event(kind: EventKind<'_>) {
+    emit_event_at(None, kind);
 }
 
 /// Reports an event that happened at another time on another thread.
-pub(crate) fn report_at(at: Option<(Duration, u32)>, kind: Kind<'_>) {
+pub(crate) fn emit_event_at(at: Option<(Duration, u32)>, kind: EventKind<'_>) {
     // Taken out and put back: nothing is borrowed while the observer runs (I4), and what it does is not told.
-    let Some(mut stage) = STAGE.take() else { return };
-    LISTENING.set(false);
-    notes::heard(&kind);
-    if stage.deliver(at, kind) {
-        put_stage(Some(stage));
+    let Some(mut context) = CONTEXT.take() else { return };
+    IS_OBSERVED.set(false);
+    notes::record_event(&kind);
+    if context.deliver(at, kind) {
+        swap_observer(Some(context));
     } else {
         log_error(format_args!("the observer panicked and was removed; the run goes on unobserved"));
-        drop_stage(stage);
+        drop_observer(context);
     }
 }
 
@@ -197,26 +197,26 @@ impl Drop for CurrentTask {
 }
 
 /// A future that is about to return `Pending` says what it waits for, in a few words: they stand in the trace, and in
-/// the error when nothing can ever wake it. A future whose states are [`Stateful`](super::Stateful) has a method for it.
+/// the error when nothing can ever wake it. A future whose states are [`TracedState`](super::TracedState) has a method for it.
 ///
 /// ```
 /// use std::{future::poll_fn, task::Poll};
-/// use glassloop::{EventLoop, observe::note_waiting};
+/// use glassloop::{EventLoop, observe::set_wait_reason};
 ///
 /// let stuck = EventLoop::new()?.block_on(poll_fn(|_| -> Poll<()> {
-///     note_waiting("a letter");
+///     set_wait_reason("a letter");
 ///     Poll::Pending
 /// }));
 /// assert!(stuck.unwrap_err().to_string().contains("a letter"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn note_waiting(what: &'static str) {
-    WAITING_FOR.set(what);
+pub fn set_wait_reason(what: &'static str) {
+    WAIT_REASON.set(what);
 }
 
 /// What was said last; forgets it.
 #[inline]
-pub(crate) fn waiting_for() -> &'static str {
-    WAITING_FOR.replace("")
+pub(crate) fn take_wait_reason() -> &'static str {
+    WAIT_REASON.replace("")
 }
