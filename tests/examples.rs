@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use glassloop::trace::{Fact, Reader, VARIABLE, check};
 
 /// All of them, in the order in which they are to be read.
-const EXAMPLES: [&str; 28] = [
+const EXAMPLES: [&str; 26] = [
     "hello_turns",
     "countdown",
     "spinner_thread",
@@ -38,9 +38,10 @@ const EXAMPLES: [&str; 28] = [
     "prime_yielding",
     "save_experiment",
     "bug_zoo",
-    "charfinder_tcp",
-    "charfinder_web",
 ];
+
+/// These are in a package of their own, `examples/charfinder`, and are listed last.
+const CHARFINDERS: [&str; 2] = ["charfinder_tcp", "charfinder_web"];
 
 /// Of the bug zoo: the bug, and the finding that it must have.
 const BUGS: [(&str, &str); 9] = [
@@ -76,11 +77,12 @@ impl Stage {
 
     fn command(&self, name: &str, arguments: &[&str]) -> Command {
         watchdog::watch();
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.set_file_name("examples");
-        let path = path.join(name);
-        assert!(path.exists(), "{} is not there: `cargo build --examples` makes it", path.display());
+        let path = if CHARFINDERS.contains(&name) {
+            charfinder_target().join("debug").join(name)
+        } else {
+            profile_folder().join("examples").join(name)
+        };
+        assert!(path.exists(), "{} does not exist: `cargo build --examples` creates it", path.display());
         let mut command = Command::new(path);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("TMPDIR", self.temporary()).env_remove("RUST_BACKTRACE").env_remove("RUST_LOG");
@@ -118,6 +120,17 @@ impl Stage {
         recordings.sort();
         recordings
     }
+}
+
+/// The folder of the profile that these tests are built with: `target/debug`.
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// The folder in which the package of the charfinders is built.
+fn charfinder_target() -> PathBuf {
+    profile_folder().with_file_name("charfinder")
 }
 
 /// The findings of a recording, which can be true.
@@ -159,8 +172,11 @@ fn all_examples_are_known_here_and_listed_in_the_readme_in_this_order() {
 
     let readme = include_str!("../README.md");
     let list = &readme[readme.find("## Examples").expect("a list of the examples")..];
-    let places: Vec<usize> =
-        EXAMPLES.map(|name| list.find(&format!("`{name}")).unwrap_or_else(|| panic!("{name} is not listed"))).to_vec();
+    let places: Vec<usize> = EXAMPLES
+        .iter()
+        .chain(&CHARFINDERS)
+        .map(|name| list.find(&format!("`{name}")).unwrap_or_else(|| panic!("{name} is not listed")))
+        .collect();
     assert!(places.is_sorted(), "the list is in another order");
 }
 
@@ -168,10 +184,14 @@ fn all_examples_are_known_here_and_listed_in_the_readme_in_this_order() {
 fn every_example_runs_to_its_end_and_leaves_no_temporary_file() {
     let stage = Stage::new();
     for name in EXAMPLES {
-        let output = stage.run(name, &[]);
-        assert!(output.status.success(), "{name}: {}", stderr(&output));
-        assert!(!output.stdout.is_empty(), "{name} prints what to look at");
+        check_run(&stage, name);
     }
+}
+
+fn check_run(stage: &Stage, name: &str) {
+    let output = stage.run(name, &[]);
+    assert!(output.status.success(), "{name}: {}", stderr(&output));
+    assert!(!output.stdout.is_empty(), "{name} prints what to look at");
 }
 
 #[test]
@@ -225,10 +245,14 @@ fn no_other_example_has_a_finding() {
         if ["spinner_thread", "flags_sequential", "flags_threads", "bug_zoo"].contains(&name) {
             continue;
         }
-        let mut found = stage.findings(name, &[]);
-        found.retain(|found| !OF_TIME.contains(&found.as_str()));
-        assert_eq!(found, Vec::<String>::new(), "{name}");
+        check_findings(&stage, name);
     }
+}
+
+fn check_findings(stage: &Stage, name: &str) {
+    let mut found = stage.findings(name, &[]);
+    found.retain(|found| !OF_TIME.contains(&found.as_str()));
+    assert_eq!(found, Vec::<String>::new(), "{name}");
 }
 
 #[test]
@@ -297,10 +321,30 @@ fn a_folder_that_cannot_be_written_is_one_line() {
     assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
     for name in EXAMPLES.iter().filter(|name| !["spinner_thread", "flags_sequential", "flags_threads"].contains(name)) {
         let arguments = if *name == "bug_zoo" { &["spin"][..] } else { &[] };
-        let output = stage.command(name, arguments).env(VARIABLE, "/nobody/has/this/run.html").output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{name}");
-        assert_eq!(stderr(&output).lines().count(), 1, "{name}: {}", stderr(&output));
-        assert!(stderr(&output).contains("recording to /nobody/has/this/run."), "{name}: {}", stderr(&output));
+        check_unwritable_recording(&stage, name, arguments);
+    }
+}
+
+fn check_unwritable_recording(stage: &Stage, name: &str, arguments: &[&str]) {
+    let output = stage.command(name, arguments).env(VARIABLE, "/nobody/has/this/run.html").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{name}");
+    assert_eq!(stderr(&output).lines().count(), 1, "{name}: {}", stderr(&output));
+    assert!(stderr(&output).contains("recording to /nobody/has/this/run."), "{name}: {}", stderr(&output));
+}
+
+#[test]
+#[ignore = "builds another package"]
+fn the_charfinders_keep_the_rules_of_the_other_examples() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/charfinder/Cargo.toml");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    let status = build.arg("--target-dir").arg(charfinder_target()).status().unwrap();
+    assert!(status.success(), "the package cannot be built");
+    let stage = Stage::new();
+    for name in CHARFINDERS {
+        check_run(&stage, name);
+        check_findings(&stage, name);
+        check_unwritable_recording(&stage, name, &[]);
     }
 }
 

@@ -7,7 +7,6 @@
 pub mod arguments;
 pub mod blocking;
 pub mod callbacks;
-pub mod characters;
 pub mod cost;
 pub mod countries;
 pub mod meter;

@@ -1,7 +1,8 @@
 //! Applications: the character search of `charfinder_tcp` as a web page, with paginated results.
 //!
-//!     cargo run --release --example charfinder_web
-//!     cargo run --release --example charfinder_web -- --serve        then open http://127.0.0.1:8888/
+//!     cd examples/charfinder
+//!     cargo run --release --bin charfinder_web
+//!     cargo run --release --bin charfinder_web -- --serve        then open http://127.0.0.1:8888/
 //!
 //! It runs the library's HTTP server with a closure as the service. A query like "ideograph" finds a hundred thousand
 //! characters; a page shows a hundred of them and links to the next, so every response is small and one short poll
@@ -10,6 +11,8 @@
 //! To try next: `PAGE = 1_000_000`, and look at the longest poll in the trace; then build the page on the thread pool
 //! (`Answer::Later` with `run_in_executor`), and compare.
 
+mod characters;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use glassloop::http::server::{Response, Server, text};
 use glassloop::{run_in_executor, spawn_named};
 use http::{HeaderValue, StatusCode, header};
 
-use support::characters::Index;
+use characters::Index;
 use support::countries::body_of;
 
 /// The number of results on one page.
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
                 Some(url) => url.trim_end_matches('/').to_owned(),
                 None => {
                     let index = Arc::new(run_in_executor(None, Index::build).await?);
+                    println!("{} characters have names.", index.len());
                     let port = if arguments.has("--serve") { 8888 } else { 0 };
                     let service = move |request: &http::Request<()>| page(&index, request.uri());
                     let server = Server::bind(([127, 0, 0, 1], port).into(), service)

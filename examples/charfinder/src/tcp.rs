@@ -1,7 +1,8 @@
 //! Applications: a TCP service that finds Unicode characters by the words in their names.
 //!
-//!     cargo run --release --example charfinder_tcp
-//!     cargo run --release --example charfinder_tcp -- --serve        then: telnet 127.0.0.1 2323
+//!     cd examples/charfinder
+//!     cargo run --release --bin charfinder_tcp
+//!     cargo run --release --bin charfinder_tcp -- --serve        then: telnet 127.0.0.1 2323
 //!
 //! One task accepts connections, and one task per connection reads queries and writes the results. The index is built
 //! on the thread pool, since that takes long. The result for "ideograph" has a hundred thousand lines. It is sent in
@@ -10,6 +11,8 @@
 //!
 //! To try next: `PAGE = 1_000_000`; a client that does not read its response (where does the server wait?).
 
+mod characters;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::future::poll_fn;
@@ -21,8 +24,8 @@ use glassloop::futures::{join_all, yield_now};
 use glassloop::net::{Connect, TcpListener, TcpStream};
 use glassloop::{run_in_executor, spawn_named};
 
+use characters::Index;
 use support::Error;
-use support::characters::Index;
 
 /// The number of lines that are written before the task yields.
 const PAGE: usize = 200;
