@@ -38,8 +38,7 @@ impl ConnectionParts {
     /// Sends an error response without calling the service, and ends the connection.
     pub(super) fn reject(&mut self, status: StatusCode, message: &str, then: Then) -> ConnectionState {
         self.exchange = Exchange { request: self.exchange.request.take(), then, ..Exchange::default() };
-        self.start_response(text(status, format!("{message}\n")));
-        ConnectionState::WriteHead
+        self.start_response(text(status, format!("{message}\n")))
     }
 
     /// Ends the connection because of a shutdown, or to make room for another connection.

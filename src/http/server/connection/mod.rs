@@ -20,7 +20,7 @@
 //! | --- | --- |
 //! | `mod.rs` | the enum of all states, and `poll` |
 //! | `request.rs` | `ReadHead`, `WriteContinue`, `ReadBody` |
-//! | `response.rs` | `Dispatch`, `WriteHead`, `WriteBody` |
+//! | `response.rs` | `Dispatch`, `Delay`, `WriteHead`, `WriteBody` |
 //! | `close.rs` | `Stall`, `HalfClose`, `Drain`, and error responses of the server itself |
 
 mod close;
@@ -41,7 +41,7 @@ use super::faults::PlannedFaults;
 use super::input::Input;
 use super::open_connections::Registration;
 use super::outgoing::Outgoing;
-use super::service::Answer;
+use super::service::{Answer, Response};
 use crate::event_loop::{Sleep, now};
 use crate::http::deadline::Deadline;
 use crate::net::TcpStream;
@@ -63,8 +63,8 @@ enum ConnectionState {
     ReadBody(Instant),
     /// Waiting for the response of the service.
     Dispatch(Answer),
-    /// Delaying the response, as a fault.
-    Delay(Sleep),
+    /// Delaying this response, as a fault.
+    Delay(Sleep, Response),
     /// Writing the response head.
     WriteHead,
     /// Writing the response body, or waiting for the next chunk of its file.
@@ -99,7 +99,7 @@ impl State for ConnectionState {
             ConnectionState::WriteContinue(..) => "WriteContinue",
             ConnectionState::ReadBody(_) => "ReadBody",
             ConnectionState::Dispatch(_) => "Dispatch",
-            ConnectionState::Delay(_) => "Delay",
+            ConnectionState::Delay(..) => "Delay",
             ConnectionState::WriteHead => "WriteHead",
             ConnectionState::WriteBody => "WriteBody",
             ConnectionState::Stall(_) => "Stall",
@@ -141,7 +141,7 @@ impl Future for Connection {
                 ConnectionState::WriteContinue(rest, due) => parts.poll_write_continue(cx, rest, *due),
                 ConnectionState::ReadBody(due) => parts.poll_read_body(cx, *due),
                 ConnectionState::Dispatch(answer) => parts.poll_dispatch(cx, answer),
-                ConnectionState::Delay(sleep) => Pin::new(sleep).poll(cx).map(|()| ConnectionState::WriteHead),
+                ConnectionState::Delay(sleep, response) => parts.poll_delay(cx, sleep, response),
                 ConnectionState::WriteHead => parts.poll_write_head(cx),
                 ConnectionState::WriteBody => parts.poll_write_body(cx),
                 ConnectionState::Stall(due) => parts.poll_stall(cx, *due),

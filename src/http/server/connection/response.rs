@@ -1,13 +1,15 @@
 //! Calls the service and writes its response.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 
 use super::{AwaitedHead, ConnectionParts, ConnectionState, Then};
-use crate::event_loop::{now, sleep};
+use crate::event_loop::{Sleep, now, sleep};
 use crate::http::proto::encode_response_head;
 use crate::http::server::faults::InterruptionKind;
 use crate::http::server::outgoing::Outgoing;
@@ -38,15 +40,27 @@ impl ConnectionParts {
             Answer::Ready(response) => std::mem::take(response),
             Answer::Later(future) => ready!(future.as_mut().poll(cx)),
         };
-        self.start_response(response);
         Poll::Ready(match self.exchange.faults.delay {
-            Some(delay) => ConnectionState::Delay(sleep(delay)),
-            None => ConnectionState::WriteHead,
+            Some(delay) => ConnectionState::Delay(sleep(delay), response),
+            None => self.start_response(response),
         })
     }
 
-    /// Sets the fields that the server is responsible for, and encodes the head.
-    pub(super) fn start_response(&mut self, response: Response) {
+    pub(super) fn poll_delay(
+        &mut self,
+        cx: &mut Context<'_>,
+        sleep: &mut Sleep,
+        response: &mut Response,
+    ) -> Poll<ConnectionState> {
+        ready!(Pin::new(sleep).poll(cx));
+        Poll::Ready(self.start_response(std::mem::take(response)))
+    }
+
+    /// Starts to write a response: sets the fields that the server is responsible for, and encodes the head.
+    ///
+    /// This happens immediately before the head is written, and not when the request is received, since a shutdown that
+    /// begins in between has to be announced with `Connection: close` (RFC 9112 §9.6).
+    pub(super) fn start_response(&mut self, response: Response) -> ConnectionState {
         let exchange = &mut self.exchange;
         let (mut head, mut body) = response.into_parts();
         head.headers.insert(DATE, self.server.date.value());
@@ -92,6 +106,7 @@ impl ConnectionParts {
         }
         self.outgoing = Some(outgoing);
         self.progress = None;
+        ConnectionState::WriteHead
     }
 
     pub(super) fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
