@@ -10,7 +10,7 @@ use std::future::Future;
 use std::net::TcpListener;
 
 use glassloop::EventLoop;
-use glassloop::http::client::{Client, ClientError, ClientErrorKind, Proxies, Stage};
+use glassloop::http::client::{Client, ClientError, ClientErrorKind, ProxyConfig, RequestPhase};
 use glassloop::net::ConnectError;
 use peer::{Peer, accept, is_closed, read_head, send};
 
@@ -24,7 +24,7 @@ fn run<F: Future>(future: F) -> F::Output {
 /// A client whose proxy is this server, with a user name and a password.
 fn client_of(proxy: &Peer, except: &str) -> Client {
     let proxy = format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy");
-    Client::builder().proxies(Proxies::none().http(proxy).except(except)).build()
+    Client::builder().proxies(ProxyConfig::none().http(proxy).no_proxy(except)).build()
 }
 
 async fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, ClientError> {
@@ -67,7 +67,7 @@ fn where_no_proxy_leads_the_server_is_asked_itself() {
     let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
     run(async {
         let proxy = proxy.local_addr().unwrap().to_string().parse().unwrap();
-        let proxies = Proxies::none().http(proxy).except("a.test, 127.0.0.0/8");
+        let proxies = ProxyConfig::none().http(proxy).no_proxy("a.test, 127.0.0.0/8");
         let client = Client::builder().proxies(proxies).build();
         assert_eq!(fetch(&client, &server.url("/x")).await.unwrap(), b"hello");
     });
@@ -122,14 +122,14 @@ fn a_proxy_that_goes_away_is_named() {
 fn a_proxy_that_cannot_be_reached_is_told_from_the_server() {
     let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it is bound");
     run(async {
-        let proxies = Proxies::none().http(address.to_string().parse().unwrap());
+        let proxies = ProxyConfig::none().http(address.to_string().parse().unwrap());
         let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
-        assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Refused { .. })), "{error:?}");
-        assert_eq!(error.stage(), Stage::NothingWritten);
+        assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Failed { .. })), "{error:?}");
+        assert_eq!(error.phase(), RequestPhase::NothingSent);
         let says = format!("reaching the proxy {address}: connecting to {address}: ");
         assert!(error.to_string().starts_with(&says), "{error}");
 
-        let proxies = Proxies::none().http("proxy.invalid:3128".parse().unwrap());
+        let proxies = ProxyConfig::none().http("proxy.invalid:3128".parse().unwrap());
         let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
         let says = "reaching the proxy proxy.invalid:3128: looking up `proxy.invalid`: ";
         assert!(error.to_string().starts_with(says), "{error}");

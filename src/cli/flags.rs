@@ -19,7 +19,7 @@ use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, ServerKind};
-use crate::http::client::{Client, Proxies};
+use crate::http::client::{Client, ProxyConfig};
 use crate::sync::{Event, oneshot};
 
 /// Download country flags, by default those of the 20 most populous countries
@@ -147,7 +147,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
     print_plan(arguments, &site, &codes);
     // No proxy leads to a server on this machine that is there for this job.
     let is_elsewhere = arguments.base_url.is_some() || arguments.server == Server::Remote;
-    let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(Proxies::none()) };
+    let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(ProxyConfig::none()) };
     let proxies = match proxies {
         Ok(proxies) => proxies,
         Err(message) => return fail(EXIT_USAGE, message),
@@ -235,7 +235,7 @@ struct Report {
 fn download(
     codes: &[CountryCode],
     options: Options,
-    proxies: Proxies,
+    proxies: ProxyConfig,
     verbose: bool,
     watch: Watch,
 ) -> Result<Report, Box<dyn std::error::Error>> {
@@ -248,7 +248,7 @@ fn download(
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
         // As many connections as requests at once: none is closed only to be opened again.
-        let client = Client::builder().idle_connections_per_host(options.max_requests).proxies(proxies).build();
+        let client = Client::builder().pool_max_idle_per_host(options.max_requests).proxies(proxies).build();
         let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
             if verbose {

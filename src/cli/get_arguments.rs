@@ -245,9 +245,9 @@ impl GetArguments {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
             .head_timeout(self.head_timeout)
-            .idle_timeout(self.idle_timeout)
-            .idle_connections(capacity.idle_connections)
-            .idle_connections_per_host(self.per_host.into());
+            .read_timeout(self.idle_timeout)
+            .pool_max_idle(capacity.idle_connections)
+            .pool_max_idle_per_host(self.per_host.into());
         let client = self.network.apply(client)?;
         #[cfg(feature = "tls")]
         let client = self.trust.apply(client);

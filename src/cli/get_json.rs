@@ -86,8 +86,8 @@ fn line_for(event: &Event<'_>) -> Option<Value> {
                 "attempts": done.attempts,
                 "reused": done.reused,
                 "ms": {
-                    "dns": done.setup_times.map(|times| milliseconds(times.look_up)),
-                    "connect": done.setup_times.map(|times| milliseconds(times.connect)),
+                    "dns": done.connect_timings.map(|times| milliseconds(times.dns)),
+                    "connect": done.connect_timings.map(|times| milliseconds(times.connect)),
                     "ttfb": done.to_first_byte.map(milliseconds),
                     "total": milliseconds(done.total),
                 },

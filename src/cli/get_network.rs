@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::proxies::ProxyArguments;
 use crate::http::client::Builder;
-use crate::net::{Family, Resolver};
+use crate::net::{AddressFamily, Resolver};
 
 /// The way to the servers, as it is typed.
 #[derive(Args, Debug)]
@@ -35,13 +35,13 @@ impl NetworkArguments {
         let mut resolver = Resolver::builder();
         // The last one counts, as for other arguments.
         for answer in self.resolve.iter().rev() {
-            resolver = resolver.answer(&answer.host, answer.port, answer.addresses.clone());
+            resolver = resolver.add_override(&answer.host, answer.port, answer.addresses.clone());
         }
         if self.ipv4 {
-            resolver = resolver.only(Family::V4);
+            resolver = resolver.address_family(AddressFamily::V4);
         }
         if self.ipv6 {
-            resolver = resolver.only(Family::V6);
+            resolver = resolver.address_family(AddressFamily::V6);
         }
         resolver.build()
     }

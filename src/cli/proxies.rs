@@ -5,7 +5,7 @@
 
 use clap::Args;
 
-use crate::http::client::{Proxies, Proxy};
+use crate::http::client::{Proxy, ProxyConfig};
 
 /// `--proxy` and `--noproxy`.
 #[derive(Args, Debug, Default)]
@@ -21,18 +21,18 @@ pub(super) struct ProxyArguments {
 
 impl ProxyArguments {
     /// What they and the environment ask for, or what is wrong with it.
-    pub(super) fn proxies(&self) -> Result<Proxies, String> {
+    pub(super) fn proxies(&self) -> Result<ProxyConfig, String> {
         self.proxies_with(|name| std::env::var(name).ok())
     }
 
-    fn proxies_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Proxies, String> {
+    fn proxies_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ProxyConfig, String> {
         // Empty is as good as absent.
         let first_of = |names: &[&'static str]| {
             names.iter().find_map(|&name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
         };
         let parse =
             |(name, url): (&str, String)| url.trim().parse::<Proxy>().map_err(|error| format!("{name}: {error}"));
-        let mut proxies = Proxies::none();
+        let mut proxies = ProxyConfig::none();
         match &self.proxy {
             Some(url) if url.is_empty() => {}
             Some(url) => {
@@ -54,7 +54,7 @@ impl ProxyArguments {
             }
         }
         let except = self.noproxy.clone().or_else(|| Some(first_of(&["no_proxy", "NO_PROXY"])?.1));
-        Ok(proxies.except(except.as_deref().unwrap_or_default()))
+        Ok(proxies.no_proxy(except.as_deref().unwrap_or_default()))
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     /// The proxies for http and https, in an environment, with the `--proxy` and `--noproxy` that are not empty.
-    fn proxies(environment: &[(&str, &str)], arguments: ProxyArguments) -> Result<Proxies, String> {
+    fn proxies(environment: &[(&str, &str)], arguments: ProxyArguments) -> Result<ProxyConfig, String> {
         let variable =
             |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
         arguments.proxies_with(variable)
@@ -73,13 +73,13 @@ mod tests {
         url.parse().unwrap()
     }
 
-    fn said(proxies: Proxies) -> String {
+    fn said(proxies: ProxyConfig) -> String {
         format!("{proxies:?}")
     }
 
     #[test]
     fn the_environment_is_read_as_curl_reads_it() {
-        let none = Proxies::none;
+        let none = ProxyConfig::none;
         for (environment, expected) in [
             (&[][..], none()),
             (&[("http_proxy", "a:1")], none().http(proxy("a:1"))),
@@ -88,7 +88,7 @@ mod tests {
             (&[("https_proxy", "a:1"), ("HTTPS_PROXY", "b:1")], none().https(proxy("a:1"))),
             (&[("https_proxy", ""), ("HTTPS_PROXY", "b:1")], none().https(proxy("b:1"))),
             (&[("all_proxy", "a:1"), ("http_proxy", "b:1")], none().http(proxy("b:1")).https(proxy("a:1"))),
-            (&[("http_proxy", "a:1"), ("NO_PROXY", "b.test")], none().http(proxy("a:1")).except("b.test")),
+            (&[("http_proxy", "a:1"), ("NO_PROXY", "b.test")], none().http(proxy("a:1")).no_proxy("b.test")),
             (
                 &[("http_proxy", "a:1"), ("https_proxy", "b:1"), ("ALL_PROXY", "socks5://c")],
                 none().http(proxy("a:1")).https(proxy("b:1")),
@@ -107,10 +107,13 @@ mod tests {
             noproxy: noproxy.map(str::to_owned),
         };
         for (arguments, expected) in [
-            (arguments(Some(""), None), Proxies::none().except("b.test")),
-            (arguments(Some("c:1"), None), Proxies::none().http(proxy("c:1")).https(proxy("c:1")).except("b.test")),
-            (arguments(Some("c:1"), Some("")), Proxies::none().http(proxy("c:1")).https(proxy("c:1"))),
-            (arguments(Some(""), Some("d.test")), Proxies::none().except("d.test")),
+            (arguments(Some(""), None), ProxyConfig::none().no_proxy("b.test")),
+            (
+                arguments(Some("c:1"), None),
+                ProxyConfig::none().http(proxy("c:1")).https(proxy("c:1")).no_proxy("b.test"),
+            ),
+            (arguments(Some("c:1"), Some("")), ProxyConfig::none().http(proxy("c:1")).https(proxy("c:1"))),
+            (arguments(Some(""), Some("d.test")), ProxyConfig::none().no_proxy("d.test")),
         ] {
             assert_eq!(said(proxies(&environment, arguments).expect("they can be read")), said(expected));
         }

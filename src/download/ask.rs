@@ -16,7 +16,7 @@ use super::report::What;
 use super::retry::{may_heal, retry_after};
 use crate::event_loop::{now, run_in_executor};
 use crate::futures::timeout;
-use crate::http::client::{Body, SetupTimes};
+use crate::http::client::{Body, ConnectTimings};
 
 /// The head of a response that is neither a redirect nor an error, with facts about its request.
 pub(super) struct Answered {
@@ -24,7 +24,7 @@ pub(super) struct Answered {
     pub(super) headers: HeaderMap,
     /// Whether the connection had served an earlier exchange.
     pub(super) is_reused: bool,
-    pub(super) setup_times: Option<SetupTimes>,
+    pub(super) connect_timings: Option<ConnectTimings>,
     /// Whether the request was a range request for the rest of a partial download.
     pub(super) asked_for_rest: bool,
     /// The URL at the end of the redirect chain; `None` if there were no redirects.
@@ -88,7 +88,7 @@ impl Transfer {
                     status,
                     headers: head.headers,
                     is_reused: body.is_reused(),
-                    setup_times: body.setup_times(),
+                    connect_timings: body.connect_timings(),
                     asked_for_rest,
                     redirected_to: route.redirected_to().map(|address| address.as_str().to_owned()),
                     was_conditional,

@@ -204,7 +204,7 @@ impl Receiving<'_> {
         let Receiving { body, sink, disk, .. } = self;
         poll_fn(|cx| {
             // Reaching the end of the body needs no capacity.
-            let room = if body.is_ended() { Some(None) } else { poll_room(disk, chunks, cx) };
+            let room = if body.is_end_stream() { Some(None) } else { poll_room(disk, chunks, cx) };
             let Some(room) = room else {
                 return match &mut chunks.writing {
                     Some(writing) => Pin::new(&mut writing.job).poll(cx).map(Arrival::Written),

@@ -142,7 +142,7 @@ pub(super) fn existing(options: &Options, place: &Place, whole: Whole) -> Done {
         resumed_from: 0,
         attempts: 0,
         reused: false,
-        setup_times: None,
+        connect_timings: None,
         to_first_byte: None,
         total: Duration::ZERO,
         etag: None,

@@ -138,7 +138,7 @@ impl FetchError {
                 | ClientErrorKind::UnusableProxy(_)
                 | ClientErrorKind::UnsupportedScheme
                 | ClientErrorKind::UnsupportedMethod
-                | ClientErrorKind::ForbiddenField(_) => Class::Usage,
+                | ClientErrorKind::InvalidHeader(_) => Class::Usage,
                 ClientErrorKind::Protocol(error) if !is_cut_off(error.kind) => Class::Protocol,
                 ClientErrorKind::TooLarge { .. } => Class::Protocol,
                 _ => Class::Network,
@@ -158,7 +158,7 @@ impl FetchError {
         let error = match self {
             FetchError::Save(error) => &error.source,
             FetchError::Http(error) => match error.kind() {
-                ClientErrorKind::Connect(ConnectError::Refused { error, .. }) => error,
+                ClientErrorKind::Connect(ConnectError::Failed { error, .. }) => error,
                 _ => return false,
             },
             _ => return false,
@@ -220,7 +220,7 @@ impl fmt::Display for FetchError {
                 error.fmt(f)?;
                 match error.kind() {
                     #[cfg(feature = "tls")]
-                    ClientErrorKind::Tunnel(TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
+                    ClientErrorKind::Tunnel(TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
                         f.write_str(PROXY_CREDENTIALS)
                     }
                     #[cfg(feature = "tls")]

@@ -341,7 +341,7 @@ impl Transfer {
             resumed_from: self.resumed_from,
             attempts: self.attempts,
             reused: answered.is_reused,
-            setup_times: answered.setup_times,
+            connect_timings: answered.connect_timings,
             to_first_byte: Some(answered.to_first_byte),
             total: now().saturating_duration_since(self.reading.since()),
             etag: text(&answered.headers, &ETAG),

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::error::FetchError;
 use super::list::Sha256;
 use super::plan::BadLine;
-use crate::http::client::SetupTimes;
+use crate::http::client::ConnectTimings;
 
 /// An event of a transfer.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub struct Done {
     /// Whether the last request used a connection that had served an earlier exchange.
     pub reused: bool,
     /// The times to set up the connection, if one was opened for the last request.
-    pub setup_times: Option<SetupTimes>,
+    pub connect_timings: Option<ConnectTimings>,
     /// The time from sending the last request to receiving the head of its response.
     pub to_first_byte: Option<Duration>,
     /// The time from the start of the transfer to its end.

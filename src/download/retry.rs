@@ -42,9 +42,9 @@ pub fn may_heal(error: &ClientError) -> bool {
         ClientErrorKind::Connect(ConnectError::NoAddress) => false,
         #[cfg(feature = "tls")]
         ClientErrorKind::Tunnel(error) => match error {
-            TunnelError::Refused(status) => is_worth_retrying(*status),
+            TunnelError::Rejected(status) => is_worth_retrying(*status),
             TunnelError::Protocol(error) => is_cut_off(error.kind),
-            TunnelError::Unasked => false,
+            TunnelError::UnexpectedData => false,
             TunnelError::Write(_) | TunnelError::Read(_) | TunnelError::TimedOut { .. } => true,
         },
         // An untrusted certificate, or a server that aborts the handshake, will lead to the same error next time.
@@ -55,7 +55,7 @@ pub fn may_heal(error: &ClientError) -> bool {
         | ClientErrorKind::Write(_)
         | ClientErrorKind::Read(_)
         | ClientErrorKind::HeadTimedOut { .. }
-        | ClientErrorKind::BodyIdle { .. } => true,
+        | ClientErrorKind::BodyTimedOut { .. } => true,
         ClientErrorKind::Protocol(error) => is_cut_off(error.kind),
         _ => false,
     }

@@ -20,7 +20,7 @@ use super::metadata::metadata_json;
 use crate::event_loop::{EventLoop, Job, Pause, run_in_executor};
 use crate::http::server::{
     Answer, Delay, Faults, Limits, Representation, Response, Server, Service, StaticFiles, Stopper, Validators, listen,
-    refuse_method, text,
+    method_not_allowed, text,
 };
 
 /// A service that serves a drawn flag at `/flags/cc/cc.gif` and its metadata at `/flags/cc/metadata.json`. All other
@@ -41,7 +41,7 @@ enum Resource {
 
 impl Service for Site {
     fn answer(&self, request: &Request<()>) -> Answer {
-        if let Some(refusal) = refuse_method(request.method()) {
+        if let Some(refusal) = method_not_allowed(request.method()) {
             return refusal.into();
         }
         match resource(request.uri().path()) {

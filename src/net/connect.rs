@@ -116,7 +116,7 @@ impl Connect {
                 let address = self.addresses[attempt.number];
                 ConnectError::TimedOut { address, tried, limit: self.limit }
             }
-            (None, Some((address, error))) => ConnectError::Refused { address, tried, error },
+            (None, Some((address, error))) => ConnectError::Failed { address, tried, error },
             (None, None) => ConnectError::NoAddress,
         }
     }
@@ -227,7 +227,7 @@ pub enum ConnectError {
     NoAddress,
     /// All addresses that were tried have failed, for any reason and not only because of a refused connection. The
     /// error is that of the last one.
-    Refused {
+    Failed {
         /// The last address.
         address: SocketAddr,
         /// The number of addresses tried, including this one.
@@ -250,7 +250,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tried = match self {
             ConnectError::NoAddress => return f.write_str("there is no address to connect to"),
-            ConnectError::Refused { address, tried, error } => {
+            ConnectError::Failed { address, tried, error } => {
                 write!(f, "connecting to {address}: {error}")?;
                 tried
             }
@@ -270,7 +270,7 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ConnectError::Refused { error, .. } => Some(error),
+            ConnectError::Failed { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -288,7 +288,7 @@ mod tests {
         for (tried, others) in
             [(0, ""), (1, ""), (2, " (1 other address was tried)"), (3, " (2 other addresses were tried)")]
         {
-            let refused = ConnectError::Refused { address, tried, error: io::Error::other("no") };
+            let refused = ConnectError::Failed { address, tried, error: io::Error::other("no") };
             assert_eq!(refused.to_string(), format!("connecting to 192.0.2.1:80: no{others}"));
             assert_eq!(refused.source().unwrap().to_string(), "no");
             let timed_out = ConnectError::TimedOut { address, tried, limit: Duration::from_millis(1500) };

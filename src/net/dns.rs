@@ -38,31 +38,31 @@ const SLOW_AFTER: Duration = Duration::from_millis(100);
 const MOST_THREADS: usize = 256;
 
 /// A blocking function that looks up the addresses of a name, of one family or of both.
-type LookUpFunction = fn(&str, Option<Family>) -> Result<Vec<IpAddr>, ResolveError>;
+type LookUpFunction = fn(&str, Option<AddressFamily>) -> Result<Vec<IpAddr>, ResolveError>;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
+pub enum AddressFamily {
     /// IPv4.
     V4,
     /// IPv6.
     V6,
 }
 
-impl Family {
+impl AddressFamily {
     fn has(self, address: &IpAddr) -> bool {
         match self {
-            Family::V4 => address.is_ipv4(),
-            Family::V6 => address.is_ipv6(),
+            AddressFamily::V4 => address.is_ipv4(),
+            AddressFamily::V6 => address.is_ipv6(),
         }
     }
 }
 
-impl fmt::Display for Family {
+impl fmt::Display for AddressFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
+            AddressFamily::V4 => "IPv4",
+            AddressFamily::V6 => "IPv6",
         })
     }
 }
@@ -87,7 +87,7 @@ struct Shared {
     pool: ThreadPool,
     look_up: LookUpFunction,
     /// The only address family that is used, if there is a restriction.
-    family: Option<Family>,
+    family: Option<AddressFamily>,
     /// The static overrides, which need no lookup.
     fixed: Vec<FixedAnswer>,
     names: RefCell<HashMap<String, Entry>>,
@@ -157,13 +157,13 @@ fn without_brackets(host: &str) -> &str {
 /// A builder of [`Resolver`]s.
 ///
 /// ```
-/// use glassloop::{EventLoop, net::{Family, Resolver}};
+/// use glassloop::{EventLoop, net::{AddressFamily, Resolver}};
 ///
 /// let mut event_loop = EventLoop::new()?;
 /// event_loop.block_on(async {
 ///     let resolver = Resolver::builder()
-///         .answer("flags.example", 80, vec!["127.0.0.1".parse()?, "::1".parse()?])
-///         .only(Family::V4)
+///         .add_override("flags.example", 80, vec!["127.0.0.1".parse()?, "::1".parse()?])
+///         .address_family(AddressFamily::V4)
 ///         .build();
 ///     assert_eq!(resolver.resolve("Flags.Example", 80).await?, ["127.0.0.1:80".parse()?]);
 ///     let error = resolver.resolve("[::1]", 80).await.unwrap_err();
@@ -174,20 +174,20 @@ fn without_brackets(host: &str) -> &str {
 /// ```
 pub struct ResolverBuilder {
     look_up: LookUpFunction,
-    family: Option<Family>,
+    family: Option<AddressFamily>,
     fixed: Vec<FixedAnswer>,
 }
 
 impl ResolverBuilder {
     /// Restricts the resolver to one address family.
-    pub fn only(mut self, family: Family) -> ResolverBuilder {
+    pub fn address_family(mut self, family: AddressFamily) -> ResolverBuilder {
         self.family = Some(family);
         self
     }
 
     /// Adds a static override: connections to this host and port use these addresses, without a lookup. The first
     /// override for a host and port takes precedence.
-    pub fn answer(mut self, host: &str, port: u16, addresses: Vec<IpAddr>) -> ResolverBuilder {
+    pub fn add_override(mut self, host: &str, port: u16, addresses: Vec<IpAddr>) -> ResolverBuilder {
         let host = without_brackets(host).to_ascii_lowercase();
         self.fixed.push(FixedAnswer { host, port, addresses });
         self
@@ -419,7 +419,7 @@ impl Future for Lookup {
 }
 
 /// Calls `getaddrinfo`, which returns both families at once unless only one is requested.
-fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
+fn ask_the_system(name: &str, family: Option<AddressFamily>) -> Answer {
     let fail = |reason: String, is_temporary| {
         let reason = match family {
             None => reason,
@@ -429,8 +429,8 @@ fn ask_the_system(name: &str, family: Option<Family>) -> Answer {
     };
     let address = match family {
         None => 0,
-        Some(Family::V4) => AddrFamily::Inet.into(),
-        Some(Family::V6) => AddrFamily::Inet6.into(),
+        Some(AddressFamily::V4) => AddrFamily::Inet.into(),
+        Some(AddressFamily::V6) => AddrFamily::Inet6.into(),
     };
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
     match getaddrinfo(Some(name), None, Some(hints)) {

@@ -32,9 +32,9 @@ fn those_who_ask_at_once_share_a_look_up_and_the_answer_is_good_for_a_minute() {
 fn the_system_is_asked_for_one_family_or_for_both() {
     let loopback = |address: &IpAddr| address.is_loopback();
     assert!(ask_the_system("localhost", None).unwrap().iter().all(loopback));
-    let only_v4 = ask_the_system("localhost", Some(Family::V4)).unwrap();
+    let only_v4 = ask_the_system("localhost", Some(AddressFamily::V4)).unwrap();
     assert!(!only_v4.is_empty() && only_v4.iter().all(|address| address.is_ipv4() && address.is_loopback()));
-    let error = ask_the_system("no such name", Some(Family::V4)).unwrap_err();
+    let error = ask_the_system("no such name", Some(AddressFamily::V4)).unwrap_err();
     assert_eq!(error.name, "no such name");
     assert!(error.reason.ends_with("(only IPv4 addresses are wanted)"), "{error}");
 }
@@ -50,12 +50,12 @@ fn localhost_and_the_names_below_it_are_the_loopback_addresses_and_no_one_is_ask
     for host in ["localhost", "LocalHost.", "a.localhost", "A.b.LOCALHOST", "a.localhost."] {
         assert_eq!(resolve(Resolver::calling(no_one), host), Ok(both.clone()), "{host}");
     }
-    for (family, address) in [(Family::V6, both[0]), (Family::V4, both[1])] {
-        let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().only(family) }.build();
+    for (family, address) in [(AddressFamily::V6, both[0]), (AddressFamily::V4, both[1])] {
+        let resolver = ResolverBuilder { look_up: no_one, ..Resolver::builder().address_family(family) }.build();
         assert_eq!(resolve(resolver, "a.localhost"), Ok(vec![address]));
     }
     // A static override takes precedence.
-    let fixed = Resolver::builder().answer("a.localhost", 80, vec!["192.0.2.7".parse().unwrap()]).build();
+    let fixed = Resolver::builder().add_override("a.localhost", 80, vec!["192.0.2.7".parse().unwrap()]).build();
     assert_eq!(resolve(fixed, "a.localhost"), Ok(vec!["192.0.2.7:80".parse().unwrap()]));
 
     let elsewhere: LookUpFunction = |_, _| Ok(vec![IpAddr::from([192, 0, 2, 1])]);
@@ -91,18 +91,18 @@ fn a_look_up_that_ended_with_its_loop_is_asked_again_on_the_next() {
 #[test]
 fn the_function_is_told_which_family_is_wanted() {
     let look_up: LookUpFunction = |_, family| {
-        assert_eq!(family, Some(Family::V6));
+        assert_eq!(family, Some(AddressFamily::V6));
         Ok(vec![IpAddr::from([0; 16])])
     };
-    let resolver = ResolverBuilder { look_up, ..Resolver::builder().only(Family::V6) }.build();
+    let resolver = ResolverBuilder { look_up, ..Resolver::builder().address_family(AddressFamily::V6) }.build();
     let answer = EventLoop::new().unwrap().block_on(async { resolver.resolve("a.example", 80).await }).unwrap();
     assert_eq!(answer.as_deref(), Ok(&["[::]:80".parse().unwrap()][..]));
 }
 
 #[test]
 fn a_fixed_answer_is_for_one_host_and_one_port() {
-    let resolver = Resolver::builder().answer("[::1]", 80, vec![IpAddr::from([192, 0, 2, 7])]);
-    let resolver = resolver.answer("A.example", 81, vec![]).build();
+    let resolver = Resolver::builder().add_override("[::1]", 80, vec![IpAddr::from([192, 0, 2, 7])]);
+    let resolver = resolver.add_override("A.example", 81, vec![]).build();
     let run = async {
         for (host, port, expected) in [("[::1]", 80, "192.0.2.7:80"), ("::1", 81, "[::1]:81")] {
             assert_eq!(resolver.resolve(host, port).await.unwrap(), [expected.parse().unwrap()]);

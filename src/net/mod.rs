@@ -9,6 +9,6 @@ mod stream;
 pub mod tls;
 
 pub use connect::{Connect, ConnectError};
-pub use dns::{Family, Lookup, ResolveError, Resolver, ResolverBuilder};
+pub use dns::{AddressFamily, Lookup, ResolveError, Resolver, ResolverBuilder};
 pub use listener::{Accept, TcpListener};
 pub use stream::TcpStream;

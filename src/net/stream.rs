@@ -84,15 +84,15 @@ impl TcpStream {
 
     /// Returns whether neither data nor EOF can be read. Asks the kernel (`MSG_PEEK`), since the cached readiness may
     /// be stale by one turn of the loop.
-    pub fn is_silent(&self) -> bool {
+    pub fn has_no_input(&self) -> bool {
         let peeked = self.source.io().peek(&mut [0]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads directly, without the cached readiness, like [`is_silent`](Self::is_silent). Returns `Pending` if there is
+    /// Reads directly, without the cached readiness, like [`has_no_input`](Self::has_no_input). Returns `Pending` if there is
     /// no data, without registering a waker.
     #[cfg(feature = "tls")]
-    pub(super) fn read_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.source.io_mut().read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             read => Poll::Ready(read),
@@ -101,7 +101,7 @@ impl TcpStream {
 
     /// Writes as much as possible at this moment, without registering a waker: a best-effort write, for close_notify.
     #[cfg(feature = "tls")]
-    pub(super) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.source.io_mut().write(bytes)
     }
 
@@ -269,10 +269,10 @@ mod tests {
             [|mut peer: &Peer| peer.write_all(b"x").unwrap(), |peer: &Peer| peer.shutdown(Shutdown::Write).unwrap()]
         {
             run(async |stream, peer| {
-                assert!(stream.is_silent());
+                assert!(stream.has_no_input());
                 send(&peer);
                 // The reactor has not polled in between, so the result must come from the kernel.
-                assert!(!stream.is_silent());
+                assert!(!stream.has_no_input());
             });
         }
     }
@@ -316,23 +316,23 @@ mod tests {
     #[test]
     fn what_is_read_and_written_now_waits_for_nothing() {
         run(async |mut stream, mut peer| {
-            assert!(stream.read_now(&mut [0; 64]).is_pending());
-            assert_eq!(stream.write_now(b"abc").unwrap(), 3);
+            assert!(stream.try_read(&mut [0; 64]).is_pending());
+            assert_eq!(stream.try_write(b"abc").unwrap(), 3);
             let mut read = [0; 3];
             peer.read_exact(&mut read).unwrap();
             assert_eq!(&read, b"abc");
 
             peer.write_all(b"de").unwrap();
             let mut buffer = [0; 64];
-            assert!(matches!(stream.read_now(&mut buffer), Poll::Ready(Ok(2))));
+            assert!(matches!(stream.try_read(&mut buffer), Poll::Ready(Ok(2))));
             assert_eq!(&buffer[..2], b"de");
             drop(peer);
-            assert!(matches!(stream.read_now(&mut buffer), Poll::Ready(Ok(0))));
+            assert!(matches!(stream.try_read(&mut buffer), Poll::Ready(Ok(0))));
         });
         run(async |mut stream, peer| {
             socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
             drop(peer);
-            let read = stream.read_now(&mut [0; 64]);
+            let read = stream.try_read(&mut [0; 64]);
             assert!(
                 matches!(&read, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset),
                 "{read:?}"

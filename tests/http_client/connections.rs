@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::mpsc;
 
-use glassloop::http::client::{Client, Stage};
+use glassloop::http::client::{Client, RequestPhase};
 use glassloop::http::proto::ProtocolErrorKind;
 use glassloop::spawn;
 use http::Method;
@@ -187,7 +187,7 @@ fn stray_bytes_are_reported_for_a_request_that_may_have_changed_something() {
         fetch(&client, &server.url("/")).await.unwrap();
         let error = client.request(request(Method::POST, &server.url("/"))).await.unwrap_err();
         assert_eq!(protocol_error(&error), ProtocolErrorKind::BadVersion);
-        assert_eq!((error.stage(), error.is_reused()), (Stage::InHead, true));
+        assert_eq!((error.phase(), error.is_reused()), (RequestPhase::ReadingHead, true));
         assert_eq!(client.connections_opened(), 1);
     });
     drop(std::net::TcpStream::connect(server.address()));
@@ -219,7 +219,7 @@ fn what_may_have_changed_something_is_not_sent_twice() {
         fetch(&client, &server.url("/")).await.unwrap();
         let error = client.request(request(Method::POST, &server.url("/"))).await.unwrap_err();
         assert_eq!(protocol_error(&error), ProtocolErrorKind::EmptyReply);
-        assert_eq!((error.stage(), error.is_reused()), (Stage::WrittenNoByteRead, true));
+        assert_eq!((error.phase(), error.is_reused()), (RequestPhase::RequestSent, true));
         assert_eq!(client.connections_opened(), 1);
     });
     drop(std::net::TcpStream::connect(server.address()));
@@ -235,7 +235,7 @@ fn a_new_connection_that_gives_no_answer_is_not_tried_again() {
         let client = Client::new();
         let error = client.get(&server.url("/")).await.unwrap_err();
         assert_eq!(protocol_error(&error), ProtocolErrorKind::EmptyReply);
-        assert_eq!((error.stage(), error.is_reused()), (Stage::WrittenNoByteRead, false));
+        assert_eq!((error.phase(), error.is_reused()), (RequestPhase::RequestSent, false));
         assert_eq!(client.connections_opened(), 1);
     });
     server.join();

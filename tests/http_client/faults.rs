@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
-use glassloop::http::client::{Client, ClientError, ClientErrorKind, Stage};
+use glassloop::http::client::{Client, ClientError, ClientErrorKind, RequestPhase};
 use glassloop::http::proto::ProtocolErrorKind;
 use glassloop::net::ConnectError;
 use glassloop::sleep;
@@ -47,10 +47,10 @@ fn a_body_that_falls_silent_is_an_error() {
         assert!(is_closed(&mut connection));
     });
     run(async {
-        let client = Client::builder().idle_timeout(Duration::from_millis(50)).build();
+        let client = Client::builder().read_timeout(Duration::from_millis(50)).build();
         let error = fetch(&client, &server.url("/")).await.unwrap_err();
-        assert!(matches!(error.kind(), ClientErrorKind::BodyIdle { .. }), "{error:?}");
-        assert_eq!((error.is_timeout(), error.stage()), (true, Stage::InBody));
+        assert!(matches!(error.kind(), ClientErrorKind::BodyTimedOut { .. }), "{error:?}");
+        assert_eq!((error.is_timeout(), error.phase()), (true, RequestPhase::ReadingBody));
     });
     server.join();
 }
@@ -108,8 +108,8 @@ fn a_port_where_nobody_listens_is_told_as_such() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     run(async {
         let error = Client::new().get(&format!("http://me:secret@{address}/x")).await.unwrap_err();
-        assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Refused { .. })), "{error:?}");
-        assert_eq!((error.stage(), error.is_timeout()), (Stage::NothingWritten, false));
+        assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Failed { .. })), "{error:?}");
+        assert_eq!((error.phase(), error.is_timeout()), (RequestPhase::NothingSent, false));
         assert_eq!(error.url(), format!("http://{address}/x"));
     });
 }
@@ -127,17 +127,21 @@ fn fault(answer: &'static str) -> ClientError {
 
 #[test]
 fn a_response_that_is_cut_off_is_an_error_that_says_where() {
-    for (answer, kind, stage) in [
-        ("HTTP/1.1 200 OK\r\ncontent-le", ProtocolErrorKind::TruncatedHead, Stage::InHead),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell", ProtocolErrorKind::TruncatedBody, Stage::InBody),
+    for (answer, kind, phase) in [
+        ("HTTP/1.1 200 OK\r\ncontent-le", ProtocolErrorKind::TruncatedHead, RequestPhase::ReadingHead),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
+            ProtocolErrorKind::TruncatedBody,
+            RequestPhase::ReadingBody,
+        ),
         (
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
             ProtocolErrorKind::TruncatedBody,
-            Stage::InBody,
+            RequestPhase::ReadingBody,
         ),
     ] {
         let error = fault(answer);
-        assert_eq!((protocol_error(&error), error.stage()), (kind, stage), "{answer:?}");
+        assert_eq!((protocol_error(&error), error.phase()), (kind, phase), "{answer:?}");
     }
 }
 
@@ -156,7 +160,7 @@ fn a_reset_is_an_error_even_where_an_end_would_not_be() {
         received.send(()).unwrap();
         let error = body.chunk().await.unwrap_err();
         assert!(matches!(error.kind(), ClientErrorKind::Read(_)), "{error:?}");
-        assert_eq!(error.stage(), Stage::InBody);
+        assert_eq!(error.phase(), RequestPhase::ReadingBody);
         // It does not pass for an end when asked again.
         assert!(body.chunk().await.is_err());
     });
@@ -176,7 +180,7 @@ fn what_is_not_http_is_refused_before_it_ends() {
         let client = Client::new();
         for kind in [ProtocolErrorKind::BadVersion, ProtocolErrorKind::HeadTooLarge] {
             let error = client.get(&server.url("/")).await.unwrap_err();
-            assert_eq!((protocol_error(&error), error.stage()), (kind, Stage::InHead));
+            assert_eq!((protocol_error(&error), error.phase()), (kind, RequestPhase::ReadingHead));
         }
     });
     server.join();

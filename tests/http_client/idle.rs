@@ -185,7 +185,7 @@ fn no_more_idle_connections_are_kept_than_allowed() {
         assert_eq!(closed, [true, true]);
     });
     run(async {
-        let client = Client::builder().idle_connections_per_host(1).build();
+        let client = Client::builder().pool_max_idle_per_host(1).build();
         let (first, second) = (client.clone(), client.clone());
         let (one, other) = (server.url("/1"), server.url("/2"));
         let tasks =
@@ -214,7 +214,7 @@ fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
         })
         .unzip();
     run(async {
-        let client = Client::builder().idle_connections(2).build();
+        let client = Client::builder().pool_max_idle(2).build();
         for number in [0, 1, 0, 2] {
             fetch(&client, &servers[number].url("/")).await.unwrap();
         }

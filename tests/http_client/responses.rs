@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use glassloop::http::client::{Client, ClientErrorKind, Stage};
+use glassloop::http::client::{Client, ClientErrorKind, RequestPhase};
 use http::{Method, StatusCode};
 
 use crate::peer::{Peer, accept, accept_request, is_closed, read_head, reset, send};
@@ -51,7 +51,7 @@ fn a_chunked_body_is_put_together_from_any_pieces() {
         let client = Client::new();
         for _ in 0..3 {
             let body = client.get(&server.url("/")).await.unwrap().into_body();
-            assert_eq!((body.length(), body.length_known()), (None, true));
+            assert_eq!((body.length(), body.is_self_delimited()), (None, true));
             assert_eq!(body.collect(100).await.unwrap(), b"hello, world");
         }
         assert_eq!(client.connections_opened(), 1);
@@ -68,7 +68,7 @@ fn a_body_without_a_length_ends_with_the_connection() {
     run(async {
         let client = Client::new();
         let body = client.get(&server.url("/")).await.unwrap().into_body();
-        assert_eq!((body.length(), body.length_known()), (None, false));
+        assert_eq!((body.length(), body.is_self_delimited()), (None, false));
         assert_eq!(body.collect(100).await.unwrap(), b"hello");
         assert_eq!(client.connections_idle(), 0);
     });
@@ -88,7 +88,7 @@ fn a_response_without_a_body_gives_its_connection_back_before_anybody_asks() {
         let client = Client::new();
         for method in [Method::HEAD, Method::GET, Method::GET, Method::GET, Method::GET] {
             let response = client.request(request(method, &server.url("/"))).await.unwrap();
-            assert!(response.body().is_ended());
+            assert!(response.body().is_end_stream());
             assert_eq!(client.connections_idle(), 1);
         }
         assert_eq!(client.connections_opened(), 1);
@@ -104,7 +104,7 @@ fn the_last_piece_gives_the_connection_back() {
         let mut body = client.get(&server.url("/")).await.unwrap().into_body();
         assert_eq!(client.connections_idle(), 0);
         assert_eq!(body.chunk().await.unwrap().unwrap(), "hello");
-        assert_eq!((client.connections_idle(), body.is_ended()), (1, true));
+        assert_eq!((client.connections_idle(), body.is_end_stream()), (1, true));
         assert_eq!(body.chunk().await.unwrap(), None);
     });
     server.join();
@@ -173,7 +173,7 @@ fn a_request_that_cannot_be_written_is_an_error_of_writing() {
         request.headers_mut().insert("x", "x".repeat(32 << 20).parse().unwrap());
         let error = Client::new().request(request).await.unwrap_err();
         assert!(matches!(error.kind(), ClientErrorKind::Write(_)), "{error:?}");
-        assert_eq!(error.stage(), Stage::WrittenNoByteRead);
+        assert_eq!(error.phase(), RequestPhase::RequestSent);
     });
     server.join();
 }
@@ -266,11 +266,11 @@ fn a_body_counts_what_has_come_and_knows_its_server() {
     run(async {
         let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
         assert_eq!((body.peer(), body.is_reused(), body.length()), (Some(server.address()), false, None));
-        assert_eq!((body.received(), body.is_ended()), (2, false));
+        assert_eq!((body.received(), body.is_end_stream()), (2, false));
         assert_eq!(body.chunk().await.unwrap().unwrap(), "he");
-        assert_eq!((body.received(), body.is_ended()), (5, false));
+        assert_eq!((body.received(), body.is_end_stream()), (5, false));
         assert_eq!(body.chunk().await.unwrap().unwrap(), "llo");
-        assert_eq!((body.received(), body.is_ended()), (5, true));
+        assert_eq!((body.received(), body.is_end_stream()), (5, true));
     });
     server.join();
 }
@@ -281,10 +281,10 @@ fn a_new_connection_says_how_long_it_took_and_a_kept_one_took_no_time() {
     run(async {
         let client = Client::new();
         let first = client.get(&server.url("/")).await.unwrap().into_body();
-        assert!(first.setup_times().is_some_and(|times| times.connect > Duration::ZERO));
+        assert!(first.connect_timings().is_some_and(|times| times.connect > Duration::ZERO));
         first.collect(100).await.unwrap();
         let second = client.get(&server.url("/")).await.unwrap().into_body();
-        assert_eq!((second.setup_times(), second.is_reused()), (None, true));
+        assert_eq!((second.connect_timings(), second.is_reused()), (None, true));
     });
     server.join();
 }

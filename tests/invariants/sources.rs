@@ -41,18 +41,18 @@ fn a_stream_is_readable_while_there_is_input_or_its_end() {
     run(async {
         let (mut ours, mut theirs) = connection();
         assert_eq!(read_now(&mut ours, 8).await, None);
-        assert!(ours.is_silent());
+        assert!(ours.has_no_input());
         assert!(now(|cx| ours.poll_readable(cx)).await.is_pending());
         theirs.write_all(b"12").expect("there is room");
         poll_fn(|cx| ours.poll_readable(cx)).await;
-        assert!(!ours.is_silent());
+        assert!(!ours.has_no_input());
         assert!(now(|cx| ours.poll_readable(cx)).await.is_ready(), "nothing has been read");
         assert_eq!(read_now(&mut ours, 8).await, Some(2));
         assert_eq!(read_now(&mut ours, 8).await, None);
         assert!(now(|cx| ours.poll_readable(cx)).await.is_pending());
         theirs.shutdown(Shutdown::Write).expect("it is connected");
         poll_fn(|cx| ours.poll_readable(cx)).await;
-        assert!(!ours.is_silent(), "the end is something to read");
+        assert!(!ours.has_no_input(), "the end is something to read");
     });
 }
 

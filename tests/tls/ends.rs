@@ -2,14 +2,14 @@
 
 use std::io::ErrorKind;
 
-use glassloop::http::client::{ClientErrorKind, Stage};
+use glassloop::http::client::{ClientErrorKind, RequestPhase};
 
 use crate::peer::{read_head, send};
 use crate::secured::Secured;
 use crate::site::{client, fetch, run, start, url, usual};
 
 /// Sends `response`, closes the connection with or without `close_notify`, and returns what the client received.
-fn content(response: &'static str, close_notify: bool) -> Result<Vec<u8>, (ErrorKind, Stage)> {
+fn content(response: &'static str, close_notify: bool) -> Result<Vec<u8>, (ErrorKind, RequestPhase)> {
     let server = start(usual(), move |connection| {
         let mut connection = connection();
         read_head(&mut connection);
@@ -21,7 +21,7 @@ fn content(response: &'static str, close_notify: bool) -> Result<Vec<u8>, (Error
     let result = run(async { fetch(&client(), &url(&server)).await });
     server.join();
     result.map_err(|error| match error.kind() {
-        ClientErrorKind::Read(cause) => (cause.kind(), error.stage()),
+        ClientErrorKind::Read(cause) => (cause.kind(), error.phase()),
         other => panic!("{other:?} is not a read error"),
     })
 }
@@ -35,7 +35,7 @@ fn send_close_notify(connection: &mut Secured) {
 fn a_close_delimited_body_is_complete_only_with_close_notify() {
     let response = "HTTP/1.1 200 OK\r\n\r\nhello";
     assert_eq!(content(response, true).unwrap(), b"hello");
-    assert_eq!(content(response, false), Err((ErrorKind::UnexpectedEof, Stage::InBody)));
+    assert_eq!(content(response, false), Err((ErrorKind::UnexpectedEof, RequestPhase::ReadingBody)));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_truncated_body_is_an_error_with_and_without_close_notify() {
         "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n50\r\nhello",
     ] {
-        assert_eq!(content(response, false), Err((ErrorKind::UnexpectedEof, Stage::InBody)));
+        assert_eq!(content(response, false), Err((ErrorKind::UnexpectedEof, RequestPhase::ReadingBody)));
         let server = start(usual(), move |connection| {
             let mut connection = connection();
             read_head(&mut connection);
@@ -70,7 +70,7 @@ fn a_truncated_body_is_an_error_with_and_without_close_notify() {
 #[test]
 fn a_connection_that_ends_before_the_response_is_an_unexpected_eof() {
     let error = content("", false).unwrap_err();
-    assert_eq!(error, (ErrorKind::UnexpectedEof, Stage::WrittenNoByteRead));
+    assert_eq!(error, (ErrorKind::UnexpectedEof, RequestPhase::RequestSent));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use glassloop::EventLoop;
-use glassloop::http::client::{Client, ClientError, Stage};
+use glassloop::http::client::{Client, ClientError, RequestPhase};
 use glassloop::net::Connect;
 use glassloop::net::tls::{TlsConnector, TlsError, Trust};
 use glassloop::observe::{Event, EventKind, IoOutcome, Observer, Operation};
@@ -111,7 +111,7 @@ fn rejected(configuration: Arc<ServerConfig>, client: &Client, expected: &str) -
     });
     let error = run(async { fetch(client, &url(&server)).await }).unwrap_err();
     server.join();
-    assert_eq!(error.stage(), Stage::NothingWritten);
+    assert_eq!(error.phase(), RequestPhase::NothingSent);
     let message = error.to_string();
     assert!(message.starts_with("agreeing on TLS with 127.0.0.1:") && message.contains(expected), "{message}");
     assert!(tls_error(&error).is_certificate());
@@ -201,7 +201,7 @@ fn fetch_from(script: impl FnOnce(TcpStream) + Send + 'static) -> ClientError {
     let server = Peer::start(|listener| script(accept(listener)));
     let error = run(async { fetch(&client(), &url(&server)).await }).unwrap_err();
     server.join();
-    assert_eq!((error.stage(), error.peer().is_some()), (Stage::NothingWritten, true));
+    assert_eq!((error.phase(), error.peer().is_some()), (RequestPhase::NothingSent, true));
     error
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use glassloop::http::client::{Client, ClientErrorKind, Proxies, Stage, TunnelError};
+use glassloop::http::client::{Client, ClientErrorKind, ProxyConfig, RequestPhase, TunnelError};
 use glassloop::http::proto::ProtocolErrorKind;
 
 use crate::peer::{Peer, accept, is_closed, read_head, reset, send};
@@ -18,8 +18,8 @@ fn client_behind(proxy: &Peer) -> Client {
     builder().proxies(proxies(proxy)).build()
 }
 
-fn proxies(proxy: &Peer) -> Proxies {
-    Proxies::none().https(format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy URL"))
+fn proxies(proxy: &Peer) -> ProxyConfig {
+    ProxyConfig::none().https(format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy URL"))
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn tunnel_fails(script: impl FnOnce(TcpStream) + Send + 'static, check: impl FnO
         error
     });
     proxy.join();
-    assert_eq!((error.stage(), error.proxy()), (Stage::NothingWritten, Some(&*name)));
+    assert_eq!((error.phase(), error.proxy()), (RequestPhase::NothingSent, Some(&*name)));
     let prefix = format!("asking the proxy {name} for a tunnel to the host of https://a.test/x: ");
     let message = error.to_string();
     let reason = message.strip_prefix(&prefix).unwrap_or_else(|| panic!("{message}"));
@@ -133,29 +133,29 @@ fn responding(response: &'static str) -> impl FnOnce(TcpStream) + Send {
 fn a_status_other_than_2xx_to_connect_is_an_error_with_that_status() {
     // The message does not contain the reason phrase, which may have control characters.
     tunnel_fails(responding("HTTP/1.1 403 No\x1b[2J\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
-        assert!(matches!(error, TunnelError::Refused(status) if *status == 403), "{error:?}");
+        assert!(matches!(error, TunnelError::Rejected(status) if *status == 403), "{error:?}");
         assert_eq!(reason, "it answered 403 Forbidden");
     });
     tunnel_fails(responding("HTTP/1.1 403 No\0\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Protocol(_)), "{error:?}: {reason}");
     });
     tunnel_fails(responding("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nbecause"), |error, reason| {
-        assert!(matches!(error, TunnelError::Refused(status) if *status == 403), "{error:?}");
+        assert!(matches!(error, TunnelError::Rejected(status) if *status == 403), "{error:?}");
         assert_eq!(reason, "it answered 403 Forbidden");
     });
     tunnel_fails(responding("HTTP/1.1 407 Who?\r\nproxy-authenticate: Basic realm=x\r\n\r\n"), |error, reason| {
-        assert!(matches!(error, TunnelError::Refused(status) if *status == 407), "{error:?}");
+        assert!(matches!(error, TunnelError::Rejected(status) if *status == 407), "{error:?}");
         assert!(reason.contains("407") && reason.contains("user name and a password"), "{reason}");
     });
     tunnel_fails(responding("HTTP/1.1 302 There\r\nlocation: http://b.test/\r\n\r\n"), |error, _| {
-        assert!(matches!(error, TunnelError::Refused(status) if *status == 302), "{error:?}");
+        assert!(matches!(error, TunnelError::Rejected(status) if *status == 302), "{error:?}");
     });
 }
 
 #[test]
 fn data_after_the_connect_response_is_an_error() {
     tunnel_fails(responding("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), |error, _| {
-        assert!(matches!(error, TunnelError::Unasked), "{error:?}");
+        assert!(matches!(error, TunnelError::UnexpectedData), "{error:?}");
     });
 }
 

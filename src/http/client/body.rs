@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::connection::{InFlight, SetupTimes};
+use super::connection::{ConnectTimings, InFlight};
 use super::error::{ClientError, ClientErrorKind};
 use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
@@ -57,7 +57,7 @@ pub struct Body {
     received: u64,
     is_reused: bool,
     keeps_connection: bool,
-    setup_times: Option<SetupTimes>,
+    connect_timings: Option<ConnectTimings>,
     peer: Option<SocketAddr>,
 }
 
@@ -94,9 +94,9 @@ impl Body {
     /// Creates the body whose first bytes are in `buffer`.
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
         let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
-        let (setup_times, peer) = (flight.setup_times(), flight.peer());
+        let (connect_timings, peer) = (flight.connect_timings(), flight.peer());
         let state = TracedState::new(BodyState::Read { flight, held: None });
-        let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, setup_times, peer };
+        let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, connect_timings, peer };
         body.look_ahead(buffer);
         body
     }
@@ -112,8 +112,8 @@ impl Body {
 
     /// Returns whether the framing distinguishes a complete body from a truncated one. It is `false` for a body that
     /// ends when the server closes the connection: such a body may be truncated without any indication (RFC 9112 §8).
-    pub fn length_known(&self) -> bool {
-        self.framing.length_known()
+    pub fn is_self_delimited(&self) -> bool {
+        self.framing.is_self_delimited()
     }
 
     /// Returns the number of bytes received so far, of which the caller may have taken fewer.
@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// Returns whether the body is complete and the caller has taken all of it.
-    pub fn is_ended(&self) -> bool {
+    pub fn is_end_stream(&self) -> bool {
         matches!(self.state.get(), BodyState::Ended)
     }
 
@@ -138,8 +138,8 @@ impl Body {
     }
 
     /// Returns the time it took to set up the connection, if it was opened for this exchange.
-    pub fn setup_times(&self) -> Option<SetupTimes> {
-        self.setup_times
+    pub fn connect_timings(&self) -> Option<ConnectTimings> {
+        self.connect_timings
     }
 
     /// Returns the address of the server.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::pool::Pool;
-use super::proxy::Proxies;
+use super::proxy::ProxyConfig;
 use super::{Client, Shared};
 use crate::net::Resolver;
 #[cfg(feature = "tls")]
@@ -22,20 +22,20 @@ use crate::net::tls::{TlsConnector, Trust};
 /// let client = Client::builder()
 ///     .connect_timeout(Duration::from_secs(3))
 ///     .head_timeout(Duration::from_secs(5))
-///     .idle_timeout(Duration::from_secs(5))
+///     .read_timeout(Duration::from_secs(5))
 ///     .user_agent(HeaderValue::from_static("example/1.0"))
-///     .idle_connections(16)
-///     .idle_connections_per_host(4)
+///     .pool_max_idle(16)
+///     .pool_max_idle_per_host(4)
 ///     .build();
 /// ```
 #[derive(Debug)]
 pub struct Builder {
     limits: Limits,
     user_agent: HeaderValue,
-    idle_connections: Option<usize>,
-    idle_connections_per_host: usize,
+    pool_max_idle: Option<usize>,
+    pool_max_idle_per_host: usize,
     resolver: Option<Resolver>,
-    proxies: Proxies,
+    proxies: ProxyConfig,
     #[cfg(feature = "tls")]
     trust: Trust,
 }
@@ -59,10 +59,10 @@ impl Default for Builder {
         Builder {
             limits,
             user_agent,
-            idle_connections: None,
-            idle_connections_per_host: 64,
+            pool_max_idle: None,
+            pool_max_idle_per_host: 64,
             resolver: None,
-            proxies: Proxies::none(),
+            proxies: ProxyConfig::none(),
             #[cfg(feature = "tls")]
             trust: Trust::default(),
         }
@@ -85,7 +85,7 @@ impl Builder {
 
     /// Sets the read timeout: how long the caller may wait for the next data of a body. There is no limit on the total
     /// time of a body. Default: 30 s. (The time that pooled connections may be idle is not configurable; it is 4 s.)
-    pub fn idle_timeout(mut self, limit: Duration) -> Builder {
+    pub fn read_timeout(mut self, limit: Duration) -> Builder {
         self.limits.idle = limit;
         self
     }
@@ -98,14 +98,14 @@ impl Builder {
 
     /// Sets the limit on the total number of idle connections. If it is exceeded, the oldest is closed. Default: 256,
     /// or the limit per host if that is larger.
-    pub fn idle_connections(mut self, limit: usize) -> Builder {
-        self.idle_connections = Some(limit);
+    pub fn pool_max_idle(mut self, limit: usize) -> Builder {
+        self.pool_max_idle = Some(limit);
         self
     }
 
     /// Sets the limit on the number of idle connections per host. With 0, connections are never reused. Default: 64.
-    pub fn idle_connections_per_host(mut self, limit: usize) -> Builder {
-        self.idle_connections_per_host = limit;
+    pub fn pool_max_idle_per_host(mut self, limit: usize) -> Builder {
+        self.pool_max_idle_per_host = limit;
         self
     }
 
@@ -116,7 +116,7 @@ impl Builder {
     }
 
     /// Sets the proxies. Environment variables such as `http_proxy` are not read here. Default: no proxies.
-    pub fn proxies(mut self, proxies: Proxies) -> Builder {
+    pub fn proxies(mut self, proxies: ProxyConfig) -> Builder {
         self.proxies = proxies;
         self
     }
@@ -130,8 +130,8 @@ impl Builder {
 
     /// Builds the client.
     pub fn build(self) -> Client {
-        let per_host = self.idle_connections_per_host;
-        let idle_connections = self.idle_connections.unwrap_or(USUAL_IDLE_CONNECTIONS.max(per_host));
+        let per_host = self.pool_max_idle_per_host;
+        let pool_max_idle = self.pool_max_idle.unwrap_or(USUAL_IDLE_CONNECTIONS.max(per_host));
         let shared = Shared {
             limits: self.limits,
             user_agent: self.user_agent,
@@ -139,7 +139,7 @@ impl Builder {
             proxies: self.proxies,
             #[cfg(feature = "tls")]
             tls: TlsConnector::new(self.trust, &["http/1.1"]),
-            pool: Pool::new(idle_connections, per_host),
+            pool: Pool::new(pool_max_idle, per_host),
             buffers: Rc::default(),
             opened: 0.into(),
             reused: 0.into(),

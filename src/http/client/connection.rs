@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::Shared;
-use super::error::{ClientError, ClientErrorKind, Stage};
+use super::error::{ClientError, ClientErrorKind, RequestPhase};
 use super::target::{Target, Way};
 use super::transport::Transport;
 use crate::event_loop::now;
@@ -25,14 +25,14 @@ pub(super) struct Connection {
     way: Rc<Way>,
     peer: Option<SocketAddr>,
     opened_at: Instant,
-    setup: SetupTimes,
+    setup: ConnectTimings,
 }
 
 /// The times it took to set up a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetupTimes {
+pub struct ConnectTimings {
     /// The time until the addresses of the host were known.
-    pub look_up: Duration,
+    pub dns: Duration,
     /// The time from then until the connection was ready for a request.
     pub connect: Duration,
 }
@@ -50,8 +50,8 @@ impl Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
         let Opening { asked_at, looked_up_at } = opening;
-        let setup = SetupTimes {
-            look_up: looked_up_at.saturating_duration_since(asked_at),
+        let setup = ConnectTimings {
+            dns: looked_up_at.saturating_duration_since(asked_at),
             connect: opened_at.saturating_duration_since(looked_up_at),
         };
         Connection { transport, way: Rc::new(way), peer, opened_at, setup }
@@ -155,7 +155,7 @@ impl InFlight {
     }
 
     /// Returns the time it took to set up the connection, if it was opened for this exchange.
-    pub(super) fn setup_times(&self) -> Option<SetupTimes> {
+    pub(super) fn connect_timings(&self) -> Option<ConnectTimings> {
         (!self.is_reused).then_some(self.connection.setup)
     }
 
@@ -265,7 +265,7 @@ impl InFlight {
     pub(super) fn check_idle_limit(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
         let limit = self.client.limits.idle;
         let quiet_since = *self.quiet_since.get_or_insert_with(now);
-        self.deadline.poll_until(cx, quiet_since + limit).map(|()| ClientErrorKind::BodyIdle { limit })
+        self.deadline.poll_until(cx, quiet_since + limit).map(|()| ClientErrorKind::BodyTimedOut { limit })
     }
 
     /// Ends an exchange whose response is complete, and returns the connection to the pool if it can be reused.
@@ -280,7 +280,7 @@ impl InFlight {
     /// Ends the exchange with an error. The connection cannot be used any more.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
         self.emit(HttpStep::Done { reusable: false });
-        ClientError::on_the_way(kind, &self.target, self.progress.stage(), self.connection.peer, self.is_reused)
+        ClientError::on_the_way(kind, &self.target, self.progress.phase(), self.connection.peer, self.is_reused)
     }
 
     /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on
@@ -301,12 +301,12 @@ impl InFlight {
 }
 
 impl Progress {
-    fn stage(&self) -> Stage {
+    fn phase(&self) -> RequestPhase {
         match self {
-            Progress { has_head: true, .. } => Stage::InBody,
-            Progress { read: 1.., .. } => Stage::InHead,
-            Progress { written: 1.., .. } => Stage::WrittenNoByteRead,
-            _ => Stage::NothingWritten,
+            Progress { has_head: true, .. } => RequestPhase::ReadingBody,
+            Progress { read: 1.., .. } => RequestPhase::ReadingHead,
+            Progress { written: 1.., .. } => RequestPhase::RequestSent,
+            _ => RequestPhase::NothingSent,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Client errors: why a request failed, and at which stage.
+//! Client errors: why a request failed, and at which phase.
 
 use std::fmt;
 use std::io;
@@ -16,19 +16,19 @@ use crate::http::proto::ProtocolError;
 use crate::net::tls::TlsError;
 use crate::net::{ConnectError, ResolveError};
 
-/// The stage that an exchange had reached when it failed. Whether the request may be sent again depends on this, on the
+/// The phase that an exchange had reached when it failed. Whether the request may be sent again depends on this, on the
 /// method, and on whether the connection [had been used before](ClientError::is_reused) (RFC 9110 §9.2.2, RFC 9112
 /// §9.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
+pub enum RequestPhase {
     /// No byte of the request was written, so the server cannot have processed it.
-    NothingWritten,
+    NothingSent,
     /// Some or all of the request was written, and nothing was received: the server may have processed it.
-    WrittenNoByteRead,
+    RequestSent,
     /// The response head was partly received.
-    InHead,
+    ReadingHead,
     /// The response head is complete, but not the body.
-    InBody,
+    ReadingBody,
 }
 
 /// The kinds of client errors.
@@ -42,7 +42,7 @@ pub enum ClientErrorKind {
     /// `CONNECT` is not supported as a request method: it asks for a tunnel, and what follows is not a response.
     UnsupportedMethod,
     /// A header of the request is not allowed: it announces a body, or it is `Host` and its value is invalid.
-    ForbiddenField(HeaderName),
+    InvalidHeader(HeaderName),
     /// The proxy for the request is not usable, for this reason.
     UnusableProxy(String),
     /// The host name could not be resolved.
@@ -72,7 +72,7 @@ pub enum ClientErrorKind {
         limit: Duration,
     },
     /// No data of the body was received within the read timeout.
-    BodyIdle {
+    BodyTimedOut {
         /// The time limit.
         limit: Duration,
     },
@@ -83,17 +83,17 @@ pub enum ClientErrorKind {
     },
 }
 
-/// The error of an exchange: what failed, at which stage, and with which peer.
+/// The error of an exchange: what failed, at which phase, and with which peer.
 ///
 /// Cloning is cheap. The URL in the error never contains userinfo.
 ///
 /// ```
-/// use glassloop::{EventLoop, http::client::{Client, ClientErrorKind, Stage}};
+/// use glassloop::{EventLoop, http::client::{Client, ClientErrorKind, RequestPhase}};
 ///
 /// let mut event_loop = EventLoop::new()?;
 /// let error = event_loop.block_on(Client::new().get("ftp://user:secret@a.test/x"))?.unwrap_err();
 /// assert!(matches!(error.kind(), ClientErrorKind::UnsupportedScheme));
-/// assert_eq!(error.stage(), Stage::NothingWritten);
+/// assert_eq!(error.phase(), RequestPhase::NothingSent);
 /// assert!(error.to_string().starts_with("requesting ftp://a.test/x: only http"), "{error}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -105,7 +105,7 @@ pub struct ClientError {
 /// The content of a [`ClientError`], which its clones share.
 struct Failure {
     kind: ClientErrorKind,
-    stage: Stage,
+    phase: RequestPhase,
     url: String,
     /// The address of the peer, if there was a connection.
     peer: Option<SocketAddr>,
@@ -117,7 +117,8 @@ struct Failure {
 impl ClientError {
     /// Creates the error of a request that is rejected before it is sent.
     pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
-        let failure = Failure { kind, stage: Stage::NothingWritten, url, peer: None, proxy: None, is_reused: false };
+        let failure =
+            Failure { kind, phase: RequestPhase::NothingSent, url, peer: None, proxy: None, is_reused: false };
         ClientError { failure: Arc::new(failure) }
     }
 
@@ -125,12 +126,12 @@ impl ClientError {
     pub(super) fn on_the_way(
         kind: ClientErrorKind,
         target: &Target,
-        stage: Stage,
+        phase: RequestPhase,
         peer: Option<SocketAddr>,
         is_reused: bool,
     ) -> ClientError {
         let proxy = target.proxy().map(ToString::to_string);
-        ClientError { failure: Arc::new(Failure { kind, stage, url: target.url(), peer, proxy, is_reused }) }
+        ClientError { failure: Arc::new(Failure { kind, phase, url: target.url(), peer, proxy, is_reused }) }
     }
 
     /// Returns the kind of error.
@@ -139,8 +140,8 @@ impl ClientError {
     }
 
     /// Returns how far the exchange had progressed.
-    pub fn stage(&self) -> Stage {
-        self.failure.stage
+    pub fn phase(&self) -> RequestPhase {
+        self.failure.phase
     }
 
     /// Returns the URL with userinfo removed, in printable ASCII.
@@ -170,10 +171,10 @@ impl ClientError {
         match self.kind() {
             ClientErrorKind::ResolveTimedOut { .. }
             | ClientErrorKind::HeadTimedOut { .. }
-            | ClientErrorKind::BodyIdle { .. } => true,
+            | ClientErrorKind::BodyTimedOut { .. } => true,
             ClientErrorKind::Connect(error) => match error {
                 ConnectError::TimedOut { .. } => true,
-                ConnectError::Refused { error, .. } => error.kind() == io::ErrorKind::TimedOut,
+                ConnectError::Failed { error, .. } => error.kind() == io::ErrorKind::TimedOut,
                 ConnectError::NoAddress => false,
             },
             ClientErrorKind::Read(error) | ClientErrorKind::Write(error) => error.kind() == io::ErrorKind::TimedOut,
@@ -195,14 +196,14 @@ impl ClientErrorKind {
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { kind, stage, url, peer, proxy, .. } = &*self.failure;
+        let Failure { kind, phase, url, peer, proxy, .. } = &*self.failure;
         let peer = Peer { address: *peer, proxy: proxy.as_deref() };
         match kind {
             ClientErrorKind::InvalidUri(_)
             | ClientErrorKind::UnusableProxy(_)
             | ClientErrorKind::UnsupportedScheme
             | ClientErrorKind::UnsupportedMethod
-            | ClientErrorKind::ForbiddenField(_) => write!(f, "requesting {url}: ")?,
+            | ClientErrorKind::InvalidHeader(_) => write!(f, "requesting {url}: ")?,
             // These two errors describe the operation and its object themselves.
             ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {
                 if let Some(proxy) = proxy {
@@ -221,7 +222,7 @@ impl fmt::Display for ClientError {
                 None => write!(f, "agreeing on TLS with {peer}: ")?,
             },
             ClientErrorKind::Write(_) => write!(f, "writing the request to {peer}: ")?,
-            _ if *stage == Stage::InBody => write!(f, "reading the response body from {peer}: ")?,
+            _ if *phase == RequestPhase::ReadingBody => write!(f, "reading the response body from {peer}: ")?,
             _ => write!(f, "reading the response head from {peer}: ")?,
         }
         match kind {
@@ -232,7 +233,7 @@ impl fmt::Display for ClientError {
             }
             ClientErrorKind::UnsupportedScheme => f.write_str("only http is spoken here: this build has no TLS"),
             ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT asks for a tunnel"),
-            ClientErrorKind::ForbiddenField(name) => write!(f, "the field `{name}` does not fit the request"),
+            ClientErrorKind::InvalidHeader(name) => write!(f, "the field `{name}` does not fit the request"),
             ClientErrorKind::Resolve(error) => error.fmt(f),
             ClientErrorKind::Connect(error) => error.fmt(f),
             #[cfg(feature = "tls")]
@@ -243,7 +244,7 @@ impl fmt::Display for ClientError {
             ClientErrorKind::Protocol(error) => error.fmt(f),
             ClientErrorKind::ResolveTimedOut { limit } => write!(f, "no answer for {limit:?}"),
             ClientErrorKind::HeadTimedOut { limit } => write!(f, "it was not complete after {limit:?}"),
-            ClientErrorKind::BodyIdle { limit } => write!(f, "nothing came for {limit:?}"),
+            ClientErrorKind::BodyTimedOut { limit } => write!(f, "nothing came for {limit:?}"),
             ClientErrorKind::TooLarge { limit } => write!(f, "it is larger than {limit} bytes"),
         }
     }
@@ -267,10 +268,10 @@ impl fmt::Display for Peer<'_> {
 
 impl fmt::Debug for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { kind, stage, url, peer, proxy, is_reused } = &*self.failure;
+        let Failure { kind, phase, url, peer, proxy, is_reused } = &*self.failure;
         f.debug_struct("ClientError")
             .field("kind", kind)
-            .field("stage", stage)
+            .field("phase", phase)
             .field("url", url)
             .field("peer", peer)
             .field("proxy", proxy)

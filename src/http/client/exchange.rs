@@ -25,7 +25,7 @@ use http::{Method, Request, Response};
 use super::Shared;
 use super::body::Body;
 use super::connection::{Connection, InFlight, Opening};
-use super::error::{ClientError, ClientErrorKind, Stage};
+use super::error::{ClientError, ClientErrorKind, RequestPhase};
 use super::head::Head;
 use super::target::{Target, shown};
 use super::transport::Transport;
@@ -333,7 +333,7 @@ impl Order {
     }
 
     fn unconnected(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> ClientError {
-        ClientError::on_the_way(kind, &self.target, Stage::NothingWritten, peer, false)
+        ClientError::on_the_way(kind, &self.target, RequestPhase::NothingSent, peer, false)
     }
 }
 
@@ -369,7 +369,7 @@ mod tests {
             matches!(error.kind(), ClientErrorKind::ResolveTimedOut { limit: told } if *told == limit),
             "{error:?}"
         );
-        assert_eq!((error.stage(), error.peer()), (Stage::NothingWritten, None));
+        assert_eq!((error.phase(), error.peer()), (RequestPhase::NothingSent, None));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Head {
         // Requests have no body. A header that announces one would make the server wait for it, or interpret the next
         // request as the body (request smuggling).
         if let Some(name) = [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().find(|name| fields.contains_key(name)) {
-            return Err(ClientErrorKind::ForbiddenField(name));
+            return Err(ClientErrorKind::InvalidHeader(name));
         }
         fill_in(&mut fields, USER_AGENT, user_agent.clone());
         fill_in(&mut fields, ACCEPT, HeaderValue::from_static("*/*"));
@@ -46,7 +46,7 @@ impl Head {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let host = match fields.get(HOST) {
-            Some(host) => host.to_str().map_err(|_| ClientErrorKind::ForbiddenField(HOST))?,
+            Some(host) => host.to_str().map_err(|_| ClientErrorKind::InvalidHeader(HOST))?,
             None => target.origin().authority(),
         };
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
@@ -54,7 +54,7 @@ impl Head {
         match encoded {
             Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
             // The `Host` that is derived from the URL has already been validated.
-            Err(_) => Err(ClientErrorKind::ForbiddenField(HOST)),
+            Err(_) => Err(ClientErrorKind::InvalidHeader(HOST)),
         }
     }
 }
@@ -73,15 +73,15 @@ fn says_close(fields: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::client::Proxies;
+    use crate::http::client::ProxyConfig;
     use http::header::{EXPECT, REFERER};
 
     fn head(method: Method, url: &'static str, fields: &[(HeaderName, &'static str)]) -> Result<Head, ClientErrorKind> {
-        head_through(&Proxies::none(), method, url, fields)
+        head_through(&ProxyConfig::none(), method, url, fields)
     }
 
     fn head_through(
-        proxies: &Proxies,
+        proxies: &ProxyConfig,
         method: Method,
         url: &'static str,
         fields: &[(HeaderName, &'static str)],
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_proxy_is_told_the_whole_url_and_who_asks() {
-        let proxies = Proxies::none().http("http://me:secret@proxy.test:3128".parse().unwrap());
+        let proxies = ProxyConfig::none().http("http://me:secret@proxy.test:3128".parse().unwrap());
         assert_eq!(
             text(head_through(&proxies, Method::GET, "http://you:too@A.test:80/b?c#d", &[(ACCEPT, "text/html")])),
             "GET http://a.test/b?c HTTP/1.1\r\nhost: a.test\r\naccept: text/html\r\nuser-agent: agent/1\r\n\
@@ -133,7 +133,7 @@ mod tests {
     fn a_field_that_announces_a_body_is_refused() {
         for (name, value) in [(CONTENT_LENGTH, "5"), (TRANSFER_ENCODING, "chunked")] {
             let refused = head(Method::GET, "http://a.test/", &[(name.clone(), value)]);
-            assert!(matches!(refused, Err(ClientErrorKind::ForbiddenField(named)) if named == name));
+            assert!(matches!(refused, Err(ClientErrorKind::InvalidHeader(named)) if named == name));
         }
         assert!(head(Method::GET, "http://a.test/", &[(EXPECT, "x"), (REFERER, "x")]).is_ok());
     }

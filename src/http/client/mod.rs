@@ -14,7 +14,7 @@
 //! | `pool.rs`, `watch.rs` | the connection pool and its idle reaper |
 //! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | proxy selection, `no_proxy`, and tunnels for https |
 //! | `transport.rs` | a connection with or without TLS |
-//! | `error.rs` | errors, and the stage at which they occurred |
+//! | `error.rs` | errors, and the phase at which they occurred |
 //!
 //! A request on a pooled connection costs one write, one read, and its share of one `epoll_wait`. This module does not
 //! handle redirects, retries (except on stale connections) or files.
@@ -52,10 +52,10 @@ use crate::net::tls::TlsConnector;
 
 pub use body::{Body, Chunk, Collect};
 pub use builder::Builder;
-pub use connection::SetupTimes;
-pub use error::{ClientError, ClientErrorKind, Stage};
+pub use connection::ConnectTimings;
+pub use error::{ClientError, ClientErrorKind, RequestPhase};
 pub use exchange::Exchange;
-pub use proxy::{Proxies, Proxy, ProxyError};
+pub use proxy::{Proxy, ProxyConfig, ProxyError};
 #[cfg(feature = "tls")]
 pub use tunnel::TunnelError;
 
@@ -98,7 +98,7 @@ struct Shared {
     limits: Limits,
     user_agent: HeaderValue,
     resolver: Resolver,
-    proxies: Proxies,
+    proxies: ProxyConfig,
     #[cfg(feature = "tls")]
     tls: TlsConnector,
     pool: Pool,
@@ -126,7 +126,7 @@ impl Client {
     /// have them. Redirects and error statuses are returned as responses, not as errors.
     ///
     /// # Errors
-    /// [`ClientError`], which states what failed and at which stage. If a pooled connection turns out to be stale, a
+    /// [`ClientError`], which states what failed and at which phase. If a pooled connection turns out to be stale, a
     /// GET or HEAD is first resent once on a new connection.
     pub fn request(&self, request: Request<()>) -> Exchange {
         Exchange::new(self.shared.clone(), request)

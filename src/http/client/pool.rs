@@ -82,7 +82,7 @@ impl Pool {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(way)?.pop()?;
             self.count.set(self.count.get() - 1);
-            if now < idle.expires_at() && idle.connection.transport().is_silent() {
+            if now < idle.expires_at() && idle.connection.transport().has_no_input() {
                 idle.connection.transport().set_background(false);
                 return Some(idle.connection);
             }
@@ -129,8 +129,8 @@ impl Pool {
         self.count.set(0);
         for connections in swept.values_mut() {
             connections.retain_mut(|idle| {
-                let is_silent = idle.connection.transport().poll_unasked(cx).is_pending();
-                is_silent && now < idle.expires_at()
+                let has_no_input = idle.connection.transport().poll_unexpected_input(cx).is_pending();
+                has_no_input && now < idle.expires_at()
             });
         }
         let left = swept.values().map(Vec::len).sum();

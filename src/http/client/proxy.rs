@@ -112,17 +112,17 @@ impl std::error::Error for ProxyError {}
 /// The proxies of a client: one for `http`, one for `https`, and exceptions. There are none by default.
 ///
 /// ```
-/// use glassloop::http::client::{Client, Proxies, ProxyError};
+/// use glassloop::http::client::{Client, ProxyConfig, ProxyError};
 ///
-/// let proxies = Proxies::none()
+/// let proxies = ProxyConfig::none()
 ///     .http("http://127.0.0.1:3128".parse()?)
 ///     .https("http://127.0.0.1:3128".parse()?)
-///     .except("localhost, .internal.test, 10.0.0.0/8");
+///     .no_proxy("localhost, .internal.test, 10.0.0.0/8");
 /// let client = Client::builder().proxies(proxies).build();
 /// # Ok::<(), ProxyError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
+pub struct ProxyConfig {
     http: Option<Hop>,
     https: Option<Hop>,
     except: Exceptions,
@@ -136,34 +136,34 @@ enum Hop {
     Unusable(String),
 }
 
-impl Proxies {
+impl ProxyConfig {
     /// Returns a configuration without proxies.
-    pub fn none() -> Proxies {
-        Proxies::default()
+    pub fn none() -> ProxyConfig {
+        ProxyConfig::default()
     }
 
     /// Sets the proxy for `http` URLs.
-    pub fn http(mut self, proxy: Proxy) -> Proxies {
+    pub fn http(mut self, proxy: Proxy) -> ProxyConfig {
         self.http = Some(Hop::Proxy(Rc::new(proxy)));
         self
     }
 
     /// Sets the proxy for `https` URLs, which is used with `CONNECT`.
-    pub fn https(mut self, proxy: Proxy) -> Proxies {
+    pub fn https(mut self, proxy: Proxy) -> ProxyConfig {
         self.https = Some(Hop::Proxy(Rc::new(proxy)));
         self
     }
 
     /// Makes requests for `http` URLs fail with this reason, unless they match an exception, because their proxy is not
     /// usable.
-    pub fn unusable_http(mut self, why: String) -> Proxies {
+    pub fn unusable_http(mut self, why: String) -> ProxyConfig {
         self.http = Some(Hop::Unusable(why));
         self
     }
 
     /// Makes requests for `https` URLs fail with this reason, unless they match an exception, because their proxy is
     /// not usable.
-    pub fn unusable_https(mut self, why: String) -> Proxies {
+    pub fn unusable_https(mut self, why: String) -> ProxyConfig {
         self.https = Some(Hop::Unusable(why));
         self
     }
@@ -172,7 +172,7 @@ impl Proxies {
     /// or spaces. As in curl, a name matches itself and its subdomains, with or without a leading dot; `*` matches
     /// everything; an address, or a network such as `10.0.0.0/8`, matches URLs with an IP address. A port after a name
     /// or an address restricts the entry to that port.
-    pub fn except(mut self, list: &str) -> Proxies {
+    pub fn no_proxy(mut self, list: &str) -> ProxyConfig {
         self.except = Exceptions::read(list);
         self
     }

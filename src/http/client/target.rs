@@ -6,7 +6,7 @@ use http::uri::Scheme;
 use http::{HeaderValue, Method, Uri};
 
 use super::error::ClientErrorKind;
-use super::proxy::{Proxies, Proxy};
+use super::proxy::{Proxy, ProxyConfig};
 use crate::http::proto::{RequestTarget, encode_target, is_host_and_port};
 
 /// Returns the default port of a scheme, if the scheme is supported.
@@ -108,7 +108,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Parses and validates the target of a request.
-    pub(super) fn new(method: &Method, uri: Uri, proxies: &Proxies) -> Result<Target, ClientErrorKind> {
+    pub(super) fn new(method: &Method, uri: Uri, proxies: &ProxyConfig) -> Result<Target, ClientErrorKind> {
         // `CONNECT` has a request target of its own form, and is not followed by an HTTP response (RFC 9110 §9.3.6).
         if method == Method::CONNECT {
             return Err(ClientErrorKind::UnsupportedMethod);

@@ -37,22 +37,22 @@ impl Transport {
     }
 
     /// Completes when data or EOF is received on an idle connection.
-    pub(super) fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_unexpected_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             // Reading one byte is enough to know, and its value does not matter. An actual read distinguishes data from
             // stale readiness.
             Transport::Plain(stream) => stream.poll_read(cx, &mut [0]).map(|_| ()),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.poll_unsolicited(cx),
+            Transport::Tls(stream) => stream.poll_unexpected_input(cx),
         }
     }
 
     /// Returns whether neither data nor EOF has been received, according to the kernel. This is a system call.
-    pub(super) fn is_silent(&mut self) -> bool {
+    pub(super) fn has_no_input(&mut self) -> bool {
         match self {
-            Transport::Plain(stream) => stream.is_silent(),
+            Transport::Plain(stream) => stream.has_no_input(),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.is_drained(),
+            Transport::Tls(stream) => stream.has_no_input(),
         }
     }
 

@@ -104,10 +104,10 @@ impl Tunnel {
             buffer.consume(consumed);
             match status {
                 None => {}
-                Some(status) if !status.is_success() => return Err(TunnelError::Refused(status)),
+                Some(status) if !status.is_success() => return Err(TunnelError::Rejected(status)),
                 // Data after the response cannot be from the server: nothing has been sent to it yet, and in TLS the
                 // client sends first.
-                Some(_) if !buffer.unread().is_empty() => return Err(TunnelError::Unasked),
+                Some(_) if !buffer.unread().is_empty() => return Err(TunnelError::UnexpectedData),
                 Some(_) => return Ok(true),
             }
         }
@@ -165,9 +165,9 @@ impl Future for Tunnel {
 #[derive(Debug)]
 pub enum TunnelError {
     /// The proxy responded with this status instead of a 2xx. 407 requires proxy authentication.
-    Refused(StatusCode),
+    Rejected(StatusCode),
     /// The proxy sent data after its response.
-    Unasked,
+    UnexpectedData,
     /// The response is not valid HTTP/1.1, or is truncated.
     Protocol(ProtocolError),
     /// The request could not be written.
@@ -184,11 +184,11 @@ pub enum TunnelError {
 impl fmt::Display for TunnelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+            TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
                 f.write_str("it answered 407: it wants a user name and a password, or others than those it was given")
             }
-            TunnelError::Refused(status) => write!(f, "it answered {status}"),
-            TunnelError::Unasked => f.write_str("it said more than that there is one"),
+            TunnelError::Rejected(status) => write!(f, "it answered {status}"),
+            TunnelError::UnexpectedData => f.write_str("it said more than that there is one"),
             TunnelError::Protocol(error) => error.fmt(f),
             TunnelError::Write(error) | TunnelError::Read(error) => error.fmt(f),
             TunnelError::TimedOut { limit } => write!(f, "no answer for {limit:?}"),
@@ -201,7 +201,7 @@ impl std::error::Error for TunnelError {
         match self {
             TunnelError::Protocol(error) => Some(error),
             TunnelError::Write(error) | TunnelError::Read(error) => Some(error),
-            TunnelError::Refused(_) | TunnelError::Unasked | TunnelError::TimedOut { .. } => None,
+            TunnelError::Rejected(_) | TunnelError::UnexpectedData | TunnelError::TimedOut { .. } => None,
         }
     }
 }
@@ -218,7 +218,7 @@ mod tests {
         let protocol = ResponseDecoder::new(&Method::CONNECT).decode(b"x").unwrap_err();
         let no_http = "the protocol version is not HTTP/1.0 or HTTP/1.1 (at byte 0)";
         for (error, says, source) in [
-            (TunnelError::Refused(StatusCode::FORBIDDEN), "it answered 403 Forbidden", None),
+            (TunnelError::Rejected(StatusCode::FORBIDDEN), "it answered 403 Forbidden", None),
             (TunnelError::Protocol(protocol), no_http, Some(no_http)),
             (TunnelError::Write(io()), "io", Some("io")),
             (TunnelError::Read(io()), "io", Some("io")),
@@ -227,7 +227,7 @@ mod tests {
             assert_eq!(error.to_string(), says);
             assert_eq!(error.source().map(ToString::to_string), source.map(str::to_owned));
         }
-        let unauthorized = TunnelError::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED).to_string();
+        let unauthorized = TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED).to_string();
         assert!(unauthorized.starts_with("it answered 407: ") && unauthorized.contains("password"), "{unauthorized}");
     }
 }

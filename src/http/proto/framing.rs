@@ -25,7 +25,7 @@ pub enum BodyFraming {
 
 impl BodyFraming {
     /// Returns whether the framing detects truncation of the body.
-    pub fn length_known(self) -> bool {
+    pub fn is_self_delimited(self) -> bool {
         self != BodyFraming::UntilClose
     }
 }

@@ -291,7 +291,7 @@ mod tests {
         let step = decoder.decode(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         let ResponseEvent::Head(head) = step.event else { panic!("a whole head") };
         assert_eq!(head.framing, BodyFraming::UntilClose);
-        assert!(!head.framing.length_known());
+        assert!(!head.framing.is_self_delimited());
         assert!(matches!(decoder.on_eof(), Ok(ResponseEvent::End { reusable: false })));
     }
 

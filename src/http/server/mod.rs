@@ -46,7 +46,7 @@ pub use builder::{Builder, Limits, listen};
 pub use faults::{Delay, Faults};
 pub use files::StaticFiles;
 pub use preconditions::Validators;
-pub use representation::{Representation, refuse_method};
+pub use representation::{Representation, method_not_allowed};
 pub use service::{Answer, Body, CompletedResponse, FilePart, Response, Service, text};
 pub use stop::Stopper;
 

@@ -85,7 +85,7 @@ impl Representation {
 }
 
 /// Returns the response of a read-only resource to a method other than GET and HEAD, for which it returns `None`.
-pub fn refuse_method(method: &Method) -> Option<Response> {
+pub fn method_not_allowed(method: &Method) -> Option<Response> {
     let mut response = match *method {
         Method::GET | Method::HEAD => return None,
         Method::OPTIONS => status(StatusCode::OK),

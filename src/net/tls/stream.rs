@@ -23,7 +23,7 @@ const MAX_RECORD_BYTES: usize = (1 << 14) + 256 + 5;
 /// The maximum content of one record.
 const MAX_CONTENT_BYTES: usize = 1 << 14;
 
-/// The maximum number of reads in [`TlsStream::is_drained`].
+/// The maximum number of reads in [`TlsStream::has_no_input`].
 const DRAIN_READS: usize = 8;
 
 /// A TCP connection encrypted with TLS. Dropping it sends `close_notify`, if that is possible without blocking, and
@@ -116,7 +116,7 @@ impl TlsStream {
 
     /// Waits for input on an idle connection: content, the end of the data, or an error. Session tickets and key
     /// updates are processed and do not count.
-    pub fn poll_unsolicited(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_unexpected_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.has_unread_input() {
             match ready!(self.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer))) {
                 Ok(Received::Records(_)) => {}
@@ -128,9 +128,9 @@ impl TlsStream {
 
     /// Reads until WouldBlock and returns whether there was no input at all, not even the end of the data. Session
     /// tickets are processed and do not count. An incomplete record counts, since its type is not known yet.
-    pub fn is_drained(&mut self) -> bool {
+    pub fn has_no_input(&mut self) -> bool {
         for _ in 0..DRAIN_READS {
-            match self.receive(&mut [], TcpStream::read_now) {
+            match self.receive(&mut [], TcpStream::try_read) {
                 Poll::Pending => return self.incomplete_record.is_empty() && !self.has_unread_input(),
                 Poll::Ready(Ok(Received::Records(_))) => {}
                 Poll::Ready(_) => return false,
@@ -188,7 +188,7 @@ impl TlsStream {
             }
             Err(error) => {
                 // The alert, as far as it can be sent without blocking.
-                let _best_effort = self.socket.write_now(self.session.outgoing());
+                let _best_effort = self.socket.try_write(self.session.outgoing());
                 Err(TlsError::from_rustls(error))
             }
         }
@@ -248,7 +248,7 @@ impl Drop for TlsStream {
         // partially sent record, where the server could not parse it, and sent only if that does not block.
         let can_send = self.is_open() && !self.has_pending_records();
         if can_send && self.send(ToSend::CloseNotify).is_ok() {
-            let _best_effort = self.socket.write_now(self.session.outgoing());
+            let _best_effort = self.socket.try_write(self.session.outgoing());
         }
     }
 }

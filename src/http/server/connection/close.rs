@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::{AwaitedHead, ConnectionParts, ConnectionState, Exchange, Then};
+use super::{AfterResponse, AwaitedHead, ConnectionParts, ConnectionState, CurrentExchange};
 use crate::event_loop::now;
 use crate::http::proto::ProtocolError;
 use crate::http::server::service::text;
@@ -22,7 +22,7 @@ impl ConnectionParts {
     /// Responds to an invalid request, unless the client has closed the connection, and ends the connection.
     pub(super) fn reject_invalid(&mut self, error: ProtocolError) -> ConnectionState {
         match error.status() {
-            Some(status) => self.reject(status, &error.to_string(), Then::HalfClose),
+            Some(status) => self.reject(status, &error.to_string(), AfterResponse::HalfClose),
             None => {
                 log::debug!("{}: {error}", self.peer);
                 ConnectionState::Close
@@ -32,12 +32,18 @@ impl ConnectionParts {
 
     pub(super) fn reject_body(&mut self) -> ConnectionState {
         let message = format!("the request body is larger than {} bytes", self.server.limits.body_bytes);
-        self.reject(StatusCode::PAYLOAD_TOO_LARGE, &message, Then::HalfClose)
+        self.reject(StatusCode::PAYLOAD_TOO_LARGE, &message, AfterResponse::HalfClose)
     }
 
     /// Sends an error response without calling the service, and ends the connection.
-    pub(super) fn reject(&mut self, status: StatusCode, message: &str, then: Then) -> ConnectionState {
-        self.exchange = Exchange { request: self.exchange.request.take(), then, ..Exchange::default() };
+    pub(super) fn reject(
+        &mut self,
+        status: StatusCode,
+        message: &str,
+        after_response: AfterResponse,
+    ) -> ConnectionState {
+        self.exchange =
+            CurrentExchange { request: self.exchange.request.take(), after_response, ..CurrentExchange::default() };
         self.start_response(text(status, format!("{message}\n")))
     }
 
@@ -46,8 +52,8 @@ impl ConnectionParts {
         if self.server.is_stopping.get() || awaited == AwaitedHead::Next {
             return ConnectionState::Close;
         }
-        // `Then::Close` frees the connection's slot at once.
-        self.reject(StatusCode::REQUEST_TIMEOUT, "the server has too many connections", Then::Close)
+        // `AfterResponse::Close` frees the connection's slot at once.
+        self.reject(StatusCode::REQUEST_TIMEOUT, "the server has too many connections", AfterResponse::Close)
     }
 
     /// Closes a connection that has failed.

@@ -120,7 +120,7 @@ impl Connection {
             registration: server.open_connections.register(),
             server,
             requests: 0,
-            exchange: Exchange::default(),
+            exchange: CurrentExchange::default(),
             outgoing: None,
             deadline: Deadline::default(),
             progress: None,
@@ -169,7 +169,7 @@ struct ConnectionParts {
     registration: Registration,
     /// The number of requests received.
     requests: u32,
-    exchange: Exchange,
+    exchange: CurrentExchange,
     /// The response, while it is being written.
     outgoing: Option<Outgoing>,
     /// The timer for the deadlines of all states.
@@ -179,7 +179,7 @@ struct ConnectionParts {
 }
 
 /// The request in progress and its response.
-struct Exchange {
+struct CurrentExchange {
     request: Option<Request<()>>,
     /// The number of bytes of the request body that are still allowed.
     body_left: u64,
@@ -191,12 +191,12 @@ struct Exchange {
     status: StatusCode,
     /// The length of the response body.
     body_bytes: u64,
-    then: Then,
+    after_response: AfterResponse,
 }
 
 /// What the connection does after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+enum AfterResponse {
     NextRequest,
     HalfClose,
     Close,
@@ -204,9 +204,9 @@ enum Then {
     Stall,
 }
 
-impl Default for Exchange {
+impl Default for CurrentExchange {
     fn default() -> Self {
-        Exchange {
+        CurrentExchange {
             request: None,
             body_left: 0,
             is_head: false,
@@ -214,7 +214,7 @@ impl Default for Exchange {
             faults: PlannedFaults::default(),
             status: StatusCode::OK,
             body_bytes: 0,
-            then: Then::HalfClose,
+            after_response: AfterResponse::HalfClose,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode, Version};
 
-use super::{AwaitedHead, ConnectionParts, ConnectionState, Exchange, Then};
+use super::{AfterResponse, AwaitedHead, ConnectionParts, ConnectionState, CurrentExchange};
 use crate::event_loop::now;
 use crate::http::proto::{BodyFraming, RequestHead};
 use crate::http::server::input::InputEvent;
@@ -34,9 +34,11 @@ impl ConnectionParts {
         ready!(self.deadline.poll_until(cx, *due));
         Poll::Ready(match awaited {
             AwaitedHead::Next => ConnectionState::Close,
-            AwaitedHead::First | AwaitedHead::Rest => {
-                self.reject(StatusCode::REQUEST_TIMEOUT, "timed out waiting for the request head", Then::HalfClose)
-            }
+            AwaitedHead::First | AwaitedHead::Rest => self.reject(
+                StatusCode::REQUEST_TIMEOUT,
+                "timed out waiting for the request head",
+                AfterResponse::HalfClose,
+            ),
         })
     }
 
@@ -46,13 +48,13 @@ impl ConnectionParts {
         self.registration.set_not_new();
         let limits = &self.server.limits;
         let keep_alive = head.keep_alive && self.requests < limits.requests;
-        self.exchange = Exchange {
+        self.exchange = CurrentExchange {
             body_left: limits.body_bytes,
             is_head: head.request.method() == Method::HEAD,
             is_1_0: head.request.version() == Version::HTTP_10,
-            then: if keep_alive { Then::NextRequest } else { Then::HalfClose },
+            after_response: if keep_alive { AfterResponse::NextRequest } else { AfterResponse::HalfClose },
             request: Some(head.request),
-            ..Exchange::default()
+            ..CurrentExchange::default()
         };
         match head.framing {
             BodyFraming::None | BodyFraming::Length(0) => {
@@ -101,7 +103,7 @@ impl ConnectionParts {
                 Poll::Pending => {
                     ready!(self.deadline.poll_until(cx, due));
                     let message = "timed out waiting for the request body";
-                    return Poll::Ready(self.reject(StatusCode::REQUEST_TIMEOUT, message, Then::HalfClose));
+                    return Poll::Ready(self.reject(StatusCode::REQUEST_TIMEOUT, message, AfterResponse::HalfClose));
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 
-use super::{AwaitedHead, ConnectionParts, ConnectionState, Then};
+use super::{AfterResponse, AwaitedHead, ConnectionParts, ConnectionState};
 use crate::event_loop::{Sleep, now, sleep};
 use crate::http::proto::encode_response_head;
 use crate::http::server::faults::InterruptionKind;
@@ -74,14 +74,14 @@ impl ConnectionParts {
         if let Some(seconds) = exchange.faults.retry_after {
             head.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.server.is_stopping.get() && exchange.then == Then::NextRequest {
-            exchange.then = Then::HalfClose;
+        if self.server.is_stopping.get() && exchange.after_response == AfterResponse::NextRequest {
+            exchange.after_response = AfterResponse::HalfClose;
         }
-        match exchange.then {
-            Then::NextRequest if exchange.is_1_0 => {
+        match exchange.after_response {
+            AfterResponse::NextRequest if exchange.is_1_0 => {
                 head.headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
             }
-            Then::NextRequest => {}
+            AfterResponse::NextRequest => {}
             _ => {
                 head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -98,10 +98,10 @@ impl ConnectionParts {
         let mut outgoing = Outgoing::new(bytes, body, exchange.faults.rate);
         if let Some(interruption) = exchange.faults.interruption {
             outgoing.truncate(interruption.position.in_body_of(exchange.body_bytes));
-            exchange.then = match interruption.kind {
-                InterruptionKind::Truncate => Then::HalfClose,
-                InterruptionKind::Reset => Then::Reset,
-                InterruptionKind::Stall => Then::Stall,
+            exchange.after_response = match interruption.kind {
+                InterruptionKind::Truncate => AfterResponse::HalfClose,
+                InterruptionKind::Reset => AfterResponse::Reset,
+                InterruptionKind::Stall => AfterResponse::Stall,
             };
         }
         self.outgoing = Some(outgoing);
@@ -147,15 +147,15 @@ impl ConnectionParts {
         if let Some(outgoing) = self.outgoing.take() {
             self.server.head_buffer.set(outgoing.into_head_buffer());
         }
-        match self.exchange.then {
-            Then::NextRequest => ConnectionState::ReadHead(AwaitedHead::Next, now() + self.server.limits.idle),
-            Then::HalfClose => ConnectionState::HalfClose,
-            Then::Close => ConnectionState::Close,
-            Then::Reset => {
+        match self.exchange.after_response {
+            AfterResponse::NextRequest => ConnectionState::ReadHead(AwaitedHead::Next, now() + self.server.limits.idle),
+            AfterResponse::HalfClose => ConnectionState::HalfClose,
+            AfterResponse::Close => ConnectionState::Close,
+            AfterResponse::Reset => {
                 self.reset();
                 ConnectionState::Close
             }
-            Then::Stall => self.stall(),
+            AfterResponse::Stall => self.stall(),
         }
     }
 

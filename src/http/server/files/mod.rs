@@ -32,7 +32,7 @@ use self::cache::{Cache, CacheResult};
 use self::lookup::{Found, Identity, look_up};
 use self::path::SitePath;
 use self::root::Root;
-use super::representation::refuse_method;
+use super::representation::method_not_allowed;
 use super::service::{Answer, Body, FilePart, Response, Service, text};
 use crate::event_loop::{Job, JobHandle, now, run_in_executor};
 use crate::observe::{State, TracedState, polled_after_ready};
@@ -94,7 +94,7 @@ impl StaticFiles {
 
 impl Service for StaticFiles {
     fn answer(&self, request: &Request<()>) -> Answer {
-        if let Some(refusal) = refuse_method(request.method()) {
+        if let Some(refusal) = method_not_allowed(request.method()) {
             return refusal.into();
         }
         let known = match self.shared.cache.get(request.uri().path(), now()) {
