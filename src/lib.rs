@@ -1,45 +1,75 @@
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // They panic if the stream cannot be written, and block if its reader does not read: see `cli/output.rs`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 //! glassloop: an observable event loop, with HTTP/1.1 and a downloader.
 //!
 //! The crate contains a single-threaded reactor and executor, written from scratch on [`mio`], HTTP/1.1 state machines
-//! that run on it, and a downloader. It uses no other async runtime and no `unsafe`. The source is written to be read,
-//! from the lowest layer up:
-//!
-//! | module | purpose | prerequisites |
-//! | --- | --- | --- |
-//! | [`observe`] | the events that a loop emits, and the `Observer` trait | none |
-//! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
-//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | the two above |
-//! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
-//! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |
-//! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | none |
-//! | [`http::client`], `http::server` | the HTTP client and server, as hand-written futures | `net`, `http::proto` |
-//! | `download` | atomic file downloads, with resume and retries | all of the above |
-//! | `flags` | the sample application: a downloader of country flags, and a server for them | all of the above |
-//! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe` |
-//! | `cli` | the `glassloop` command | all of the above |
-//!
-//! A turn is one iteration of the loop. Each module uses only modules above it in the table. Up to `http`, every future
-//! is a hand-written `enum` of states with one `match` in its `poll`; from `download` on, `async fn` is used.
-//!
-//! Suggested reading order: [`EventLoop::turn`], then the files that [`event_loop`] lists, then [`http::client`] as an
-//! example of a state machine. DESIGN.md follows one request from the command line to the disk.
+//! that run on it, and a downloader. It uses no other async runtime and no `unsafe`.
 //!
 //! ```
 //! use std::time::Duration;
 //! use glassloop::{EventLoop, run_in_executor, sleep, spawn};
 //!
-//! let mut event_loop = EventLoop::new()?;
-//! let text = event_loop.block_on(async {
-//!     let reading = spawn(async { run_in_executor(None, || std::fs::read_to_string("Cargo.toml")).await });
-//!     sleep(Duration::from_millis(1)).await; // meanwhile a pool thread reads the file
-//!     reading.await
-//! })????;
-//! assert!(text.contains("glassloop"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut event_loop = EventLoop::new()?;
+//!     let text = event_loop.block_on(async {
+//!         // A thread of the pool reads the file; meanwhile the loop runs other tasks.
+//!         let reading = run_in_executor(None, || std::fs::read_to_string("Cargo.toml"));
+//!         let ticking = spawn(async {
+//!             for tick in 1..=3 {
+//!                 sleep(Duration::from_millis(1)).await;
+//!                 println!("tick {tick}");
+//!             }
+//!         });
+//!         let text = reading.await?; // an error if the job panicked
+//!         ticking.await?; // an error if the task panicked
+//!         Ok::<_, Box<dyn std::error::Error>>(text?)
+//!     })??; // the first `?`: an error if the loop is deadlocked
+//!     println!("{} bytes", text.len());
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Layers
+//!
+//! Each module uses only modules below it:
+//!
+//! ```text
+//!                   cli                    the glassloop command
+//!              ┌─────┴─────┐
+//!            flags         │               the sample application: country flags
+//!              │           │
+//!           download     trace             atomic file downloads · recordings of runs
+//!              │           │
+//!             http         │               HTTP/1.1: codec, client, server
+//!         ┌────┴────┐      │
+//!      futures     net     │               combinators · sockets, DNS, TLS
+//!         └────┬────┘      │
+//!          event_loop      │               turns, tasks, readiness, timers, threads
+//!         ┌────┴────┐      │
+//!       sync     observe ──┘               channels, locks · the events that a loop emits
+//! ```
+//!
+//! | module | purpose | what to know before |
+//! | --- | --- | --- |
+//! | [`observe`] | the events that a loop emits, and the `Observer` trait | nothing |
+//! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
+//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | the two above |
+//! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
+//! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |
+//! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | nothing |
+//! | [`http::client`], `http::server` | the HTTP client and server, as hand-written futures | `net`, `http::proto` |
+//! | `download` | atomic file downloads, with resume and retries | `http::client` |
+//! | `flags` | a downloader of country flags, and a server for them | `download` |
+//! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe` |
+//! | `cli` | the `glassloop` command | all of the above |
+//!
+//! A turn is one iteration of the loop. Up to `http`, every future is a hand-written `enum` of states with one `match` in
+//! its `poll`; from `download` on, `async fn` is used.
+//!
+//! Suggested reading order: [`EventLoop::turn`], then the files that [`event_loop`] lists, then [`http::client`] as an
+//! example of a state machine. DESIGN.md follows one request from the command line to the disk.
 //!
 //! # Features
 //!

@@ -5,6 +5,7 @@
 
 mod imports;
 mod invariants;
+mod links;
 mod project;
 mod sizes;
 mod subjects;
