@@ -14,10 +14,10 @@ use super::proxies::ProxyArguments;
 use super::signals::{Interruption, SecondSignal, watch_signals};
 use super::watch::{Watch, WatchArguments};
 use super::{EXIT_USAGE, fail, some_seed};
-use crate::download::{Folder, escaped_line};
+use crate::download::{Directory, escaped_line};
 use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
 use crate::flags::codes::{CountryCode, select};
-use crate::flags::downloader::{Counts, Options, Outcome, SaveOn, download_many};
+use crate::flags::downloader::{Counts, FlagOutcome, FlagsOptions, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, ServerKind};
 use crate::http::client::{Client, ProxyConfig};
 use crate::sync::{Event, oneshot};
@@ -132,7 +132,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
     };
     // A connection and a file each, and the other end in the embedded server.
     let max_requests = (open_files::allow(3 * usize::from(arguments.max_req)) / 3).max(1);
-    let folder = match Folder::open(&arguments.dest) {
+    let folder = match Directory::open(&arguments.dest) {
         Ok(folder) => folder,
         Err(error) => return fail(1, format_args!("{error}; choose another folder with --dest")),
     };
@@ -152,9 +152,9 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Ok(proxies) => proxies,
         Err(message) => return fail(EXIT_USAGE, message),
     };
-    let options = Options {
+    let options = FlagsOptions {
         base_url: site.base_url.clone(),
-        folder,
+        directory: folder,
         max_requests,
         names: arguments.names,
         save: match arguments.save {
@@ -234,7 +234,7 @@ struct Report {
 /// Turns the loop until all flags have ended, one way or another.
 fn download(
     codes: &[CountryCode],
-    options: Options,
+    options: FlagsOptions,
     proxies: ProxyConfig,
     verbose: bool,
     watch: Watch,
@@ -254,7 +254,7 @@ fn download(
             if verbose {
                 print_outcome(code, outcome);
             }
-            if let Outcome::Failed(error) = outcome {
+            if let FlagOutcome::Failed(error) = outcome {
                 first_error.get_or_insert_with(|| escaped_line(format_args!("{code}: {error}")));
             }
         })
@@ -268,12 +268,12 @@ fn download(
     Ok(Report { counts, first_error, interruption, lost })
 }
 
-fn print_outcome(code: CountryCode, outcome: &Outcome) {
+fn print_outcome(code: CountryCode, outcome: &FlagOutcome) {
     match outcome {
-        Outcome::Saved => say(format_args!("{code} OK")),
-        Outcome::NotFound => say(format_args!("{code} not found")),
-        Outcome::Failed(error) => say(format_args!("*** Error for {code}: {}", escaped_line(error))),
-        Outcome::Cancelled => say(format_args!("{code} interrupted")),
+        FlagOutcome::Saved => say(format_args!("{code} OK")),
+        FlagOutcome::NotFound => say(format_args!("{code} not found")),
+        FlagOutcome::Failed(error) => say(format_args!("*** Error for {code}: {}", escaped_line(error))),
+        FlagOutcome::Cancelled => say(format_args!("{code} interrupted")),
     }
 }
 

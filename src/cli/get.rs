@@ -16,8 +16,8 @@ use super::output::{Output, say, stderr, stdout_failed};
 use super::signals::{Interruption, SecondSignal, arrived, watch_signals};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
-    Address, Class, Event, Folder, Gauge, How, LineError, Options, Pace, Plan, Planned, StreamTarget, Tally, Wanted,
-    What, download_all, escaped_line, stdout,
+    Directory, DownloadEvent, DownloadEventKind, DownloadOptions, DownloadUrl, ErrorClass, LineError, ListEntry, Plan,
+    PlannedLine, ProgressCounters, RunSummary, StreamTarget, SuccessKind, Throttle, download_all, escaped_line, stdout,
 };
 use crate::event_loop::{EventLoop, LoopError, spawn_named};
 use crate::http::client::Client;
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     }
     match download(arguments, client, plan, destination, capacity) {
         Ok(code) => code,
-        Err(error) => fail(Class::File.exit_code(), escaped_line(error)),
+        Err(error) => fail(ErrorClass::File.exit_code(), escaped_line(error)),
     }
 }
 
@@ -64,9 +64,9 @@ fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, Str
         Destination::Stream(_) => None,
     };
     for url in &arguments.urls {
-        let address = Address::parse(url).map_err(LineError::Address);
+        let url = DownloadUrl::parse(url).map_err(LineError::DownloadUrl);
         let (name, sha256) = (name.clone(), arguments.checksum);
-        plan.add(address.map(|address| Wanted { address, name, sha256 }));
+        plan.add(url.map(|url| ListEntry { url, name, sha256 }));
     }
     if let Some(input) = &arguments.input {
         let list: Box<dyn Read + Send> = if input == Path::new("-") {
@@ -84,7 +84,7 @@ fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, Str
         plan.take_only(shard);
     }
     if arguments.tree {
-        plan.keep_folders();
+        plan.keep_directories();
     }
     Ok(plan)
 }
@@ -98,24 +98,24 @@ fn dry_run(mut plan: Plan, destination: &Destination) -> ExitCode {
     loop {
         match plan.next() {
             Ok(None) => break,
-            Ok(Some(Planned::Item(item))) => {
+            Ok(Some(PlannedLine::Item(item))) => {
                 let path = match destination {
-                    Destination::Folder { folder, .. } => folder.join(item.place.path()),
+                    Destination::Folder { folder, .. } => folder.join(item.target.path()),
                     Destination::Stream(StreamTarget::Stdout) => "standard output".into(),
                     Destination::Stream(StreamTarget::Path(path)) => path.clone(),
                 };
-                let line = format!("{} -> {}", item.address, path.display());
+                let line = format!("{} -> {}", item.url, path.display());
                 if let Err(error) = writeln!(output, "{}", escaped_line(line)) {
                     return stdout_failed(&error);
                 }
             }
-            Ok(Some(Planned::Bad(line))) => {
+            Ok(Some(PlannedLine::Bad(line))) => {
                 say(format_args!("glassloop: {}", escaped_line(line)));
-                worst = worst.max(Some(Class::Usage));
+                worst = worst.max(Some(ErrorClass::Usage));
             }
             Err(error) => {
                 say(format_args!("glassloop: reading the list: {error}"));
-                worst = worst.max(Some(Class::File));
+                worst = worst.max(Some(ErrorClass::File));
                 break;
             }
         }
@@ -138,29 +138,29 @@ fn download(
     let (folder, stream) = match destination {
         Destination::Folder { folder, .. } => {
             let folder =
-                Folder::open(&folder).map_err(|error| format!("{error}; choose another folder with --dest"))?;
-            plan.look_into(&folder);
+                Directory::open(&folder).map_err(|error| format!("{error}; choose another folder with --dest"))?;
+            plan.check_existing_in(&folder);
             (folder, None)
         }
         // Nothing is written to a folder then.
-        Destination::Stream(target) => (Folder::open_to_read(Path::new("/"))?, Some(target)),
+        Destination::Stream(target) => (Directory::open_read_only(Path::new("/"))?, Some(target)),
     };
     let second_signal = SecondSignal::install()?;
     let watched = arguments.watch.open()?.watch(EventLoop::builder());
     let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
     let started = Instant::now();
-    let options = Options { jobs: capacity.jobs, ..arguments.options(folder, stream) };
-    let gauge = Gauge::default();
+    let options = DownloadOptions { jobs: capacity.jobs, ..arguments.options(folder, stream) };
+    let counters = ProgressCounters::default();
     let json = arguments.json.then(JsonLines::open).transpose()?;
-    plan.paced_by(pace(json.as_ref()));
+    plan.set_throttle(pace(json.as_ref()));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = sync::Event::new();
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
-        let progress = Rc::new(GetProgress::start(arguments.progress_style(), gauge.clone()));
+        let progress = Rc::new(GetProgress::start(arguments.progress_style(), counters.clone()));
         let report = {
             let (progress, json) = (progress.clone(), json.clone());
-            move |event: &Event<'_>| {
+            move |event: &DownloadEvent<'_>| {
                 if let Some(json) = &json {
                     json.write(event);
                 }
@@ -169,20 +169,20 @@ fn download(
                 }
             }
         };
-        let tally = download_all(plan, options, client, gauge.clone(), stop, report).await;
+        let summary = download_all(plan, options, client, counters.clone(), stop, report).await;
         progress.finish();
-        (tally, interrupted.try_recv())
+        (summary, interrupted.try_recv())
     });
     second_signal.now_shutting_down();
     let lost = event_loop.shutdown().lost;
-    let (tally, interruption) = ran?;
-    let mut code = exit_code(&tally, interruption);
-    if let Some(Err(error)) = json.map(|json| json.finish(&tally, gauge.bytes(), started.elapsed(), code)) {
+    let (summary, interruption) = ran?;
+    let mut code = exit_code(&summary, interruption);
+    if let Some(Err(error)) = json.map(|json| json.finish(&summary, counters.bytes(), started.elapsed(), code)) {
         say(format_args!("glassloop: writing to standard output: {error}"));
-        code = arrived().map_or(Class::File.exit_code(), Interruption::exit_code);
+        code = arrived().map_or(ErrorClass::File.exit_code(), Interruption::exit_code);
     }
     if !arguments.quiet {
-        print_summary(&tally, gauge.bytes(), started.elapsed());
+        print_summary(&summary, counters.bytes(), started.elapsed());
     }
     if !lost.is_empty() {
         say(format_args!("glassloop: {} file{} given up while being written", lost.len(), plural(lost.len() as u64)));
@@ -191,43 +191,46 @@ fn download(
 }
 
 /// Holds the plan up while the lines for earlier transfers have not been read.
-fn pace(json: Option<&JsonLines>) -> Pace {
+fn pace(json: Option<&JsonLines>) -> Throttle {
     let outputs: Vec<Output> = [Some(stderr().clone()), json.map(JsonLines::output)].into_iter().flatten().collect();
-    Pace(Box::new(move || outputs.iter().for_each(Output::wait_until_few)))
+    Throttle(Box::new(move || outputs.iter().for_each(Output::wait_until_few)))
 }
 
 /// What is said of an event to people, if anything is.
-fn line_for(event: &Event<'_>) -> Option<String> {
+fn line_for(event: &DownloadEvent<'_>) -> Option<String> {
     let url = event.url.unwrap_or_default();
-    let line = match event.what {
-        What::Fail(error) => format!("glassloop: {url}: {error}"),
-        What::BadLine(line) => format!("glassloop: {line}"),
-        What::Retry { error, wait, .. } => {
+    let line = match event.kind {
+        DownloadEventKind::Fail(error) => format!("glassloop: {url}: {error}"),
+        DownloadEventKind::InvalidLine(line) => format!("glassloop: {line}"),
+        DownloadEventKind::Retry { error, wait, .. } => {
             log::info!("{}", escaped_line(format_args!("{url}: {error}; again in {:.1} s", wait.as_secs_f64())));
             return None;
         }
-        What::Start | What::Redirect { .. } | What::Done(_) | What::Cancelled => return None,
+        DownloadEventKind::Start
+        | DownloadEventKind::Redirect { .. }
+        | DownloadEventKind::Done(_)
+        | DownloadEventKind::Cancelled => return None,
     };
     Some(escaped_line(line))
 }
 
-fn exit_code(tally: &Tally, interruption: Option<Interruption>) -> u8 {
-    match (interruption, tally.worst) {
+fn exit_code(summary: &RunSummary, interruption: Option<Interruption>) -> u8 {
+    match (interruption, summary.worst) {
         (Some(interruption), _) => interruption.exit_code(),
         (None, Some(worst)) => worst.exit_code(),
         (None, None) => 0,
     }
 }
 
-fn print_summary(tally: &Tally, bytes: u64, elapsed: Duration) {
+fn print_summary(summary: &RunSummary, bytes: u64, elapsed: Duration) {
     let parts = [
-        (tally.saved, How::Saved.name()),
-        (tally.exists, "there already"),
-        (tally.unchanged, How::Unchanged.name()),
-        (tally.checked, How::Checked.name()),
-        (tally.failed, "failed"),
-        (tally.bad_lines, "bad lines"),
-        (tally.cancelled, "given up"),
+        (summary.saved, SuccessKind::Saved.name()),
+        (summary.exists, "there already"),
+        (summary.unchanged, SuccessKind::Unchanged.name()),
+        (summary.checked, SuccessKind::Checked.name()),
+        (summary.failed, "failed"),
+        (summary.bad_lines, "bad lines"),
+        (summary.cancelled, "given up"),
     ];
     let counts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

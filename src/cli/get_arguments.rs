@@ -16,7 +16,7 @@ use super::get_progress::ProgressStyle;
 use super::get_trust::TrustArguments;
 use super::open_files::Capacity;
 use super::watch::WatchArguments;
-use crate::download::{Folder, Fsync, Options, Overwrite, RedirectRules, Sha256, Shard, StreamTarget};
+use crate::download::{Directory, DownloadOptions, Fsync, Overwrite, RedirectPolicy, Sha256, Shard, StreamTarget};
 use crate::http::client::Client;
 use crate::http::credentials::basic;
 
@@ -188,7 +188,7 @@ impl GetArguments {
     }
 
     /// How to download.
-    pub(super) fn options(&self, folder: Folder, stream: Option<StreamTarget>) -> Options {
+    pub(super) fn options(&self, folder: Directory, stream: Option<StreamTarget>) -> DownloadOptions {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             headers.append(name.clone(), value.clone());
@@ -196,7 +196,7 @@ impl GetArguments {
         if let Some(user) = &self.user {
             headers.insert(AUTHORIZATION, user.clone());
         }
-        Options {
+        DownloadOptions {
             stream,
             jobs: self.jobs.into(),
             per_host: self.per_host.into(),
@@ -212,7 +212,7 @@ impl GetArguments {
                 OverwriteWhen::Always => Overwrite::Always,
             },
             conditional: self.conditional,
-            redirects: RedirectRules {
+            redirects: RedirectPolicy {
                 at_most: self.max_redirs,
                 allow_downgrade: self.allow_downgrade,
                 is_location_trusted: self.location_trusted,
@@ -230,7 +230,7 @@ impl GetArguments {
             spider: self.spider,
             fail_fast: self.fail_fast,
             hash_all: self.json,
-            ..Options::new(folder)
+            ..DownloadOptions::new(folder)
         }
     }
 
@@ -328,7 +328,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary folder");
         let options = |arguments: &[&str]| {
             let typed = <Typed as clap::Parser>::parse_from([&["get", "http://a.test/"], arguments].concat());
-            typed.get.options(Folder::open(place.path()).expect("a folder"), None)
+            typed.get.options(Directory::open(place.path()).expect("a folder"), None)
         };
         let defaults = options(&[]);
         assert_eq!((defaults.fsync, defaults.limit_rate, defaults.keeps_modified), (Fsync::None, None, true));

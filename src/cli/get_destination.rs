@@ -4,7 +4,7 @@ use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
 use super::EXIT_USAGE;
-use crate::download::{Class, StreamTarget, is_reserved};
+use crate::download::{ErrorClass, StreamTarget, is_reserved};
 
 /// Where the files, or the only file, go.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Destination {
             Ok(found) if is_stream(found) => return Ok(Destination::Stream(StreamTarget::Path(path))),
             Ok(found) if found.is_dir() && !output.as_os_str().is_empty() => {
                 let message = format!("{} is a folder; give -o the name of a file, or use --dest", path.display());
-                return Err(Refusal { exit: Class::File.exit_code(), message });
+                return Err(Refusal { exit: ErrorClass::File.exit_code(), message });
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use crate::download::{Event, Tally, What, escaped_line, stdout};
+use crate::download::{DownloadEvent, DownloadEventKind, RunSummary, escaped_line, stdout};
 
 /// The version of the lines: it changes when a program that reads them would have to.
 const VERSION: u32 = 1;
@@ -32,7 +32,7 @@ impl JsonLines {
     }
 
     /// Writes the line for an event.
-    pub(super) fn write(&self, event: &Event<'_>) {
+    pub(super) fn write(&self, event: &DownloadEvent<'_>) {
         if let Some(value) = line_for(event) {
             self.put(&value);
         }
@@ -42,11 +42,11 @@ impl JsonLines {
     ///
     /// # Errors
     /// If not all lines could be written.
-    pub(super) fn finish(&self, tally: &Tally, bytes: u64, elapsed: Duration, exit_code: u8) -> io::Result<()> {
+    pub(super) fn finish(&self, summary: &RunSummary, bytes: u64, elapsed: Duration, exit_code: u8) -> io::Result<()> {
         self.put(&json!({
             "v": VERSION, "event": "summary", "id": null, "url": null,
-            "saved": tally.saved, "exists": tally.exists, "unchanged": tally.unchanged, "checked": tally.checked,
-            "failed": tally.failed, "bad_lines": tally.bad_lines, "cancelled": tally.cancelled,
+            "saved": summary.saved, "exists": summary.exists, "unchanged": summary.unchanged, "checked": summary.checked,
+            "failed": summary.failed, "bad_lines": summary.bad_lines, "cancelled": summary.cancelled,
             "bytes": bytes, "ms": milliseconds(elapsed), "exit": exit_code,
         }));
         self.output.flush()
@@ -57,7 +57,7 @@ impl JsonLines {
     }
 }
 
-fn line_for(event: &Event<'_>) -> Option<Value> {
+fn line_for(event: &DownloadEvent<'_>) -> Option<Value> {
     let line = |name: &str, more: Value| {
         let mut value = json!({ "v": VERSION, "event": name, "id": event.id, "url": event.url, "line": event.line });
         if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
@@ -66,19 +66,19 @@ fn line_for(event: &Event<'_>) -> Option<Value> {
         Some(value)
     };
     let error = |class: &str, code: &str, message: String| json!({ "error": { "class": class, "code": code, "msg": escaped_line(message) } });
-    match event.what {
-        What::Start => line("start", json!({})),
-        What::Redirect { status, to } => line("redirect", json!({ "status": status.as_u16(), "to": to })),
-        What::Retry { attempts, error: why, wait } => {
+    match event.kind {
+        DownloadEventKind::Start => line("start", json!({})),
+        DownloadEventKind::Redirect { status, to } => line("redirect", json!({ "status": status.as_u16(), "to": to })),
+        DownloadEventKind::Retry { attempts, error: why, wait } => {
             let mut more = error(why.class().name(), &why.code(), why.to_string());
             more["attempts"] = attempts.into();
             more["wait_ms"] = milliseconds(wait).into();
             line("retry", more)
         }
-        What::Done(done) => line(
+        DownloadEventKind::Done(done) => line(
             "done",
             json!({
-                "how": done.how.name(),
+                "how": done.kind.name(),
                 "path": done.path.as_ref().map(|path| path.to_string_lossy()),
                 "status": done.status.map(|status| status.as_u16()),
                 "bytes": done.bytes,
@@ -95,9 +95,9 @@ fn line_for(event: &Event<'_>) -> Option<Value> {
                 "sha256": done.sha256.map(|digest| digest.to_string()),
             }),
         ),
-        What::Fail(why) => line("fail", error(why.class().name(), &why.code(), why.to_string())),
-        What::BadLine(bad) => line("fail", error("usage", "line", bad.error.to_string())),
-        What::Cancelled => line("fail", error("cancelled", "cancelled", "the run was ended".to_owned())),
+        DownloadEventKind::Fail(why) => line("fail", error(why.class().name(), &why.code(), why.to_string())),
+        DownloadEventKind::InvalidLine(bad) => line("fail", error("usage", "line", bad.error.to_string())),
+        DownloadEventKind::Cancelled => line("fail", error("cancelled", "cancelled", "the run was ended".to_owned())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far `glassloop get` has come: bars on a terminal, a line a second elsewhere.
 //!
-//! A task of the loop looks at the gauge ten times a second, or once; transfers only keep their numbers. So ten thousand
+//! A task of the loop reads the counters ten times a second, or once; transfers only keep their numbers. So ten thousand
 //! small files cost no more than one large one.
 
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar};
 
 use super::output::say;
 use super::terminal;
-use crate::download::{Gauge, escaped};
+use crate::download::{ProgressCounters, escaped};
 use crate::event_loop::{JoinHandle, sleep, spawn_named};
 
 /// In which form.
@@ -47,15 +47,15 @@ struct Bars {
 }
 
 impl GetProgress {
-    /// Starts to show the gauge.
-    pub(super) fn start(style: ProgressStyle, gauge: Gauge) -> GetProgress {
+    /// Starts to display the counters.
+    pub(super) fn start(style: ProgressStyle, counters: ProgressCounters) -> GetProgress {
         let started = Instant::now();
         let (bars, task) = match style {
             ProgressStyle::None => (None, None),
-            ProgressStyle::Plain => (None, Some(spawn_named("progress", lines(gauge, started)))),
+            ProgressStyle::Plain => (None, Some(spawn_named("progress", lines(counters, started)))),
             ProgressStyle::Bar => {
                 let bars = Rc::new(Bars::new());
-                let task = spawn_named("progress", draw(bars.clone(), gauge, started));
+                let task = spawn_named("progress", draw(bars.clone(), counters, started));
                 (Some(bars), Some(task))
             }
         };
@@ -95,9 +95,9 @@ impl Bars {
         Bars { all, overall, slowest }
     }
 
-    fn show(&self, gauge: &Gauge, started: Instant) {
-        self.overall.set_message(overall(gauge, started));
-        let active = gauge.slowest(SLOWEST);
+    fn show(&self, counters: &ProgressCounters, started: Instant) {
+        self.overall.set_message(overall(counters, started));
+        let active = counters.slowest(SLOWEST);
         for (at, bar) in self.slowest.iter().enumerate() {
             let message = active.get(at).map(|active| {
                 let (name, received) = (escaped(&active.name).to_string(), active.received());
@@ -119,25 +119,25 @@ fn drawn(received: u64, total: u64) -> String {
     format!("[{}{}]", "=".repeat(full), " ".repeat(20 - full))
 }
 
-fn overall(gauge: &Gauge, started: Instant) -> String {
-    let (planned, is_all) = gauge.planned();
+fn overall(counters: &ProgressCounters, started: Instant) -> String {
+    let (planned, is_all) = counters.planned();
     let seconds = started.elapsed().as_secs_f64();
     let more = if is_all { "" } else { "+" };
-    let rate = Bytes((gauge.bytes() as f64 / seconds.max(0.001)) as u64);
-    format!("{} of {planned}{more} files, {}, {rate}/s, {seconds:.0} s", gauge.ended(), Bytes(gauge.bytes()))
+    let rate = Bytes((counters.bytes() as f64 / seconds.max(0.001)) as u64);
+    format!("{} of {planned}{more} files, {}, {rate}/s, {seconds:.0} s", counters.ended(), Bytes(counters.bytes()))
 }
 
-async fn draw(bars: Rc<Bars>, gauge: Gauge, started: Instant) {
+async fn draw(bars: Rc<Bars>, counters: ProgressCounters, started: Instant) {
     loop {
-        bars.show(&gauge, started);
+        bars.show(&counters, started);
         sleep(Duration::from_millis(100)).background().await;
     }
 }
 
-async fn lines(gauge: Gauge, started: Instant) {
+async fn lines(counters: ProgressCounters, started: Instant) {
     loop {
         sleep(Duration::from_secs(1)).background().await;
-        say(overall(&gauge, started));
+        say(overall(&counters, started));
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::signals;
-use crate::download::Class;
+use crate::download::ErrorClass;
 
 /// Queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
 const MANY_BYTES: usize = 1 << 20;
@@ -70,7 +70,7 @@ pub(super) fn say(line: impl Display) {
 
 /// Reports that standard output cannot be written, and returns the exit code for it.
 pub(super) fn stdout_failed(error: &io::Error) -> ExitCode {
-    super::fail(Class::File.exit_code(), format_args!("writing to standard output: {error}"))
+    super::fail(ErrorClass::File.exit_code(), format_args!("writing to standard output: {error}"))
 }
 
 /// Writes what is still queued for standard error. A signal that arrives before that is done, and too late for the loop,

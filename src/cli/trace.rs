@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::output::stdout_failed;
 use super::{EXIT_USAGE, fail};
-use crate::download::{Class, stdout};
+use crate::download::{ErrorClass, stdout};
 use crate::trace::{ReadError, Reader, Statistics, check, explain, perfetto, write_page};
 
 /// Narrate, count, check or convert a recording (`--trace FILE.jsonl` makes one)
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
             _ => fail(1, format_args!("{name} is sound only up to here: {fault}")),
         },
         Err(error) => match &files.output {
-            Some(path) => fail(Class::File.exit_code(), format_args!("writing {}: {error}", path.display())),
+            Some(path) => fail(ErrorClass::File.exit_code(), format_args!("writing {}: {error}", path.display())),
             None => stdout_failed(&error),
         },
     }

@@ -4,7 +4,7 @@
 //! is filled. A body never has more than two chunks, so a disk that is slower than the network slows the transfer down:
 //! the socket is not read, its receive window closes, and the server is throttled.
 //!
-//! All bodies share [`DISK_ROOM`], the backlog limit. A socket is read only if the backlog has capacity for one read.
+//! All bodies share [`WRITE_BACKLOG_BYTES`], the backlog limit. A socket is read only if the backlog has capacity for one read.
 //! When the capacity is used up, a transfer that holds bytes writes them, and a transfer that holds none waits for
 //! capacity. No transfer waits while it holds some of the capacity, so there is no deadlock. A socket that delivers
 //! nothing takes no capacity, however long the transfer waits for it. Memory therefore depends on the number of
@@ -19,10 +19,10 @@ use std::task::{Context, Poll};
 use http::StatusCode;
 
 use super::error::FetchError;
-use super::gauge::Reading;
-use super::limit::RateLimit;
+use super::progress::TransferProgress;
+use super::rate_limit::RateLimit;
 use super::save::SaveError;
-use super::sink::Sink;
+use super::sink::BodySink;
 use crate::event_loop::{Job, JobError, JobHandle, ThreadPool, run_in_executor};
 use crate::http::client::{Body, ClientError};
 use crate::sync::{Acquire, Permit, Semaphore};
@@ -30,7 +30,7 @@ use crate::sync::{Acquire, Permit, Semaphore};
 /// The backlog limit: how many bytes of all bodies together may wait to be written. Bytes that arrived together with
 /// the head of a response are not counted while they are in the connection's buffer; they are at most 32 KiB per
 /// transfer.
-pub(super) const DISK_ROOM: usize = 8 << 20;
+pub(super) const WRITE_BACKLOG_BYTES: usize = 8 << 20;
 
 /// The size at which a chunk is written: large enough for efficient writes, and small enough that losing two chunks in
 /// a crash costs little.
@@ -40,11 +40,11 @@ pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 
 /// The inputs for receiving a body.
-pub(super) struct Receiving<'a> {
+pub(super) struct BodyReceiver<'a> {
     pub(super) body: Body,
-    pub(super) reading: &'a mut Reading,
+    pub(super) progress: &'a mut TransferProgress,
     /// The file or stream that chunks are written to; `None` until there is more than one chunk.
-    pub(super) sink: Option<Sink>,
+    pub(super) sink: Option<BodySink>,
     /// The backlog limit.
     pub(super) disk: &'a Semaphore,
     /// The pool whose threads write; `None` for the loop's default pool.
@@ -57,20 +57,20 @@ pub(super) struct Receiving<'a> {
 }
 
 /// The result of receiving a body.
-pub(super) enum Received {
+pub(super) enum ReceivedBody {
     /// The whole body, small enough for one write, with its share of the backlog.
-    Whole(Vec<u8>, Option<Permit>),
+    Small(Vec<u8>, Option<Permit>),
     /// The whole body has been received and written.
-    Written(Sink),
+    Written(BodySink),
     /// The first chunk is full, or there is no capacity for more of it. The caller must provide a sink before it
     /// continues.
     Large(Chunks),
 }
 
 /// The error of receiving a body, with the sink, from which the next attempt can resume.
-pub(super) struct Broken {
+pub(super) struct ReceiveError {
     pub(super) error: FetchError,
-    pub(super) sink: Option<Sink>,
+    pub(super) sink: Option<BodySink>,
 }
 
 /// The chunks between the socket and the disk.
@@ -83,42 +83,42 @@ pub(super) struct Chunks {
     /// The pending request for backlog capacity.
     waiting: Option<Acquire>,
     /// The chunk that is being written.
-    writing: Option<Writing>,
+    writing: Option<WriteJob>,
     /// The buffer of the last chunk that was written, kept to reuse its allocation.
     spare: Vec<u8>,
     received: u64,
 }
 
-struct Writing {
-    job: JobHandle<Written>,
+struct WriteJob {
+    job: JobHandle<WriteResult>,
     _permit: Option<Permit>,
 }
 
 /// The result of a write job: the sink and the buffer, which it owned, and the outcome.
-type Written = (Sink, Vec<u8>, Result<(), SaveError>);
+type WriteResult = (BodySink, Vec<u8>, Result<(), SaveError>);
 
 /// The next event of a body. It lives on the stack only briefly, so the size of its largest variant does not matter.
 #[allow(clippy::large_enum_variant)]
-enum Arrival {
+enum ReceiveEvent {
     Bytes(usize),
     End,
-    Broken(ClientError),
+    Failed(ClientError),
     /// The write job has completed.
-    Written(Result<Written, JobError>),
+    Written(Result<WriteResult, JobError>),
     /// The socket has no data and no write is in flight, so the partly filled chunk should be written now.
-    Quiet,
+    SocketIdle,
     /// There is no capacity for another read until the chunk is written.
-    NoRoom,
+    NoCapacity,
 }
 
 /// Returns `None` if the backlog has no capacity for one read. Otherwise returns `Some(Some(permit))` if the capacity
 /// had to be waited for, and `Some(None)` if it is available and still has to be acquired. Only a body that holds no
 /// bytes waits for capacity.
-fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Option<Option<Permit>> {
+fn poll_capacity(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Option<Option<Permit>> {
     if let Some(waiting) = &mut chunks.waiting {
-        let Poll::Ready(room) = Pin::new(waiting).poll(cx) else { return None };
+        let Poll::Ready(permit) = Pin::new(waiting).poll(cx) else { return None };
         chunks.waiting = None;
-        return Some(Some(room));
+        return Some(Some(permit));
     }
     // All waiters request the same amount. So if that much is available, there are no waiters to overtake.
     if disk.available() >= READ_BYTES {
@@ -126,7 +126,7 @@ fn poll_room(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Opt
     }
     if chunks.filling.is_empty() && chunks.writing.is_none() {
         chunks.waiting = Some(disk.acquire_many(READ_BYTES));
-        return poll_room(disk, chunks, cx);
+        return poll_capacity(disk, chunks, cx);
     }
     None
 }
@@ -142,35 +142,35 @@ fn grow(chunk: &mut Vec<u8>, bytes: usize, left: u64) {
 }
 
 /// Merges a backlog permit into that of the chunk.
-fn book(chunks: &mut Chunks, room: Option<Permit>) {
-    match (&mut chunks.permit, room) {
-        (Some(booked), Some(room)) => booked.merge(room),
-        (none @ None, room) => *none = room,
+fn merge_permit(chunks: &mut Chunks, permit: Option<Permit>) {
+    match (&mut chunks.permit, permit) {
+        (Some(merged), Some(permit)) => merged.merge(permit),
+        (none @ None, permit) => *none = permit,
         (Some(_), None) => {}
     }
 }
 
-impl Receiving<'_> {
+impl BodyReceiver<'_> {
     /// Receives until the end of the body, or until a sink is needed and there is none.
-    pub(super) async fn receive(&mut self, mut chunks: Chunks) -> Result<Received, Broken> {
+    pub(super) async fn receive(&mut self, mut chunks: Chunks) -> Result<ReceivedBody, ReceiveError> {
         match self.receive_all(&mut chunks).await {
             Ok(true) => {}
-            Ok(false) => return Ok(Received::Large(chunks)),
+            Ok(false) => return Ok(ReceivedBody::Large(chunks)),
             Err(error) => {
                 // Keep what was received, so that the next attempt can resume after it. But not after a failed write,
                 // since the file would then have a gap.
                 if !matches!(error, FetchError::Save(_) | FetchError::Job(_)) {
                     let _first_error_counts = self.write_all(&mut chunks).await;
                 }
-                return Err(Broken { error, sink: self.sink.take() });
+                return Err(ReceiveError { error, sink: self.sink.take() });
             }
         }
         if self.sink.is_none() && chunks.writing.is_none() {
-            return Ok(Received::Whole(chunks.filling, chunks.permit));
+            return Ok(ReceivedBody::Small(chunks.filling, chunks.permit));
         }
         match self.write_all(&mut chunks).await {
-            Ok(()) => Ok(Received::Written(self.sink.take().expect("all writes have ended"))),
-            Err(error) => Err(Broken { error, sink: self.sink.take() }),
+            Ok(()) => Ok(ReceivedBody::Written(self.sink.take().expect("all writes have ended"))),
+            Err(error) => Err(ReceiveError { error, sink: self.sink.take() }),
         }
     }
 
@@ -178,8 +178,8 @@ impl Receiving<'_> {
     async fn receive_all(&mut self, chunks: &mut Chunks) -> Result<bool, FetchError> {
         loop {
             let is_sinking = self.sink.is_some() || chunks.writing.is_some();
-            match self.next_arrival(chunks).await {
-                Arrival::Bytes(bytes) => {
+            match self.next_event(chunks).await {
+                ReceiveEvent::Bytes(bytes) => {
                     self.count(chunks, bytes)?;
                     if let Some(limit) = self.limit {
                         limit.take(bytes).await;
@@ -191,25 +191,25 @@ impl Receiving<'_> {
                         self.write(chunks).await?;
                     }
                 }
-                Arrival::End => return Ok(true),
-                Arrival::Broken(error) => return Err(error.into()),
-                Arrival::Written(written) => self.take_back(chunks, written)?,
-                Arrival::NoRoom if !is_sinking => return Ok(false),
-                Arrival::Quiet | Arrival::NoRoom => self.write(chunks).await?,
+                ReceiveEvent::End => return Ok(true),
+                ReceiveEvent::Failed(error) => return Err(error.into()),
+                ReceiveEvent::Written(written) => self.take_back(chunks, written)?,
+                ReceiveEvent::NoCapacity if !is_sinking => return Ok(false),
+                ReceiveEvent::SocketIdle | ReceiveEvent::NoCapacity => self.write(chunks).await?,
             }
         }
     }
 
-    async fn next_arrival(&mut self, chunks: &mut Chunks) -> Arrival {
-        let Receiving { body, sink, disk, .. } = self;
+    async fn next_event(&mut self, chunks: &mut Chunks) -> ReceiveEvent {
+        let BodyReceiver { body, sink, disk, .. } = self;
         poll_fn(|cx| {
             // Reaching the end of the body needs no capacity.
-            let room = if body.is_end_stream() { Some(None) } else { poll_room(disk, chunks, cx) };
-            let Some(room) = room else {
+            let reserved = if body.is_end_stream() { Some(None) } else { poll_capacity(disk, chunks, cx) };
+            let Some(reserved) = reserved else {
                 return match &mut chunks.writing {
-                    Some(writing) => Pin::new(&mut writing.job).poll(cx).map(Arrival::Written),
+                    Some(writing) => Pin::new(&mut writing.job).poll(cx).map(ReceiveEvent::Written),
                     None if chunks.filling.is_empty() => Poll::Pending,
-                    None => Poll::Ready(Arrival::NoRoom),
+                    None => Poll::Ready(ReceiveEvent::NoCapacity),
                 };
             };
             let left = body.length().map_or(u64::MAX, |length| length.saturating_sub(chunks.received));
@@ -220,16 +220,16 @@ impl Receiving<'_> {
             };
             match body.poll_chunk(cx, take) {
                 Poll::Ready(Ok(Some(bytes))) => {
-                    book(chunks, room.or_else(|| disk.try_acquire_many(bytes)));
-                    return Poll::Ready(Arrival::Bytes(bytes));
+                    merge_permit(chunks, reserved.or_else(|| disk.try_acquire_many(bytes)));
+                    return Poll::Ready(ReceiveEvent::Bytes(bytes));
                 }
-                Poll::Ready(Ok(None)) => return Poll::Ready(Arrival::End),
-                Poll::Ready(Err(error)) => return Poll::Ready(Arrival::Broken(error)),
+                Poll::Ready(Ok(None)) => return Poll::Ready(ReceiveEvent::End),
+                Poll::Ready(Err(error)) => return Poll::Ready(ReceiveEvent::Failed(error)),
                 Poll::Pending => {}
             }
             match &mut chunks.writing {
-                Some(writing) => Pin::new(&mut writing.job).poll(cx).map(Arrival::Written),
-                None if sink.is_some() && !chunks.filling.is_empty() => Poll::Ready(Arrival::Quiet),
+                Some(writing) => Pin::new(&mut writing.job).poll(cx).map(ReceiveEvent::Written),
+                None if sink.is_some() && !chunks.filling.is_empty() => Poll::Ready(ReceiveEvent::SocketIdle),
                 None => Poll::Pending,
             }
         })
@@ -237,7 +237,7 @@ impl Receiving<'_> {
     }
 
     fn count(&mut self, chunks: &mut Chunks, bytes: usize) -> Result<(), FetchError> {
-        self.reading.add(bytes as u64);
+        self.progress.add(bytes as u64);
         chunks.received += bytes as u64;
         match self.at_most {
             Some(limit) if chunks.received > limit => return Err(FetchError::TooLarge { limit }),
@@ -271,11 +271,11 @@ impl Receiving<'_> {
         };
         let mut job = Job::new(write).label("write").bytes(bytes);
         if self.pool.is_some() {
-            // The reader of the stream may have stopped reading; that must not keep the run from ending.
+            // The reader of the stream may have stopped progress; that must not keep the run from ending.
             job = job.abandonable();
         }
         let job = run_in_executor(self.pool, job);
-        chunks.writing = Some(Writing { job, _permit: chunks.permit.take() });
+        chunks.writing = Some(WriteJob { job, _permit: chunks.permit.take() });
         Ok(())
     }
 
@@ -295,7 +295,7 @@ impl Receiving<'_> {
         }
     }
 
-    fn take_back(&mut self, chunks: &mut Chunks, written: Result<Written, JobError>) -> Result<(), FetchError> {
+    fn take_back(&mut self, chunks: &mut Chunks, written: Result<WriteResult, JobError>) -> Result<(), FetchError> {
         chunks.writing = None;
         let (sink, chunk, written) = written?;
         self.sink = Some(sink);

@@ -6,7 +6,7 @@
 //! 2047 encoded words are decoded in `filename` (RFC 6266 Appendix C.1, D): browsers disagree about them, and a name
 //! that contains a `%` is legal.
 
-use super::name::harmless;
+use super::file_name::sanitize_file_name;
 use crate::http::credentials::percent_decoded;
 
 /// Returns the file name in the header's value. `filename*` takes precedence over `filename` (RFC 6266 §4.3).
@@ -118,7 +118,7 @@ fn latin1(bytes: &[u8]) -> String {
 /// Returns the last segment of a path as a safe file name. Returns `None` if that segment is empty.
 fn last_segment(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default().trim_matches(' ');
-    (!last.is_empty()).then(|| harmless(last))
+    (!last.is_empty()).then(|| sanitize_file_name(last))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::platform::Errno;
 use http::StatusCode;
 
-use super::address::AddressError;
+use super::download_url::UrlError;
 use super::list::Sha256;
-use super::retry::is_cut_off;
+use super::retry::is_truncated_message;
 use super::save::SaveError;
 use crate::event_loop::JobError;
 #[cfg(feature = "tls")]
@@ -21,7 +21,7 @@ use crate::net::tls::TlsError;
 
 /// Error classes in increasing order of severity. The exit code of a run is that of the most severe error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub enum ErrorClass {
     /// The server responded with a status of 400 or more.
     Status,
     /// An invalid URL or request.
@@ -36,28 +36,28 @@ pub enum Class {
     File,
 }
 
-impl Class {
+impl ErrorClass {
     /// Returns the exit code of a run in which this was the most severe class.
     pub fn exit_code(self) -> u8 {
         match self {
-            Class::Status => 1,
-            Class::Usage => 2,
-            Class::File => 3,
-            Class::Network => 4,
-            Class::Protocol => 5,
-            Class::Checksum => 6,
+            ErrorClass::Status => 1,
+            ErrorClass::Usage => 2,
+            ErrorClass::File => 3,
+            ErrorClass::Network => 4,
+            ErrorClass::Protocol => 5,
+            ErrorClass::Checksum => 6,
         }
     }
 
     /// Returns the name of the class as it appears in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Class::Status => "status",
-            Class::Usage => "usage",
-            Class::File => "file",
-            Class::Network => "network",
-            Class::Protocol => "protocol",
-            Class::Checksum => "checksum",
+            ErrorClass::Status => "status",
+            ErrorClass::Usage => "usage",
+            ErrorClass::File => "file",
+            ErrorClass::Network => "network",
+            ErrorClass::Protocol => "protocol",
+            ErrorClass::Checksum => "checksum",
         }
     }
 }
@@ -67,13 +67,13 @@ impl Class {
 #[non_exhaustive]
 pub enum FetchError {
     /// The URL is invalid.
-    Address(AddressError),
+    DownloadUrl(UrlError),
     /// The HTTP exchange failed.
     Http(ClientError),
     /// The server responded with an error status.
     Status(StatusCode),
     /// `Retry-After` exceeds the limit.
-    WaitTooLong {
+    RetryAfterTooLong {
         /// The status of the response.
         status: StatusCode,
         /// The duration of `Retry-After`.
@@ -82,7 +82,7 @@ pub enum FetchError {
         limit: Duration,
     },
     /// The host was paused for too long, since it rejected all requests.
-    HostGivenUp {
+    HostPausedTooLong {
         /// The maximum duration of a pause.
         limit: Duration,
     },
@@ -119,7 +119,7 @@ pub enum FetchError {
     },
     /// The transfer can neither resume nor restart: part of the file has already been written to a stream such as
     /// standard output.
-    CannotStartOver,
+    CannotRestart,
     /// No process opened the pipe for reading.
     NoReader,
     /// The file could not be written.
@@ -130,31 +130,33 @@ pub enum FetchError {
 
 impl FetchError {
     /// Returns the class of the error.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            FetchError::Address(_) => Class::Usage,
+            FetchError::DownloadUrl(_) => ErrorClass::Usage,
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::InvalidUri(_)
                 | ClientErrorKind::UnusableProxy(_)
                 | ClientErrorKind::UnsupportedScheme
                 | ClientErrorKind::UnsupportedMethod
-                | ClientErrorKind::InvalidHeader(_) => Class::Usage,
-                ClientErrorKind::Protocol(error) if !is_cut_off(error.kind) => Class::Protocol,
-                ClientErrorKind::TooLarge { .. } => Class::Protocol,
-                _ => Class::Network,
+                | ClientErrorKind::InvalidHeader(_) => ErrorClass::Usage,
+                ClientErrorKind::Protocol(error) if !is_truncated_message(error.kind) => ErrorClass::Protocol,
+                ClientErrorKind::TooLarge { .. } => ErrorClass::Protocol,
+                _ => ErrorClass::Network,
             },
-            FetchError::Status(_) | FetchError::WaitTooLong { .. } | FetchError::HostGivenUp { .. } => Class::Status,
-            FetchError::TimedOut { .. } | FetchError::CannotStartOver => Class::Network,
-            FetchError::Redirect { .. } | FetchError::Unexpected { .. } | FetchError::TooLarge { .. } => {
-                Class::Protocol
+            FetchError::Status(_) | FetchError::RetryAfterTooLong { .. } | FetchError::HostPausedTooLong { .. } => {
+                ErrorClass::Status
             }
-            FetchError::Checksum { .. } => Class::Checksum,
-            FetchError::NoReader | FetchError::Save(_) | FetchError::Job(_) => Class::File,
+            FetchError::TimedOut { .. } | FetchError::CannotRestart => ErrorClass::Network,
+            FetchError::Redirect { .. } | FetchError::Unexpected { .. } | FetchError::TooLarge { .. } => {
+                ErrorClass::Protocol
+            }
+            FetchError::Checksum { .. } => ErrorClass::Checksum,
+            FetchError::NoReader | FetchError::Save(_) | FetchError::Job(_) => ErrorClass::File,
         }
     }
 
     /// Returns whether the process or the system has run out of file descriptors for the connection or the file.
-    pub(super) fn is_for_want_of_descriptors(&self) -> bool {
+    pub(super) fn is_out_of_descriptors(&self) -> bool {
         let error = match self {
             FetchError::Save(error) => &error.source,
             FetchError::Http(error) => match error.kind() {
@@ -169,7 +171,7 @@ impl FetchError {
     /// Returns a short, stable code for programs, which does not change when the message does.
     pub fn code(&self) -> String {
         let code = match self {
-            FetchError::Address(_) => "url",
+            FetchError::DownloadUrl(_) => "url",
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::Resolve(_) => "dns",
                 #[cfg(feature = "tls")]
@@ -183,23 +185,23 @@ impl FetchError {
                 // EOF without a TLS close_notify alert.
                 ClientErrorKind::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => "cut-off",
                 ClientErrorKind::Read(_) | ClientErrorKind::Write(_) => "connection",
-                ClientErrorKind::Protocol(error) if is_cut_off(error.kind) => "cut-off",
+                ClientErrorKind::Protocol(error) if is_truncated_message(error.kind) => "cut-off",
                 ClientErrorKind::Protocol(_) => "http",
                 ClientErrorKind::TooLarge { .. } => "too-large",
                 ClientErrorKind::UnsupportedScheme => "scheme",
                 ClientErrorKind::UnusableProxy(_) => "proxy",
                 _ => "request",
             },
-            FetchError::Status(status) | FetchError::WaitTooLong { status, .. } => {
+            FetchError::Status(status) | FetchError::RetryAfterTooLong { status, .. } => {
                 return format!("http-{}", status.as_u16());
             }
-            FetchError::HostGivenUp { .. } => "host-paused",
+            FetchError::HostPausedTooLong { .. } => "host-paused",
             FetchError::TimedOut { .. } => "max-time",
             FetchError::Redirect { .. } => "redirect",
             FetchError::Unexpected { .. } => "unexpected",
             FetchError::TooLarge { .. } => "too-large",
             FetchError::Checksum { .. } => "checksum",
-            FetchError::CannotStartOver => "stdout",
+            FetchError::CannotRestart => "stdout",
             FetchError::NoReader => "no-reader",
             FetchError::Save(error) if error.is_disk_full() => "disk-full",
             FetchError::Save(_) => "file",
@@ -215,7 +217,7 @@ const PROXY_CREDENTIALS: &str = "; give them in its URL: --proxy http://USER:PAS
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FetchError::Address(error) => error.fmt(f),
+            FetchError::DownloadUrl(error) => error.fmt(f),
             FetchError::Http(error) => {
                 error.fmt(f)?;
                 match error.kind() {
@@ -235,13 +237,13 @@ impl fmt::Display for FetchError {
                 f.write_str(PROXY_CREDENTIALS)
             }
             FetchError::Status(status) => write!(f, "the server answered {status}"),
-            FetchError::WaitTooLong { status, asked, limit } => write!(
+            FetchError::RetryAfterTooLong { status, asked, limit } => write!(
                 f,
                 "the server answered {status} and asks to wait {} s; --retry-max-wait allows {} s",
                 asked.as_secs(),
                 limit.as_secs()
             ),
-            FetchError::HostGivenUp { limit } => write!(
+            FetchError::HostPausedTooLong { limit } => write!(
                 f,
                 "the host has refused every request for as long as --retry-max-wait allows ({} s); try again later",
                 limit.as_secs()
@@ -253,7 +255,7 @@ impl fmt::Display for FetchError {
             FetchError::Checksum { expected, found } => {
                 write!(f, "the content has the SHA-256 {found} and should have {expected}; it is kept as .part")
             }
-            FetchError::CannotStartOver => {
+            FetchError::CannotRestart => {
                 f.write_str("the rest of the file cannot be had, and what is on standard output cannot be taken back")
             }
             FetchError::NoReader => f.write_str("no process reads the pipe; start its reader first"),
@@ -266,7 +268,7 @@ impl fmt::Display for FetchError {
 impl std::error::Error for FetchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            FetchError::Address(error) => Some(error),
+            FetchError::DownloadUrl(error) => Some(error),
             FetchError::Http(error) => Some(error),
             FetchError::Save(error) => Some(error),
             FetchError::Job(error) => Some(error),
@@ -275,9 +277,9 @@ impl std::error::Error for FetchError {
     }
 }
 
-impl From<AddressError> for FetchError {
-    fn from(error: AddressError) -> FetchError {
-        FetchError::Address(error)
+impl From<UrlError> for FetchError {
+    fn from(error: UrlError) -> FetchError {
+        FetchError::DownloadUrl(error)
     }
 }
 
@@ -307,15 +309,22 @@ mod tests {
     fn a_want_of_descriptors_is_told_from_other_errors() {
         for (errno, is_want) in [(Errno::MFILE, true), (Errno::NFILE, true), (Errno::NOSPC, false)] {
             let error = SaveError::new("saving", "x".into(), errno.into());
-            assert_eq!(FetchError::Save(error).is_for_want_of_descriptors(), is_want, "{errno:?}");
+            assert_eq!(FetchError::Save(error).is_out_of_descriptors(), is_want, "{errno:?}");
         }
-        assert!(!FetchError::CannotStartOver.is_for_want_of_descriptors());
+        assert!(!FetchError::CannotRestart.is_out_of_descriptors());
     }
 
     #[test]
     fn the_worst_is_a_file_then_a_checksum_the_protocol_the_network_usage_and_a_status() {
-        let mut classes = [Class::Usage, Class::File, Class::Status, Class::Checksum, Class::Network, Class::Protocol];
+        let mut classes = [
+            ErrorClass::Usage,
+            ErrorClass::File,
+            ErrorClass::Status,
+            ErrorClass::Checksum,
+            ErrorClass::Network,
+            ErrorClass::Protocol,
+        ];
         classes.sort();
-        assert_eq!(classes.map(Class::exit_code), [1, 2, 4, 5, 6, 3]);
+        assert_eq!(classes.map(ErrorClass::exit_code), [1, 2, 4, 5, 6, 3]);
     }
 }

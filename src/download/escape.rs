@@ -28,7 +28,7 @@ pub struct Escaped<'a> {
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut plain_from = 0;
-        for (at, character) in self.text.char_indices().filter(|&(_, character)| is_obeyed(character)) {
+        for (at, character) in self.text.char_indices().filter(|&(_, character)| is_terminal_control(character)) {
             f.write_str(&self.text[plain_from..at])?;
             write!(f, "{}", character.escape_unicode())?;
             plain_from = at + character.len_utf8();
@@ -38,7 +38,7 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// Returns whether a terminal may interpret the character instead of displaying it.
-pub(super) fn is_obeyed(character: char) -> bool {
+pub(super) fn is_terminal_control(character: char) -> bool {
     // `is_control` covers C0, DEL and C1.
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -70,7 +70,7 @@ mod tests {
         for code in (0..0x20).chain(0x7f..=0x9f).chain([0x61c, 0x200e, 0x202e, 0x2066, 0x2069]) {
             let character = char::from_u32(code).expect("a character");
             let shown = escaped(&format!("x{character}y")).to_string();
-            assert!(!shown.chars().any(is_obeyed), "{code:#x}: {shown}");
+            assert!(!shown.chars().any(is_terminal_control), "{code:#x}: {shown}");
             assert!(shown.starts_with("x\\u{") && shown.ends_with("}y"), "{code:#x}: {shown}");
         }
     }

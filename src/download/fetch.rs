@@ -1,13 +1,13 @@
 //! One transfer: a state machine of attempts, with backoff between them.
 //!
 //! ```text
-//!   Turn ──▶ Request ──▶ Body ──▶ Save ──▶ Done
+//!   Permit ──▶ Request ──▶ Body ──▶ Save ──▶ Done
 //!    ▲          │          │
 //!    └── Wait ◀─┴──────────┘   retryable error (or Pause: the host is paused, and its pause decides when to retry)
 //! ```
 //!
 //! Each attempt starts at the URL, follows redirects, and resumes the partial download that the attempt before it has
-//! left. In state `Turn` the transfer waits for a permit to send requests to the host. It gives up its permit during
+//! left. In state `Permit` the transfer waits for a permit to send requests to the host. It gives up its permit during
 //! backoff, so that other transfers can use it.
 
 use std::cell::RefCell;
@@ -18,37 +18,37 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::ETAG;
 
-use super::ask::{Answered, drain};
-use super::error::{Class, FetchError};
-use super::gauge::Reading;
-use super::plan::Item;
-use super::report::{Done, How, What};
+use super::error::{ErrorClass, FetchError};
+use super::plan::DownloadItem;
+use super::progress::TransferProgress;
+use super::report::{DownloadEventKind, SuccessKind, TransferReport};
+use super::request::{FinalResponse, drain};
 use super::resume::{content_length, text};
 use super::retry::Backoff;
-use super::run::Run;
-use super::sink::{OpenStream, Sink};
-use super::turns::Turn;
+use super::run::RunContext;
+use super::scheduler::HostPermit;
+use super::sink::{BodySink, OpenStream};
 use crate::event_loop::{now, sleep};
 use crate::futures::{Either, race, timeout};
 use crate::observe::{State, TracedState};
 
 /// The outcome of a transfer, for the summary of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Done(How),
-    Failed { class: Class, is_disk_full: bool },
+pub(super) enum TransferOutcome {
+    Succeeded(SuccessKind),
+    Failed { class: ErrorClass, is_disk_full: bool },
     Cancelled,
 }
 
 /// A running transfer.
 pub(super) struct Transfer {
-    pub(super) run: Rc<Run>,
-    pub(super) item: Box<Item>,
+    pub(super) run: Rc<RunContext>,
+    pub(super) item: Box<DownloadItem>,
     /// The permit to send requests to the host; `None` during backoff.
-    pub(super) turn: Option<Turn>,
-    pub(super) reading: Reading,
+    pub(super) permit: Option<HostPermit>,
+    pub(super) progress: TransferProgress,
     /// The partial file or the output stream; `None` if there is none, or if it has not been opened yet.
-    pub(super) sink: Option<Sink>,
+    pub(super) sink: Option<BodySink>,
     /// The file name that was derived from `Content-Disposition`, if it has been determined.
     pub(super) remote_name: Option<String>,
     /// The output stream that replaces the file, if any.
@@ -59,15 +59,15 @@ pub(super) struct Transfer {
     /// Whether `NAME.part` may exist, so that it must be replaced even if it cannot be resumed.
     pub(super) has_part: bool,
     /// Whether the next request asks for the whole file, and not for the rest of a partial download.
-    pub(super) asks_for_all: bool,
+    pub(super) requests_whole_file: bool,
     /// Whether the content of the partial download must be discarded, even if its state file is valid.
-    pub(super) distrusts_part: bool,
+    pub(super) part_is_untrusted: bool,
     /// Whether the transfer has restarted because the partial download did not match. It restarts at most once.
-    has_started_over: bool,
+    has_restarted: bool,
     /// The number of range requests that the server has rejected.
-    pub(super) refused_ranges: u32,
+    pub(super) rejected_ranges: u32,
     /// Whether the whole file was requested after rejected range requests. This is done at most once.
-    pub(super) has_asked_without_range: bool,
+    pub(super) has_tried_without_range: bool,
     /// Whether the host has rejected the last request with 429 or 503.
     pub(super) is_rejected: bool,
     state: RefCell<TracedState<TransferState>>,
@@ -76,7 +76,7 @@ pub(super) struct Transfer {
 /// The states of a transfer, as observers see them.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TransferState {
-    Turn,
+    Permit,
     Request,
     Body,
     Save,
@@ -91,7 +91,7 @@ impl State for TransferState {
 
     fn name(&self) -> &'static str {
         match self {
-            TransferState::Turn => "Turn",
+            TransferState::Permit => "Permit",
             TransferState::Request => "Request",
             TransferState::Body => "Body",
             TransferState::Save => "Save",
@@ -103,27 +103,27 @@ impl State for TransferState {
 }
 
 /// A failed attempt: the error, and whether and when the transfer is retried.
-pub(super) struct Failure {
+pub(super) struct AttemptError {
     pub(super) error: FetchError,
-    pub(super) next: Attempt,
+    pub(super) next: RetryDecision,
 }
 
 /// A shortage of file descriptors that lasts although no other transfer of this run is running, so that waiting for
 /// other transfers would not help.
 #[derive(Default)]
-struct Shortage {
+struct DescriptorShortage {
     /// The number of times that the transfer has waited for it to end.
     waits: u32,
 }
 
-impl Shortage {
+impl DescriptorShortage {
     const WAIT: Duration = Duration::from_millis(50);
     /// The maximum number of waits: 10 s in total.
     const MOST_WAITS: u32 = 200;
 }
 
 /// The decision whether and when a failed transfer is retried.
-pub(super) enum Attempt {
+pub(super) enum RetryDecision {
     /// No retry: the error is permanent.
     Never,
     /// A retry when a file descriptor may be available.
@@ -138,55 +138,55 @@ pub(super) enum Attempt {
     After(Option<Duration>),
 }
 
-impl<E: Into<FetchError>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure { error: error.into(), next: Attempt::Never }
+impl<E: Into<FetchError>> From<E> for AttemptError {
+    fn from(error: E) -> AttemptError {
+        AttemptError { error: error.into(), next: RetryDecision::Never }
     }
 }
 
 impl Transfer {
-    pub(super) fn new(run: Rc<Run>, item: Box<Item>, turn: Turn) -> Transfer {
-        let reading = run.gauge.begin(&item.place.name);
-        let has_part = item.found.part && !run.options.spider && run.options.stream.is_none();
+    pub(super) fn new(run: Rc<RunContext>, item: Box<DownloadItem>, permit: HostPermit) -> Transfer {
+        let progress = run.counters.begin(&item.target.name);
+        let has_part = item.on_disk.has_part && !run.options.spider && run.options.stream.is_none();
         Transfer {
             run,
             item,
-            turn: Some(turn),
-            reading,
+            permit: Some(permit),
+            progress,
             sink: None,
             stream: None,
             remote_name: None,
             attempts: 0,
             resumed_from: 0,
             has_part,
-            asks_for_all: false,
-            distrusts_part: false,
-            has_started_over: false,
-            refused_ranges: 0,
-            has_asked_without_range: false,
+            requests_whole_file: false,
+            part_is_untrusted: false,
+            has_restarted: false,
+            rejected_ranges: 0,
+            has_tried_without_range: false,
             is_rejected: false,
-            state: RefCell::new(TracedState::new(TransferState::Turn)),
+            state: RefCell::new(TracedState::new(TransferState::Permit)),
         }
     }
 
     /// Runs the transfer to completion and reports the outcome.
-    pub(super) async fn run(mut self) -> Ended {
+    pub(super) async fn run(mut self) -> TransferOutcome {
         let run = self.run.clone();
-        run.tell(&self.item, What::Start);
+        run.report(&self.item, DownloadEventKind::Start);
         let outcome = match race(run.stop.wait(), self.within_max_time()).await {
             Either::First(()) => None,
             Either::Second(outcome) => Some(outcome),
         };
         self.transition_to(TransferState::Done);
         let (what, ended) = match &outcome {
-            Some(Ok(done)) => (What::Done(done), Ended::Done(done.how)),
+            Some(Ok(done)) => (DownloadEventKind::Done(done), TransferOutcome::Succeeded(done.kind)),
             Some(Err(error)) => {
                 let is_disk_full = matches!(error, FetchError::Save(error) if error.is_disk_full());
-                (What::Fail(error), Ended::Failed { class: error.class(), is_disk_full })
+                (DownloadEventKind::Fail(error), TransferOutcome::Failed { class: error.class(), is_disk_full })
             }
-            None => (What::Cancelled, Ended::Cancelled),
+            None => (DownloadEventKind::Cancelled, TransferOutcome::Cancelled),
         };
-        run.tell(&self.item, what);
+        run.report(&self.item, what);
         ended
     }
 
@@ -194,7 +194,7 @@ impl Transfer {
         self.state.borrow_mut().transition_to(state);
     }
 
-    async fn within_max_time(&mut self) -> Result<Done, FetchError> {
+    async fn within_max_time(&mut self) -> Result<TransferReport, FetchError> {
         match self.run.options.max_time {
             None => self.attempt_until_done().await,
             Some(limit) => match timeout(limit, self.attempt_until_done()).await {
@@ -204,152 +204,161 @@ impl Transfer {
         }
     }
 
-    async fn attempt_until_done(&mut self) -> Result<Done, FetchError> {
+    async fn attempt_until_done(&mut self) -> Result<TransferReport, FetchError> {
         if let Some(done) = self.check_existing().await? {
             return Ok(done);
         }
         if let Some(target) = self.run.options.stream.clone().filter(|_| !self.run.options.spider) {
             self.open_stream(target).await?;
         }
-        let mut shortage = Shortage::default();
+        let mut shortage = DescriptorShortage::default();
         if self.has_part {
             while let Err(error) = self.open_part().await {
-                if !error.is_for_want_of_descriptors() || !self.outlast(&mut shortage).await {
+                if !error.is_out_of_descriptors() || !self.wait_for_descriptors(&mut shortage).await {
                     return Err(error);
                 }
             }
-            if self.turn.is_none() {
-                let origin = self.item.address.origin().to_owned();
-                self.take_turn(&origin).await?;
+            if self.permit.is_none() {
+                let origin = self.item.url.origin().to_owned();
+                self.acquire_permit(&origin).await?;
             }
         }
         let mut backoff = Backoff::starting_at(self.kept(), self.run.options.retries);
         loop {
             self.attempts += 1;
-            let Failure { error, next } = match self.attempt().await {
+            let AttemptError { error, next } = match self.attempt().await {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            let next = if error.is_for_want_of_descriptors() { Attempt::AfterShortage } else { next };
+            let next = if error.is_out_of_descriptors() { RetryDecision::AfterShortage } else { next };
             let wait = match next {
-                Attempt::AfterShortage if self.outlast(&mut shortage).await => Duration::ZERO,
-                Attempt::AfterShortage => return Err(error),
-                Attempt::Never => return Err(error),
-                Attempt::FromZero if self.has_started_over => return Err(error),
-                Attempt::FromZero => {
-                    (self.has_started_over, self.asks_for_all, self.distrusts_part) = (true, true, true);
+                RetryDecision::AfterShortage if self.wait_for_descriptors(&mut shortage).await => Duration::ZERO,
+                RetryDecision::AfterShortage => return Err(error),
+                RetryDecision::Never => return Err(error),
+                RetryDecision::FromZero if self.has_restarted => return Err(error),
+                RetryDecision::FromZero => {
+                    (self.has_restarted, self.requests_whole_file, self.part_is_untrusted) = (true, true, true);
                     Duration::ZERO
                 }
-                Attempt::WithoutRange => Duration::ZERO,
-                Attempt::AfterPause => self.turn.as_ref().map_or(Duration::ZERO, Turn::paused_for),
-                Attempt::After(least) => {
+                RetryDecision::WithoutRange => Duration::ZERO,
+                RetryDecision::AfterPause => self.permit.as_ref().map_or(Duration::ZERO, HostPermit::paused_for),
+                RetryDecision::After(least) => {
                     backoff.reached(self.kept());
                     let Some(wait) = backoff.next_wait(least) else { return Err(error) };
-                    wait.max(self.turn.as_ref().map_or(Duration::ZERO, Turn::retry_delay))
+                    wait.max(self.permit.as_ref().map_or(Duration::ZERO, HostPermit::retry_delay))
                 }
             };
-            self.run.tell(&self.item, What::Retry { attempts: self.attempts, error: &error, wait });
-            self.reading.fall_back_to(self.kept());
+            self.run.report(&self.item, DownloadEventKind::Retry { attempts: self.attempts, error: &error, wait });
+            self.progress.reset_to(self.kept());
             match next {
-                Attempt::Never | Attempt::AfterShortage | Attempt::FromZero | Attempt::WithoutRange => {
-                    self.transition_to(TransferState::Turn);
+                RetryDecision::Never
+                | RetryDecision::AfterShortage
+                | RetryDecision::FromZero
+                | RetryDecision::WithoutRange => {
+                    self.transition_to(TransferState::Permit);
                 }
                 // No wait here: the transfer queues again, and the end of the host's pause decides when it continues.
-                Attempt::AfterPause => self.transition_to(TransferState::Pause),
-                Attempt::After(_) => {
-                    self.turn = None;
+                RetryDecision::AfterPause => self.transition_to(TransferState::Pause),
+                RetryDecision::After(_) => {
+                    self.permit = None;
                     self.transition_to(TransferState::Wait);
                     sleep(wait).await;
-                    self.transition_to(TransferState::Turn);
+                    self.transition_to(TransferState::Permit);
                 }
             }
-            let origin = self.item.address.origin().to_owned();
-            self.take_turn(&origin).await?;
+            let origin = self.item.url.origin().to_owned();
+            self.acquire_permit(&origin).await?;
         }
     }
 
     /// Waits until a file descriptor may be available for another attempt: closes idle connections, and releases the
     /// permit. Does not use up a retry, since the transfer did not cause the shortage. Returns `false` if the shortage
     /// has lasted too long although no other transfer of this run is running.
-    async fn outlast(&mut self, shortage: &mut Shortage) -> bool {
-        log::debug!("no file descriptor is left for {}", self.item.place.name);
+    async fn wait_for_descriptors(&mut self, shortage: &mut DescriptorShortage) -> bool {
+        log::debug!("no file descriptor is left for {}", self.item.target.name);
         self.run.client.close_idle_connections();
-        self.turn = None;
-        self.transition_to(TransferState::Turn);
-        if self.run.turns.shrink() {
-            *shortage = Shortage::default();
+        self.permit = None;
+        self.transition_to(TransferState::Permit);
+        if self.run.scheduler.shrink() {
+            *shortage = DescriptorShortage::default();
         } else {
             shortage.waits += 1;
         }
-        sleep(Shortage::WAIT).await;
-        shortage.waits <= Shortage::MOST_WAITS
+        sleep(DescriptorShortage::WAIT).await;
+        shortage.waits <= DescriptorShortage::MOST_WAITS
     }
 
     /// Returns how many bytes of the file the next attempt can resume from.
     fn kept(&self) -> u64 {
-        self.sink.as_ref().map_or(0, Sink::written)
+        self.sink.as_ref().map_or(0, BodySink::written)
     }
 
     /// Waits for a permit to send requests to a host.
-    pub(super) async fn take_turn(&mut self, origin: &str) -> Result<(), FetchError> {
-        self.turn = None;
+    pub(super) async fn acquire_permit(&mut self, origin: &str) -> Result<(), FetchError> {
+        self.permit = None;
         let limit = self.run.options.max_wait;
-        let turn = self.run.turns.again(origin, std::mem::take(&mut self.is_rejected)).await;
-        self.turn = Some(turn.ok_or(FetchError::HostGivenUp { limit })?);
+        let permit = self.run.scheduler.reacquire(origin, std::mem::take(&mut self.is_rejected)).await;
+        self.permit = Some(permit.ok_or(FetchError::HostPausedTooLong { limit })?);
         Ok(())
     }
 
-    async fn attempt(&mut self) -> Result<Done, Failure> {
-        let (answered, body) = self.ask().await?;
-        let status = answered.status;
+    async fn attempt(&mut self) -> Result<TransferReport, AttemptError> {
+        let (response, body) = self.send_request().await?;
+        let status = response.status;
         match status.as_u16() {
-            304 if answered.was_conditional => Ok(self.unchanged(&answered)),
+            304 if response.is_conditional => Ok(self.unchanged(&response)),
             304 => Err(unexpected(status, "it was not asked whether the file has changed")),
             _ if self.run.options.spider => {
-                let bytes = content_length(&answered.headers).unwrap_or_default();
-                Ok(self.done(How::Checked, None, &answered, bytes))
+                let bytes = content_length(&response.headers).unwrap_or_default();
+                Ok(self.done(SuccessKind::Checked, None, &response, bytes))
             }
-            206 if !answered.asked_for_rest => Err(unexpected(status, "it was not asked for a part of the file")),
-            200..=299 | 416 => match self.settle_name(&answered).await? {
+            206 if !response.is_range_request => Err(unexpected(status, "it was not asked for a part of the file")),
+            200..=299 | 416 => match self.determine_name(&response).await? {
                 Some(done) => {
                     drain(body).await;
                     Ok(done)
                 }
                 None if status == StatusCode::RANGE_NOT_SATISFIABLE => {
                     drain(body).await;
-                    self.save_complete(&answered).await
+                    self.save_complete(&response).await
                 }
-                None => self.save(&answered, body).await,
+                None => self.save(&response, body).await,
             },
             _ => Err(unexpected(status, "it is neither the file nor an error")),
         }
     }
 
-    fn unchanged(&self, answered: &Answered) -> Done {
-        let how = if self.run.options.conditional { How::Unchanged } else { How::Exists };
-        let bytes = self.item.found.whole.map_or(0, |whole| whole.bytes);
-        self.done(how, Some(self.item.place.path()), answered, bytes)
+    fn unchanged(&self, response: &FinalResponse) -> TransferReport {
+        let kind = if self.run.options.conditional { SuccessKind::Unchanged } else { SuccessKind::Exists };
+        let bytes = self.item.on_disk.file.map_or(0, |file| file.bytes);
+        self.done(kind, Some(self.item.target.path()), response, bytes)
     }
 
     /// Creates the report of a successful transfer.
-    pub(super) fn done(&self, how: How, path: Option<std::path::PathBuf>, answered: &Answered, bytes: u64) -> Done {
-        Done {
-            how,
-            path: path.map(|path| self.run.options.folder.path().join(path)),
-            status: Some(answered.status),
+    pub(super) fn done(
+        &self,
+        kind: SuccessKind,
+        path: Option<std::path::PathBuf>,
+        response: &FinalResponse,
+        bytes: u64,
+    ) -> TransferReport {
+        TransferReport {
+            kind,
+            path: path.map(|path| self.run.options.directory.path().join(path)),
+            status: Some(response.status),
             bytes,
             resumed_from: self.resumed_from,
             attempts: self.attempts,
-            reused: answered.is_reused,
-            connect_timings: answered.connect_timings,
-            to_first_byte: Some(answered.to_first_byte),
-            total: now().saturating_duration_since(self.reading.since()),
-            etag: text(&answered.headers, &ETAG),
+            reused: response.is_reused,
+            connect_timings: response.connect_timings,
+            to_first_byte: Some(response.to_first_byte),
+            total: now().saturating_duration_since(self.progress.since()),
+            etag: text(&response.headers, &ETAG),
             sha256: None,
         }
     }
 }
 
-pub(super) fn unexpected(status: StatusCode, why: &'static str) -> Failure {
+pub(super) fn unexpected(status: StatusCode, why: &'static str) -> AttemptError {
     FetchError::Unexpected { status, why }.into()
 }

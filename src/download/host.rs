@@ -22,24 +22,24 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::retry::{FIRST, LONGEST, RetryBudget};
+use super::retry::{INITIAL_BACKOFF, MAX_BACKOFF, RetryBudget};
 
 /// The result of a request, as far as it matters for scheduling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum HostSignal {
     /// Any other response, including errors such as 404 or 500.
-    Fine,
+    Accepted,
     /// 503 without `Retry-After`.
     Unavailable,
     /// 429, or 503 with `Retry-After`; the duration is that of `Retry-After`.
-    Wait(Option<Duration>),
+    Throttled(Option<Duration>),
     /// No complete response: the connection failed.
-    Broken,
+    ConnectionFailed,
 }
 
 /// The retry budget that a rejected request is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum RetryCost {
     /// The transfer: the request uses up one of its retries.
     Transfer,
     /// The host: the transfer is queued again, without using up a retry.
@@ -63,7 +63,7 @@ pub(super) struct Host<T> {
     /// The number of slots in use.
     pub(super) running: usize,
     pub(super) is_in_ring: bool,
-    pub(super) state: State,
+    pub(super) state: Circuit,
     /// The last eight results as bits, the latest in the lowest bit; a bit is set for each rejection.
     unavailable: u8,
     /// Whether any request has been accepted.
@@ -74,16 +74,16 @@ pub(super) struct Host<T> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Open,
-    Paused {
+pub(super) enum Circuit {
+    Closed,
+    Open {
         since: Instant,
         until: Instant,
         /// The number of failed probes.
         times: u32,
     },
     /// The probe is in flight, or about to be sent. All other tickets wait for its result.
-    Probing {
+    HalfOpen {
         since: Instant,
         times: u32,
         probe: Option<Probe>,
@@ -105,8 +105,8 @@ pub(super) struct Probe {
 #[derive(Debug)]
 pub(super) struct Queues<T> {
     /// Tickets that had a slot before.
-    pub(super) again: VecDeque<T>,
-    pub(super) fresh: VecDeque<T>,
+    pub(super) returning: VecDeque<T>,
+    pub(super) new: VecDeque<T>,
     /// Tickets whose last request was rejected.
     pub(super) rejected: VecDeque<T>,
     /// Whether the last probe was taken from `rejected`.
@@ -118,8 +118,8 @@ pub(super) struct Queues<T> {
 impl<T> Queues<T> {
     fn new() -> Queues<T> {
         Queues {
-            again: VecDeque::new(),
-            fresh: VecDeque::new(),
+            returning: VecDeque::new(),
+            new: VecDeque::new(),
             rejected: VecDeque::new(),
             probe_was_rejected: false,
             first_probe_was_rejected: true,
@@ -131,13 +131,13 @@ impl<T> Queues<T> {
     }
 
     fn has_no_control(&self) -> bool {
-        self.again.is_empty() && self.fresh.is_empty()
+        self.returning.is_empty() && self.new.is_empty()
     }
 
     /// Takes the next ticket. Tickets whose last request was rejected come last: if the rejections are due to their
     /// URLs, another one would only pause the host again, and with it all other tickets.
     pub(super) fn take(&mut self) -> Option<T> {
-        let other = self.again.pop_front().or_else(|| self.fresh.pop_front());
+        let other = self.returning.pop_front().or_else(|| self.new.pop_front());
         other.or_else(|| self.rejected.pop_front())
     }
 
@@ -147,9 +147,9 @@ impl<T> Queues<T> {
         let ticket = match self.probe_was_rejected {
             true => self.rejected.pop_front(),
             // Choose from anywhere in the queue: many consecutive URLs may be of the kind that is rejected.
-            false => self.again.pop_front().or_else(|| {
+            false => self.returning.pop_front().or_else(|| {
                 let at = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-                self.fresh.remove(at as usize % self.fresh.len().max(1))
+                self.new.remove(at as usize % self.new.len().max(1))
             }),
         };
         Some((ticket?, !self.probe_was_rejected))
@@ -169,7 +169,7 @@ impl<T> Host<T> {
             queues: Queues::new(),
             running: 0,
             is_in_ring: false,
-            state: State::Open,
+            state: Circuit::Closed,
             unavailable: 0,
             has_accepted: false,
             accepts_after: None,
@@ -180,14 +180,14 @@ impl<T> Host<T> {
     /// Takes the next ticket for the slot with this number, if one may start now.
     pub(super) fn start(&mut self, number: u64, per_host: usize, now: Instant) -> Option<T> {
         let is_allowed = match self.state {
-            State::Open => self.running < per_host,
-            State::Probing { probe, .. } => probe.is_none() && self.running < per_host,
-            State::Paused { .. } | State::GivenUp => false,
+            Circuit::Closed => self.running < per_host,
+            Circuit::HalfOpen { probe, .. } => probe.is_none() && self.running < per_host,
+            Circuit::Open { .. } | Circuit::GivenUp => false,
         };
         if !is_allowed {
             return None;
         }
-        let ticket = if let State::Probing { since, probe, .. } = &mut self.state {
+        let ticket = if let Circuit::HalfOpen { since, probe, .. } = &mut self.state {
             let (ticket, is_control) = self.queues.take_probe(number)?;
             *probe = Some(Probe { number, after: now.saturating_duration_since(*since), is_control });
             ticket
@@ -202,7 +202,7 @@ impl<T> Host<T> {
     pub(super) fn end(&mut self, number: u64) {
         self.running -= 1;
         // The probe ended without a result, for example because it was cancelled, so another one has to be sent.
-        if let State::Probing { probe, .. } = &mut self.state
+        if let Circuit::HalfOpen { probe, .. } = &mut self.state
             && probe.is_some_and(|probe| probe.number == number)
         {
             *probe = None;
@@ -210,41 +210,41 @@ impl<T> Host<T> {
     }
 
     /// Records the result of a request, and starts or ends a pause accordingly.
-    pub(super) fn answered(&mut self, number: u64, answer: Answer, now: Instant, pauses: Pauses) -> Blame {
+    pub(super) fn record_result(&mut self, number: u64, answer: HostSignal, now: Instant, pauses: Pauses) -> RetryCost {
         let probe = match self.state {
-            State::Probing { probe, .. } => probe.filter(|probe| probe.number == number),
+            Circuit::HalfOpen { probe, .. } => probe.filter(|probe| probe.number == number),
             _ => None,
         };
         match (answer, probe) {
-            (Answer::Fine, probe) => {
+            (HostSignal::Accepted, probe) => {
                 self.accepted(probe);
-                Blame::Transfer
+                RetryCost::Transfer
             }
-            (Answer::Broken, probe) => {
+            (HostSignal::ConnectionFailed, probe) => {
                 if probe.is_some() {
-                    self.pause_on(Duration::ZERO, true, now, pauses);
+                    self.extend_pause(Duration::ZERO, true, now, pauses);
                 }
-                Blame::Transfer
+                RetryCost::Transfer
             }
             // `Retry-After` is above the limit, so this transfer fails. The probe will show whether other URLs are
             // affected too.
-            (Answer::Wait(Some(asked)), probe) if asked > pauses.longest => {
+            (HostSignal::Throttled(Some(asked)), probe) if asked > pauses.longest => {
                 self.rejected(probe, Duration::ZERO, now, pauses);
-                Blame::Transfer
+                RetryCost::Transfer
             }
-            (Answer::Wait(asked), probe) => self.rejected(probe, asked.unwrap_or_default(), now, pauses),
-            (Answer::Unavailable, None) if self.state == State::Open && self.unavailable.count_ones() <= 4 => {
-                Blame::Transfer
+            (HostSignal::Throttled(asked), probe) => self.rejected(probe, asked.unwrap_or_default(), now, pauses),
+            (HostSignal::Unavailable, None) if self.state == Circuit::Closed && self.unavailable.count_ones() <= 4 => {
+                RetryCost::Transfer
             }
-            (Answer::Unavailable, probe) => self.rejected(probe, Duration::ZERO, now, pauses),
+            (HostSignal::Unavailable, probe) => self.rejected(probe, Duration::ZERO, now, pauses),
         }
     }
 
     /// Counts a result, for the retry budget and for the share of rejections.
-    pub(super) fn count(&mut self, answer: Answer) {
+    pub(super) fn count(&mut self, answer: HostSignal) {
         self.budget.count_request();
-        self.has_accepted |= answer == Answer::Fine;
-        let is_503 = matches!(answer, Answer::Unavailable | Answer::Wait(_));
+        self.has_accepted |= answer == HostSignal::Accepted;
+        let is_503 = matches!(answer, HostSignal::Unavailable | HostSignal::Throttled(_));
         self.unavailable = self.unavailable << 1 | u8::from(is_503);
     }
 
@@ -258,15 +258,15 @@ impl<T> Host<T> {
             }
             (Some(_), _) => {}
             // The request was sent before the pause; its success shows that the host is available again.
-            (None, State::GivenUp) => {}
+            (None, Circuit::GivenUp) => {}
             (None, _) => return,
         }
-        self.state = State::Open;
+        self.state = Circuit::Closed;
         self.unavailable = 0;
     }
 
     /// Handles a 429 or 503. `asked` is zero if there is no `Retry-After`.
-    fn rejected(&mut self, probe: Option<Probe>, asked: Duration, now: Instant, pauses: Pauses) -> Blame {
+    fn rejected(&mut self, probe: Option<Probe>, asked: Duration, now: Instant, pauses: Pauses) -> RetryCost {
         match (probe, &mut self.state) {
             (Some(probe), _) => {
                 let is_due_to_url = self.would_accept_others(probe);
@@ -274,20 +274,20 @@ impl<T> Host<T> {
                     self.accepts_after = self.accepts_after.map(|known| known.max(probe.after * 2));
                 }
                 // A rejection that is due to the URL says nothing about the host, so the next pause need not be longer.
-                self.pause_on(asked, !is_due_to_url, now, pauses);
-                if is_due_to_url { Blame::Transfer } else { Blame::Host }
+                self.extend_pause(asked, !is_due_to_url, now, pauses);
+                if is_due_to_url { RetryCost::Transfer } else { RetryCost::Host }
             }
-            (None, State::Open) => {
+            (None, Circuit::Closed) => {
                 self.queues.pause_begins();
                 self.pause(now, 0, asked, now, pauses);
-                Blame::Host
+                RetryCost::Host
             }
             // The request was sent before the pause began.
-            (None, State::Paused { until, .. }) => {
+            (None, Circuit::Open { until, .. }) => {
                 *until = (*until).max(now + asked);
-                Blame::Host
+                RetryCost::Host
             }
-            (None, State::Probing { .. } | State::GivenUp) => Blame::Host,
+            (None, Circuit::HalfOpen { .. } | Circuit::GivenUp) => RetryCost::Host,
         }
     }
 
@@ -302,20 +302,20 @@ impl<T> Host<T> {
     }
 
     /// Pauses the host again after a failed probe.
-    fn pause_on(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
-        if let State::Probing { since, times, .. } = self.state {
+    fn extend_pause(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
+        if let Circuit::HalfOpen { since, times, .. } = self.state {
             self.pause(since, times + u32::from(has_failed), asked, now, pauses);
         }
     }
 
     fn pause(&mut self, since: Instant, times: u32, asked: Duration, now: Instant, pauses: Pauses) {
-        let bound = FIRST.saturating_mul(2u32.saturating_pow(times)).min(LONGEST);
+        let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(times)).min(MAX_BACKOFF);
         // A `Retry-After` of zero, or with a date in the past, must not lead to immediate requests in an endless loop.
         let wait = if asked.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { asked };
         let until = now + wait;
         self.state = match until - since > pauses.longest {
-            true => State::GivenUp,
-            false => State::Paused { since, until, times },
+            true => Circuit::GivenUp,
+            false => Circuit::Open { since, until, times },
         };
     }
 }

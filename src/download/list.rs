@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::address::{Address, AddressError};
-use super::name::harmless;
+use super::download_url::{DownloadUrl, UrlError};
+use super::file_name::sanitize_file_name;
 
 /// The maximum length of a line. A longer line is rejected: it cannot be a usable URL, and it might never end.
 const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -14,9 +14,9 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The parsed content of one line of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ListEntry {
     /// The URL to fetch.
-    pub address: Address,
+    pub url: DownloadUrl,
     /// The file name, if the line specifies one.
     pub name: Option<String>,
     /// The expected SHA-256 of the content, if the line specifies one.
@@ -57,28 +57,28 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-impl Wanted {
+impl ListEntry {
     /// Parses a line. Returns `None` if it is empty or a comment.
     ///
     /// ```
-    /// use glassloop::download::Wanted;
+    /// use glassloop::download::ListEntry;
     ///
-    /// let wanted = Wanted::from_line("http://a.test/x\tbetter.txt")?.expect("not a comment");
-    /// assert_eq!(wanted.name.as_deref(), Some("better.txt"));
-    /// assert_eq!(Wanted::from_line("# nothing")?, None);
+    /// let entry = ListEntry::from_line("http://a.test/x\tbetter.txt")?.expect("not a comment");
+    /// assert_eq!(entry.name.as_deref(), Some("better.txt"));
+    /// assert_eq!(ListEntry::from_line("# nothing")?, None);
     /// # Ok::<(), glassloop::download::LineError>(())
     /// ```
     ///
     /// # Errors
     /// If the URL, the name or the checksum is invalid.
-    pub fn from_line(line: &str) -> Result<Option<Wanted>, LineError> {
+    pub fn from_line(line: &str) -> Result<Option<ListEntry>, LineError> {
         let line = line.trim_end_matches(['\r', '\n']);
         let mut parts = line.split('\t');
         let url = parts.next().unwrap_or_default().trim_matches(' ');
         if url.is_empty() && line.trim().is_empty() || url.starts_with('#') {
             return Ok(None);
         }
-        let address = Address::parse(url).map_err(LineError::Address)?;
+        let url = DownloadUrl::parse(url).map_err(LineError::DownloadUrl)?;
         let (mut name, mut sha256) = (None, None);
         for (at, part) in parts.map(|part| part.trim_matches(' ')).enumerate().filter(|(_, part)| !part.is_empty()) {
             if part.starts_with("sha256:") && sha256.is_none() {
@@ -86,29 +86,29 @@ impl Wanted {
             } else if at == 0 {
                 name = Some(checked_name(part)?);
             } else {
-                return Err(LineError::Surplus);
+                return Err(LineError::ExtraFields);
             }
         }
-        Ok(Some(Wanted { address, name, sha256 }))
+        Ok(Some(ListEntry { url, name, sha256 }))
     }
 }
 
 /// Checks a name that the list specifies. It is used as it is or rejected, never modified.
 fn checked_name(name: &str) -> Result<String, LineError> {
-    if harmless(name) == name { Ok(name.to_owned()) } else { Err(LineError::Name) }
+    if sanitize_file_name(name) == name { Ok(name.to_owned()) } else { Err(LineError::Name) }
 }
 
 /// The reason why a line is invalid. The message does not contain the line, which may include a password.
 #[derive(Debug, PartialEq)]
 pub enum LineError {
     /// The URL is invalid.
-    Address(AddressError),
+    DownloadUrl(UrlError),
     /// The file name is not a single, safe path component.
     Name,
     /// The checksum is invalid.
     Checksum,
     /// The line has too many fields.
-    Surplus,
+    ExtraFields,
     /// The line is longer than 64 KiB.
     TooLong,
     /// The line is not UTF-8.
@@ -118,10 +118,10 @@ pub enum LineError {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LineError::Address(error) => error.fmt(f),
-            LineError::Name => f.write_str("the name is not one that a file in the folder can have"),
+            LineError::DownloadUrl(error) => error.fmt(f),
+            LineError::Name => f.write_str("the name is not one that a file in the directory can have"),
             LineError::Checksum => f.write_str("the checksum is not `sha256:` and 64 hexadecimal digits"),
-            LineError::Surplus => f.write_str("there is more on the line than a URL, a name and a checksum"),
+            LineError::ExtraFields => f.write_str("there is more on the line than a URL, a name and a checksum"),
             LineError::TooLong => f.write_str("the line is longer than 64 KiB"),
             LineError::NotText => f.write_str("the line is not UTF-8"),
         }
@@ -131,7 +131,7 @@ impl fmt::Display for LineError {
 impl std::error::Error for LineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            LineError::Address(error) => Some(error),
+            LineError::DownloadUrl(error) => Some(error),
             _ => None,
         }
     }
@@ -160,12 +160,12 @@ impl Lines {
     }
 
     /// Returns the next line that is not a comment, valid or not; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Result<Wanted, LineError>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Result<ListEntry, LineError>>> {
         loop {
             let Some(line) = self.read_line()? else { return Ok(None) };
-            match line.and_then(Wanted::from_line) {
+            match line.and_then(ListEntry::from_line) {
                 Ok(None) => {}
-                Ok(Some(wanted)) => return Ok(Some(Ok(wanted))),
+                Ok(Some(entry)) => return Ok(Some(Ok(entry))),
                 Err(error) => return Ok(Some(Err(error))),
             }
         }
@@ -216,7 +216,7 @@ impl fmt::Debug for Lines {
 mod tests {
     use super::*;
 
-    fn all(text: &[u8]) -> Vec<(u64, Result<Wanted, LineError>)> {
+    fn all(text: &[u8]) -> Vec<(u64, Result<ListEntry, LineError>)> {
         let mut lines = Lines::new(Box::new(io::Cursor::new(text.to_vec())));
         let mut all = vec![];
         while let Some(line) = lines.next().expect("memory can be read") {
@@ -253,15 +253,15 @@ mod tests {
             (format!("http://a.test/x\tsha256:{}", digest.to_uppercase()), None, true),
             ("http://a.test/x\tn.txt".to_owned(), Some("n.txt"), false),
         ] {
-            let wanted = Wanted::from_line(&line).expect("a good line").expect("not a comment");
-            assert_eq!((wanted.name.as_deref(), wanted.sha256.is_some()), (name, has_checksum), "{line}");
+            let entry = ListEntry::from_line(&line).expect("a good line").expect("not a comment");
+            assert_eq!((entry.name.as_deref(), entry.sha256.is_some()), (name, has_checksum), "{line}");
         }
     }
 
     #[test]
     fn a_name_that_would_not_stay_in_the_folder_is_refused() {
         for line in ["http://a.test/\t../x", "http://a.test/\ta/b", "http://a.test/\t.x", "http://a.test/\tx\ty"] {
-            Wanted::from_line(line).expect_err(line);
+            ListEntry::from_line(line).expect_err(line);
         }
     }
 }

@@ -6,65 +6,65 @@
 //! | file | subject | async or blocking |
 //! | --- | --- | --- |
 //! | `run.rs`, `options.rs` | a run: it reads the plan, starts transfers and counts outcomes | async |
-//! | `plan.rs`, `list.rs`, `address.rs` | from list lines to URLs and target paths | blocking, on a thread of its own |
-//! | `name.rs`, `disposition.rs`, `names.rs`, `hash.rs` | file names; sharding of a list | neither |
-//! | `host.rs`, `hosts.rs`, `turns.rs` | per-host limits, circuit breaker, retry budget | only `turns.rs`: async |
-//! | `fetch.rs`, `ask.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, backoff | async |
-//! | `destination.rs`, `store.rs`, `body.rs`, `limit.rs` | from the socket to the disk, with backpressure | async |
-//! | `save.rs`, `entry.rs`, `publish.rs` | directories and atomic saves | blocking, on the pool |
-//! | `part.rs`, `slot.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
-//! | `resume.rs`, `validators.rs` | entity tags and dates: resuming, conditional requests | neither |
-//! | `report.rs`, `gauge.rs`, `error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
+//! | `plan.rs`, `list.rs`, `download_url.rs` | from list lines to URLs and target paths | blocking, on a thread of its own |
+//! | `file_name.rs`, `disposition.rs`, `used_names.rs`, `hash.rs` | file names; sharding of a list | neither |
+//! | `host.rs`, `host_table.rs`, `scheduler.rs` | per-host limits, circuit breaker, retry budget | only `scheduler.rs`: async |
+//! | `fetch.rs`, `request.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, backoff | async |
+//! | `destination.rs`, `store.rs`, `body.rs`, `rate_limit.rs` | from the socket to the disk, with backpressure | async |
+//! | `save.rs`, `target_entry.rs`, `publish.rs` | directories and atomic saves | blocking, on the pool |
+//! | `part.rs`, `part_entry.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
+//! | `resume.rs`, `validator_cache.rs` | entity tags and dates: resuming, conditional requests | neither |
+//! | `report.rs`, `progress.rs`, `error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
 
-mod address;
-mod ask;
 mod body;
 mod destination;
 mod disposition;
-mod entry;
+mod download_url;
 mod error;
 mod escape;
 mod fetch;
-mod gauge;
+mod file_name;
 mod hash;
 mod host;
-mod hosts;
-mod limit;
+mod host_table;
 mod list;
-mod name;
-mod names;
 mod options;
 mod part;
+mod part_entry;
 mod plan;
+mod progress;
 mod publish;
+mod rate_limit;
 mod redirect;
 mod report;
+mod request;
 mod resume;
 mod retry;
 mod run;
 mod save;
+mod scheduler;
 mod sink;
-mod slot;
 mod store;
-mod turns;
-mod validators;
+mod target_entry;
+mod used_names;
+mod validator_cache;
 
-pub use address::{Address, AddressError};
-pub use entry::{Entry, Obstacle, Whole};
-pub use error::{Class, FetchError};
+pub use download_url::{DownloadUrl, UrlError};
+pub use error::{ErrorClass, FetchError};
 pub(crate) use escape::escaped_line;
 pub use escape::{Escaped, escaped};
-pub use gauge::{Active, Gauge};
+pub use file_name::{is_reserved, name_from_path};
 pub use hash::{Shard, stable_hash};
-pub use limit::RateLimit;
-pub use list::{LineError, Sha256, Wanted};
-pub use name::{is_reserved, name_from_path};
-pub use options::{Options, Overwrite};
-pub use plan::{BadLine, Batch, Found, Item, Pace, Place, Plan, Planned};
-pub use redirect::RedirectRules;
-pub use report::{Done, Event, How, What};
-pub use retry::{Backoff, is_worth_retrying, may_heal, retry_after};
-pub use run::{Tally, download_all};
-pub use save::{Existing, Folder, Fsync, SaveError};
+pub use list::{LineError, ListEntry, Sha256};
+pub use options::{DownloadOptions, Overwrite};
+pub use plan::{Batch, DownloadItem, InvalidLine, OnDisk, Plan, PlannedLine, TargetPath, Throttle};
+pub use progress::{ActiveTransfer, ProgressCounters};
+pub use rate_limit::RateLimit;
+pub use redirect::RedirectPolicy;
+pub use report::{DownloadEvent, DownloadEventKind, SuccessKind, TransferReport};
+pub use retry::{Backoff, is_retryable_status, is_transient, retry_after};
+pub use run::{RunSummary, download_all};
+pub use save::{Directory, Fsync, OnExisting, SaveError};
 pub use sink::StreamTarget;
 pub(crate) use sink::stdout;
+pub use target_entry::{ExistingFile, Obstacle, TargetEntry};

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use super::redirect::RedirectRules;
-use super::retry::is_worth_retrying;
-use super::save::{Existing, Folder, Fsync};
+use super::redirect::RedirectPolicy;
+use super::retry::is_retryable_status;
+use super::save::{Directory, Fsync, OnExisting};
 use super::sink::StreamTarget;
 
 /// The options that apply to all files of a run.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct DownloadOptions {
     /// The output directory.
-    pub folder: Folder,
+    pub directory: Directory,
     /// The output stream that replaces the file, if any. Only valid with a single URL.
     pub stream: Option<StreamTarget>,
     /// The maximum number of concurrent transfers.
@@ -22,7 +22,7 @@ pub struct Options {
     pub per_host: usize,
     /// The maximum number of retries of a transfer.
     pub retries: u32,
-    /// The response statuses that are retried; `None` for the [default set](is_worth_retrying).
+    /// The response statuses that are retried; `None` for the [default set](is_retryable_status).
     pub retry_on: Option<Vec<u16>>,
     /// The longest `Retry-After` that is honoured, and the longest time for which a host may stay paused (see
     /// `host.rs`).
@@ -36,7 +36,7 @@ pub struct Options {
     /// Whether requests for existing files are made conditional with the validators that an earlier run saved.
     pub conditional: bool,
     /// The redirect policy.
-    pub redirects: RedirectRules,
+    pub redirects: RedirectPolicy,
     /// Additional request headers, sent to the origin of the given URL, and to others only if `redirects` allows it.
     pub headers: HeaderMap,
     /// Whether files are named after the server's `Content-Disposition`.
@@ -68,11 +68,11 @@ pub enum Overwrite {
     Always,
 }
 
-impl Options {
+impl DownloadOptions {
     /// Creates the options that the command uses by default.
-    pub fn new(folder: Folder) -> Options {
-        Options {
-            folder,
+    pub fn new(directory: Directory) -> DownloadOptions {
+        DownloadOptions {
+            directory,
             stream: None,
             jobs: 32,
             per_host: 6,
@@ -83,7 +83,7 @@ impl Options {
             resume: true,
             overwrite: Overwrite::Never,
             conditional: false,
-            redirects: RedirectRules::default(),
+            redirects: RedirectPolicy::default(),
             headers: HeaderMap::new(),
             remote_name: false,
             limit_rate: None,
@@ -100,12 +100,12 @@ impl Options {
     pub(super) fn retries_after(&self, status: StatusCode) -> bool {
         match &self.retry_on {
             Some(statuses) => statuses.contains(&status.as_u16()),
-            None => is_worth_retrying(status),
+            None => is_retryable_status(status),
         }
     }
 
     /// Returns whether saving replaces an existing file or keeps it.
-    pub(super) fn existing(&self) -> Existing {
-        if self.overwrite == Overwrite::Never && !self.conditional { Existing::Keep } else { Existing::Replace }
+    pub(super) fn existing(&self) -> OnExisting {
+        if self.overwrite == Overwrite::Never && !self.conditional { OnExisting::Keep } else { OnExisting::Replace }
     }
 }

@@ -17,7 +17,7 @@
 //! * **Writes are positioned, and start at or before the end of the file.** So the file has no holes, and processes
 //!   that write to the same inode at the same time write the same bytes to the same offsets: they have the same strong
 //!   `ETag`, the same length and the same URL.
-//! * **A state file belongs to an inode** ([`slot`]). It is written before the first byte, by the process that created
+//! * **A state file belongs to an inode** ([`part_entry`]). It is written before the first byte, by the process that created
 //!   the inode. So a part with content either has a state file that contains its inode number, or is not resumed.
 //! * **The open file is published**, not the file that has the name at that time ([`publish`](super::publish)), and
 //!   only after its length on disk has been compared with the length that the server and the state file give.
@@ -35,16 +35,16 @@ use std::io::{self, Seek, SeekFrom};
 use sha2::Digest;
 
 use super::list::Sha256;
-use super::publish::Target;
+use super::part_entry::{self, PartEntry, part_name};
+use super::publish::PublishTarget;
 use super::resume::PartState;
-use super::save::{Existing, Folder, SaveError};
-use super::slot::{self, Slot, part_name};
+use super::save::{Directory, OnExisting, SaveError};
 use crate::platform::{Errno, fstat, write_all_at};
 
 /// A file that is being downloaded. Dropping it keeps the part for the next run.
 #[derive(Debug)]
 pub(super) struct PartFile {
-    folder: Folder,
+    directory: Directory,
     /// The final name of the file, to which the `.part` suffix is added.
     name: String,
     file: File,
@@ -59,7 +59,7 @@ pub(super) struct PartFile {
 
 /// The parameters for creating a part.
 #[derive(Debug)]
-pub(super) struct Beginning {
+pub(super) struct NewPart {
     pub(super) state: PartState,
     /// Whether there may be an existing part that must be replaced.
     pub(super) replaces_part: bool,
@@ -85,33 +85,33 @@ impl PartFile {
     ///
     /// # Errors
     /// If the file of that name must not be touched, or is in use by another process. It is left unchanged.
-    pub(super) fn find(folder: &Folder, name: &str, hash: bool) -> Result<Option<PartFile>, SaveError> {
+    pub(super) fn find(directory: &Directory, name: &str, hash: bool) -> Result<Option<PartFile>, SaveError> {
         let find = || -> io::Result<Option<PartFile>> {
-            let Slot::Known { mut file, state } = slot::look(folder, name)? else { return Ok(None) };
-            let mut part = PartFile::new(folder, name, file.try_clone()?, state, hash);
+            let PartEntry::Known { mut file, state } = part_entry::look(directory, name)? else { return Ok(None) };
+            let mut part = PartFile::new(directory, name, file.try_clone()?, state, hash);
             part.written = match &mut part.hasher {
                 Some(hasher) => io::copy(&mut file, hasher)?,
                 None => file.metadata()?.len(),
             };
             Ok(Some(part))
         };
-        find().map_err(|error| SaveError::new("continuing", folder.path().join(part_name(name)), error))
+        find().map_err(|error| SaveError::new("continuing", directory.path().join(part_name(name)), error))
     }
 
     /// Creates the part for a version of a file.
     ///
     /// # Errors
     /// As for [`find`](Self::find), and if the file cannot be created.
-    pub(super) fn begin(folder: &Folder, name: &str, beginning: Beginning) -> Result<PartFile, SaveError> {
-        let Beginning { state, replaces_part, may_join, hash } = beginning;
+    pub(super) fn begin(directory: &Directory, name: &str, beginning: NewPart) -> Result<PartFile, SaveError> {
+        let NewPart { state, replaces_part, may_join, hash } = beginning;
         let create = || -> io::Result<File> {
             let is_unnamed = state.validator().is_none() && !replaces_part;
-            let unnamed = if is_unnamed { folder.create_unnamed()? } else { None };
-            unnamed.map_or_else(|| slot::claim(folder, name, &state, may_join), Ok)
+            let unnamed = if is_unnamed { directory.create_unnamed()? } else { None };
+            unnamed.map_or_else(|| part_entry::claim(directory, name, &state, may_join), Ok)
         };
         match create() {
-            Ok(file) => Ok(PartFile::new(folder, name, file, state, hash)),
-            Err(error) => Err(SaveError::new("creating", folder.path().join(part_name(name)), error)),
+            Ok(file) => Ok(PartFile::new(directory, name, file, state, hash)),
+            Err(error) => Err(SaveError::new("creating", directory.path().join(part_name(name)), error)),
         }
     }
 
@@ -119,18 +119,32 @@ impl PartFile {
     ///
     /// # Errors
     /// If the file cannot be created or written.
-    pub(super) fn keep(folder: &Folder, name: &str, url: &str, mut content: impl io::Read) -> Result<(), SaveError> {
+    pub(super) fn keep(
+        directory: &Directory,
+        name: &str,
+        url: &str,
+        mut content: impl io::Read,
+    ) -> Result<(), SaveError> {
         let useless = PartState { url: url.to_owned(), ..PartState::default() };
-        let keep = slot::claim(folder, name, &useless, false).and_then(|mut file| io::copy(&mut content, &mut file));
+        let keep =
+            part_entry::claim(directory, name, &useless, false).and_then(|mut file| io::copy(&mut content, &mut file));
         keep.map_or_else(
-            |error| Err(SaveError::new("creating", folder.path().join(part_name(name)), error)),
+            |error| Err(SaveError::new("creating", directory.path().join(part_name(name)), error)),
             |_| Ok(()),
         )
     }
 
-    fn new(folder: &Folder, name: &str, file: File, state: PartState, hash: bool) -> PartFile {
+    fn new(directory: &Directory, name: &str, file: File, state: PartState, hash: bool) -> PartFile {
         let hasher = hash.then(sha2::Sha256::default);
-        PartFile { folder: folder.clone(), name: name.to_owned(), file, written: 0, state, hasher, has_failed: false }
+        PartFile {
+            directory: directory.clone(),
+            name: name.to_owned(),
+            file,
+            written: 0,
+            state,
+            hasher,
+            has_failed: false,
+        }
     }
 
     /// Returns the number of bytes written.
@@ -183,12 +197,12 @@ impl PartFile {
     /// Marks the part as not resumable.
     fn distrust(&self) {
         if let Err(error) = self.disown() {
-            log::warn!("{}: {error}", self.folder.path().join(part_name(&self.name)).display());
+            log::warn!("{}: {error}", self.directory.path().join(part_name(&self.name)).display());
         }
     }
 
     fn disown(&self) -> io::Result<()> {
-        slot::disown(&self.folder, &self.name, &self.state, fstat(&self.file)?.st_ino)
+        part_entry::disown(&self.directory, &self.name, &self.state, fstat(&self.file)?.st_ino)
     }
 
     /// Verifies the checksum and the length (against `total`, if it is known), and publishes the file under its final
@@ -200,7 +214,7 @@ impl PartFile {
         mut self,
         total: Option<u64>,
         expected: Option<Sha256>,
-        target: &Target<'_>,
+        target: &PublishTarget<'_>,
     ) -> Result<Finished, SaveError> {
         self.check_length(total).map_err(|error| self.failed("finishing", error))?;
         let found = self.hasher.take().map(|hasher| Sha256(hasher.finalize().into()));
@@ -226,24 +240,24 @@ impl PartFile {
     fn keep_mismatch(&self) -> Result<(), SaveError> {
         if self.state.validator().is_none() {
             (&self.file).seek(SeekFrom::Start(0)).map_err(|error| self.failed("giving up", error))?;
-            return PartFile::keep(&self.folder, &self.name, &self.state.url, &self.file);
+            return PartFile::keep(&self.directory, &self.name, &self.state.url, &self.file);
         }
         self.disown().map_err(|error| self.failed("giving up", error))
     }
 
     /// Publishes the file. Returns `false` if another file of that name was kept instead.
-    fn publish(&self, target: &Target<'_>) -> Result<bool, SaveError> {
+    fn publish(&self, target: &PublishTarget<'_>) -> Result<bool, SaveError> {
         let failed = |error| self.failed("finishing", error);
         if let Err(error) = target.seal(&self.file) {
             // Data that the disk has lost may still be readable from the page cache, so the part would appear complete.
             self.distrust();
             return Err(failed(error));
         }
-        let is_new = match self.folder.publish(&self.file, &part_name(&self.name), target) {
+        let is_new = match self.directory.publish(&self.file, &part_name(&self.name), target) {
             Ok(()) => true,
             Err(Errno::EXIST) => {
-                let error = self.folder.not_published(target.name, Errno::EXIST.into());
-                if !error.is_taken() || target.existing == Existing::Replace {
+                let error = self.directory.not_published(target.name, Errno::EXIST.into());
+                if !error.is_taken() || target.existing == OnExisting::Replace {
                     return Err(error);
                 }
                 false
@@ -251,13 +265,13 @@ impl PartFile {
             Err(error) => return Err(failed(error.into())),
         };
         let inode = fstat(&self.file).map_err(|error| failed(error.into()))?.st_ino;
-        slot::release(&self.folder, &self.name, inode).map_err(failed)?;
-        target.seal_name(self.folder.descriptor()).map_err(failed)?;
+        part_entry::release(&self.directory, &self.name, inode).map_err(failed)?;
+        target.seal_name(self.directory.descriptor()).map_err(failed)?;
         Ok(is_new)
     }
 
     fn failed(&self, action: &'static str, error: io::Error) -> SaveError {
-        SaveError::new(action, self.folder.path().join(part_name(&self.name)), error)
+        SaveError::new(action, self.directory.path().join(part_name(&self.name)), error)
     }
 }
 

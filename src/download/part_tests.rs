@@ -7,20 +7,20 @@ use super::*;
 use crate::download::Fsync;
 use crate::download::publish::{SYNC_ERROR, SYNCS};
 
-struct Place {
-    folder: Folder,
+struct TestDirectory {
+    directory: Directory,
     place: tempfile::TempDir,
 }
 
-impl Place {
-    fn new() -> Place {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        Place { folder: Folder::open(place.path()).expect("a folder"), place }
+impl TestDirectory {
+    fn new() -> TestDirectory {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        TestDirectory { directory: Directory::open(place.path()).expect("a directory"), place }
     }
 
     fn begin(&self, state: PartState) -> Result<PartFile, SaveError> {
-        let beginning = Beginning { state, replaces_part: false, may_join: true, hash: true };
-        PartFile::begin(&self.folder, "x", beginning)
+        let beginning = NewPart { state, replaces_part: false, may_join: true, hash: true };
+        PartFile::begin(&self.directory, "x", beginning)
     }
 
     /// Creates a part of "abcdef" that was interrupted after `bytes` bytes.
@@ -29,11 +29,11 @@ impl Place {
     }
 
     fn find(&self) -> Result<Option<PartFile>, SaveError> {
-        PartFile::find(&self.folder, "x", true)
+        PartFile::find(&self.directory, "x", true)
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.place.path()).expect("the folder");
+        let entries = std::fs::read_dir(self.place.path()).expect("the directory");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
         names.retain(|name| name != super::super::publish::STAGING);
@@ -63,11 +63,11 @@ fn other() -> PartState {
     PartState { etag: Some("\"2\"".to_owned()), ..state() }
 }
 
-fn target(existing: Existing) -> Target<'static> {
-    Target { name: "x", existing, fsync: Fsync::None, modified: None }
+fn target(existing: OnExisting) -> PublishTarget<'static> {
+    PublishTarget { name: "x", existing, fsync: Fsync::None, modified: None }
 }
 
-fn finish(part: PartFile, existing: Existing) -> Result<Finished, SaveError> {
+fn finish(part: PartFile, existing: OnExisting) -> Result<Finished, SaveError> {
     part.finish(Some(6), None, &target(existing))
 }
 
@@ -78,13 +78,13 @@ fn unlock(part: &PartFile) {
 
 #[test]
 fn a_part_is_continued_and_becomes_the_file() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.leave(state(), 3);
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
     let mut part = place.find().expect("ours").expect("there");
     assert_eq!((part.written(), part.state()), (3, &state()));
     part.write(b"def").expect("written");
-    let finished = finish(part, Existing::Keep).expect("finished");
+    let finished = finish(part, OnExisting::Keep).expect("finished");
     let Finished::Saved { sha256: Some(digest) } = finished else { panic!("{finished:?}") };
     assert_eq!(digest.0[..], sha2::Sha256::digest(b"abcdef")[..]);
     assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
@@ -95,31 +95,31 @@ fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
     for (state_total, total, bytes) in
         [(Some(6), Some(6), 5), (Some(6), None, 5), (None, Some(6), 5), (None, Some(5), 6)]
     {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let state = PartState { total: state_total, ..state() };
         place.leave(state, bytes);
         let part = place.find().expect("ours").expect("there");
-        let error = part.finish(total, None, &target(Existing::Keep)).expect_err("another length");
+        let error = part.finish(total, None, &target(OnExisting::Keep)).expect_err("another length");
         assert!(error.to_string().contains(&format!("{bytes} bytes on disk")), "{error}");
         assert_eq!(place.names(), ["x.part", "x.part.json"], "it stays for the next run");
     }
     // Another process truncates the file after it was written.
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"abcdef").expect("written");
     std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(4).expect("cut");
-    finish(part, Existing::Keep).expect_err("another length");
+    finish(part, OnExisting::Keep).expect_err("another length");
 }
 
 #[test]
 fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
     // With a validator, the file has a name while it is downloaded; without one, it does not.
     for state in [state(), state().without_validators()] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let mut part = place.begin(state).expect("begun");
         part.write(b"abcdef").expect("written");
         let wrong = Some(Sha256([0; 32]));
-        let finished = part.finish(Some(6), wrong, &target(Existing::Keep)).expect("no error");
+        let finished = part.finish(Some(6), wrong, &target(OnExisting::Keep)).expect("no error");
         assert!(matches!(finished, Finished::Mismatch { .. }));
         assert_eq!(
             (place.names(), place.read("x.part")),
@@ -133,47 +133,47 @@ fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
 #[test]
 fn a_name_that_was_taken_meanwhile_stays_and_nothing_stray_is_left() {
     for has_links in [true, false] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         if !has_links {
-            place.folder.support().lacks_links();
+            place.directory.support().lacks_links();
         }
         let mut part = place.begin(state()).expect("begun");
         part.write(b"abcdef").expect("written");
         place.write("x", "old");
-        assert!(matches!(finish(part, Existing::Keep).expect("no error"), Finished::Exists));
+        assert!(matches!(finish(part, OnExisting::Keep).expect("no error"), Finished::Exists));
         assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"old".to_vec()));
         place.leave(state(), 6);
-        finish(place.find().expect("ours").expect("there"), Existing::Replace).expect("replaced");
+        finish(place.find().expect("ours").expect("there"), OnExisting::Replace).expect("replaced");
         assert_eq!(place.read("x"), b"abcdef");
-        let Place { folder, place } = place;
-        drop(folder);
-        assert_eq!(std::fs::read_dir(place.path()).expect("the folder").count(), 1);
+        let TestDirectory { directory, place } = place;
+        drop(directory);
+        assert_eq!(std::fs::read_dir(place.path()).expect("the directory").count(), 1);
     }
 }
 
 #[test]
 fn without_a_validator_there_is_no_name_before_the_file_is_complete() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut part = place.begin(state().without_validators()).expect("begun");
     part.write(b"abcdef").expect("written");
     assert!(place.names().is_empty());
-    finish(part, Existing::Keep).expect("saved");
+    finish(part, OnExisting::Keep).expect("saved");
     assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
 }
 
 #[test]
 fn a_file_system_that_turns_out_to_lack_links_gets_a_copy() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut part = place.begin(state().without_validators()).expect("begun");
     part.write(b"abcdef").expect("written");
-    place.folder.support().lacks_links();
-    finish(part, Existing::Keep).expect("saved");
+    place.directory.support().lacks_links();
+    finish(part, OnExisting::Keep).expect("saved");
     assert_eq!(place.read("x"), b"abcdef");
 }
 
 #[test]
 fn a_part_without_state_is_left_alone_unless_it_is_empty() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("x.part", "somebody's");
     for error in [place.find().expect_err("not ours"), place.begin(state()).expect_err("not ours")] {
         assert!(error.to_string().contains("no state"), "{error}");
@@ -186,7 +186,7 @@ fn a_part_without_state_is_left_alone_unless_it_is_empty() {
 
 #[test]
 fn links_directories_and_what_another_holds_are_left_alone() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let path = place.path("x.part");
     place.write("target", "");
     for (make, says) in [
@@ -206,7 +206,7 @@ fn links_directories_and_what_another_holds_are_left_alone() {
 
 #[test]
 fn an_inode_is_never_used_for_another_version() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut first = place.begin(state()).expect("begun");
     first.write(b"abc").expect("written");
     unlock(&first);
@@ -216,22 +216,22 @@ fn an_inode_is_never_used_for_another_version() {
     assert_ne!(first.file.metadata().expect("open").ino(), second.file.metadata().expect("open").ino());
     // The first process continues although its file has lost its name, and publishes it.
     first.write(b"def").expect("written");
-    finish(first, Existing::Keep).expect("published");
+    finish(first, OnExisting::Keep).expect("published");
     assert_eq!((place.read("x"), place.read("x.part")), (b"abcdef".to_vec(), b"A".to_vec()));
     let found = place.find().expect("ours").expect("there");
     assert_eq!((found.state(), found.written()), (&other(), 1));
     unlock(&found);
     second.write(b"BCDEF").expect("written");
-    finish(second, Existing::Replace).expect("published");
+    finish(second, OnExisting::Replace).expect("published");
     assert_eq!((place.read("x"), place.names()), (b"ABCDEF".to_vec(), vec!["x".to_owned()]));
 }
 
 #[test]
 fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
     for has_links in [true, false] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         if !has_links {
-            place.folder.support().lacks_links();
+            place.directory.support().lacks_links();
         }
         let mut first = place.begin(state()).expect("begun");
         first.write(b"abcd").expect("written");
@@ -241,16 +241,16 @@ fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
         second.write(b"ab").expect("written");
         assert_eq!(place.read("x.part"), b"abcd", "nothing is truncated");
         first.write(b"ef").expect("written");
-        finish(first, Existing::Keep).expect("published");
+        finish(first, OnExisting::Keep).expect("published");
         second.write(b"cdef").expect("written");
-        assert!(matches!(finish(second, Existing::Keep).expect("no error"), Finished::Exists));
+        assert!(matches!(finish(second, OnExisting::Keep).expect("no error"), Finished::Exists));
         assert_eq!(place.read("x"), b"abcdef");
     }
 }
 
 #[test]
 fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.leave(state(), 3);
     // Another process has replaced the file that the state file describes.
     place.write("new", "XYZ");
@@ -258,7 +258,7 @@ fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
     assert!(place.find().expect("ours").is_none());
     place.leave(state(), 3);
     assert_eq!(place.find().expect("ours").expect("there").written(), 3);
-    let copy = Place::new();
+    let copy = TestDirectory::new();
     for name in ["x.part", "x.part.json"] {
         copy.write(name, place.read(name));
     }
@@ -270,7 +270,7 @@ fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
 
 #[test]
 fn after_a_failed_write_nothing_more_is_written() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"ab").expect("written");
     // Writing to a read-only descriptor fails.
@@ -283,63 +283,64 @@ fn after_a_failed_write_nothing_more_is_written() {
 
 #[test]
 fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
-    let complete = |place: &Place| place.leave(state(), 6);
-    let tidy = |place: &Place| slot::tidy(&place.folder, "x", place.path("x").exists());
+    let complete = |place: &TestDirectory| place.leave(state(), 6);
+    let remove_leftovers =
+        |place: &TestDirectory| part_entry::remove_leftovers(&place.directory, "x", place.path("x").exists());
     // Killed after publishing but before the part's name was removed: detected by the plan, or when the part is looked
     // up.
     for by_plan in [true, false] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         complete(&place);
         std::fs::hard_link(place.path("x.part"), place.path("x")).expect("linked");
-        assert!(if by_plan { !tidy(&place) } else { place.find().expect("ours").is_none() });
+        assert!(if by_plan { !remove_leftovers(&place) } else { place.find().expect("ours").is_none() });
         assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
     }
     // The same, but the final name came from the server.
-    let place = Place::new();
+    let place = TestDirectory::new();
     complete(&place);
     std::fs::hard_link(place.path("x.part"), place.path("theirs")).expect("linked");
     assert!(place.find().expect("ours").is_none());
     assert_eq!(place.names(), ["theirs"]);
     // Killed after publishing but before the state file was removed.
-    let place = Place::new();
+    let place = TestDirectory::new();
     complete(&place);
     std::fs::rename(place.path("x.part"), place.path("x")).expect("renamed");
-    assert!(!tidy(&place));
+    assert!(!remove_leftovers(&place));
     assert_eq!(place.names(), ["x"]);
     // Killed between link and rename, with and without an existing file that was to be replaced.
     for is_there in [true, false] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write(".x.new.part", "abcdef");
         if is_there {
             place.write("x", "old");
         }
-        assert!(!tidy(&place));
+        assert!(!remove_leftovers(&place));
         assert_eq!(place.names().len(), usize::from(is_there));
     }
 }
 
 #[test]
 fn a_part_that_is_under_way_and_files_of_others_are_not_tidied_away() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.leave(state(), 3);
     for is_published in [true, false] {
-        assert!(slot::tidy(&place.folder, "x", is_published));
+        assert!(part_entry::remove_leftovers(&place.directory, "x", is_published));
         assert_eq!(place.names(), ["x.part", "x.part.json"]);
     }
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("x.part.json", "{\"mine\": 1}");
-    assert!(!slot::tidy(&place.folder, "x", true));
+    assert!(!part_entry::remove_leftovers(&place.directory, "x", true));
     assert_eq!(place.names(), ["x.part.json"]);
 }
 
 #[test]
 fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
     for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let mut part = place.begin(state()).expect("begun");
         part.write(b"abcdef").expect("written");
         SYNCS.set(0);
-        part.finish(Some(6), None, &Target { fsync, ..target(Existing::Keep) }).expect("finished");
+        part.finish(Some(6), None, &PublishTarget { fsync, ..target(OnExisting::Keep) }).expect("finished");
         assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
     }
 }
@@ -347,11 +348,11 @@ fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
 #[test]
 fn a_part_that_the_disk_has_not_taken_is_not_continued() {
     for (error, is_saved) in [(Errno::IO, false), (Errno::NOSPC, false), (Errno::INTR, true)] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let mut part = place.begin(state()).expect("begun");
         part.write(b"abcdef").expect("written");
         SYNC_ERROR.set(Some(error));
-        let finished = part.finish(Some(6), None, &Target { fsync: Fsync::File, ..target(Existing::Keep) });
+        let finished = part.finish(Some(6), None, &PublishTarget { fsync: Fsync::File, ..target(OnExisting::Keep) });
         assert_eq!((finished.is_ok(), place.names().contains(&"x".to_owned())), (is_saved, is_saved), "{error}");
         if !is_saved {
             let left = place.find().expect("ours").expect("it stays, to be looked at");
@@ -362,7 +363,7 @@ fn a_part_that_the_disk_has_not_taken_is_not_continued() {
 
 #[test]
 fn a_part_that_somebody_makes_shorter_gets_no_hole() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"abc").expect("written");
     std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(2).expect("cut");
@@ -375,7 +376,7 @@ fn a_part_that_somebody_makes_shorter_gets_no_hole() {
 
 #[test]
 fn an_empty_part_whose_state_is_there_is_begun_anew() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     drop(place.begin(state()).expect("begun"));
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
     assert!(place.find().expect("ours").is_none());

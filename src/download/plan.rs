@@ -5,61 +5,61 @@
 //! on the lines before it, so each shard reads all lines and skips those of other shards. A plan keeps at most 16 bytes
 //! per URL, and nothing else that grows with the list.
 //!
-//! Reading may block for any length of time, on a pipe or on a disk, so a plan belongs on a thread of its own (I7).
+//! TransferProgress may block for any length of time, on a pipe or on a disk, so a plan belongs on a thread of its own (I7).
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::address::Address;
-use super::entry::{Entry, Obstacle, Whole};
+use super::download_url::DownloadUrl;
+use super::file_name::{directories_from, name_from_path};
 use super::hash::Shard;
-use super::list::{LineError, Lines, Sha256, Wanted};
-use super::name::{folders_from, name_from_path};
-use super::names::TakenNames;
-use super::save::Folder;
-use super::slot::tidy;
+use super::list::{LineError, Lines, ListEntry, Sha256};
+use super::part_entry::remove_leftovers;
+use super::save::Directory;
+use super::target_entry::{ExistingFile, Obstacle, TargetEntry};
+use super::used_names::UsedNames;
 
 /// One file to download.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct DownloadItem {
     /// The number of the URL in the list, starting at 1. It is the same in every shard.
     pub id: u64,
     /// The line number in the list; `None` for a URL of the command line.
     pub line: Option<u64>,
     /// The URL to fetch.
-    pub address: Address,
+    pub url: DownloadUrl,
     /// The path of the file in the output directory.
-    pub place: Place,
+    pub target: TargetPath,
     /// The expected SHA-256 of the content, if any.
     pub sha256: Option<Sha256>,
     /// The state of the target path on disk before the download.
-    pub found: Found,
+    pub on_disk: OnDisk,
 }
 
 /// The path of a file, relative to the output directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct TargetPath {
     /// The subdirectories, separated by slashes; `None` if the file is in the output directory itself.
-    pub folders: Option<String>,
+    pub directories: Option<String>,
     /// The file name.
     pub name: String,
 }
 
-impl Place {
+impl TargetPath {
     /// Returns the relative path as a string with slashes.
-    pub(super) fn path_in_folder(&self) -> String {
-        match &self.folders {
-            Some(folders) => format!("{folders}/{}", self.name),
+    pub(super) fn relative(&self) -> String {
+        match &self.directories {
+            Some(directories) => format!("{directories}/{}", self.name),
             None => self.name.clone(),
         }
     }
 
     /// Returns the relative path.
     pub fn path(&self) -> PathBuf {
-        match &self.folders {
-            Some(folders) => PathBuf::from(folders).join(&self.name),
+        match &self.directories {
+            Some(directories) => PathBuf::from(directories).join(&self.name),
             None => PathBuf::from(&self.name),
         }
     }
@@ -67,18 +67,18 @@ impl Place {
 
 /// The state of a target path on disk before the download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct OnDisk {
     /// The complete file, if it exists.
-    pub whole: Option<Whole>,
+    pub file: Option<ExistingFile>,
     /// Another object with the same name, such as a directory, which prevents saving the file.
     pub obstacle: Option<Obstacle>,
     /// Whether there is a partial download (`NAME.part`) of an earlier run.
-    pub part: bool,
+    pub has_part: bool,
 }
 
 /// A line that is invalid.
 #[derive(Debug, PartialEq)]
-pub struct BadLine {
+pub struct InvalidLine {
     /// The number of the line among the URLs, starting at 1.
     pub id: u64,
     /// The line number in the list; `None` for an argument of the command line.
@@ -87,7 +87,7 @@ pub struct BadLine {
     pub error: LineError,
 }
 
-impl fmt::Display for BadLine {
+impl fmt::Display for InvalidLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "line {line}: {}", self.error),
@@ -98,18 +98,18 @@ impl fmt::Display for BadLine {
 
 /// The result of planning one line.
 #[derive(Debug, PartialEq)]
-pub enum Planned {
+pub enum PlannedLine {
     /// A file to download.
-    Item(Box<Item>),
+    Item(Box<DownloadItem>),
     /// An invalid line.
-    Bad(BadLine),
+    Bad(InvalidLine),
 }
 
 /// A batch of planned lines.
 #[derive(Debug)]
 pub struct Batch {
     /// The results, one per line.
-    pub planned: Vec<Planned>,
+    pub planned: Vec<PlannedLine>,
     /// Whether this batch is the last one.
     pub is_last: bool,
     /// The error that ended the plan, if the list could not be read.
@@ -119,14 +119,14 @@ pub struct Batch {
 /// A download plan, read once from beginning to end.
 ///
 /// ```
-/// use glassloop::download::{Plan, Planned};
+/// use glassloop::download::{Plan, PlannedLine};
 ///
 /// let mut plan = Plan::new();
 /// plan.read_from(Box::new(std::io::Cursor::new("http://a.test/x.gif\nhttp://b.test/x.gif\n")));
 /// let names: Vec<String> = std::iter::from_fn(|| plan.next().unwrap())
 ///     .map(|planned| match planned {
-///         Planned::Item(item) => item.place.name,
-///         Planned::Bad(line) => line.to_string(),
+///         PlannedLine::Item(item) => item.target.name,
+///         PlannedLine::Bad(line) => line.to_string(),
 ///     })
 ///     .collect();
 /// assert_eq!(names, ["x.gif", "x.1.gif"]);
@@ -134,26 +134,26 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Plan {
     /// The URLs of the command line, which precede the list.
-    given: VecDeque<Result<Wanted, LineError>>,
+    given: VecDeque<Result<ListEntry, LineError>>,
     lines: Option<Lines>,
-    names: TakenNames,
+    names: UsedNames,
     /// The number of the URL that was planned last.
     last_id: u64,
     shard: Option<Shard>,
     is_tree: bool,
     /// The output directory, in which existing files are looked up; `None` if it is empty.
-    folder: Option<Folder>,
+    directory: Option<Directory>,
     /// The backpressure hook, called before each batch.
-    pace: Option<Pace>,
+    pace: Option<Throttle>,
 }
 
 /// A backpressure hook: a function that blocks while the consumer of the events has not caught up with what has been
 /// planned so far.
-pub struct Pace(pub Box<dyn FnMut() + Send>);
+pub struct Throttle(pub Box<dyn FnMut() + Send>);
 
-impl fmt::Debug for Pace {
+impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pace")
+        f.write_str("Throttle")
     }
 }
 
@@ -163,18 +163,18 @@ impl Plan {
         Plan {
             given: VecDeque::new(),
             lines: None,
-            names: TakenNames::new(),
+            names: UsedNames::new(),
             last_id: 0,
             shard: None,
             is_tree: false,
-            folder: None,
+            directory: None,
             pace: None,
         }
     }
 
     /// Appends a URL to those that precede the list.
-    pub fn add(&mut self, wanted: Result<Wanted, LineError>) {
-        self.given.push_back(wanted);
+    pub fn add(&mut self, entry: Result<ListEntry, LineError>) {
+        self.given.push_back(entry);
     }
 
     /// Sets the list, whose URLs follow those that were added.
@@ -190,21 +190,21 @@ impl Plan {
     /// Makes the plan save files under the directories of their URLs: `host/path/name`. If a file and a directory would
     /// have the same name, one of them gets a numeric suffix. Among the URLs that have been added, files keep their
     /// names and directories get the suffix; in a list, which is read only once, whichever comes first keeps its name.
-    pub fn keep_folders(&mut self) {
+    pub fn keep_directories(&mut self) {
         self.is_tree = true;
-        for wanted in self.given.iter().flatten() {
-            let (folders, name) = (folders_of(wanted), name_of(wanted));
-            self.names.reserve(&format!("{folders}/{name}"));
+        for entry in self.given.iter().flatten() {
+            let (directories, name) = (directories_of(entry), name_of(entry));
+            self.names.reserve(&format!("{directories}/{name}"));
         }
     }
 
     /// Makes the plan look up existing files in this directory. An empty directory is not looked at again.
-    pub fn look_into(&mut self, folder: &Folder) {
-        self.folder = (!folder.is_empty()).then(|| folder.clone());
+    pub fn check_existing_in(&mut self, directory: &Directory) {
+        self.directory = (!directory.is_empty()).then(|| directory.clone());
     }
 
     /// Sets the backpressure hook, which keeps the plan from running ahead of a slow consumer of events.
-    pub fn paced_by(&mut self, pace: Pace) {
+    pub fn set_throttle(&mut self, pace: Throttle) {
         self.pace = Some(pace);
     }
 
@@ -214,28 +214,35 @@ impl Plan {
     /// If the list cannot be read.
     // The method is called `next` although `Plan` is not an `Iterator`: an iterator could not return an error.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> io::Result<Option<Planned>> {
+    pub fn next(&mut self) -> io::Result<Option<PlannedLine>> {
         loop {
-            let (wanted, line) = match self.given.pop_front() {
-                Some(wanted) => (wanted, None),
+            let (entry, line) = match self.given.pop_front() {
+                Some(entry) => (entry, None),
                 None => {
                     let Some(lines) = &mut self.lines else { return Ok(None) };
-                    let Some(wanted) = lines.next()? else { return Ok(None) };
-                    (wanted, Some(lines.number()))
+                    let Some(entry) = lines.next()? else { return Ok(None) };
+                    (entry, Some(lines.number()))
                 }
             };
             self.last_id += 1;
             let id = self.last_id;
-            match wanted {
+            match entry {
                 // Every shard reads this line; only the first one reports it, so that it is reported once.
                 Err(_) if self.shard.is_some_and(|shard| shard.number() > 1) => {}
-                Err(error) => return Ok(Some(Planned::Bad(BadLine { id, line, error }))),
-                Ok(wanted) => {
-                    let place = self.place_for(&wanted);
-                    if self.shard.is_none_or(|shard| shard.holds(wanted.address.as_str())) {
-                        let found = self.look_for(&place);
-                        let Wanted { address, sha256, .. } = wanted;
-                        return Ok(Some(Planned::Item(Box::new(Item { id, line, address, place, sha256, found }))));
+                Err(error) => return Ok(Some(PlannedLine::Bad(InvalidLine { id, line, error }))),
+                Ok(entry) => {
+                    let target = self.target_for(&entry);
+                    if self.shard.is_none_or(|shard| shard.holds(entry.url.as_str())) {
+                        let on_disk = self.look_up(&target);
+                        let ListEntry { url, sha256, .. } = entry;
+                        return Ok(Some(PlannedLine::Item(Box::new(DownloadItem {
+                            id,
+                            line,
+                            url,
+                            target,
+                            sha256,
+                            on_disk,
+                        }))));
                     }
                 }
             }
@@ -244,7 +251,7 @@ impl Plan {
 
     /// Returns the next batch: at least one line and at most `at_most`, but no more than can be read without blocking.
     pub fn next_batch(&mut self, at_most: usize) -> Batch {
-        if let Some(Pace(wait)) = &mut self.pace {
+        if let Some(Throttle(wait)) = &mut self.pace {
             wait();
         }
         let mut planned = Vec::new();
@@ -261,30 +268,30 @@ impl Plan {
         Batch { planned, is_last: false, error: None }
     }
 
-    fn place_for(&mut self, wanted: &Wanted) -> Place {
-        let folders = self.is_tree.then(|| self.names.give_folders(&folders_of(wanted)));
-        let name = self.names.give(folders.as_deref(), name_of(wanted));
-        Place { folders, name }
+    fn target_for(&mut self, entry: &ListEntry) -> TargetPath {
+        let directories = self.is_tree.then(|| self.names.directories_for(&directories_of(entry)));
+        let name = self.names.reserve_unique(directories.as_deref(), name_of(entry));
+        TargetPath { directories, name }
     }
 
-    fn look_for(&self, place: &Place) -> Found {
-        let Some(folder) = &self.folder else { return Found::default() };
-        let path = place.path_in_folder();
-        let (whole, obstacle) = match folder.entry(&path) {
-            Some(Entry::File(whole)) => (Some(whole), None),
-            Some(Entry::Other(obstacle)) => (None, Some(obstacle)),
+    fn look_up(&self, target: &TargetPath) -> OnDisk {
+        let Some(directory) = &self.directory else { return OnDisk::default() };
+        let path = target.relative();
+        let (file, obstacle) = match directory.entry(&path) {
+            Some(TargetEntry::File(file)) => (Some(file), None),
+            Some(TargetEntry::Other(obstacle)) => (None, Some(obstacle)),
             None => (None, None),
         };
-        Found { whole, obstacle, part: tidy(folder, &path, whole.is_some()) }
+        OnDisk { file, obstacle, has_part: remove_leftovers(directory, &path, file.is_some()) }
     }
 }
 
-fn folders_of(wanted: &Wanted) -> String {
-    folders_from(wanted.address.host_and_port(), wanted.address.path())
+fn directories_of(entry: &ListEntry) -> String {
+    directories_from(entry.url.host_and_port(), entry.url.path())
 }
 
-fn name_of(wanted: &Wanted) -> String {
-    wanted.name.clone().unwrap_or_else(|| name_from_path(wanted.address.path()))
+fn name_of(entry: &ListEntry) -> String {
+    entry.name.clone().unwrap_or_else(|| name_from_path(entry.url.path()))
 }
 
 impl Default for Plan {
@@ -303,14 +310,14 @@ mod tests {
         plan
     }
 
-    fn all(mut plan: Plan) -> Vec<Planned> {
+    fn all(mut plan: Plan) -> Vec<PlannedLine> {
         std::iter::from_fn(|| plan.next().expect("memory can be read")).collect()
     }
 
     fn paths(plan: Plan) -> Vec<(u64, String)> {
         let items = all(plan).into_iter().filter_map(|planned| match planned {
-            Planned::Item(item) => Some((item.id, item.place.path().display().to_string())),
-            Planned::Bad(_) => None,
+            PlannedLine::Item(item) => Some((item.id, item.target.path().display().to_string())),
+            PlannedLine::Bad(_) => None,
         });
         items.collect()
     }
@@ -335,7 +342,7 @@ mod tests {
             .map(|number| {
                 let mut plan = plan_of("nonsense\nhttp://a.test/\n");
                 plan.take_only(format!("{number}/3").parse().expect("a share"));
-                all(plan).iter().filter(|planned| matches!(planned, Planned::Bad(_))).count()
+                all(plan).iter().filter(|planned| matches!(planned, PlannedLine::Bad(_))).count()
             })
             .sum();
         assert_eq!(told, 1);
@@ -344,35 +351,35 @@ mod tests {
     #[test]
     fn a_tree_keeps_hosts_and_folders() {
         let mut plan = plan_of("http://a.test:81/b/c\nhttp://a.test:81/b/c\nhttp://b.test/\n");
-        plan.keep_folders();
+        plan.keep_directories();
         let paths: Vec<String> = paths(plan).into_iter().map(|(_, path)| path).collect();
         assert_eq!(paths, ["a.test_81/b/c", "a.test_81/b/c.1", "b.test/index.html"]);
         let mut plan = plan_of("http://a.test/b\nhttp://a.test/b/c\nhttp://a.test/d/e\nhttp://a.test/d\n");
-        plan.keep_folders();
+        plan.keep_directories();
         let paths: Vec<String> = self::paths(plan).into_iter().map(|(_, path)| path).collect();
         assert_eq!(paths, ["a.test/b", "a.test/b.1/c", "a.test/d/e", "a.test/d.1"]);
         let mut plan = plan_of("http://a.test/d/f\n");
         for url in ["http://a.test/d/e", "http://a.test/d"] {
-            plan.add(Ok(Wanted::from_line(url).expect("a URL").expect("not a comment")));
+            plan.add(Ok(ListEntry::from_line(url).expect("a URL").expect("not a comment")));
         }
-        plan.keep_folders();
+        plan.keep_directories();
         let paths: Vec<String> = self::paths(plan).into_iter().map(|(_, path)| path).collect();
         assert_eq!(paths, ["a.test/d.1/e", "a.test/d", "a.test/d.1/f"]);
     }
 
     #[test]
     fn what_is_there_already_is_found() {
-        let place = tempfile::tempdir().expect("a temporary folder");
+        let place = tempfile::tempdir().expect("a temporary directory");
         for name in ["whole", "half.part"] {
             std::fs::write(place.path().join(name), "").expect("written");
         }
         let mut plan = plan_of("http://a.test/whole\nhttp://a.test/half\nhttp://a.test/none\n");
-        plan.look_into(&Folder::open(place.path()).expect("a folder"));
+        plan.check_existing_in(&Directory::open(place.path()).expect("a directory"));
         let found: Vec<(bool, bool)> = all(plan)
             .into_iter()
             .filter_map(|planned| match planned {
-                Planned::Item(item) => Some((item.found.whole.is_some(), item.found.part)),
-                Planned::Bad(_) => None,
+                PlannedLine::Item(item) => Some((item.on_disk.file.is_some(), item.on_disk.has_part)),
+                PlannedLine::Bad(_) => None,
             })
             .collect();
         assert_eq!(found, [(true, false), (false, true), (false, false)]);

@@ -8,7 +8,7 @@
 //!    file, and never replaces an existing one.
 //! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is then renamed. Every process that uses
 //!    that name has linked a complete file there, so it does not matter whose file is renamed. A kill between the two
-//!    steps leaves a file that [`part::tidy`](super::part::tidy) removes.
+//!    steps leaves a file that [`part::remove_leftovers`](super::part::remove_leftovers) removes.
 //! 3. Without hard links or `/proc`, the file is first moved to a name that only this process uses, in the directory
 //!    [`STAGING`], and renamed from there if it is the right file. If the file has lost its name, it is copied there.
 //!    What a killed process leaves there is removed the next time the output directory is opened, without a search of
@@ -20,9 +20,9 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::entry::Entry;
 use super::hash::stable_hash;
-use super::save::{Existing, Folder, Fsync, MODE};
+use super::save::{Directory, Fsync, MODE, OnExisting};
+use super::target_entry::TargetEntry;
 use crate::platform::{
     AsFd, AtFlags, Dir, Errno, Mode, OFlags, OwnedFd, fstat, host_name, is_gone, link_open_file, linkat, mkdirat,
     openat, rename_noreplace, renameat, statat, unlinkat,
@@ -39,15 +39,15 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The parameters of publishing a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
+pub(super) struct PublishTarget<'a> {
     pub(super) name: &'a str,
-    pub(super) existing: Existing,
+    pub(super) existing: OnExisting,
     pub(super) fsync: Fsync,
     /// The modification time that the file is given, if any.
     pub(super) modified: Option<SystemTime>,
 }
 
-impl Target<'_> {
+impl PublishTarget<'_> {
     /// Prepares a complete file for publishing: sets its modification time and syncs it if required.
     pub(super) fn seal(&self, file: &File) -> io::Result<()> {
         if let Some(modified) = self.modified
@@ -63,10 +63,10 @@ impl Target<'_> {
     }
 
     /// Syncs the directory if required, which makes the file's name durable.
-    pub(super) fn seal_name(&self, folder: &OwnedFd) -> io::Result<()> {
+    pub(super) fn seal_name(&self, directory: &OwnedFd) -> io::Result<()> {
         match self.fsync {
             Fsync::None | Fsync::File => Ok(()),
-            Fsync::Full => sync(folder),
+            Fsync::Full => sync(directory),
         }
     }
 }
@@ -99,7 +99,7 @@ thread_local! {
     pub(super) static SYNC_ERROR: std::cell::Cell<Option<Errno>> = const { std::cell::Cell::new(None) };
 }
 
-impl Folder {
+impl Directory {
     /// Creates a file without a name (`O_TMPFILE`). Returns `None` if the file system does not support that, or if such
     /// a file could not be linked later.
     pub(super) fn create_unnamed(&self) -> Result<Option<File>, Errno> {
@@ -121,9 +121,9 @@ impl Folder {
     ///
     /// # Errors
     /// [`Errno::EXIST`] if the name is in use and must not be replaced.
-    pub(super) fn publish_by_link(&self, file: &File, target: &Target<'_>) -> Result<bool, Errno> {
+    pub(super) fn publish_by_link(&self, file: &File, target: &PublishTarget<'_>) -> Result<bool, Errno> {
         match self.link(file, target.name) {
-            Err(Errno::EXIST) if target.existing == Existing::Replace => {
+            Err(Errno::EXIST) if target.existing == OnExisting::Replace => {
                 self.check_replaceable(target.name)?;
                 self.replace_by_link(file, target.name)
             }
@@ -148,29 +148,29 @@ impl Folder {
     }
 
     fn replace_by_link(&self, file: &File, name: &str) -> Result<bool, Errno> {
-        let (folder, temporary) = (self.descriptor(), replacing_name(name));
+        let (directory, temporary) = (self.descriptor(), replacing_name(name));
         for _ in 0..MAX_RACES {
             match self.link(file, &temporary) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 // The file was left by a killed process, or belongs to another process, which will also retry.
                 Err(Errno::EXIST) => {
-                    remove(folder, &temporary)?;
+                    remove(directory, &temporary)?;
                     continue;
                 }
                 Err(error) => return Err(error),
             }
-            match renameat(folder, &temporary, folder, name) {
+            match renameat(directory, &temporary, directory, name) {
                 Ok(()) => {
                     // Renaming one name of a file to another name of the same file does nothing, so both names remain.
                     if fstat(file)?.st_nlink > 1 {
-                        remove(folder, &temporary)?;
+                        remove(directory, &temporary)?;
                     }
                     return Ok(true);
                 }
                 Err(Errno::NOENT) => {}
                 Err(error) => {
-                    remove(folder, &temporary)?;
+                    remove(directory, &temporary)?;
                     return Err(error);
                 }
             }
@@ -182,11 +182,11 @@ impl Folder {
     ///
     /// # Errors
     /// [`Errno::EXIST`] if the name is in use and must not be replaced.
-    pub(super) fn publish(&self, file: &File, part: &str, target: &Target<'_>) -> Result<(), Errno> {
+    pub(super) fn publish(&self, file: &File, part: &str, target: &PublishTarget<'_>) -> Result<(), Errno> {
         if self.publish_by_link(file, target)? {
             return Ok(());
         }
-        if target.existing == Existing::Keep && self.has(target.name) {
+        if target.existing == OnExisting::Keep && self.has(target.name) {
             return Err(Errno::EXIST);
         }
         if let Some(staged) = self.stage_part(file, part)? {
@@ -200,27 +200,27 @@ impl Folder {
 
     /// Moves a file from `part` to the staging directory. Returns `None` if another file has the name `part` by now.
     fn stage_part(&self, file: &File, part: &str) -> Result<Option<Staged>, Errno> {
-        let (folder, inode) = (self.descriptor(), fstat(file)?.st_ino);
+        let (directory, inode) = (self.descriptor(), fstat(file)?.st_ino);
         let has_inode = |directory: &OwnedFd, name: &str| {
             statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| named.st_ino == inode)
         };
-        if !has_inode(folder, part) {
+        if !has_inode(directory, part) {
             return Ok(None);
         }
-        let (directory, name) = (self.staging()?, unique_name());
-        match renameat(folder, part, &directory, &name) {
+        let (staging, name) = (self.staging()?, unique_name());
+        match renameat(directory, part, &staging, &name) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error),
         }
-        if has_inode(&directory, &name) {
+        if has_inode(&staging, &name) {
             let file = file.try_clone().map_err(errno)?;
-            return Ok(Some(Staged { folder: self.clone(), directory, name, file }));
+            return Ok(Some(Staged { directory: self.clone(), staging, name, file }));
         }
         // Another process has put its own file there in the meantime, so it is moved back.
-        match rename_noreplace(&directory, &name, folder, part) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(&directory, &name, folder, part)?,
-            Err(Errno::EXIST) => remove(&directory, &name)?,
+        match rename_noreplace(&staging, &name, directory, part) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(&staging, &name, directory, part)?,
+            Err(Errno::EXIST) => remove(&staging, &name)?,
             renamed => renamed?,
         }
         Ok(None)
@@ -229,10 +229,10 @@ impl Folder {
     /// Creates a file in the staging directory under a name that no other process uses.
     pub(super) fn stage(&self) -> Result<Staged, Errno> {
         for _ in 0..MAX_RACES {
-            let (directory, name) = (self.staging()?, unique_name());
+            let (staging, name) = (self.staging()?, unique_name());
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match openat(&directory, &name, flags, MODE) {
-                Ok(file) => return Ok(Staged { folder: self.clone(), directory, name, file: file.into() }),
+            match openat(&staging, &name, flags, MODE) {
+                Ok(file) => return Ok(Staged { directory: self.clone(), staging, name, file: file.into() }),
                 // Another process has removed the staging directory, or a killed process has left a file of this name.
                 Err(Errno::NOENT | Errno::EXIST) => {}
                 Err(error) => return Err(error),
@@ -260,8 +260,8 @@ impl Folder {
     /// dangling link.
     fn check_replaceable(&self, name: &str) -> Result<(), Errno> {
         match self.entry(name) {
-            Some(Entry::Other(_)) => Err(Errno::EXIST),
-            Some(Entry::File(_)) | None => Ok(()),
+            Some(TargetEntry::Other(_)) => Err(Errno::EXIST),
+            Some(TargetEntry::File(_)) | None => Ok(()),
         }
     }
 
@@ -273,18 +273,18 @@ impl Folder {
 
 /// A file in the [`STAGING`] directory. It is removed on drop unless it has been published.
 pub(super) struct Staged {
-    folder: Folder,
-    directory: OwnedFd,
+    directory: Directory,
+    staging: OwnedFd,
     name: String,
     pub(super) file: File,
 }
 
 impl Staged {
     /// Publishes the file under its final name.
-    pub(super) fn publish(self, target: &Target<'_>) -> Result<(), Errno> {
-        let (from, to) = (&self.directory, self.folder.descriptor());
-        if target.existing == Existing::Replace {
-            self.folder.check_replaceable(target.name)?;
+    pub(super) fn publish(self, target: &PublishTarget<'_>) -> Result<(), Errno> {
+        let (from, to) = (&self.staging, self.directory.descriptor());
+        if target.existing == OnExisting::Replace {
+            self.directory.check_replaceable(target.name)?;
             return renameat(from, &self.name, to, target.name);
         }
         match rename_noreplace(from, &self.name, to, target.name) {
@@ -296,7 +296,7 @@ impl Staged {
             linked => return linked,
         }
         // No atomic operation is available here. The only alternative would be not to save the file at all.
-        if self.folder.has(target.name) {
+        if self.directory.has(target.name) {
             return Err(Errno::EXIST);
         }
         renameat(from, &self.name, to, target.name)
@@ -305,7 +305,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.directory, &self.name) {
+        if let Err(error) = remove(&self.staging, &self.name) {
             log::warn!("removing {STAGING}/{}: {error}", self.name);
         }
     }
@@ -313,25 +313,25 @@ impl Drop for Staged {
 
 /// Removes what killed processes have left in the staging directory, and the directory itself if it is then empty. If
 /// the file of a live process is removed by mistake, that process gets an error; no wrong file is ever published.
-pub(super) fn sweep(folder: &OwnedFd) {
-    let Ok(directory) = open_directory(folder, STAGING) else { return };
-    let Ok(entries) = Dir::read_from(&directory) else { return };
+pub(super) fn sweep(directory: &OwnedFd) {
+    let Ok(staging) = open_directory(directory, STAGING) else { return };
+    let Ok(entries) = Dir::read_from(&staging) else { return };
     for entry in entries.flatten() {
         if let Ok(name) = entry.file_name().to_str()
-            && is_abandoned(&directory, name)
+            && is_abandoned(&staging, name)
         {
-            let _another_process_was_faster = remove(&directory, name);
+            let _another_process_was_faster = remove(&staging, name);
         }
     }
-    remove_staging(folder);
+    remove_staging(directory);
 }
 
 /// Removes the staging directory if it is empty.
-pub(super) fn remove_staging(folder: &OwnedFd) {
-    let _somebody_uses_it = unlinkat(folder, STAGING, AtFlags::REMOVEDIR);
+pub(super) fn remove_staging(directory: &OwnedFd) {
+    let _somebody_uses_it = unlinkat(directory, STAGING, AtFlags::REMOVEDIR);
 }
 
-fn is_abandoned(directory: &OwnedFd, name: &str) -> bool {
+fn is_abandoned(staging: &OwnedFd, name: &str) -> bool {
     let mut parts = name.split('-');
     let (Some(host), Some(process)) = (parts.next(), parts.next()) else { return false };
     if host == this_host()
@@ -339,7 +339,7 @@ fn is_abandoned(directory: &OwnedFd, name: &str) -> bool {
     {
         return is_gone;
     }
-    let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
+    let Ok(stat) = statat(staging, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
     SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED_AFTER)
 }
@@ -356,8 +356,8 @@ fn this_host() -> String {
 
 /// Returns the temporary name of a file that is about to replace `name`, which may be a relative path.
 pub(super) fn replacing_name(name: &str) -> String {
-    let (folders, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
-    format!("{folders}.{name}.new.part")
+    let (directories, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+    format!("{directories}.{name}.new.part")
 }
 
 /// Removes a directory entry if it exists.
@@ -373,8 +373,8 @@ pub(super) fn errno(error: io::Error) -> Errno {
 }
 
 #[cfg(target_os = "linux")]
-fn open_unnamed(folder: &OwnedFd) -> Result<File, Errno> {
-    openat(folder, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, MODE).map(File::from)
+fn open_unnamed(directory: &OwnedFd) -> Result<File, Errno> {
+    openat(directory, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, MODE).map(File::from)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -382,6 +382,6 @@ fn open_unnamed(_folder: &OwnedFd) -> Result<File, Errno> {
     Err(Errno::OPNOTSUPP)
 }
 
-fn open_directory(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    openat(folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+fn open_directory(directory: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    openat(directory, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }

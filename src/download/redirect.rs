@@ -3,13 +3,13 @@
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
-use super::address::Address;
+use super::download_url::DownloadUrl;
 use super::error::FetchError;
 use super::escape::escaped_line;
 
 /// The redirect policy (`--max-redirs` and related options).
 #[derive(Clone, Copy, Debug)]
-pub struct RedirectRules {
+pub struct RedirectPolicy {
     /// The maximum number of redirects.
     pub at_most: u32,
     /// Whether redirects from `https` to `http` are followed.
@@ -18,16 +18,16 @@ pub struct RedirectRules {
     pub is_location_trusted: bool,
 }
 
-impl Default for RedirectRules {
+impl Default for RedirectPolicy {
     fn default() -> Self {
-        RedirectRules { at_most: 10, allow_downgrade: false, is_location_trusted: false }
+        RedirectPolicy { at_most: 10, allow_downgrade: false, is_location_trusted: false }
     }
 }
 
 /// The redirect chain of one request.
 #[derive(Debug)]
-pub(super) struct Route {
-    here: Address,
+pub(super) struct RedirectChain {
+    here: DownloadUrl,
     /// The URLs that were visited before the current one.
     visited: Vec<String>,
     /// Whether the chain contains a redirect of a URL to itself.
@@ -36,7 +36,7 @@ pub(super) struct Route {
     has_set_cookie: bool,
     /// The credentials and the caller's headers; empty once they must not be sent any more.
     headers: HeaderMap,
-    rules: RedirectRules,
+    rules: RedirectPolicy,
 }
 
 /// Returns whether a status is a redirect that can be followed automatically (RFC 9110 §15.4). That excludes 300, which
@@ -45,18 +45,18 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-impl Route {
-    pub(super) fn new(start: Address, headers: HeaderMap, rules: RedirectRules) -> Route {
-        Route { here: start, visited: Vec::new(), has_repeated: false, has_set_cookie: false, headers, rules }
+impl RedirectChain {
+    pub(super) fn new(start: DownloadUrl, headers: HeaderMap, rules: RedirectPolicy) -> RedirectChain {
+        RedirectChain { here: start, visited: Vec::new(), has_repeated: false, has_set_cookie: false, headers, rules }
     }
 
     /// Returns the current URL.
-    pub(super) fn here(&self) -> &Address {
+    pub(super) fn here(&self) -> &DownloadUrl {
         &self.here
     }
 
     /// Returns the current URL if it was reached by redirects; `None` if there were none.
-    pub(super) fn redirected_to(&self) -> Option<&Address> {
+    pub(super) fn redirected_to(&self) -> Option<&DownloadUrl> {
         (!self.visited.is_empty()).then_some(&self.here)
     }
 
@@ -123,21 +123,21 @@ mod tests {
 
     use super::*;
 
-    fn route(start: &str, rules: RedirectRules) -> Route {
+    fn route(start: &str, rules: RedirectPolicy) -> RedirectChain {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
         headers.insert("x-mine", HeaderValue::from_static("1"));
-        Route::new(Address::parse(start).expect("a URL"), headers, rules)
+        RedirectChain::new(DownloadUrl::parse(start).expect("a URL"), headers, rules)
     }
 
-    fn follow(route: &mut Route, locations: &[&'static str]) -> Result<String, String> {
+    fn follow(route: &mut RedirectChain, locations: &[&'static str]) -> Result<String, String> {
         let fields: HeaderMap = locations.iter().map(|at| (LOCATION, HeaderValue::from_static(at))).collect();
         route.follow(&fields).map(|()| route.here().to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn credentials_stay_with_their_origin_and_are_not_taken_up_again() {
-        let mut route = route("http://a.test/1", RedirectRules::default());
+        let mut route = route("http://a.test/1", RedirectPolicy::default());
         follow(&mut route, &["/2"]).expect("followed");
         assert_eq!(route.headers().len(), 2);
         follow(&mut route, &["http://a.test:81/3"]).expect("followed");
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn credentials_go_along_if_the_locations_are_trusted() {
-        let mut route = route("http://a.test/1", RedirectRules { is_location_trusted: true, ..Default::default() });
+        let mut route = route("http://a.test/1", RedirectPolicy { is_location_trusted: true, ..Default::default() });
         follow(&mut route, &["https://b.test/"]).expect("followed");
         assert_eq!(route.headers().len(), 2);
     }
@@ -163,17 +163,17 @@ mod tests {
             ("http://a.test/", &["http://me:secret@:81/"], "host"),
             ("https://a.test/", &["http://a.test/"], "--allow-downgrade"),
         ] {
-            let error = follow(&mut route(start, RedirectRules::default()), locations).expect_err(says);
+            let error = follow(&mut route(start, RedirectPolicy::default()), locations).expect_err(says);
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
         }
-        follow(&mut route("http://a.test/", RedirectRules::default()), &["/x", "/x"]).expect("two equal ones are one");
-        let rules = RedirectRules { allow_downgrade: true, ..Default::default() };
+        follow(&mut route("http://a.test/", RedirectPolicy::default()), &["/x", "/x"]).expect("two equal ones are one");
+        let rules = RedirectPolicy { allow_downgrade: true, ..Default::default() };
         follow(&mut route("https://a.test/", rules), &["http://a.test/"]).expect("allowed");
     }
 
     #[test]
     fn a_redirect_to_the_same_url_is_followed_once_and_no_other_loop_is() {
-        let start = || route("http://a.test/x", RedirectRules::default());
+        let start = || route("http://a.test/x", RedirectPolicy::default());
         let mut route = start();
         assert_eq!(follow(&mut route, &["/x#top"]).as_deref(), Ok("http://a.test/x"));
         assert_eq!(route.headers().len(), 2, "it is the same origin");
@@ -200,7 +200,7 @@ mod tests {
         let mut answer = HeaderMap::new();
         answer.insert(LOCATION, HeaderValue::from_static("/x"));
         answer.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
-        let mut route = route("http://a.test/x", RedirectRules::default());
+        let mut route = route("http://a.test/x", RedirectPolicy::default());
         route.follow(&answer).expect("the first repeat");
         // The cookie need not be set by the last response of the chain.
         let error = follow(&mut route, &["/x"]).expect_err("the second");
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_redirects() {
-        let mut route = route("http://a.test/", RedirectRules { at_most: 2, ..Default::default() });
+        let mut route = route("http://a.test/", RedirectPolicy { at_most: 2, ..Default::default() });
         follow(&mut route, &["/1"]).expect("the first");
         follow(&mut route, &["/2"]).expect("the second");
         assert!(follow(&mut route, &["/3"]).expect_err("the third").contains("--max-redirs"));

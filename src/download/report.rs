@@ -7,12 +7,12 @@ use http::StatusCode;
 
 use super::error::FetchError;
 use super::list::Sha256;
-use super::plan::BadLine;
+use super::plan::InvalidLine;
 use crate::http::client::ConnectTimings;
 
 /// An event of a transfer.
 #[derive(Debug)]
-pub struct Event<'a> {
+pub struct DownloadEvent<'a> {
     /// The number of the transfer's URL in the list, starting at 1.
     pub id: u64,
     /// The line number in the list; `None` for a URL of the command line.
@@ -20,12 +20,12 @@ pub struct Event<'a> {
     /// The URL without userinfo; `None` if the line was invalid.
     pub url: Option<&'a str>,
     /// The kind of event.
-    pub what: What<'a>,
+    pub kind: DownloadEventKind<'a>,
 }
 
 /// The kinds of events.
 #[derive(Debug)]
-pub enum What<'a> {
+pub enum DownloadEventKind<'a> {
     /// The transfer has started.
     Start,
     /// The transfer follows a redirect.
@@ -45,20 +45,20 @@ pub enum What<'a> {
         wait: Duration,
     },
     /// The transfer has succeeded.
-    Done(&'a Done),
+    Done(&'a TransferReport),
     /// The transfer has failed.
     Fail(&'a FetchError),
     /// A line of the list is invalid.
-    BadLine(&'a BadLine),
+    InvalidLine(&'a InvalidLine),
     /// The transfer was cancelled because the run was stopped.
     Cancelled,
 }
 
 /// The report of a successful transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct TransferReport {
     /// The kind of success.
-    pub how: How,
+    pub kind: SuccessKind,
     /// The path of the file; `None` if there is no file.
     pub path: Option<PathBuf>,
     /// The status of the last response; `None` if no request was sent.
@@ -85,7 +85,7 @@ pub struct Done {
 
 /// The kinds of success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum SuccessKind {
     /// The file was downloaded.
     Saved,
     /// A file of that name existed and was kept.
@@ -96,14 +96,14 @@ pub enum How {
     Checked,
 }
 
-impl How {
+impl SuccessKind {
     /// Returns the name of the outcome as it appears in reports.
     pub fn name(self) -> &'static str {
         match self {
-            How::Saved => "saved",
-            How::Exists => "exists",
-            How::Unchanged => "unchanged",
-            How::Checked => "checked",
+            SuccessKind::Saved => "saved",
+            SuccessKind::Exists => "exists",
+            SuccessKind::Unchanged => "unchanged",
+            SuccessKind::Checked => "checked",
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct PartState {
 
 /// The inode numbers of a part and of the state file that describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct PartIdentity {
     pub(super) part: u64,
     pub(super) state: u64,
 }
@@ -34,7 +34,7 @@ pub(super) struct Identity {
 impl PartState {
     /// Creates the state from the response to a plain `GET`.
     pub(super) fn of(url: &str, source: Option<&str>, headers: &HeaderMap, total: Option<u64>) -> PartState {
-        let last_modified = text(headers, &LAST_MODIFIED).filter(|date| !is_recent(date, headers));
+        let last_modified = text(headers, &LAST_MODIFIED).filter(|date| !is_weak_last_modified(date, headers));
         let (url, source) = (url.to_owned(), source.map(str::to_owned));
         PartState { url, etag: text(headers, &ETAG), last_modified, total, source }
     }
@@ -79,7 +79,7 @@ impl PartState {
         PartState { etag: None, last_modified: None, ..self }
     }
 
-    pub(super) fn to_json(&self, identity: Option<Identity>) -> String {
+    pub(super) fn to_json(&self, identity: Option<PartIdentity>) -> String {
         json!({
             "v": 1, "url": self.url, "etag": self.etag, "last_modified": self.last_modified, "total": self.total,
             "source": self.source,
@@ -88,7 +88,7 @@ impl PartState {
         .to_string()
     }
 
-    pub(super) fn from_json(text: &str) -> Option<(PartState, Option<Identity>)> {
+    pub(super) fn from_json(text: &str) -> Option<(PartState, Option<PartIdentity>)> {
         let state: Value = serde_json::from_str(text).ok()?;
         let optional = |key: &str| state[key].as_str().map(str::to_owned);
         (state["v"] == 1).then_some(())?;
@@ -100,7 +100,7 @@ impl PartState {
             total: state["total"].as_u64(),
             source: optional("source"),
         };
-        Some((state, identity.map(|(part, state)| Identity { part, state })))
+        Some((state, identity.map(|(part, state)| PartIdentity { part, state })))
     }
 
     /// Checks that a 206 response continues this version after `written` bytes, up to its end. Returns the size of the
@@ -108,7 +108,7 @@ impl PartState {
     ///
     /// # Errors
     /// A description of the mismatch.
-    pub(super) fn check_continues(&self, headers: &HeaderMap, written: u64) -> Result<u64, &'static str> {
+    pub(super) fn validate_partial_response(&self, headers: &HeaderMap, written: u64) -> Result<u64, &'static str> {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         let Some(ContentRange::Part { first, last, total }) = range else {
             return Err("it does not say which part of the file it is");
@@ -192,7 +192,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Returns whether the file was modified in the same second as the response. If it is then modified again, its date may
 /// stay the same, so the date is not a strong validator (RFC 9110 §8.8.2.2). Without a valid `Date` in the response,
 /// its time is estimated with our own clock.
-pub(super) fn is_recent(last_modified: &str, headers: &HeaderMap) -> bool {
+pub(super) fn is_weak_last_modified(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let date = date.unwrap_or_else(|| SystemTime::now() - CLOCK_SKEW);
     httpdate::parse_http_date(last_modified).is_ok_and(|modified| modified >= date)
@@ -263,11 +263,15 @@ mod tests {
             (vec![range], false),
             (vec![range, ("last-modified", "then")], false),
         ] {
-            assert_eq!(state().check_continues(&headers(&fields), 40).ok(), fits.then_some(100), "{fields:?}");
+            assert_eq!(
+                state().validate_partial_response(&headers(&fields), 40).ok(),
+                fits.then_some(100),
+                "{fields:?}"
+            );
         }
         let unknown = PartState { total: None, ..state() };
-        assert_eq!(unknown.check_continues(&headers(&[range, same]), 40), Ok(100));
-        assert!(unknown.check_continues(&headers(&[("content-range", "bytes 40-99/*"), same]), 40).is_err());
+        assert_eq!(unknown.validate_partial_response(&headers(&[range, same]), 40), Ok(100));
+        assert!(unknown.validate_partial_response(&headers(&[("content-range", "bytes 40-99/*"), same]), 40).is_err());
     }
 
     #[test]
@@ -304,8 +308,8 @@ mod tests {
     fn without_an_etag_the_date_has_to_be_the_same() {
         let state = PartState { etag: None, ..state() };
         let with_date = |date| headers(&[("content-range", "bytes 40-99/100"), ("last-modified", date)]);
-        assert!(state.check_continues(&with_date("then"), 40).is_ok());
-        assert!(state.check_continues(&with_date("now"), 40).is_err());
+        assert!(state.validate_partial_response(&with_date("then"), 40).is_ok());
+        assert!(state.validate_partial_response(&with_date("now"), 40).is_err());
     }
 
     #[test]
@@ -346,7 +350,7 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         for state in [state(), PartState::default(), state().without_validators()] {
-            for identity in [None, Some(Identity { part: 7, state: u64::MAX })] {
+            for identity in [None, Some(PartIdentity { part: 7, state: u64::MAX })] {
                 assert_eq!(PartState::from_json(&state.to_json(identity)), Some((state.clone(), identity)));
             }
         }

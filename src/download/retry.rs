@@ -17,33 +17,33 @@ use crate::http::proto::ProtocolErrorKind;
 use crate::net::ConnectError;
 
 /// The initial bound of the backoff.
-pub(super) const FIRST: Duration = Duration::from_millis(500);
+pub(super) const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 /// The maximum bound of the backoff.
-pub(super) const LONGEST: Duration = Duration::from_secs(30);
+pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Returns whether a response status is likely to be transient, so that a retry may succeed.
 ///
 /// ```
-/// use glassloop::download::is_worth_retrying;
+/// use glassloop::download::is_retryable_status;
 /// use http::StatusCode;
 ///
-/// assert!(is_worth_retrying(StatusCode::SERVICE_UNAVAILABLE));
-/// assert!(!is_worth_retrying(StatusCode::NOT_FOUND));
+/// assert!(is_retryable_status(StatusCode::SERVICE_UNAVAILABLE));
+/// assert!(!is_retryable_status(StatusCode::NOT_FOUND));
 /// ```
-pub fn is_worth_retrying(status: StatusCode) -> bool {
+pub fn is_retryable_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504 | 522 | 524)
 }
 
 /// Returns whether an error is transient: timeouts, connection resets, refused connections and unreachable hosts,
 /// temporary DNS failures, and responses that end too early. Protocol violations are permanent.
-pub fn may_heal(error: &ClientError) -> bool {
+pub fn is_transient(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Resolve(error) => error.is_temporary,
         ClientErrorKind::Connect(ConnectError::NoAddress) => false,
         #[cfg(feature = "tls")]
         ClientErrorKind::Tunnel(error) => match error {
-            TunnelError::Rejected(status) => is_worth_retrying(*status),
-            TunnelError::Protocol(error) => is_cut_off(error.kind),
+            TunnelError::Rejected(status) => is_retryable_status(*status),
+            TunnelError::Protocol(error) => is_truncated_message(error.kind),
             TunnelError::UnexpectedData => false,
             TunnelError::Write(_) | TunnelError::Read(_) | TunnelError::TimedOut { .. } => true,
         },
@@ -56,14 +56,14 @@ pub fn may_heal(error: &ClientError) -> bool {
         | ClientErrorKind::Read(_)
         | ClientErrorKind::HeadTimedOut { .. }
         | ClientErrorKind::BodyTimedOut { .. } => true,
-        ClientErrorKind::Protocol(error) => is_cut_off(error.kind),
+        ClientErrorKind::Protocol(error) => is_truncated_message(error.kind),
         _ => false,
     }
 }
 
 /// Returns whether the peer closed the connection in the middle of a message. That is usually a network failure, not a
 /// protocol error.
-pub(super) fn is_cut_off(kind: ProtocolErrorKind) -> bool {
+pub(super) fn is_truncated_message(kind: ProtocolErrorKind) -> bool {
     matches!(kind, ProtocolErrorKind::EmptyReply | ProtocolErrorKind::TruncatedHead | ProtocolErrorKind::TruncatedBody)
 }
 
@@ -175,7 +175,7 @@ impl Backoff {
     /// Returns the wait before the next attempt after a failure, or `None` if no retries are left. `least` is the
     /// duration of `Retry-After`, below which the wait never is.
     pub fn next_wait(&mut self, least: Option<Duration>) -> Option<Duration> {
-        let bound = FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST);
+        let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(self.failures)).min(MAX_BACKOFF);
         let is_free = std::mem::take(&mut self.has_progressed) && self.retries > 0 && self.left_after_progress > 0;
         if is_free {
             self.left_after_progress -= 1;

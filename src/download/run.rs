@@ -4,19 +4,19 @@ use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::rc::Rc;
 
-use super::body::DISK_ROOM;
-use super::destination::{existing, stays};
-use super::error::{Class, FetchError};
-use super::fetch::{Ended, Transfer};
-use super::gauge::Gauge;
-use super::hosts::Limits;
-use super::limit::RateLimit;
-use super::names::TakenNames;
-use super::options::Options;
-use super::plan::{Batch, Item, Plan, Planned};
-use super::report::{Event, How, What};
-use super::turns::{Fresh, Turns};
-use super::validators::{Index, Validators};
+use super::body::WRITE_BACKLOG_BYTES;
+use super::destination::{file_to_keep, kept_report};
+use super::error::{ErrorClass, FetchError};
+use super::fetch::{Transfer, TransferOutcome};
+use super::host_table::HostLimits;
+use super::options::DownloadOptions;
+use super::plan::{Batch, DownloadItem, Plan, PlannedLine};
+use super::progress::ProgressCounters;
+use super::rate_limit::RateLimit;
+use super::report::{DownloadEvent, DownloadEventKind, SuccessKind};
+use super::scheduler::{Admission, HostScheduler};
+use super::used_names::UsedNames;
+use super::validator_cache::{ValidatorCache, ValidatorIndex};
 use crate::event_loop::{Job, JobError, JobHandle, JoinError, JoinSet, ThreadPool, run_in_executor};
 use crate::futures::{Either, race};
 use crate::http::client::Client;
@@ -30,38 +30,38 @@ const LOOK_AHEAD: usize = 4096;
 const BATCH: usize = 256;
 
 /// The callback that receives the events of a run.
-type Report = dyn FnMut(&Event<'_>);
+type EventCallback = dyn FnMut(&DownloadEvent<'_>);
 
 /// The state that all transfers of a run share.
-pub(super) struct Run {
-    pub(super) options: Options,
+pub(super) struct RunContext {
+    pub(super) options: DownloadOptions,
     pub(super) client: Client,
-    pub(super) turns: Turns,
+    pub(super) scheduler: HostScheduler,
     /// Capacity for bytes that have been received and not yet written to disk, shared by all transfers.
     pub(super) disk: sync::Semaphore,
     /// The thread that writes to the output stream (standard output or a pipe). It has a thread of its own (I7), since
     /// the reader of the stream may block it for any length of time.
     pub(super) stream: ThreadPool,
     pub(super) limit: Option<RateLimit>,
-    pub(super) gauge: Gauge,
+    pub(super) counters: ProgressCounters,
     /// The event that stops the run.
     pub(super) stop: sync::Event,
-    pub(super) validators: Option<RefCell<Validators>>,
+    pub(super) validators: Option<RefCell<ValidatorCache>>,
     /// The file names that were derived from `Content-Disposition` headers in this run.
-    pub(super) remote_names: RefCell<TakenNames>,
-    report: RefCell<Box<Report>>,
+    pub(super) remote_names: RefCell<UsedNames>,
+    callback: RefCell<Box<EventCallback>>,
 }
 
-impl Run {
-    pub(super) fn tell(&self, item: &Item, what: What<'_>) {
-        let url = Some(item.address.as_str());
-        (self.report.borrow_mut())(&Event { id: item.id, line: item.line, url, what });
+impl RunContext {
+    pub(super) fn report(&self, item: &DownloadItem, kind: DownloadEventKind<'_>) {
+        let url = Some(item.url.as_str());
+        (self.callback.borrow_mut())(&DownloadEvent { id: item.id, line: item.line, url, kind });
     }
 }
 
 /// The summary of a run: how many transfers had each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RunSummary {
     /// Transfers that downloaded a file.
     pub saved: u64,
     /// Files that existed already and were kept.
@@ -77,25 +77,25 @@ pub struct Tally {
     /// Transfers that were cancelled because the run was stopped.
     pub cancelled: u64,
     /// The most severe error class that occurred; `None` if there was no error.
-    pub worst: Option<Class>,
+    pub worst: Option<ErrorClass>,
 }
 
-impl Tally {
-    fn add(&mut self, ended: Ended) {
+impl RunSummary {
+    fn add(&mut self, ended: TransferOutcome) {
         match ended {
-            Ended::Done(How::Saved) => self.saved += 1,
-            Ended::Done(How::Exists) => self.exists += 1,
-            Ended::Done(How::Unchanged) => self.unchanged += 1,
-            Ended::Done(How::Checked) => self.checked += 1,
-            Ended::Failed { class, .. } => {
+            TransferOutcome::Succeeded(SuccessKind::Saved) => self.saved += 1,
+            TransferOutcome::Succeeded(SuccessKind::Exists) => self.exists += 1,
+            TransferOutcome::Succeeded(SuccessKind::Unchanged) => self.unchanged += 1,
+            TransferOutcome::Succeeded(SuccessKind::Checked) => self.checked += 1,
+            TransferOutcome::Failed { class, .. } => {
                 self.failed += 1;
-                self.blame(class);
+                self.raise_severity(class);
             }
-            Ended::Cancelled => self.cancelled += 1,
+            TransferOutcome::Cancelled => self.cancelled += 1,
         }
     }
 
-    fn blame(&mut self, class: Class) {
+    fn raise_severity(&mut self, class: ErrorClass) {
         self.worst = self.worst.max(Some(class));
     }
 }
@@ -110,49 +110,49 @@ impl Tally {
 /// If no loop runs on this thread.
 pub async fn download_all(
     plan: Plan,
-    options: Options,
+    options: DownloadOptions,
     client: Client,
-    gauge: Gauge,
+    counters: ProgressCounters,
     stop: sync::Event,
-    report: impl FnMut(&Event<'_>) + 'static,
-) -> Tally {
-    let limits = Limits {
+    report: impl FnMut(&DownloadEvent<'_>) + 'static,
+) -> RunSummary {
+    let limits = HostLimits {
         jobs: options.jobs.max(1),
         per_host: options.per_host.max(1),
         max_wait: options.max_wait,
         pauses: options.retries > 0,
     };
-    let mut tally = Tally::default();
+    let mut summary = RunSummary::default();
     let validators = if options.conditional {
-        let folder = options.folder.clone();
-        let load = Job::new(move || Index::load(&folder)).label("load validators");
+        let directory = options.directory.clone();
+        let load = Job::new(move || ValidatorIndex::load(&directory)).label("load validators");
         let index = run_in_executor(None, load).await.unwrap_or_default();
-        Some(RefCell::new(Validators::new(options.folder.clone(), index)))
+        Some(RefCell::new(ValidatorCache::new(options.directory.clone(), index)))
     } else {
         None
     };
-    let run = Rc::new(Run {
-        turns: Turns::new(limits),
-        disk: sync::Semaphore::new(DISK_ROOM),
+    let run = Rc::new(RunContext {
+        scheduler: HostScheduler::new(limits),
+        disk: sync::Semaphore::new(WRITE_BACKLOG_BYTES),
         stream: ThreadPool::new("stream", 1),
         limit: options.limit_rate.map(RateLimit::new),
         validators,
-        remote_names: RefCell::new(TakenNames::new()),
-        report: RefCell::new(Box::new(report)),
+        remote_names: RefCell::new(UsedNames::new()),
+        callback: RefCell::new(Box::new(report)),
         options,
         client,
-        gauge,
+        counters,
         stop,
     });
-    Downloading::new(&run, plan).run(&mut tally).await;
+    RunTask::new(&run, plan).run(&mut summary).await;
     if let Err(error) = save_validators(&run).await {
         log::error!("{error}");
-        tally.blame(Class::File);
+        summary.raise_severity(ErrorClass::File);
     }
-    tally
+    summary
 }
 
-async fn save_validators(run: &Run) -> Result<(), FetchError> {
+async fn save_validators(run: &RunContext) -> Result<(), FetchError> {
     let Some(validators) = &run.validators else { return Ok(()) };
     let writes = validators.borrow_mut().finish();
     for write in writes {
@@ -162,106 +162,106 @@ async fn save_validators(run: &Run) -> Result<(), FetchError> {
 }
 
 /// The state of the task that reads the plan, starts transfers and counts their outcomes.
-struct Downloading<'a> {
-    run: &'a Rc<Run>,
+struct RunTask<'a> {
+    run: &'a Rc<RunContext>,
     /// The thread that reads the list (I7).
     reader: ThreadPool,
     /// The plan; `None` while a job on the reader thread owns it, and after its end.
     plan: Option<Plan>,
     reading: Option<JobHandle<(Plan, Batch)>>,
-    transfers: JoinSet<Ended>,
+    transfers: JoinSet<TransferOutcome>,
     /// The number of files that are planned and have not ended.
-    ahead: usize,
+    outstanding: usize,
 }
 
 /// The next event of a run. It lives on the stack only briefly, so the size of its largest variant does not matter.
 #[allow(clippy::large_enum_variant)]
-enum News {
+enum RunEvent {
     Stop,
     Batch(Result<(Plan, Batch), JobError>),
-    Fresh(Fresh),
-    Ended(Result<Ended, JoinError>),
+    Admission(Admission),
+    TransferEnded(Result<TransferOutcome, JoinError>),
 }
 
-impl Downloading<'_> {
-    fn new(run: &Rc<Run>, plan: Plan) -> Downloading<'_> {
-        Downloading {
+impl RunTask<'_> {
+    fn new(run: &Rc<RunContext>, plan: Plan) -> RunTask<'_> {
+        RunTask {
             run,
             reader: ThreadPool::new("list", 1),
             plan: Some(plan),
             reading: None,
             transfers: JoinSet::new(),
-            ahead: 0,
+            outstanding: 0,
         }
     }
 
-    async fn run(mut self, tally: &mut Tally) {
+    async fn run(mut self, summary: &mut RunSummary) {
         loop {
             self.read_ahead();
-            if self.ahead == 0 && self.reading.is_none() {
+            if self.outstanding == 0 && self.reading.is_none() {
                 return;
             }
-            match self.news().await {
-                News::Stop => break,
-                News::Batch(Ok((plan, batch))) => self.take_in(plan, batch, tally),
-                News::Batch(Err(error)) => {
+            match self.next_event().await {
+                RunEvent::Stop => break,
+                RunEvent::Batch(Ok((plan, batch))) => self.process_batch(plan, batch, summary),
+                RunEvent::Batch(Err(error)) => {
                     log::error!("reading the list: {error}");
-                    tally.blame(Class::File);
+                    summary.raise_severity(ErrorClass::File);
                     self.reading = None;
-                    self.run.gauge.plan_is_complete();
+                    self.run.counters.plan_is_complete();
                 }
-                News::Fresh(Fresh::Start(item, turn)) => {
-                    let name = format!("get {}", item.place.name);
-                    let transfer = Transfer::new(self.run.clone(), item, turn);
+                RunEvent::Admission(Admission::Granted(item, permit)) => {
+                    let name = format!("get {}", item.target.name);
+                    let transfer = Transfer::new(self.run.clone(), item, permit);
                     self.transfers.spawn_named(&name, transfer.run());
                 }
-                News::Fresh(Fresh::Refused(item)) => {
-                    let error = FetchError::HostGivenUp { limit: self.run.options.max_wait };
-                    self.run.tell(&item, What::Fail(&error));
-                    self.ended(Ended::Failed { class: error.class(), is_disk_full: false }, tally);
+                RunEvent::Admission(Admission::Refused(item)) => {
+                    let error = FetchError::HostPausedTooLong { limit: self.run.options.max_wait };
+                    self.run.report(&item, DownloadEventKind::Fail(&error));
+                    self.ended(TransferOutcome::Failed { class: error.class(), is_disk_full: false }, summary);
                 }
-                News::Ended(ended) => self.transfer_ended(ended, tally),
+                RunEvent::TransferEnded(ended) => self.transfer_ended(ended, summary),
             }
         }
-        self.start_no_more(tally);
+        self.cancel_queued(summary);
         while let Some(ended) = self.transfers.join_next().await {
-            self.transfer_ended(ended, tally);
+            self.transfer_ended(ended, summary);
         }
     }
 
-    fn transfer_ended(&mut self, ended: Result<Ended, JoinError>, tally: &mut Tally) {
+    fn transfer_ended(&mut self, ended: Result<TransferOutcome, JoinError>, summary: &mut RunSummary) {
         // I12: a panic fails only the transfer in which it occurs.
         let ended = ended.unwrap_or_else(|error| {
             log::error!("{error}");
-            Ended::Failed { class: Class::File, is_disk_full: false }
+            TransferOutcome::Failed { class: ErrorClass::File, is_disk_full: false }
         });
-        self.ended(ended, tally);
-        if let Ended::Failed { is_disk_full, .. } = ended
+        self.ended(ended, summary);
+        if let TransferOutcome::Failed { is_disk_full, .. } = ended
             && (is_disk_full || self.run.options.fail_fast)
         {
-            self.start_no_more(tally);
+            self.cancel_queued(summary);
         }
     }
 
-    fn ended(&mut self, ended: Ended, tally: &mut Tally) {
-        self.ahead -= 1;
-        self.run.gauge.one_more_ended();
-        tally.add(ended);
+    fn ended(&mut self, ended: TransferOutcome, summary: &mut RunSummary) {
+        self.outstanding -= 1;
+        self.run.counters.one_more_ended();
+        summary.add(ended);
     }
 
     /// Cancels all transfers that have not been started.
-    fn start_no_more(&mut self, tally: &mut Tally) {
+    fn cancel_queued(&mut self, summary: &mut RunSummary) {
         self.plan = None;
         self.reading = None;
-        let given_up = self.run.turns.clear_fresh();
-        self.ahead -= given_up;
-        tally.cancelled += given_up as u64;
-        self.run.gauge.plan_is_complete();
+        let given_up = self.run.scheduler.remove_queued();
+        self.outstanding -= given_up;
+        summary.cancelled += given_up as u64;
+        self.run.counters.plan_is_complete();
     }
 
     /// Starts a job that reads the next batch, if none is running and the look-ahead has capacity for a batch.
     fn read_ahead(&mut self) {
-        if self.reading.is_some() || self.ahead + BATCH > LOOK_AHEAD {
+        if self.reading.is_some() || self.outstanding + BATCH > LOOK_AHEAD {
             return;
         }
         let Some(mut plan) = self.plan.take() else { return };
@@ -272,59 +272,67 @@ impl Downloading<'_> {
         self.reading = Some(run_in_executor(Some(&self.reader), Job::new(read).label("read list").abandonable()));
     }
 
-    fn take_in(&mut self, plan: Plan, batch: Batch, tally: &mut Tally) {
+    fn process_batch(&mut self, plan: Plan, batch: Batch, summary: &mut RunSummary) {
         self.reading = None;
         for planned in batch.planned {
             match planned {
-                Planned::Bad(line) => {
-                    tally.bad_lines += 1;
-                    tally.blame(Class::Usage);
-                    let event = Event { id: line.id, line: line.line, url: None, what: What::BadLine(&line) };
-                    (self.run.report.borrow_mut())(&event);
+                PlannedLine::Bad(line) => {
+                    summary.bad_lines += 1;
+                    summary.raise_severity(ErrorClass::Usage);
+                    let event = DownloadEvent {
+                        id: line.id,
+                        line: line.line,
+                        url: None,
+                        kind: DownloadEventKind::InvalidLine(&line),
+                    };
+                    (self.run.callback.borrow_mut())(&event);
                 }
-                Planned::Item(item) => {
-                    self.run.gauge.add_planned(1);
-                    if let Some(whole) = stays(&self.run.options, &item) {
-                        self.run.tell(&item, What::Done(&existing(&self.run.options, &item.place, whole)));
-                        self.run.gauge.one_more_ended();
-                        tally.add(Ended::Done(How::Exists));
+                PlannedLine::Item(item) => {
+                    self.run.counters.add_planned(1);
+                    if let Some(file) = file_to_keep(&self.run.options, &item) {
+                        self.run.report(
+                            &item,
+                            DownloadEventKind::Done(&kept_report(&self.run.options, &item.target, file)),
+                        );
+                        self.run.counters.one_more_ended();
+                        summary.add(TransferOutcome::Succeeded(SuccessKind::Exists));
                     } else {
-                        self.ahead += 1;
-                        self.run.turns.queue(item);
+                        self.outstanding += 1;
+                        self.run.scheduler.queue(item);
                     }
                 }
             }
         }
         if let Some(error) = batch.error {
             log::error!("reading the list: {error}");
-            tally.blame(Class::File);
+            summary.raise_severity(ErrorClass::File);
         }
         match batch.is_last {
-            true => self.run.gauge.plan_is_complete(),
+            true => self.run.counters.plan_is_complete(),
             false => self.plan = Some(plan),
         }
     }
 
     /// Waits for the next event. Cancel-safe: dropping the future loses no event.
-    async fn news(&mut self) -> News {
-        let Downloading { run, reading, transfers, .. } = self;
+    async fn next_event(&mut self) -> RunEvent {
+        let RunTask { run, reading, transfers, .. } = self;
         let stop = async {
             run.stop.wait().await;
-            News::Stop
+            RunEvent::Stop
         };
         let batch = async {
             match reading {
-                Some(reading) => News::Batch(reading.await),
+                Some(reading) => RunEvent::Batch(reading.await),
                 None => pending().await,
             }
         };
         let ended = async {
             match transfers.join_next().await {
-                Some(ended) => News::Ended(ended),
+                Some(ended) => RunEvent::TransferEnded(ended),
                 None => pending().await,
             }
         };
-        let fresh = async { News::Fresh(run.turns.next_fresh().await) };
+        let fresh = async { RunEvent::Admission(run.scheduler.next_transfer().await) };
         first(first(stop, ended), first(fresh, batch)).await
     }
 }

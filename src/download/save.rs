@@ -14,34 +14,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::publish::{Target, errno, remove_staging, sweep};
+use super::publish::{PublishTarget, errno, remove_staging, sweep};
 use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
 
 /// A directory to save files in. It is a handle: clones refer to the same directory, on any thread, even after it is
 /// renamed.
 #[derive(Clone, Debug)]
-pub struct Folder {
-    shared: Arc<Shared>,
+pub struct Directory {
+    shared: Arc<OpenDirectory>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct OpenDirectory {
     descriptor: OwnedFd,
     path: PathBuf,
     /// The directory that was opened, if this is a subdirectory of it.
-    root: Option<Folder>,
-    support: Support,
+    root: Option<Directory>,
+    support: FileSystemSupport,
 }
 
 /// The features that the file system supports, as far as is known, and whether the staging directory has been used.
 #[derive(Debug, Default)]
-pub(super) struct Support {
+pub(super) struct FileSystemSupport {
     lacks_unnamed: AtomicBool,
     lacks_links: AtomicBool,
     has_staged: AtomicBool,
 }
 
-impl Support {
+impl FileSystemSupport {
     /// Returns whether files can be created without a name and linked later.
     pub(super) fn unnamed(&self) -> bool {
         !self.lacks_unnamed.load(Ordering::Relaxed) && self.links()
@@ -65,7 +65,7 @@ impl Support {
     }
 }
 
-impl Drop for Shared {
+impl Drop for OpenDirectory {
     fn drop(&mut self) {
         if self.support.has_staged.load(Ordering::Relaxed) {
             remove_staging(&self.descriptor);
@@ -75,7 +75,7 @@ impl Drop for Shared {
 
 /// The policy for an existing file of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum OnExisting {
     /// The existing file is kept, and saving fails with [`io::ErrorKind::AlreadyExists`].
     Keep,
     /// The existing file is replaced.
@@ -97,30 +97,31 @@ pub enum Fsync {
 /// The permissions of a new file, before the umask is applied.
 pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
 
-impl Folder {
+impl Directory {
     /// Opens a directory, creating it first if it does not exist.
     ///
     /// # Errors
     /// If it cannot be created, is not a directory, or is not writable.
-    pub fn open(path: &Path) -> Result<Folder, SaveError> {
-        let failed = |source: io::Error| SaveError::new("opening the folder", path.to_owned(), source);
+    pub fn open(path: &Path) -> Result<Directory, SaveError> {
+        let failed = |source: io::Error| SaveError::new("opening the directory", path.to_owned(), source);
         std::fs::create_dir_all(path).map_err(failed)?;
-        let folder = Folder::open_to_read(path)?;
+        let directory = Directory::open_read_only(path)?;
         accessat(CWD, path, Access::WRITE_OK, AtFlags::empty()).map_err(|error| failed(error.into()))?;
-        sweep(folder.descriptor());
-        Ok(folder)
+        sweep(directory.descriptor());
+        Ok(directory)
     }
 
     /// Opens an existing directory to which nothing will be written.
     ///
     /// # Errors
     /// If it does not exist or cannot be read.
-    pub fn open_to_read(path: &Path) -> Result<Folder, SaveError> {
+    pub fn open_read_only(path: &Path) -> Result<Directory, SaveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(CWD, path, flags, Mode::empty())
-            .map_err(|error| SaveError::new("opening the folder", path.to_owned(), error.into()))?;
-        let shared = Shared { descriptor, path: path.to_owned(), root: None, support: Support::default() };
-        Ok(Folder { shared: Arc::new(shared) })
+            .map_err(|error| SaveError::new("opening the directory", path.to_owned(), error.into()))?;
+        let shared =
+            OpenDirectory { descriptor, path: path.to_owned(), root: None, support: FileSystemSupport::default() };
+        Ok(Directory { shared: Arc::new(shared) })
     }
 
     /// Returns the path that the directory was opened with.
@@ -133,22 +134,24 @@ impl Folder {
     ///
     /// # Errors
     /// If another object has one of the names, or the directory cannot be created.
-    pub fn within(&self, path: &str) -> Result<Folder, SaveError> {
-        let mut folder = self.clone();
+    pub fn open_subdirectory(&self, path: &str) -> Result<Directory, SaveError> {
+        let mut directory = self.clone();
         for segment in path.split('/') {
-            let path = folder.path().join(segment);
-            match mkdirat(folder.descriptor(), segment, Mode::from_raw_mode(0o777)) {
+            let path = directory.path().join(segment);
+            match mkdirat(directory.descriptor(), segment, Mode::from_raw_mode(0o777)) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(SaveError::new("making the folder", path, error.into())),
+                Err(error) => return Err(SaveError::new("making the directory", path, error.into())),
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = openat(folder.descriptor(), segment, flags, Mode::empty());
+            let opened = openat(directory.descriptor(), segment, flags, Mode::empty());
             let descriptor =
-                opened.map_err(|error| SaveError::new("opening the folder", path.clone(), error.into()))?;
-            let root = Some(folder.root().clone());
-            folder = Folder { shared: Arc::new(Shared { descriptor, path, root, support: Support::default() }) };
+                opened.map_err(|error| SaveError::new("opening the directory", path.clone(), error.into()))?;
+            let root = Some(directory.root().clone());
+            directory = Directory {
+                shared: Arc::new(OpenDirectory { descriptor, path, root, support: FileSystemSupport::default() }),
+            };
         }
-        Ok(folder)
+        Ok(directory)
     }
 
     /// Returns whether the directory is empty.
@@ -162,12 +165,12 @@ impl Folder {
     }
 
     /// Returns the directory that was opened: this one, or the one of which this is a subdirectory.
-    pub(super) fn root(&self) -> &Folder {
+    pub(super) fn root(&self) -> &Directory {
         self.shared.root.as_ref().unwrap_or(self)
     }
 
     /// Returns the features of the file system. Subdirectories share those of the opened directory.
-    pub(super) fn support(&self) -> &Support {
+    pub(super) fn support(&self) -> &FileSystemSupport {
         &self.root().shared.support
     }
 
@@ -180,14 +183,14 @@ impl Folder {
         name: &str,
         bytes: &[u8],
         times: usize,
-        existing: Existing,
+        existing: OnExisting,
         fsync: Fsync,
     ) -> Result<(), SaveError> {
-        self.save_as(&Target { name, existing, fsync, modified: None }, bytes, times)
+        self.save_as(&PublishTarget { name, existing, fsync, modified: None }, bytes, times)
     }
 
     /// Saves a complete file with all parameters of publishing.
-    pub(super) fn save_as(&self, target: &Target<'_>, bytes: &[u8], times: usize) -> Result<(), SaveError> {
+    pub(super) fn save_as(&self, target: &PublishTarget<'_>, bytes: &[u8], times: usize) -> Result<(), SaveError> {
         let saved = self.write_and_publish(bytes, times, target).map_err(io::Error::from);
         let saved = saved.and_then(|()| target.seal_name(self.descriptor()));
         saved.map_err(|error| self.not_published(target.name, error))
@@ -195,7 +198,7 @@ impl Folder {
 
     // No other process can access the file before it has its final name, so its length need not be checked after
     // writing.
-    fn write_and_publish(&self, bytes: &[u8], times: usize, target: &Target<'_>) -> Result<(), Errno> {
+    fn write_and_publish(&self, bytes: &[u8], times: usize, target: &PublishTarget<'_>) -> Result<(), Errno> {
         let write = |mut file: &File| -> io::Result<()> {
             (0..times).try_for_each(|_| file.write_all(bytes))?;
             target.seal(file)
@@ -243,11 +246,11 @@ impl fmt::Display for SaveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.action, self.path.display(), self.source)?;
         if self.is_disk_full() {
-            f.write_str("; make room, or choose another folder, and run it again: what is there is continued")?;
+            f.write_str("; make room, or choose another directory, and run it again: what is there is continued")?;
         }
         if self.source.kind() == io::ErrorKind::FileTooLarge {
             f.write_str(
-                "; the file system or `ulimit -f` allows no larger file: raise the limit, or choose another folder",
+                "; the file system or `ulimit -f` allows no larger file: raise the limit, or choose another directory",
             )?;
         }
         Ok(())
@@ -266,62 +269,62 @@ mod tests {
     use super::*;
 
     fn names_in(path: &Path) -> Vec<std::ffi::OsString> {
-        let entries = std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let entries = std::fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").file_name());
         // The staging directory exists as long as the output directory is open.
         let mut names: Vec<_> = entries.filter(|name| name != STAGING).collect();
         names.sort();
         names
     }
 
-    fn both_ways(test: impl Fn(&Folder)) {
+    fn both_ways(test: impl Fn(&Directory)) {
         for has_unnamed in [true, false] {
-            let place = tempfile::tempdir().expect("a temporary folder");
-            let folder = Folder::open(&place.path().join("a/b")).expect("a new folder");
+            let place = tempfile::tempdir().expect("a temporary directory");
+            let directory = Directory::open(&place.path().join("a/b")).expect("a new directory");
             if !has_unnamed {
-                folder.support().lacks_unnamed();
+                directory.support().lacks_unnamed();
             }
-            test(&folder);
-            drop(folder);
+            test(&directory);
+            drop(directory);
             assert!(!place.path().join("a/b").join(STAGING).exists());
         }
     }
 
     #[test]
     fn a_saved_file_holds_the_bytes_so_many_times_and_nothing_else_is_there() {
-        both_ways(|folder| {
-            folder.save("br.gif", b"GIF", 3, Existing::Replace, Fsync::None).expect("saved");
-            assert_eq!(std::fs::read(folder.path().join("br.gif")).expect("the file"), b"GIFGIFGIF");
-            assert_eq!(names_in(folder.path()), ["br.gif"]);
+        both_ways(|directory| {
+            directory.save("br.gif", b"GIF", 3, OnExisting::Replace, Fsync::None).expect("saved");
+            assert_eq!(std::fs::read(directory.path().join("br.gif")).expect("the file"), b"GIFGIFGIF");
+            assert_eq!(names_in(directory.path()), ["br.gif"]);
         });
     }
 
     #[test]
     fn a_name_that_is_taken_is_replaced() {
-        both_ways(|folder| {
-            folder.save("br.gif", b"old and longer", 1, Existing::Replace, Fsync::None).expect("saved");
-            folder.save("br.gif", b"new", 1, Existing::Replace, Fsync::None).expect("saved again");
-            assert_eq!(std::fs::read(folder.path().join("br.gif")).expect("the file"), b"new");
-            assert_eq!(names_in(folder.path()), ["br.gif"]);
+        both_ways(|directory| {
+            directory.save("br.gif", b"old and longer", 1, OnExisting::Replace, Fsync::None).expect("saved");
+            directory.save("br.gif", b"new", 1, OnExisting::Replace, Fsync::None).expect("saved again");
+            assert_eq!(std::fs::read(directory.path().join("br.gif")).expect("the file"), b"new");
+            assert_eq!(names_in(directory.path()), ["br.gif"]);
         });
     }
 
     #[test]
     fn a_name_that_is_taken_is_left_alone_unless_asked_otherwise() {
-        both_ways(|folder| {
-            folder.save("br.gif", b"old", 1, Existing::Keep, Fsync::Full).expect("saved");
-            let error = folder.save("br.gif", b"new", 1, Existing::Keep, Fsync::None).expect_err("it is there");
+        both_ways(|directory| {
+            directory.save("br.gif", b"old", 1, OnExisting::Keep, Fsync::Full).expect("saved");
+            let error = directory.save("br.gif", b"new", 1, OnExisting::Keep, Fsync::None).expect_err("it is there");
             assert!(error.is_taken(), "{error}");
-            assert_eq!(std::fs::read(folder.path().join("br.gif")).expect("the file"), b"old");
-            assert_eq!(names_in(folder.path()), ["br.gif"]);
+            assert_eq!(std::fs::read(directory.path().join("br.gif")).expect("the file"), b"old");
+            assert_eq!(names_in(directory.path()), ["br.gif"]);
         });
     }
 
     #[test]
     fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
-        both_ways(|folder| {
+        both_ways(|directory| {
             for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
                 SYNCS.set(0);
-                folder.save("x", b"x", 1, Existing::Replace, fsync).expect("saved");
+                directory.save("x", b"x", 1, OnExisting::Replace, fsync).expect("saved");
                 assert_eq!(SYNCS.get(), syncs, "{fsync:?}");
             }
         });
@@ -329,34 +332,36 @@ mod tests {
 
     #[test]
     fn folders_are_made_inside_and_links_are_not_followed() {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder::open(place.path()).expect("a folder");
-        let inner = folder.within("a.test/b").expect("made");
-        inner.save("c", b"", 1, Existing::Keep, Fsync::None).expect("saved");
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::open(place.path()).expect("a directory");
+        let inner = directory.open_subdirectory("a.test/b").expect("made");
+        inner.save("c", b"", 1, OnExisting::Keep, Fsync::None).expect("saved");
         assert!(
-            place.path().join("a.test/b/c").exists() && folder.within("a.test/b").expect("there").entry("c").is_some()
+            place.path().join("a.test/b/c").exists()
+                && directory.open_subdirectory("a.test/b").expect("there").entry("c").is_some()
         );
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("/", place.path().join("out")).expect("a link");
-            folder.within("out/x").expect_err("a link");
+            directory.open_subdirectory("out/x").expect_err("a link");
         }
     }
 
     #[test]
     fn a_folder_in_the_place_of_the_file_is_an_error_that_leaves_nothing() {
-        both_ways(|folder| {
-            std::fs::create_dir(folder.path().join("br.gif")).expect("a folder");
-            let error =
-                folder.save("br.gif", b"GIF", 1, Existing::Replace, Fsync::None).expect_err("a folder is there");
-            assert!(error.to_string().contains("br.gif: a folder has this name"), "{error}");
-            assert_eq!(names_in(folder.path()), ["br.gif"]);
+        both_ways(|directory| {
+            std::fs::create_dir(directory.path().join("br.gif")).expect("a directory");
+            let error = directory
+                .save("br.gif", b"GIF", 1, OnExisting::Replace, Fsync::None)
+                .expect_err("a directory is there");
+            assert!(error.to_string().contains("br.gif: a directory has this name"), "{error}");
+            assert_eq!(names_in(directory.path()), ["br.gif"]);
         });
     }
 
     #[test]
     fn a_file_in_the_place_of_the_folder_is_an_error() {
         let place = tempfile::NamedTempFile::new().expect("a temporary file");
-        Folder::open(place.path()).expect_err("a file is there");
+        Directory::open(place.path()).expect_err("a file is there");
     }
 }

@@ -10,7 +10,7 @@ use sha2::Digest;
 
 use super::list::Sha256;
 use super::part::{Finished, PartFile};
-use super::publish::Target;
+use super::publish::PublishTarget;
 use super::resume::PartState;
 use super::save::SaveError;
 use crate::platform::{CWD, FileType, Mode, OFlags, fstat, openat};
@@ -26,7 +26,7 @@ pub enum StreamTarget {
 
 /// The output of a body. It is written one chunk at a time, by threads of a pool.
 #[derive(Debug)]
-pub(super) enum Sink {
+pub(super) enum BodySink {
     /// A partial file.
     Part(PartFile),
     /// An output stream.
@@ -107,28 +107,28 @@ fn open_device(path: &Path) -> io::Result<File> {
     }
 }
 
-impl Sink {
+impl BodySink {
     /// Returns the number of bytes written.
     pub(super) fn written(&self) -> u64 {
         match self {
-            Sink::Part(part) => part.written(),
-            Sink::Stream(stream) => stream.written,
+            BodySink::Part(part) => part.written(),
+            BodySink::Stream(stream) => stream.written,
         }
     }
 
     /// Returns the version that the bytes belong to.
     pub(super) fn state(&self) -> &PartState {
         match self {
-            Sink::Part(part) => part.state(),
-            Sink::Stream(stream) => &stream.state,
+            BodySink::Part(part) => part.state(),
+            BodySink::Stream(stream) => &stream.state,
         }
     }
 
     /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         match self {
-            Sink::Part(part) => part.write(bytes),
-            Sink::Stream(stream) => stream.write(bytes),
+            BodySink::Part(part) => part.write(bytes),
+            BodySink::Stream(stream) => stream.write(bytes),
         }
     }
 
@@ -137,11 +137,11 @@ impl Sink {
         self,
         total: Option<u64>,
         expected: Option<Sha256>,
-        target: &Target<'_>,
+        target: &PublishTarget<'_>,
     ) -> Result<Finished, SaveError> {
         match self {
-            Sink::Part(part) => part.finish(total, expected, target),
-            Sink::Stream(stream) => {
+            BodySink::Part(part) => part.finish(total, expected, target),
+            BodySink::Stream(stream) => {
                 let found = stream.hasher.map(|hasher| Sha256(hasher.finalize().into()));
                 match (expected, found) {
                     (Some(expected), Some(found)) if expected != found => Ok(Finished::Mismatch { found }),

@@ -12,7 +12,9 @@ use http::{Request, StatusCode};
 
 use super::codes::CountryCode;
 use super::metadata::file_name;
-use crate::download::{Backoff, Existing, Folder, Fsync, SaveError, is_worth_retrying, may_heal, retry_after};
+use crate::download::{
+    Backoff, Directory, Fsync, OnExisting, SaveError, is_retryable_status, is_transient, retry_after,
+};
 use crate::event_loop::{Job, JobError, JoinSet, run_in_executor, sleep};
 use crate::futures::{Either, race};
 use crate::http::client::{Client, ClientError};
@@ -26,11 +28,11 @@ const MAX_FLAG_BYTES: usize = 64 << 20;
 
 /// What is to be downloaded, how, and to where.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct FlagsOptions {
     /// Where the flags are, without a slash at the end: `URL/cc/cc.gif`.
     pub base_url: String,
     /// Where they go.
-    pub folder: Folder,
+    pub directory: Directory,
     /// Requests at once.
     pub max_requests: usize,
     /// Ask for each country's name first, and call the file by it.
@@ -54,7 +56,7 @@ pub enum SaveOn {
 
 /// How one flag ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum FlagOutcome {
     /// It is on disk.
     Saved,
     /// The server does not have it.
@@ -79,19 +81,19 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &FlagOutcome) {
         match outcome {
-            Outcome::Saved => self.saved += 1,
-            Outcome::NotFound => self.not_found += 1,
-            Outcome::Failed(_) => self.failed += 1,
-            Outcome::Cancelled => self.cancelled += 1,
+            FlagOutcome::Saved => self.saved += 1,
+            FlagOutcome::NotFound => self.not_found += 1,
+            FlagOutcome::Failed(_) => self.failed += 1,
+            FlagOutcome::Cancelled => self.cancelled += 1,
         }
     }
 }
 
 /// What all the tasks share.
 struct Download {
-    options: Options,
+    options: FlagsOptions,
     client: Client,
     permits: Semaphore,
     stop: Event,
@@ -106,10 +108,10 @@ struct Download {
 /// If no loop runs on this thread.
 pub async fn download_many(
     codes: &[CountryCode],
-    options: Options,
+    options: FlagsOptions,
     client: Client,
     stop: Event,
-    mut on_done: impl FnMut(CountryCode, &Outcome),
+    mut on_done: impl FnMut(CountryCode, &FlagOutcome),
 ) -> Counts {
     let permits = Semaphore::new(options.max_requests.max(1));
     let download = Rc::new(Download { options, client, permits, stop });
@@ -136,20 +138,20 @@ pub async fn download_many(
 
 impl Download {
     /// One flag, from request to disk.
-    async fn download_one(&self, code: CountryCode) -> Outcome {
+    async fn download_one(&self, code: CountryCode) -> FlagOutcome {
         match self.get_and_save(code).await {
-            Ok(()) => Outcome::Saved,
-            Err(Ended::NotFound) => Outcome::NotFound,
-            Err(Ended::Cancelled) => Outcome::Cancelled,
-            Err(Ended::Failed(error)) => Outcome::Failed(error),
+            Ok(()) => FlagOutcome::Saved,
+            Err(Ended::NotFound) => FlagOutcome::NotFound,
+            Err(Ended::Cancelled) => FlagOutcome::Cancelled,
+            Err(Ended::Failed(error)) => FlagOutcome::Failed(error),
         }
     }
 
     async fn get_and_save(&self, code: CountryCode) -> Result<(), Ended> {
-        let folder_url = format!("{}/{}", self.options.base_url, code.lower());
-        let image = self.get(format!("{folder_url}/{}.gif", code.lower())).await?;
+        let flag_url = format!("{}/{}", self.options.base_url, code.lower());
+        let image = self.get(format!("{flag_url}/{}.gif", code.lower())).await?;
         let name = if self.options.names {
-            let metadata = self.get(format!("{folder_url}/metadata.json")).await?;
+            let metadata = self.get(format!("{flag_url}/metadata.json")).await?;
             file_name(&country_in(&metadata)?, code)
         } else {
             format!("{}.gif", code.lower())
@@ -165,7 +167,7 @@ impl Download {
                 let _permit = self.permits.acquire().await;
                 self.get_once(&url).await
             };
-            let Attempt { error, wait } = match self.unless_stopped(attempt).await? {
+            let AttemptError { error, wait } = match self.unless_stopped(attempt).await? {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
@@ -179,28 +181,28 @@ impl Download {
         }
     }
 
-    async fn get_once(&self, url: &str) -> Result<Vec<u8>, Attempt> {
-        let request = Request::get(url).body(()).map_err(|error| Attempt::last(FlagError::Url(error).into()))?;
-        let response = self.client.request(request).await.map_err(Attempt::broken)?;
+    async fn get_once(&self, url: &str) -> Result<Vec<u8>, AttemptError> {
+        let request = Request::get(url).body(()).map_err(|error| AttemptError::last(FlagError::Url(error).into()))?;
+        let response = self.client.request(request).await.map_err(AttemptError::broken)?;
         match response.status() {
-            StatusCode::OK => response.into_body().collect(MAX_FLAG_BYTES).await.map_err(Attempt::broken),
-            StatusCode::NOT_FOUND => Err(Attempt::last(Ended::NotFound)),
+            StatusCode::OK => response.into_body().collect(MAX_FLAG_BYTES).await.map_err(AttemptError::broken),
+            StatusCode::NOT_FOUND => Err(AttemptError::last(Ended::NotFound)),
             status => {
                 let error = FlagError::Status(status).into();
                 let wait = match retry_after(response.headers(), SystemTime::now()) {
-                    _ if !is_worth_retrying(status) => Wait::Never,
+                    _ if !is_retryable_status(status) => Wait::Never,
                     Some(asked) if asked > MAX_WAIT => Wait::Never,
                     least => Wait::AtLeast(least),
                 };
-                Err(Attempt { error, wait })
+                Err(AttemptError { error, wait })
             }
         }
     }
 
     async fn save(&self, name: String, image: Vec<u8>) -> Result<(), FlagError> {
-        let (folder, scale) = (self.options.folder.clone(), self.options.scale);
+        let (directory, scale) = (self.options.directory.clone(), self.options.scale);
         let bytes = image.len() as u64 * scale as u64;
-        let save = move || folder.save(&name, &image, scale, Existing::Replace, Fsync::None);
+        let save = move || directory.save(&name, &image, scale, OnExisting::Replace, Fsync::None);
         let saved = match self.options.save {
             SaveOn::Pool => run_in_executor(None, Job::new(save).label("save").bytes(bytes)).await?,
             SaveOn::Loop => save(), // I7: the exception on purpose
@@ -237,7 +239,7 @@ impl<E: Into<FlagError>> From<E> for Ended {
 }
 
 /// A request that has failed, and what that means for another one.
-struct Attempt {
+struct AttemptError {
     error: Ended,
     wait: Wait,
 }
@@ -249,15 +251,15 @@ enum Wait {
     AtLeast(Option<Duration>),
 }
 
-impl Attempt {
-    fn last(error: Ended) -> Attempt {
-        Attempt { error, wait: Wait::Never }
+impl AttemptError {
+    fn last(error: Ended) -> AttemptError {
+        AttemptError { error, wait: Wait::Never }
     }
 
     /// The connection failed, or what came over it.
-    fn broken(error: ClientError) -> Attempt {
-        let wait = if may_heal(&error) { Wait::AtLeast(None) } else { Wait::Never };
-        Attempt { error: FlagError::Http(error).into(), wait }
+    fn broken(error: ClientError) -> AttemptError {
+        let wait = if is_transient(&error) { Wait::AtLeast(None) } else { Wait::Never };
+        AttemptError { error: FlagError::Http(error).into(), wait }
     }
 }
 

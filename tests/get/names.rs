@@ -35,12 +35,12 @@ fn what_is_not_a_file_is_not_replaced_and_is_not_the_file() {
         "/large" => Reply::ok(large.clone()).field("Content-Disposition", "inline; filename=x"),
         _ => Reply::ok("x").field("Content-Disposition", "inline; filename=x"),
     });
-    for kind in ["a folder", "a pipe", "a socket", "a link that leads nowhere", "a device"] {
+    for kind in ["a directory", "a pipe", "a socket", "a link that leads nowhere", "a device"] {
         for overwrite in ["never", "newer", "always"] {
             for arguments in [&["/x"][..], &["/large", "-J"], &["/y", "-J"]] {
                 let place = Place::new();
                 match kind {
-                    "a folder" => fs::create_dir(place.path("x")).expect("made"),
+                    "a directory" => fs::create_dir(place.path("x")).expect("made"),
                     "a pipe" => make_pipe(&place, "x"),
                     "a socket" => drop(std::os::unix::net::UnixListener::bind(place.path("x")).expect("a socket")),
                     "a device" => symlink("/dev/null", place.path("x")).expect("a link"),
@@ -152,7 +152,7 @@ fn a_tree_holds_a_file_and_a_folder_of_one_name() {
     // A file of an earlier run is in the way of a folder.
     let place = Place::new();
     place.get(["--tree", &urls[0][0]]).assert(0, "1 saved");
-    place.get(["--tree", &urls[0][1]]).assert(3, "one of its folders is a file");
+    place.get(["--tree", &urls[0][1]]).assert(3, "one of its directories is a file");
 }
 
 #[test]

@@ -11,15 +11,15 @@ use crate::http::credentials::{basic, percent_decoded};
 /// that it becomes, so that no displayed, logged or saved URL contains a password. A fragment is dropped.
 ///
 /// ```
-/// use glassloop::download::Address;
+/// use glassloop::download::DownloadUrl;
 ///
-/// let address = Address::parse("http://me:secret@A.test:80/b/../c?d#e")?;
+/// let address = DownloadUrl::parse("http://me:secret@A.test:80/b/../c?d#e")?;
 /// assert_eq!(address.as_str(), "http://a.test/c?d");
 /// assert_eq!(address.authorization().unwrap(), "Basic bWU6c2VjcmV0");
-/// # Ok::<(), glassloop::download::AddressError>(())
+/// # Ok::<(), glassloop::download::UrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct DownloadUrl {
     url: Url,
     /// The URL as it is sent, if that differs from the normalized form: the `url` crate encodes `'` in a query (as the
     /// URL Standard requires, for the sake of HTML attributes), which breaks signatures over the query. RFC 3986 §3.4
@@ -28,31 +28,31 @@ pub struct Address {
     authorization: Option<HeaderValue>,
 }
 
-impl Address {
+impl DownloadUrl {
     /// Parses a URL.
     ///
     /// # Errors
     /// If it is not a valid absolute `http` or `https` URL with a host, or if it contains a control character: the URL
     /// parser would remove some of those and keep others, and neither is likely to be intended.
-    pub fn parse(text: &str) -> Result<Address, AddressError> {
+    pub fn parse(text: &str) -> Result<DownloadUrl, UrlError> {
         if text.chars().any(char::is_control) {
-            return Err(AddressError::ControlCharacter);
+            return Err(UrlError::ControlCharacter);
         }
-        let url = Url::parse(text.trim_matches(' ')).map_err(AddressError::Syntax)?;
+        let url = Url::parse(text.trim_matches(' ')).map_err(UrlError::Syntax)?;
         // The parser accepts `http:///x` as a URL of the host `x`, which is unlikely to be intended.
         if text.split_once("//").is_none_or(|(_, rest)| rest.starts_with('/'))
             && matches!(url.scheme(), "http" | "https")
         {
-            return Err(AddressError::NoHost);
+            return Err(UrlError::NoHost);
         }
-        Address::from_url(url, query_of(text.trim_matches(' ')))
+        DownloadUrl::from_url(url, query_of(text.trim_matches(' ')))
     }
 
     /// Resolves a `Location` header relative to this URL (RFC 9110 §10.2.2). Userinfo in it is ignored: a server must
     /// not choose the credentials that the client sends.
-    pub(super) fn follow(&self, location: &[u8]) -> Result<Address, AddressError> {
+    pub(super) fn follow(&self, location: &[u8]) -> Result<DownloadUrl, UrlError> {
         if location.iter().any(|byte| byte.is_ascii_control()) {
-            return Err(AddressError::ControlCharacter);
+            return Err(UrlError::ControlCharacter);
         }
         // Bytes above ASCII are not legal here, but common; they are percent-encoded without being interpreted.
         let mut ascii = String::with_capacity(location.len());
@@ -62,22 +62,22 @@ impl Address {
                 byte => ascii.push(char::from(byte)),
             }
         }
-        let url = self.url.join(&ascii).map_err(AddressError::Syntax)?;
+        let url = self.url.join(&ascii).map_err(UrlError::Syntax)?;
         // A reference without a path and a query keeps the query of its base (RFC 3986 §5.2.2).
         let keeps_query = matches!(ascii.trim_matches(' ').as_bytes(), [] | [b'#', ..]);
         let query = if keeps_query { query_of(self.as_str()) } else { query_of(&ascii) };
-        let mut address = Address::from_url(url, query)?;
+        let mut address = DownloadUrl::from_url(url, query)?;
         address.authorization = None;
         Ok(address)
     }
 
     /// Normalizes a parsed URL. `query` is the query as it was originally written.
-    fn from_url(mut url: Url, query: Option<&str>) -> Result<Address, AddressError> {
+    fn from_url(mut url: Url, query: Option<&str>) -> Result<DownloadUrl, UrlError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(AddressError::Scheme(url.scheme().to_owned()));
+            return Err(UrlError::Scheme(url.scheme().to_owned()));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(AddressError::NoHost);
+            return Err(UrlError::NoHost);
         }
         let authorization = match (url.username(), url.password()) {
             ("", None) => None,
@@ -91,7 +91,7 @@ impl Address {
             push_query(&mut as_sent, query);
             as_sent
         });
-        Ok(Address { url, as_sent, authorization })
+        Ok(DownloadUrl { url, as_sent, authorization })
     }
 
     /// Returns the URL in a form that is safe to display.
@@ -125,8 +125,8 @@ impl Address {
     }
 
     /// Returns the URL in the type that the client takes.
-    pub(super) fn to_uri(&self) -> Result<Uri, AddressError> {
-        self.as_str().parse().map_err(AddressError::Uri)
+    pub(super) fn to_uri(&self) -> Result<Uri, UrlError> {
+        self.as_str().parse().map_err(UrlError::Uri)
     }
 }
 
@@ -146,22 +146,22 @@ fn push_query(url: &mut String, query: &str) {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for DownloadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for DownloadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.as_str())
+        write!(f, "DownloadUrl({})", self.as_str())
     }
 }
 
 /// The reason why a URL is invalid. The message never contains the URL, since a part that could not be parsed may
 /// contain a password.
 #[derive(Debug)]
-pub enum AddressError {
+pub enum UrlError {
     /// The URL contains a control character.
     ControlCharacter,
     /// The text is not an absolute URL.
@@ -174,42 +174,42 @@ pub enum AddressError {
     Uri(http::uri::InvalidUri),
 }
 
-impl AddressError {
+impl UrlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            AddressError::Syntax(error) => Some(error),
-            AddressError::Uri(error) => Some(error),
+            UrlError::Syntax(error) => Some(error),
+            UrlError::Uri(error) => Some(error),
             _ => None,
         }
     }
 }
 
-impl PartialEq for AddressError {
-    fn eq(&self, other: &AddressError) -> bool {
+impl PartialEq for UrlError {
+    fn eq(&self, other: &UrlError) -> bool {
         self.to_string() == other.to_string()
     }
 }
 
-impl fmt::Display for AddressError {
+impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AddressError::ControlCharacter => f.write_str("the URL has a control character in it"),
-            AddressError::Syntax(url::ParseError::RelativeUrlWithoutBase) => {
+            UrlError::ControlCharacter => f.write_str("the URL has a control character in it"),
+            UrlError::Syntax(url::ParseError::RelativeUrlWithoutBase) => {
                 f.write_str("it is no URL; give one like http://host/path")
             }
-            AddressError::Syntax(error) => write!(f, "it is no URL: {error}"),
-            AddressError::Scheme(scheme) => {
+            UrlError::Syntax(error) => write!(f, "it is no URL: {error}"),
+            UrlError::Scheme(scheme) => {
                 write!(f, "`{scheme}:` is not spoken here; give an http:// or https:// URL")
             }
-            AddressError::NoHost => f.write_str("the URL has no host; give one like http://host/path"),
-            AddressError::Uri(error) => write!(f, "the URL cannot be sent: {error}"),
+            UrlError::NoHost => f.write_str("the URL has no host; give one like http://host/path"),
+            UrlError::Uri(error) => write!(f, "the URL cannot be sent: {error}"),
         }
     }
 }
 
-impl std::error::Error for AddressError {
+impl std::error::Error for UrlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        AddressError::source(self)
+        UrlError::source(self)
     }
 }
 
@@ -217,8 +217,8 @@ impl std::error::Error for AddressError {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Address {
-        Address::parse(text).expect("a URL")
+    fn at(text: &str) -> DownloadUrl {
+        DownloadUrl::parse(text).expect("a URL")
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
             ("http://a.test/\tx", "control character"),
             ("http://me:secret@a.test:99999999/", "no URL"),
         ] {
-            let said = Address::parse(text).expect_err(text).to_string();
+            let said = DownloadUrl::parse(text).expect_err(text).to_string();
             assert!(said.contains(says) && !said.contains("secret"), "{text}: {said}");
         }
     }

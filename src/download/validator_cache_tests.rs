@@ -7,20 +7,20 @@ use http::header::{DATE, HeaderName};
 use super::*;
 use crate::event_loop::EventLoop;
 
-struct Place {
-    folder: Folder,
+struct TestDirectory {
+    directory: Directory,
     _place: tempfile::TempDir,
 }
 
-fn place() -> Place {
-    let place = tempfile::tempdir().expect("a temporary folder");
-    Place { folder: Folder::open(place.path()).expect("a folder"), _place: place }
+fn place() -> TestDirectory {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    TestDirectory { directory: Directory::open(place.path()).expect("a directory"), _place: place }
 }
 
 /// Records files like one run does, all with the same response headers.
-fn note(folder: &Folder, files: impl IntoIterator<Item = (String, u64)>, answer: &HeaderMap) {
+fn note(directory: &Directory, files: impl IntoIterator<Item = (String, u64)>, answer: &HeaderMap) {
     let run = async {
-        let mut validators = Validators::new(folder.clone(), Index::load(folder));
+        let mut validators = ValidatorCache::new(directory.clone(), ValidatorIndex::load(directory));
         for (path, bytes) in files {
             validators.note(path.clone(), &format!("http://a.test/{path}"), answer, bytes);
         }
@@ -32,22 +32,22 @@ fn note(folder: &Folder, files: impl IntoIterator<Item = (String, u64)>, answer:
 }
 
 /// Returns the conditional headers for a file.
-fn conditions(folder: &Folder, path: &str, url: &str, bytes: u64) -> HeaderMap {
-    let index = Index::load(folder);
+fn conditions(directory: &Directory, path: &str, url: &str, bytes: u64) -> HeaderMap {
+    let index = ValidatorIndex::load(directory);
     index.known(path, url, &whole(bytes)).map(|known| fields(&known)).unwrap_or_default()
 }
 
 /// A file that was modified just now.
-fn whole(bytes: u64) -> Whole {
-    Whole { bytes, modified: SystemTime::now() }
+fn whole(bytes: u64) -> ExistingFile {
+    ExistingFile { bytes, modified: SystemTime::now() }
 }
 
 /// Records a file whose response had these headers, and returns the conditional headers for it.
 fn noted<'a>(fields: impl Iterator<Item = (HeaderName, &'a str)>) -> HeaderMap {
     let place = place();
     let value = |value| HeaderValue::from_str(value).expect("a legal field");
-    note(&place.folder, [("x".to_owned(), 3)], &fields.map(|(name, text)| (name, value(text))).collect());
-    conditions(&place.folder, "x", "http://a.test/x", 3)
+    note(&place.directory, [("x".to_owned(), 3)], &fields.map(|(name, text)| (name, value(text))).collect());
+    conditions(&place.directory, "x", "http://a.test/x", 3)
 }
 
 fn etag(value: &'static str) -> HeaderMap {
@@ -90,10 +90,10 @@ fn a_file_older_than_what_was_noted_is_another_version() {
     let date = HeaderValue::try_from(httpdate::fmt_http_date(modified)).expect("a legal field");
     let mut answer = etag("\"2\"");
     answer.insert(LAST_MODIFIED, date);
-    note(&place.folder, [("x".to_owned(), 3)], &answer);
-    let index = Index::load(&place.folder);
+    note(&place.directory, [("x".to_owned(), 3)], &answer);
+    let index = ValidatorIndex::load(&place.directory);
     for (earlier, is_known) in [(0, true), (1, true), (100, false)] {
-        let whole = Whole { bytes: 3, modified: modified - Duration::from_secs(earlier) };
+        let whole = ExistingFile { bytes: 3, modified: modified - Duration::from_secs(earlier) };
         let known = index.known("x", "http://a.test/x", &whole);
         assert_eq!(known.is_some(), is_known, "{earlier} s earlier");
     }
@@ -102,47 +102,47 @@ fn a_file_older_than_what_was_noted_is_another_version() {
 #[test]
 fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {
     let place = place();
-    let folder = &place.folder;
-    note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
-    assert_eq!(conditions(folder, "x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
+    let directory = &place.directory;
+    note(directory, [("x".to_owned(), 3)], &etag("\"1\""));
+    assert_eq!(conditions(directory, "x", "http://a.test/x", 3)[IF_NONE_MATCH], "\"1\"");
     for (path, url, bytes) in [("y", "http://a.test/x", 3), ("x", "http://a.test/y", 3), ("x", "http://a.test/x", 4)] {
-        assert!(conditions(folder, path, url, bytes).is_empty());
+        assert!(conditions(directory, path, url, bytes).is_empty());
     }
-    note(folder, [("x".to_owned(), 4)], &etag("\"2\""));
-    assert_eq!(conditions(folder, "x", "http://a.test/x", 4)[IF_NONE_MATCH], "\"2\"", "the last line counts");
+    note(directory, [("x".to_owned(), 4)], &etag("\"2\""));
+    assert_eq!(conditions(directory, "x", "http://a.test/x", 4)[IF_NONE_MATCH], "\"2\"", "the last line counts");
 }
 
 #[test]
 fn a_line_that_was_cut_off_costs_nothing_but_itself() {
     let place = place();
-    let folder = &place.folder;
-    note(folder, [("x".to_owned(), 3)], &etag("\"1\""));
-    let file = std::fs::OpenOptions::new().append(true).open(path_in(folder)).expect("it is there");
+    let directory = &place.directory;
+    note(directory, [("x".to_owned(), 3)], &etag("\"1\""));
+    let file = std::fs::OpenOptions::new().append(true).open(path_in(directory)).expect("it is there");
     (&file).write_all(b"\xff\n{\"path\":\"y\",\"ur").expect("written");
-    note(folder, [("z".to_owned(), 3)], &etag("\"2\""));
+    note(directory, [("z".to_owned(), 3)], &etag("\"2\""));
     for (path, is_known) in [("x", true), ("y", false), ("z", true)] {
-        assert_eq!(!conditions(folder, path, &format!("http://a.test/{path}"), 3).is_empty(), is_known, "{path}");
+        assert_eq!(!conditions(directory, path, &format!("http://a.test/{path}"), 3).is_empty(), is_known, "{path}");
     }
 }
 
 #[test]
 fn a_file_costs_sixteen_bytes_of_memory_and_lines_that_do_not_count_are_removed() {
     let place = place();
-    let folder = &place.folder;
-    let files = || (0..3000).map(|number| (format!("folder/{number}.gif"), number));
+    let directory = &place.directory;
+    let files = || (0..3000).map(|number| (format!("directory/{number}.gif"), number));
     for _ in 0..4 {
-        note(folder, files(), &etag("\"1\""));
+        note(directory, files(), &etag("\"1\""));
     }
-    let index = Index::load(folder);
+    let index = ValidatorIndex::load(directory);
     assert_eq!((index.entries.len(), index.entries.capacity()), (3000, 3000));
     assert_eq!(std::mem::size_of_val(&index.entries[0]), 16);
-    let lines = std::fs::read_to_string(path_in(folder)).expect("it is there").lines().count();
+    let lines = std::fs::read_to_string(path_in(directory)).expect("it is there").lines().count();
     assert!(lines <= 6000, "{lines} lines");
     for (path, bytes) in files() {
         assert!(!conditions_in(&index, &path, bytes).is_empty(), "{path}");
     }
 }
 
-fn conditions_in(index: &Index, path: &str, bytes: u64) -> HeaderMap {
+fn conditions_in(index: &ValidatorIndex, path: &str, bytes: u64) -> HeaderMap {
     index.known(path, &format!("http://a.test/{path}"), &whole(bytes)).map(|known| fields(&known)).unwrap_or_default()
 }

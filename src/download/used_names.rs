@@ -13,7 +13,7 @@ const TABLES: usize = 64;
 
 /// The names that are in use.
 #[derive(Debug)]
-pub(super) struct TakenNames {
+pub(super) struct UsedNames {
     tables: Vec<Table>,
     /// Hashes of paths that are reserved for files, so that no directory gets them.
     reserved: HashSet<u64>,
@@ -26,9 +26,9 @@ struct Table {
     taken: usize,
 }
 
-impl TakenNames {
-    pub(super) fn new() -> TakenNames {
-        TakenNames { tables: (0..TABLES).map(|_| Table::default()).collect(), reserved: HashSet::new() }
+impl UsedNames {
+    pub(super) fn new() -> UsedNames {
+        UsedNames { tables: (0..TABLES).map(|_| Table::default()).collect(), reserved: HashSet::new() }
     }
 
     /// Reserves a unique name: `name` itself, or if it is in use, the first unused one of `name.1.ext`, `name.2.ext`
@@ -36,9 +36,9 @@ impl TakenNames {
     ///
     /// All numbers up to the last one reserved are in use, so the first unused one is found by exponential and binary
     /// search: even among a million URLs that all end in a slash, a name costs about 20 lookups.
-    pub(super) fn give(&mut self, folder: Option<&str>, name: String) -> String {
-        let path = |name: &str| folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
-        let is_taken = |name: &str| self.has_file(&path(name)) || self.has_folder(&path(name));
+    pub(super) fn reserve_unique(&mut self, directory: Option<&str>, name: String) -> String {
+        let path = |name: &str| directory.map_or_else(|| name.to_owned(), |directory| format!("{directory}/{name}"));
+        let is_taken = |name: &str| self.has_file(&path(name)) || self.has_directory(&path(name));
         let given = match is_taken(&name) {
             true => numbered(&name, first_free(|number| is_taken(&numbered(&name, number)))),
             false => name,
@@ -55,7 +55,7 @@ impl TakenNames {
 
     /// Returns the directories for a path; the same path always gets the same directories. A directory whose name is
     /// used by a file gets a numeric suffix, so that both `/a` and `/a/b` of a tree can be saved.
-    pub(super) fn give_folders(&mut self, path: &str) -> String {
+    pub(super) fn directories_for(&mut self, path: &str) -> String {
         let mut given = String::with_capacity(path.len());
         for segment in path.split('/') {
             if !given.is_empty() {
@@ -64,13 +64,13 @@ impl TakenNames {
             let parent_length = given.len();
             given.push_str(segment);
             let is_file = |path: &str| self.has_file(path) || self.reserved.contains(&hash_of_file(path));
-            if is_file(&given) && !self.has_folder(&given) {
+            if is_file(&given) && !self.has_directory(&given) {
                 let parent = &given[..parent_length];
                 let number = first_free(|number| is_file(&format!("{parent}{}", numbered(segment, number))));
                 given.truncate(parent_length);
                 given.push_str(&numbered(segment, number));
             }
-            self.insert(hash_of_folder(&given));
+            self.insert(hash_of_directory(&given));
         }
         given
     }
@@ -79,8 +79,8 @@ impl TakenNames {
         self.contains(hash_of_file(path))
     }
 
-    fn has_folder(&self, path: &str) -> bool {
-        self.contains(hash_of_folder(path))
+    fn has_directory(&self, path: &str) -> bool {
+        self.contains(hash_of_directory(path))
     }
 
     fn contains(&self, hash: u64) -> bool {
@@ -161,7 +161,7 @@ fn hash_of_file(path: &str) -> u64 {
 }
 
 /// Returns the hash of a directory's path, which differs from that of a file since no file's path ends with a slash.
-fn hash_of_folder(path: &str) -> u64 {
+fn hash_of_directory(path: &str) -> u64 {
     stable_hash(format!("{path}/").as_bytes()).max(1)
 }
 
@@ -186,45 +186,48 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_gets_a_number_in_the_order_of_the_asking() {
-        let mut names = TakenNames::new();
-        let mut give = |name: &str| names.give(None, name.to_owned());
-        assert_eq!([give("a.gif"), give("a.gif"), give("a.gif")], ["a.gif", "a.1.gif", "a.2.gif"]);
-        assert_eq!([give("a.1.gif"), give("a"), give("a")], ["a.1.1.gif", "a", "a.1"]);
+        let mut names = UsedNames::new();
+        let mut reserve_unique = |name: &str| names.reserve_unique(None, name.to_owned());
+        assert_eq!(
+            [reserve_unique("a.gif"), reserve_unique("a.gif"), reserve_unique("a.gif")],
+            ["a.gif", "a.1.gif", "a.2.gif"]
+        );
+        assert_eq!([reserve_unique("a.1.gif"), reserve_unique("a"), reserve_unique("a")], ["a.1.1.gif", "a", "a.1"]);
     }
 
     #[test]
     fn the_same_name_in_two_folders_is_two_names() {
-        let mut names = TakenNames::new();
-        assert_eq!(names.give(Some("a.test"), "x".to_owned()), "x");
-        assert_eq!(names.give(Some("b.test"), "x".to_owned()), "x");
-        assert_eq!(names.give(Some("b.test"), "x".to_owned()), "x.1");
+        let mut names = UsedNames::new();
+        assert_eq!(names.reserve_unique(Some("a.test"), "x".to_owned()), "x");
+        assert_eq!(names.reserve_unique(Some("b.test"), "x".to_owned()), "x");
+        assert_eq!(names.reserve_unique(Some("b.test"), "x".to_owned()), "x.1");
     }
 
     #[test]
     fn many_equal_names_are_numbered_without_a_gap() {
-        let mut names = TakenNames::new();
-        let given: Vec<String> = (0..5000).map(|_| names.give(None, "index.html".to_owned())).collect();
+        let mut names = UsedNames::new();
+        let given: Vec<String> = (0..5000).map(|_| names.reserve_unique(None, "index.html".to_owned())).collect();
         assert!((1..5000).all(|number| given[number] == format!("index.{number}.html")));
         // The search looks up 2 · 12 names, each as a file and as a directory, and probes a few slots for each.
         assert!(PROBES.get() < 5000 * 2 * 24 * 4, "{} places were looked at", PROBES.get());
     }
 
     #[test]
-    fn a_file_and_a_folder_of_one_name_get_different_names_in_either_order() {
-        let mut names = TakenNames::new();
-        assert_eq!(names.give(Some("h"), "a".to_owned()), "a");
-        assert_eq!([names.give_folders("h/a"), names.give_folders("h/a/b")], ["h/a.1", "h/a.1/b"]);
-        assert_eq!(names.give(Some("h/a.1"), "b".to_owned()), "b.1");
-        assert_eq!(names.give(Some("h"), "a".to_owned()), "a.2");
-        assert_eq!(names.give_folders("h/a"), "h/a.1");
-        assert_eq!(names.give_folders("h/c.d"), "h/c.d");
-        assert_eq!(names.give(Some("h"), "c.d".to_owned()), "c.1.d");
-        assert_eq!(names.give_folders("h/c.d"), "h/c.d");
+    fn a_file_and_a_directory_of_one_name_get_different_names_in_either_order() {
+        let mut names = UsedNames::new();
+        assert_eq!(names.reserve_unique(Some("h"), "a".to_owned()), "a");
+        assert_eq!([names.directories_for("h/a"), names.directories_for("h/a/b")], ["h/a.1", "h/a.1/b"]);
+        assert_eq!(names.reserve_unique(Some("h/a.1"), "b".to_owned()), "b.1");
+        assert_eq!(names.reserve_unique(Some("h"), "a".to_owned()), "a.2");
+        assert_eq!(names.directories_for("h/a"), "h/a.1");
+        assert_eq!(names.directories_for("h/c.d"), "h/c.d");
+        assert_eq!(names.reserve_unique(Some("h"), "c.d".to_owned()), "c.1.d");
+        assert_eq!(names.directories_for("h/c.d"), "h/c.d");
     }
 
     #[test]
     fn a_name_costs_at_most_sixteen_bytes() {
-        let mut names = TakenNames::new();
+        let mut names = UsedNames::new();
         for number in 1..=200_000 {
             assert!(names.insert(hash_of_file(&number.to_string())));
             if number >= 10_000 && number % 997 == 0 {

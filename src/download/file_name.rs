@@ -1,8 +1,8 @@
 //! Derives a safe file name from untrusted text, such as a URL.
 
-use super::escape::is_obeyed;
+use super::escape::is_terminal_control;
 use super::publish::STAGING;
-use super::validators;
+use super::validator_cache;
 use crate::http::credentials::percent_decoded;
 
 /// The maximum length of a name in bytes. Temporary names are derived from it, and must fit in the 255 bytes that most
@@ -30,28 +30,28 @@ pub fn name_from_path(path: &str) -> String {
     let last = path.rsplit('/').next().unwrap_or_default();
     match last {
         "" => INDEX.to_owned(),
-        last => harmless(&decoded(last)),
+        last => sanitize_file_name(&decoded(last)),
     }
 }
 
 /// Returns the directories for a URL: its host, with the port if it has one, and its path except for the last segment.
-pub(super) fn folders_from(host_and_port: &str, path: &str) -> String {
-    let mut folders = harmless(host_and_port);
+pub(super) fn directories_from(host_and_port: &str, path: &str) -> String {
+    let mut directories = sanitize_file_name(host_and_port);
     let (between, _last) = path.rsplit_once('/').unwrap_or_default();
     for segment in between.split('/').filter(|segment| !segment.is_empty()) {
-        folders.push('/');
-        folders.push_str(&harmless(&decoded(segment)));
+        directories.push('/');
+        directories.push_str(&sanitize_file_name(&decoded(segment)));
     }
-    folders
+    directories
 }
 
 /// Converts any text to a safe file name: a single path component that file systems accept and that has no special
 /// meaning.
-pub(super) fn harmless(text: &str) -> String {
+pub(super) fn sanitize_file_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for character in text.trim_matches(' ').chars() {
         let is_refused = matches!(character, '/' | '\\' | '\0' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
-        let replaced = if is_refused || is_obeyed(character) { '_' } else { character };
+        let replaced = if is_refused || is_terminal_control(character) { '_' } else { character };
         // Truncate to the maximum length, at a character boundary.
         if name.len() + replaced.len_utf8() > MAX_BYTES {
             break;
@@ -78,7 +78,7 @@ pub(super) fn harmless(text: &str) -> String {
 /// assert!(!is_reserved(".profile"));
 /// ```
 pub fn is_reserved(name: &str) -> bool {
-    name == validators::FILE || name == STAGING
+    name == validator_cache::FILE || name == STAGING
 }
 
 /// Decodes percent-encoding. Invalid UTF-8 becomes the replacement character.
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn folders_stay_folders() {
-        assert_eq!(folders_from("a.test:81", "/x/..%2f/%2e%2e/y z/last"), "a.test_81/x/_._/_./y z");
+        assert_eq!(directories_from("a.test:81", "/x/..%2f/%2e%2e/y z/last"), "a.test_81/x/_._/_./y z");
     }
 }

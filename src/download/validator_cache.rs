@@ -14,10 +14,10 @@ use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::entry::Whole;
 use super::hash::stable_hash;
-use super::resume::{is_recent, is_strong, text};
-use super::save::{Folder, SaveError};
+use super::resume::{is_strong, is_weak_last_modified, text};
+use super::save::{Directory, SaveError};
+use super::target_entry::ExistingFile;
 use crate::event_loop::{Job, JobHandle, run_in_executor};
 
 /// The name of the file.
@@ -37,9 +37,9 @@ const FEW_LINES: usize = 1000;
 
 /// The validators of earlier runs, and those that this run adds.
 #[derive(Debug)]
-pub(super) struct Validators {
-    folder: Folder,
-    index: Arc<Index>,
+pub(super) struct ValidatorCache {
+    directory: Directory,
+    index: Arc<ValidatorIndex>,
     /// Lines that are buffered and not yet being written.
     lines: Vec<u8>,
     writes: Vec<JobHandle<Result<(), SaveError>>>,
@@ -47,7 +47,7 @@ pub(super) struct Validators {
 
 /// The index of the lines that earlier runs have written.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct ValidatorIndex {
     file: Option<Mutex<File>>,
     /// The hash of each path and the offset of its last line, sorted.
     entries: Vec<(u64, u64)>,
@@ -57,7 +57,7 @@ pub(super) struct Index {
 
 /// The validators of one downloaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
+struct CachedValidators {
     path: String,
     url: String,
     etag: Option<String>,
@@ -65,11 +65,11 @@ struct Known {
     bytes: u64,
 }
 
-impl Known {
-    fn from_line(line: &[u8]) -> Option<Known> {
+impl CachedValidators {
+    fn from_line(line: &[u8]) -> Option<CachedValidators> {
         let line = serde_json::from_slice::<Value>(line).ok()?;
         let optional = |key: &str| line[key].as_str().map(str::to_owned);
-        Some(Known {
+        Some(CachedValidators {
             path: optional("path")?,
             url: optional("url")?,
             etag: optional("etag"),
@@ -79,33 +79,33 @@ impl Known {
     }
 
     /// Whether the file is older than this version: another run has replaced it with an earlier version.
-    fn is_later_than(&self, whole: &Whole) -> bool {
+    fn is_later_than(&self, whole: &ExistingFile) -> bool {
         let date = self.last_modified.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
         date.is_some_and(|date| whole.modified + TIME_STEP < date)
     }
 }
 
-impl Index {
+impl ValidatorIndex {
     /// Reads the index of the lines of earlier runs. Unreadable entries are skipped. Blocking.
-    pub(super) fn load(folder: &Folder) -> Index {
+    pub(super) fn load(directory: &Directory) -> ValidatorIndex {
         let read = || {
-            check_is_regular(&path_in(folder))?;
-            Index::of(File::open(path_in(folder))?)
+            check_is_regular(&path_in(directory))?;
+            ValidatorIndex::of(File::open(path_in(directory))?)
         };
         let mut index = read();
         if let Ok((known, superseded)) = &index
             && *superseded > known.entries.len().max(FEW_LINES)
         {
-            match known.compact(folder) {
+            match known.compact(directory) {
                 Ok(()) => index = read(),
-                Err(error) => log::warn!("rewriting {}: {error}", path_in(folder).display()),
+                Err(error) => log::warn!("rewriting {}: {error}", path_in(directory).display()),
             }
         }
         index.map(|(index, _)| index).unwrap_or_default()
     }
 
     /// Indexes the whole file. Also returns the number of superseded lines.
-    fn of(file: File) -> io::Result<(Index, usize)> {
+    fn of(file: File) -> io::Result<(ValidatorIndex, usize)> {
         let mut reader = BufReader::new(&file);
         let (mut entries, mut at, mut line, mut ends_within_line) = (Vec::new(), 0, Vec::new(), false);
         loop {
@@ -114,7 +114,7 @@ impl Index {
             if read == 0 {
                 break;
             }
-            if let Some(known) = Known::from_line(&line) {
+            if let Some(known) = CachedValidators::from_line(&line) {
                 entries.push((stable_hash(known.path.as_bytes()), at));
             }
             ends_within_line = line.last() != Some(&b'\n');
@@ -126,7 +126,7 @@ impl Index {
         entries.dedup_by_key(|&mut (hash, _)| hash);
         entries.shrink_to_fit();
         let superseded = lines - entries.len();
-        Ok((Index { file: Some(Mutex::new(file)), entries, ends_within_line }, superseded))
+        Ok((ValidatorIndex { file: Some(Mutex::new(file)), entries, ends_within_line }, superseded))
     }
 
     /// Reads the line at this offset.
@@ -146,40 +146,40 @@ impl Index {
     }
 
     /// Returns the validators of a file, if its size and URL still match and it is not older than they are.
-    fn known(&self, path: &str, url: &str, whole: &Whole) -> Option<Known> {
-        let known = Known::from_line(&self.line_at(self.position(path)?).ok()?)?;
+    fn known(&self, path: &str, url: &str, whole: &ExistingFile) -> Option<CachedValidators> {
+        let known = CachedValidators::from_line(&self.line_at(self.position(path)?).ok()?)?;
         let is_of = known.path == path && known.url == url && known.bytes == whole.bytes;
         (is_of && !known.is_later_than(whole)).then_some(known)
     }
 
     /// Writes the lines that are not superseded to a new file, which replaces the old one.
-    fn compact(&self, folder: &Folder) -> io::Result<()> {
-        let temporary = folder.path().join(format!("{FILE}.{}", std::process::id()));
+    fn compact(&self, directory: &Directory) -> io::Result<()> {
+        let temporary = directory.path().join(format!("{FILE}.{}", std::process::id()));
         let write = || {
             let mut file = BufWriter::new(File::create_new(&temporary)?);
             for &(_, at) in &self.entries {
                 file.write_all(&self.line_at(at)?)?;
             }
             file.into_inner()?;
-            std::fs::rename(&temporary, path_in(folder))
+            std::fs::rename(&temporary, path_in(directory))
         };
         write().inspect_err(|_| _ = std::fs::remove_file(&temporary))
     }
 }
 
-fn path_in(folder: &Folder) -> PathBuf {
-    folder.path().join(FILE)
+fn path_in(directory: &Directory) -> PathBuf {
+    directory.path().join(FILE)
 }
 
-impl Validators {
+impl ValidatorCache {
     /// Creates a cache that appends to what earlier runs have written.
-    pub(super) fn new(folder: Folder, index: Index) -> Validators {
+    pub(super) fn new(directory: Directory, index: ValidatorIndex) -> ValidatorCache {
         let lines = if index.ends_within_line { b"\n".to_vec() } else { Vec::new() };
-        Validators { folder, index: Arc::new(index), lines, writes: Vec::new() }
+        ValidatorCache { directory, index: Arc::new(index), lines, writes: Vec::new() }
     }
 
     /// Returns a job that reads the conditional headers for a file. Returns `None` if the file is not in the index.
-    pub(super) fn conditions(&self, path: &str, url: &str, whole: Whole) -> Option<Job<HeaderMap>> {
+    pub(super) fn conditions(&self, path: &str, url: &str, whole: ExistingFile) -> Option<Job<HeaderMap>> {
         self.index.position(path)?;
         let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
         let read = move || index.known(&path, &url, &whole).map(|known| fields(&known)).unwrap_or_default();
@@ -193,7 +193,7 @@ impl Validators {
         // from the date. So without a strong `ETag`, a recent date is not recorded: only a full request could detect
         // the second change.
         if !etag.as_deref().is_some_and(is_strong)
-            && last_modified.as_deref().is_some_and(|date| is_recent(date, answer))
+            && last_modified.as_deref().is_some_and(|date| is_weak_last_modified(date, answer))
         {
             (etag, last_modified) = (None, None);
         }
@@ -208,8 +208,8 @@ impl Validators {
     }
 
     fn write(&mut self) {
-        let (lines, folder) = (std::mem::take(&mut self.lines), self.folder.clone());
-        let job = Job::new(move || append(&folder, &lines)).label("save validators");
+        let (lines, directory) = (std::mem::take(&mut self.lines), self.directory.clone());
+        let job = Job::new(move || append(&directory, &lines)).label("save validators");
         self.writes.push(run_in_executor(None, job));
     }
 
@@ -222,8 +222,8 @@ impl Validators {
     }
 }
 
-fn append(folder: &Folder, lines: &[u8]) -> Result<(), SaveError> {
-    let path = path_in(folder);
+fn append(directory: &Directory, lines: &[u8]) -> Result<(), SaveError> {
+    let path = path_in(directory);
     let append = || {
         check_is_regular(&path)?;
         File::options().append(true).create(true).open(&path)?.write_all(lines)
@@ -240,7 +240,7 @@ fn check_is_regular(path: &Path) -> io::Result<()> {
     }
 }
 
-fn fields(known: &Known) -> HeaderMap {
+fn fields(known: &CachedValidators) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)] {
         if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
@@ -251,5 +251,5 @@ fn fields(known: &Known) -> HeaderMap {
 }
 
 #[cfg(test)]
-#[path = "validators_tests.rs"]
+#[path = "validator_cache_tests.rs"]
 mod tests;

@@ -10,22 +10,22 @@ use crate::event_loop::now;
 
 /// The progress counters of a run. It is a handle: clones share the same counters.
 #[derive(Clone, Debug, Default)]
-pub struct Gauge {
-    shared: Rc<Shared>,
+pub struct ProgressCounters {
+    shared: Rc<Counters>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Counters {
     bytes: Cell<u64>,
     ended: Cell<u64>,
     planned: Cell<u64>,
     is_plan_complete: Cell<bool>,
-    active: RefCell<Slab<Rc<Active>>>,
+    active: RefCell<Slab<Rc<ActiveTransfer>>>,
 }
 
 /// A running transfer.
 #[derive(Debug)]
-pub struct Active {
+pub struct ActiveTransfer {
     /// The file name.
     pub name: String,
     /// The time at which the transfer started.
@@ -34,7 +34,7 @@ pub struct Active {
     total: Cell<Option<u64>>,
 }
 
-impl Active {
+impl ActiveTransfer {
     /// Returns the number of bytes that are available, including those of an earlier run.
     pub fn received(&self) -> u64 {
         self.received.get()
@@ -46,7 +46,7 @@ impl Active {
     }
 }
 
-impl Gauge {
+impl ProgressCounters {
     /// Returns the number of bytes received, not counting bytes that were discarded and had to be downloaded again.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.get()
@@ -63,7 +63,7 @@ impl Gauge {
     }
 
     /// Returns the transfers that have been running for the longest time, at most `at_most` of them.
-    pub fn slowest(&self, at_most: usize) -> Vec<Rc<Active>> {
+    pub fn slowest(&self, at_most: usize) -> Vec<Rc<ActiveTransfer>> {
         let mut active: Vec<_> = self.shared.active.borrow().iter().map(|(_, active)| active.clone()).collect();
         active.sort_by_key(|active| active.since);
         active.truncate(at_most);
@@ -82,39 +82,40 @@ impl Gauge {
         self.shared.ended.set(self.shared.ended.get() + 1);
     }
 
-    pub(super) fn begin(&self, name: &str) -> Reading {
-        let active = Active { name: name.to_owned(), since: now(), received: Cell::new(0), total: Cell::new(None) };
+    pub(super) fn begin(&self, name: &str) -> TransferProgress {
+        let active =
+            ActiveTransfer { name: name.to_owned(), since: now(), received: Cell::new(0), total: Cell::new(None) };
         let active = Rc::new(active);
         let key = self.shared.active.borrow_mut().insert(active.clone());
-        Reading { gauge: self.clone(), key, active, counted: 0 }
+        TransferProgress { counters: self.clone(), key, active, counted: 0 }
     }
 }
 
 /// The contribution of one transfer to the counters.
 #[derive(Debug)]
-pub(super) struct Reading {
-    gauge: Gauge,
+pub(super) struct TransferProgress {
+    counters: ProgressCounters,
     key: usize,
-    active: Rc<Active>,
+    active: Rc<ActiveTransfer>,
     /// The number of bytes that this transfer has added to the total of the run.
     counted: u64,
 }
 
-impl Reading {
+impl TransferProgress {
     /// Records that bytes were received.
     pub(super) fn add(&mut self, bytes: u64) {
         self.counted += bytes;
         self.active.received.set(self.active.received.get() + bytes);
-        let all = &self.gauge.shared.bytes;
+        let all = &self.counters.shared.bytes;
         all.set(all.get() + bytes);
     }
 
     /// Rolls progress back to `kept` bytes: the others have to be downloaded again, and would be counted twice.
-    pub(super) fn fall_back_to(&mut self, kept: u64) {
+    pub(super) fn reset_to(&mut self, kept: u64) {
         let lost = self.active.received.get().saturating_sub(kept).min(self.counted);
         self.counted -= lost;
         self.active.received.set(kept);
-        let all = &self.gauge.shared.bytes;
+        let all = &self.counters.shared.bytes;
         all.set(all.get() - lost);
     }
 
@@ -128,9 +129,9 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for TransferProgress {
     fn drop(&mut self) {
-        let ended = self.gauge.shared.active.borrow_mut().try_remove(self.key);
+        let ended = self.counters.shared.active.borrow_mut().try_remove(self.key);
         drop(ended);
     }
 }
@@ -145,16 +146,16 @@ mod tests {
         let mut event_loop = EventLoop::new().expect("a loop");
         event_loop
             .block_on(async {
-                let gauge = Gauge::default();
-                let mut reading = gauge.begin("x");
-                reading.fall_back_to(1000); // downloaded by an earlier run
+                let counters = ProgressCounters::default();
+                let mut reading = counters.begin("x");
+                reading.reset_to(1000); // downloaded by an earlier run
                 reading.add(500);
-                reading.fall_back_to(1200);
-                assert_eq!((gauge.bytes(), gauge.slowest(9)[0].received()), (200, 1200));
-                reading.fall_back_to(0);
-                assert_eq!((gauge.bytes(), gauge.slowest(9)[0].received()), (0, 0));
+                reading.reset_to(1200);
+                assert_eq!((counters.bytes(), counters.slowest(9)[0].received()), (200, 1200));
+                reading.reset_to(0);
+                assert_eq!((counters.bytes(), counters.slowest(9)[0].received()), (0, 0));
                 drop(reading);
-                assert!(gauge.slowest(9).is_empty());
+                assert!(counters.slowest(9).is_empty());
             })
             .expect("no deadlock");
     }

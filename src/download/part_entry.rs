@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::publish::{remove, replacing_name};
-use super::resume::{Identity, PartState};
-use super::save::{Folder, MODE};
+use super::resume::{PartIdentity, PartState};
+use super::save::{Directory, MODE};
 use crate::platform::{AtFlags, Errno, FileType, Mode, OFlags, Stat, fstat, is_own, openat, statat, write_all_at};
 
 /// The maximum size of a state file that is read. Those that are written here are far smaller.
@@ -28,7 +28,7 @@ const MAX_RACES: usize = 8;
 const CREATION: Duration = Duration::from_millis(100);
 
 /// The kinds of files that may have the name `NAME.part`.
-pub(super) enum Slot {
+pub(super) enum PartEntry {
     /// There is no file of this name.
     Free,
     /// A part of a known version, locked.
@@ -42,39 +42,39 @@ pub(super) enum Slot {
 ///
 /// # Errors
 /// If the file must not be touched, or another process has locked it.
-pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Slot> {
+pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
         // Non-blocking, since it may be a pipe.
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(folder.descriptor(), &path, flags, Mode::empty()) {
+        let file = match openat(directory.descriptor(), &path, flags, Mode::empty()) {
             Ok(descriptor) => File::from(descriptor),
-            Err(Errno::NOENT) => return Ok(Slot::Free),
-            Err(Errno::LOOP) => return Err(foreign("it is a symbolic link")),
+            Err(Errno::NOENT) => return Ok(PartEntry::Free),
+            Err(Errno::LOOP) => return Err(not_ours("it is a symbolic link")),
             Err(error) => return Err(error.into()),
         };
         let stat = fstat(&file)?;
         check_is_ours(&stat)?;
         if stat.st_nlink > 1 {
-            remove_published(folder, name, stat.st_ino)?;
+            remove_published(directory, name, stat.st_ino)?;
             continue;
         }
         lock(&file)?;
-        let (state, bytes) = (read_state(folder, name), file.metadata()?.len());
+        let (state, bytes) = (read_state(directory, name), file.metadata()?.len());
         // The previous owner may have published the file before it released the lock, or another process may have
         // replaced it.
-        if !is_named(folder, &path, stat.st_ino)? {
+        if !is_named(directory, &path, stat.st_ino)? {
             continue;
         }
         return match state {
             // An empty file is never resumed: the process that created it may be about to write another state file.
-            _ if bytes == 0 => Ok(Slot::Unknown),
-            StateFile::None => Err(foreign("it has no state beside it that says what it is a part of")),
-            StateFile::Empty => Ok(Slot::Unknown),
+            _ if bytes == 0 => Ok(PartEntry::Unknown),
+            StateFile::None => Err(not_ours("it has no state beside it that says what it is a part of")),
+            StateFile::Empty => Ok(PartEntry::Unknown),
             StateFile::Of { state, identity } => {
                 let is_known = identity.is_none_or(|identity| identity.part == stat.st_ino)
                     && state.total.is_none_or(|total| bytes <= total);
-                Ok(if is_known { Slot::Known { file, state } } else { Slot::Unknown })
+                Ok(if is_known { PartEntry::Known { file, state } } else { PartEntry::Unknown })
             }
         };
     }
@@ -84,17 +84,17 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Slot> {
 /// Creates `NAME.part`, locked and with a state file. An existing file of another or an unknown version is unlinked but
 /// not modified, so a process that still writes to it despite the locks causes no corruption. An existing file of the
 /// same version as `state` is used as it is if `may_join` is set: all processes that write to it write the same bytes.
-pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bool) -> io::Result<File> {
+pub(super) fn claim(directory: &Directory, name: &str, state: &PartState, may_join: bool) -> io::Result<File> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
-        match look(folder, name)? {
-            Slot::Free => {}
-            Slot::Known { file, state: known } if may_join && known.is_same_version(state) => return Ok(file),
-            Slot::Unknown if await_bytes(folder, name) => continue,
-            Slot::Known { .. } | Slot::Unknown => remove(folder.descriptor(), &path)?,
+        match look(directory, name)? {
+            PartEntry::Free => {}
+            PartEntry::Known { file, state: known } if may_join && known.is_same_version(state) => return Ok(file),
+            PartEntry::Unknown if await_bytes(directory, name) => continue,
+            PartEntry::Known { .. } | PartEntry::Unknown => remove(directory.descriptor(), &path)?,
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match openat(folder.descriptor(), &path, flags, MODE) {
+        let file = match openat(directory.descriptor(), &path, flags, MODE) {
             Ok(descriptor) => File::from(descriptor),
             Err(Errno::EXIST) => continue,
             Err(error) => return Err(error.into()),
@@ -104,8 +104,8 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
         // Twice, in case another process writes its own state file at the same time. If that process has also replaced
         // `NAME.part`, its state file stays, and our part remains without one.
         for _ in 0..2 {
-            if is_named(folder, &path, inode)? && !is_described(folder, name, inode) {
-                write_state(folder, name, state, inode)?;
+            if is_named(directory, &path, inode)? && !is_described(directory, name, inode) {
+                write_state(directory, name, state, inode)?;
             }
         }
         return Ok(file);
@@ -115,10 +115,10 @@ pub(super) fn claim(folder: &Folder, name: &str, state: &PartState, may_join: bo
 
 /// Waits for the first bytes of a part that was created only just now, since its state file is written before them.
 /// Returns whether to examine the part again.
-fn await_bytes(folder: &Folder, name: &str) -> bool {
+fn await_bytes(directory: &Directory, name: &str) -> bool {
     let (path, mut has_waited) = (part_name(name), false);
     loop {
-        let Ok(stat) = statat(folder.descriptor(), &path, AtFlags::SYMLINK_NOFOLLOW) else { return true };
+        let Ok(stat) = statat(directory.descriptor(), &path, AtFlags::SYMLINK_NOFOLLOW) else { return true };
         let created = SystemTime::UNIX_EPOCH + Duration::new(stat.st_ctime as u64, stat.st_ctime_nsec as u32);
         let is_new = SystemTime::now().duration_since(created).is_ok_and(|age| age < CREATION);
         if stat.st_size > 0 || !is_new {
@@ -131,43 +131,43 @@ fn await_bytes(folder: &Folder, name: &str) -> bool {
 
 /// Removes `NAME.part` and its state file after the part was published or discarded, unless other files have these
 /// names by now.
-pub(super) fn release(folder: &Folder, name: &str, inode: u64) -> io::Result<()> {
-    if is_named(folder, &part_name(name), inode)? {
-        remove(folder.descriptor(), part_name(name))?;
-        remove(folder.descriptor(), state_name(name))?;
-    } else if is_described(folder, name, inode) {
-        remove(folder.descriptor(), state_name(name))?;
+pub(super) fn release(directory: &Directory, name: &str, inode: u64) -> io::Result<()> {
+    if is_named(directory, &part_name(name), inode)? {
+        remove(directory.descriptor(), part_name(name))?;
+        remove(directory.descriptor(), state_name(name))?;
+    } else if is_described(directory, name, inode) {
+        remove(directory.descriptor(), state_name(name))?;
     }
     Ok(())
 }
 
 /// Rewrites the state file without validators, so that the part cannot be resumed. Uses a single write, so that a kill
 /// cannot leave a partial state file.
-pub(super) fn disown(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
+pub(super) fn disown(directory: &Directory, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
     let useless = state.clone().without_validators();
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(descriptor) = openat(folder.descriptor(), state_name(name), flags, Mode::empty()) else {
-        return write_state(folder, name, &useless, inode);
+    let Ok(descriptor) = openat(directory.descriptor(), state_name(name), flags, Mode::empty()) else {
+        return write_state(directory, name, &useless, inode);
     };
     let file = File::from(descriptor);
     let stat = fstat(&file)?;
-    if !is_described(folder, name, inode) || check_is_ours(&stat).is_err() || stat.st_nlink > 1 {
-        return write_state(folder, name, &useless, inode);
+    if !is_described(directory, name, inode) || check_is_ours(&stat).is_err() || stat.st_nlink > 1 {
+        return write_state(directory, name, &useless, inode);
     }
-    let mut text = useless.to_json(Some(Identity { part: inode, state: stat.st_ino }));
+    let mut text = useless.to_json(Some(PartIdentity { part: inode, state: stat.st_ino }));
     text.extend(std::iter::repeat_n(' ', (stat.st_size as usize).saturating_sub(text.len())));
     write_all_at(&file, text.as_bytes(), 0)
 }
 
 /// Removes what remains if a run was killed while it published a file of this name. `name` may be a relative path.
 /// Returns whether there is a part.
-pub(super) fn tidy(folder: &Folder, name: &str, is_published: bool) -> bool {
-    let _nothing_to_remove = remove(folder.descriptor(), replacing_name(name));
-    match statat(folder.descriptor(), part_name(name), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(part) => !is_published || part.st_nlink == 1 || remove_published(folder, name, part.st_ino).is_err(),
+pub(super) fn remove_leftovers(directory: &Directory, name: &str, is_published: bool) -> bool {
+    let _nothing_to_remove = remove(directory.descriptor(), replacing_name(name));
+    match statat(directory.descriptor(), part_name(name), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(part) => !is_published || part.st_nlink == 1 || remove_published(directory, name, part.st_ino).is_err(),
         Err(_) => {
-            if is_published && matches!(read_state(folder, name), StateFile::Of { .. } | StateFile::Empty) {
-                let _another_run_was_faster = remove(folder.descriptor(), state_name(name));
+            if is_published && matches!(read_state(directory, name), StateFile::Of { .. } | StateFile::Empty) {
+                let _another_run_was_faster = remove(directory.descriptor(), state_name(name));
             }
             false
         }
@@ -175,13 +175,14 @@ pub(super) fn tidy(folder: &Folder, name: &str, is_published: bool) -> bool {
 }
 
 /// Removes `NAME.part` if the same file also has its final name. The content stays available under that name.
-fn remove_published(folder: &Folder, name: &str, inode: u64) -> io::Result<()> {
-    let is_final = statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_ino == inode);
+fn remove_published(directory: &Directory, name: &str, inode: u64) -> io::Result<()> {
+    let is_final =
+        statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_ino == inode);
     // With `--remote-name`, the final name may be any other name; the state file then proves that the part is ours.
-    if is_final || is_described(folder, name, inode) {
-        release(folder, name, inode)
+    if is_final || is_described(directory, name, inode) {
+        release(directory, name, inode)
     } else {
-        Err(foreign("it has another name, too"))
+        Err(not_ours("it has another name, too"))
     }
 }
 
@@ -193,13 +194,13 @@ enum StateFile {
     Empty,
     /// A state file, with the inode numbers that it contains. `identity` is `None` if the file was copied or written by
     /// hand.
-    Of { state: PartState, identity: Option<Identity> },
+    Of { state: PartState, identity: Option<PartIdentity> },
 }
 
-fn read_state(folder: &Folder, name: &str) -> StateFile {
+fn read_state(directory: &Directory, name: &str) -> StateFile {
     let read = || -> Option<StateFile> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(openat(folder.descriptor(), state_name(name), flags, Mode::empty()).ok()?);
+        let file = File::from(openat(directory.descriptor(), state_name(name), flags, Mode::empty()).ok()?);
         let stat = fstat(&file).ok()?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return None;
@@ -216,27 +217,27 @@ fn read_state(folder: &Folder, name: &str) -> StateFile {
 }
 
 /// Returns whether the state file describes the part with this inode.
-fn is_described(folder: &Folder, name: &str, inode: u64) -> bool {
-    matches!(read_state(folder, name), StateFile::Of { identity: Some(identity), .. } if identity.part == inode)
+fn is_described(directory: &Directory, name: &str, inode: u64) -> bool {
+    matches!(read_state(directory, name), StateFile::Of { identity: Some(identity), .. } if identity.part == inode)
 }
 
-fn write_state(folder: &Folder, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
-    remove(folder.descriptor(), state_name(name))?;
+fn write_state(directory: &Directory, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
+    remove(directory.descriptor(), state_name(name))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = match openat(folder.descriptor(), state_name(name), flags, MODE) {
+    let mut file = match openat(directory.descriptor(), state_name(name), flags, MODE) {
         Ok(descriptor) => File::from(descriptor),
         // Another process is writing its own. One of the two processes will find that the state file does not match its
         // part.
         Err(Errno::EXIST) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let identity = Identity { part: inode, state: fstat(&file)?.st_ino };
+    let identity = PartIdentity { part: inode, state: fstat(&file)?.st_ino };
     file.write_all(state.to_json(Some(identity)).as_bytes())
 }
 
 /// Returns whether the path refers to the file with this inode.
-fn is_named(folder: &Folder, path: &str, inode: u64) -> io::Result<bool> {
-    match statat(folder.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
+fn is_named(directory: &Directory, path: &str, inode: u64) -> io::Result<bool> {
+    match statat(directory.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) => Ok(named.st_ino == inode),
         Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
@@ -252,16 +253,16 @@ fn state_name(name: &str) -> String {
 }
 
 /// Creates the error of a file that must not be written to, with advice.
-fn foreign(why: &str) -> io::Error {
-    io::Error::other(format!("{why}; it is left alone: remove it, or choose another folder"))
+fn not_ours(why: &str) -> io::Error {
+    io::Error::other(format!("{why}; it is left alone: remove it, or choose another directory"))
 }
 
 fn check_is_ours(stat: &Stat) -> io::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(foreign("it is not a regular file"));
+        return Err(not_ours("it is not a regular file"));
     }
     if !is_own(stat) {
-        return Err(foreign("it belongs to another user"));
+        return Err(not_ours("it belongs to another user"));
     }
     Ok(())
 }

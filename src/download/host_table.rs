@@ -1,6 +1,6 @@
 //! The per-host scheduler: concurrency limits and fairness between hosts, as a sans-I/O state machine without a clock.
 //!
-//! A *ticket* stands for a transfer that waits, and a *slot* is the right to send requests to one host. [`Hosts::next`]
+//! A *ticket* stands for a transfer that waits, and a *slot* is the right to send requests to one host. [`HostTable::next`]
 //! hands out slots to the tickets, round-robin over the hosts, so that a long run of URLs of one host does not delay
 //! the other hosts. At most `jobs` slots are in use in total, and at most `per_host` for one host. Tickets that had a
 //! slot before come before those that did not, so that transfers that have started are completed first.
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::host::{Answer, Blame, Host, Pauses, State};
+use super::host::{Circuit, Host, HostSignal, Pauses, RetryCost};
 
 /// The limits on slots and on pauses.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct HostLimits {
     /// The maximum number of slots in use.
     pub jobs: usize,
     /// The maximum number of slots in use for one host.
@@ -29,36 +29,36 @@ pub struct Limits {
 
 /// A slot: the right of one ticket to send requests to one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
+pub struct HostSlot {
     host: usize,
     /// The number of the slot, unique among all that are handed out.
     number: u64,
 }
 
-/// The result of [`Hosts::next`].
+/// The result of [`HostTable::next`].
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub enum NextTicket<T> {
     /// The ticket gets a slot.
-    Start(T, Slot),
+    Start(T, HostSlot),
     /// The ticket will never get a slot: its host has been paused for too long.
     Refuse(T),
     /// No ticket may start before this time; `None` if that depends on a released slot, a result or a new ticket.
-    Nobody(Option<Instant>),
+    Idle(Option<Instant>),
 }
 
 /// The consequences of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Recorded {
     /// The retry budget that the request is charged to, if it was rejected.
-    pub blame: Blame,
-    /// Whether the state of the host has changed, so that [`Hosts::next`] may return something else than before.
-    pub is_news: bool,
+    pub cost: RetryCost,
+    /// Whether the state of the host has changed, so that [`HostTable::next`] may return something else than before.
+    pub has_changed: bool,
 }
 
 /// The table of hosts, each with its queues of tickets.
 #[derive(Debug)]
-pub struct Hosts<T> {
-    limits: Limits,
+pub struct HostTable<T> {
+    limits: HostLimits,
     hosts: Slab<Host<T>>,
     by_origin: HashMap<String, usize>,
     /// The round-robin queue of the hosts that may have a ticket to start. Each host is in it at most once.
@@ -75,16 +75,16 @@ pub struct Hosts<T> {
 }
 
 /// The number of hosts above which idle hosts, which are only kept for their statistics, are removed.
-const MANY: usize = 1024;
+const MAX_TRACKED_HOSTS: usize = 1024;
 
 /// The number of slots that have to be released for each step by which the limit grows again after a shortage of file
 /// descriptors.
 const ENDS_PER_GROWTH: u32 = 8;
 
-impl<T> Hosts<T> {
+impl<T> HostTable<T> {
     /// Creates a table without hosts.
-    pub fn new(limits: Limits) -> Hosts<T> {
-        Hosts {
+    pub fn new(limits: HostLimits) -> HostTable<T> {
+        HostTable {
             limits,
             hosts: Slab::new(),
             by_origin: HashMap::new(),
@@ -100,27 +100,27 @@ impl<T> Hosts<T> {
     /// Queues a ticket that has not had a slot yet.
     pub fn queue(&mut self, origin: &str, ticket: T) {
         let host = self.find(origin);
-        self.hosts[host].queues.fresh.push_back(ticket);
-        self.enter_ring(host);
+        self.hosts[host].queues.new.push_back(ticket);
+        self.add_to_ring(host);
     }
 
     /// Queues a ticket that had a slot before.
-    pub fn queue_again(&mut self, origin: &str, ticket: T) {
+    pub fn queue_returning(&mut self, origin: &str, ticket: T) {
         let host = self.find(origin);
-        self.hosts[host].queues.again.push_back(ticket);
-        self.enter_ring(host);
+        self.hosts[host].queues.returning.push_back(ticket);
+        self.add_to_ring(host);
     }
 
     /// Queues a ticket whose last request was rejected.
     pub fn queue_rejected(&mut self, origin: &str, ticket: T) {
         let host = self.find(origin);
         self.hosts[host].queues.rejected.push_back(ticket);
-        self.enter_ring(host);
+        self.add_to_ring(host);
     }
 
     /// Removes all tickets that have not had a slot yet, and returns their number.
-    pub fn clear_fresh(&mut self) -> usize {
-        let queued = self.hosts.iter_mut().map(|(_, host)| std::mem::take(&mut host.queues.fresh).len());
+    pub fn remove_queued(&mut self) -> usize {
+        let queued = self.hosts.iter_mut().map(|(_, host)| std::mem::take(&mut host.queues.new).len());
         queued.sum()
     }
 
@@ -133,18 +133,19 @@ impl<T> Hosts<T> {
         if let Some(&host) = self.by_origin.get(origin) {
             return host;
         }
-        if self.hosts.len() >= MANY {
-            self.forget_idle();
+        if self.hosts.len() >= MAX_TRACKED_HOSTS {
+            self.remove_idle();
         }
         let host = self.hosts.insert(Host::new(origin.to_owned()));
         self.by_origin.insert(origin.to_owned(), host);
         host
     }
 
-    fn forget_idle(&mut self) {
+    fn remove_idle(&mut self) {
         let by_origin = &mut self.by_origin;
         self.hosts.retain(|_, host| {
-            let is_idle = !host.is_in_ring && host.running == 0 && host.state == State::Open && host.queues.is_empty();
+            let is_idle =
+                !host.is_in_ring && host.running == 0 && host.state == Circuit::Closed && host.queues.is_empty();
             if is_idle {
                 by_origin.remove(&host.origin);
             }
@@ -152,7 +153,7 @@ impl<T> Hosts<T> {
         });
     }
 
-    fn enter_ring(&mut self, host: usize) {
+    fn add_to_ring(&mut self, host: usize) {
         if !self.hosts[host].is_in_ring {
             self.hosts[host].is_in_ring = true;
             self.ring.push_back(host);
@@ -162,44 +163,44 @@ impl<T> Hosts<T> {
     // -- Slots -----------------------------------------------------------------------------------------------------
 
     /// Returns the next ticket that may start or must fail, or else the time before which there is none.
-    pub fn next(&mut self, now: Instant) -> Next<T> {
-        self.end_pauses(now);
+    pub fn next(&mut self, now: Instant) -> NextTicket<T> {
+        self.end_due_pauses(now);
         if self.running < self.jobs {
             while let Some(id) = self.ring.pop_front() {
                 let host = &mut self.hosts[id];
                 host.is_in_ring = false;
-                if host.state == State::GivenUp {
+                if host.state == Circuit::GivenUp {
                     if let Some(ticket) = host.queues.take() {
-                        self.enter_ring(id);
-                        return Next::Refuse(ticket);
+                        self.add_to_ring(id);
+                        return NextTicket::Refuse(ticket);
                     }
                 } else if let Some(ticket) = host.start(self.next_number, self.limits.per_host, now) {
-                    let slot = Slot { host: id, number: self.next_number };
+                    let slot = HostSlot { host: id, number: self.next_number };
                     self.next_number += 1;
                     self.running += 1;
                     if !self.hosts[id].queues.is_empty() {
-                        self.enter_ring(id);
+                        self.add_to_ring(id);
                     }
-                    return Next::Start(ticket, slot);
+                    return NextTicket::Start(ticket, slot);
                 }
             }
         }
         let waits = self.paused.iter().filter_map(|&host| match self.hosts[host].state {
-            State::Paused { until, .. } => Some(until),
+            Circuit::Open { until, .. } => Some(until),
             _ => None,
         });
-        Next::Nobody(waits.min())
+        NextTicket::Idle(waits.min())
     }
 
-    fn end_pauses(&mut self, now: Instant) {
+    fn end_due_pauses(&mut self, now: Instant) {
         let mut at = 0;
         while let Some(&id) = self.paused.get(at) {
             match self.hosts[id].state {
-                State::Paused { until, .. } if until > now => at += 1,
-                State::Paused { since, times, .. } => {
-                    self.hosts[id].state = State::Probing { since, times, probe: None };
+                Circuit::Open { until, .. } if until > now => at += 1,
+                Circuit::Open { since, times, .. } => {
+                    self.hosts[id].state = Circuit::HalfOpen { since, times, probe: None };
                     self.paused.swap_remove(at);
-                    self.enter_ring(id);
+                    self.add_to_ring(id);
                 }
                 _ => _ = self.paused.swap_remove(at),
             }
@@ -207,10 +208,10 @@ impl<T> Hosts<T> {
     }
 
     /// Releases a slot.
-    pub fn end(&mut self, slot: Slot) {
+    pub fn end(&mut self, slot: HostSlot) {
         self.running -= 1;
         self.hosts[slot.host].end(slot.number);
-        self.enter_ring(slot.host);
+        self.add_to_ring(slot.host);
         if self.jobs < self.limits.jobs {
             self.until_growth -= 1;
             if self.until_growth == 0 {
@@ -231,38 +232,38 @@ impl<T> Hosts<T> {
     // -- Answers ---------------------------------------------------------------------------------------------------
 
     /// Records the result of a request. `random`, from 0 to 1, adds jitter to the length of a pause.
-    pub fn answered(&mut self, slot: Slot, answer: Answer, now: Instant, random: f64) -> Outcome {
+    pub fn record_result(&mut self, slot: HostSlot, answer: HostSignal, now: Instant, random: f64) -> Recorded {
         let host = &mut self.hosts[slot.host];
         host.count(answer);
         if !self.limits.pauses {
-            return Outcome { blame: Blame::Transfer, is_news: false };
+            return Recorded { cost: RetryCost::Transfer, has_changed: false };
         }
         let before = host.state;
-        let blame = host.answered(slot.number, answer, now, Pauses { longest: self.limits.max_wait, random });
-        let is_news = host.state != before;
-        if is_news {
-            if matches!(host.state, State::Paused { .. }) && !matches!(before, State::Paused { .. }) {
+        let cost = host.record_result(slot.number, answer, now, Pauses { longest: self.limits.max_wait, random });
+        let has_changed = host.state != before;
+        if has_changed {
+            if matches!(host.state, Circuit::Open { .. }) && !matches!(before, Circuit::Open { .. }) {
                 self.paused.push(slot.host);
             }
-            self.enter_ring(slot.host);
+            self.add_to_ring(slot.host);
         }
-        Outcome { blame, is_news }
+        Recorded { cost, has_changed }
     }
 
     /// Counts a retry, and returns the additional delay that the host's retry budget imposes on it.
-    pub fn retry_delay(&mut self, slot: Slot, now: Instant) -> Duration {
+    pub fn retry_delay(&mut self, slot: HostSlot, now: Instant) -> Duration {
         self.hosts[slot.host].budget.delay(now)
     }
 
     /// Returns the time until which a host is paused; `None` if it is not paused.
-    pub fn paused_until(&self, slot: Slot) -> Option<Instant> {
+    pub fn paused_until(&self, slot: HostSlot) -> Option<Instant> {
         match self.hosts[slot.host].state {
-            State::Paused { until, .. } => Some(until),
+            Circuit::Open { until, .. } => Some(until),
             _ => None,
         }
     }
 }
 
 #[cfg(test)]
-#[path = "hosts_tests.rs"]
+#[path = "host_table_tests.rs"]
 mod tests;

@@ -5,12 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::save::{Folder, SaveError};
+use super::save::{Directory, SaveError};
 use crate::platform::{AtFlags, Errno, FileType, statat};
 
 /// The metadata of an existing regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
+pub struct ExistingFile {
     /// The size in bytes.
     pub bytes: u64,
     /// The modification time, truncated to seconds.
@@ -19,9 +19,9 @@ pub struct Whole {
 
 /// An existing directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum TargetEntry {
     /// A regular file, or a symbolic link to one.
-    File(Whole),
+    File(ExistingFile),
     /// Any other object.
     Other(Obstacle),
 }
@@ -36,7 +36,7 @@ pub struct Obstacle {
 impl Obstacle {
     fn of(kind: FileType) -> Obstacle {
         let what = match kind {
-            FileType::Directory => "a folder has this name",
+            FileType::Directory => "a directory has this name",
             FileType::Fifo => "a pipe has this name",
             FileType::Socket => "a socket has this name",
             FileType::CharacterDevice | FileType::BlockDevice => "a device has this name",
@@ -47,16 +47,16 @@ impl Obstacle {
 
     /// Returns the error of a file that cannot be saved because this object has its name.
     pub(super) fn error(self, path: PathBuf) -> SaveError {
-        let advice = "remove it, or choose another name or another folder";
+        let advice = "remove it, or choose another name or another directory";
         SaveError::new("saving", path, io::Error::other(format!("{}; {advice}", self.what)))
     }
 }
 
-impl Folder {
+impl Directory {
     /// Looks up a name or a path relative to this directory, following symbolic links. Returns `None` if it does not
     /// exist.
-    pub fn entry(&self, path: &str) -> Option<Entry> {
-        let other = |what| Some(Entry::Other(Obstacle { what }));
+    pub fn entry(&self, path: &str) -> Option<TargetEntry> {
+        let other = |what| Some(TargetEntry::Other(Obstacle { what }));
         let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
                 match statat(self.descriptor(), path, AtFlags::empty()) {
@@ -65,16 +65,16 @@ impl Folder {
                 }
             }
             Ok(stat) => stat,
-            Err(Errno::NOTDIR) => return other("one of its folders is a file"),
+            Err(Errno::NOTDIR) => return other("one of its directories is a file"),
             Err(_) => return None,
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
                 let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
                 let bytes = u64::try_from(stat.st_size).unwrap_or_default();
-                Some(Entry::File(Whole { bytes, modified: UNIX_EPOCH + modified }))
+                Some(TargetEntry::File(ExistingFile { bytes, modified: UNIX_EPOCH + modified }))
             }
-            kind => Some(Entry::Other(Obstacle::of(kind))),
+            kind => Some(TargetEntry::Other(Obstacle::of(kind))),
         }
     }
 
@@ -83,13 +83,13 @@ impl Folder {
     pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
         let path = self.path().join(name);
         match self.entry(name) {
-            Some(Entry::Other(obstacle)) => obstacle.error(path),
+            Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
             // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
             None if error.kind() == io::ErrorKind::AlreadyExists => {
                 let error = io::Error::other("another file had this name and is gone again; run it again");
                 SaveError::new("saving", path, error)
             }
-            Some(Entry::File(_)) | None => SaveError::new("saving", path, error),
+            Some(TargetEntry::File(_)) | None => SaveError::new("saving", path, error),
         }
     }
 }
@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
-        let place = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder::open(place.path()).expect("a folder");
-        let error = folder.not_published("x", Errno::EXIST.into());
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::open(place.path()).expect("a directory");
+        let error = directory.not_published("x", Errno::EXIST.into());
         assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
         std::fs::write(place.path().join("x"), "").expect("written");
-        assert!(folder.not_published("x", Errno::EXIST.into()).is_taken());
+        assert!(directory.not_published("x", Errno::EXIST.into()).is_taken());
     }
 }

@@ -1,4 +1,4 @@
-//! The async front end of the per-host scheduler ([`Hosts`]): tasks that wait for a permit, and the loop's clock and
+//! The async front end of the per-host scheduler ([`HostTable`]): tasks that wait for a permit, and the loop's clock and
 //! timers.
 
 use std::cell::RefCell;
@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::host::{Answer, Blame};
-use super::hosts::{Hosts, Limits, Next, Slot};
-use super::plan::Item;
+use super::host::{HostSignal, RetryCost};
+use super::host_table::{HostLimits, HostSlot, HostTable, NextTicket};
+use super::plan::DownloadItem;
 use super::retry::random_fraction;
 use crate::event_loop::{Sleep, now, sleep_until};
 use crate::observe::set_wait_reason;
@@ -19,58 +19,60 @@ use crate::sync::{WakerSlot, oneshot};
 
 /// The scheduler of a run. It is a handle: clones share the same state.
 #[derive(Clone)]
-pub(super) struct Turns {
-    shared: Rc<Shared>,
+pub(super) struct HostScheduler {
+    shared: Rc<SchedulerState>,
 }
 
-struct Shared {
-    hosts: RefCell<Hosts<Ticket>>,
-    /// The waker of the task that awaits [`Turns::next_fresh`] and thereby drives the scheduler.
+struct SchedulerState {
+    hosts: RefCell<HostTable<Ticket>>,
+    /// The waker of the task that awaits [`HostScheduler::next_transfer`] and thereby drives the scheduler.
     waker: RefCell<WakerSlot>,
 }
 
 /// An entry in the queue for permits.
 enum Ticket {
     /// A transfer that has not started; it has no task yet.
-    Fresh(Box<Item>),
+    New(Box<DownloadItem>),
     /// A task that had a permit before, and is waiting for another one.
-    Again(oneshot::Sender<Turn>),
+    Returning(oneshot::Sender<HostPermit>),
 }
 
 /// A permit to send requests to one host. Dropping it releases its slot.
-pub(super) struct Turn {
-    shared: Rc<Shared>,
-    slot: Slot,
+pub(super) struct HostPermit {
+    shared: Rc<SchedulerState>,
+    slot: HostSlot,
 }
 
 /// The decision about a new transfer.
-pub(super) enum Fresh {
+pub(super) enum Admission {
     /// The transfer may start, with this permit.
-    Start(Box<Item>, Turn),
+    Granted(Box<DownloadItem>, HostPermit),
     /// The transfer fails, since its host has been paused for too long.
-    Refused(Box<Item>),
+    Refused(Box<DownloadItem>),
 }
 
-impl Turns {
-    pub(super) fn new(limits: Limits) -> Turns {
-        Turns { shared: Rc::new(Shared { hosts: RefCell::new(Hosts::new(limits)), waker: RefCell::default() }) }
+impl HostScheduler {
+    pub(super) fn new(limits: HostLimits) -> HostScheduler {
+        HostScheduler {
+            shared: Rc::new(SchedulerState { hosts: RefCell::new(HostTable::new(limits)), waker: RefCell::default() }),
+        }
     }
 
     /// Queues a new transfer.
-    pub(super) fn queue(&self, item: Box<Item>) {
-        let origin = item.address.origin().to_owned();
-        self.shared.hosts.borrow_mut().queue(&origin, Ticket::Fresh(item));
+    pub(super) fn queue(&self, item: Box<DownloadItem>) {
+        let origin = item.url.origin().to_owned();
+        self.shared.hosts.borrow_mut().queue(&origin, Ticket::New(item));
         self.shared.wake();
     }
 
     /// Acquires a permit for a task that had one before. `is_rejected` states whether the host has rejected its last
     /// request. Returns `None` if the host has been paused for too long.
-    pub(super) async fn again(&self, origin: &str, is_rejected: bool) -> Option<Turn> {
+    pub(super) async fn reacquire(&self, origin: &str, is_rejected: bool) -> Option<HostPermit> {
         let (sender, receiver) = oneshot();
-        let ticket = Ticket::Again(sender);
+        let ticket = Ticket::Returning(sender);
         match is_rejected {
             true => self.shared.hosts.borrow_mut().queue_rejected(origin, ticket),
-            false => self.shared.hosts.borrow_mut().queue_again(origin, ticket),
+            false => self.shared.hosts.borrow_mut().queue_returning(origin, ticket),
         }
         self.shared.wake();
         receiver.await.ok()
@@ -83,19 +85,19 @@ impl Turns {
     }
 
     /// Removes all transfers that have not started, and returns their number.
-    pub(super) fn clear_fresh(&self) -> usize {
-        self.shared.hosts.borrow_mut().clear_fresh()
+    pub(super) fn remove_queued(&self) -> usize {
+        self.shared.hosts.borrow_mut().remove_queued()
     }
 
     /// Returns a future that resolves to the next new transfer that may start. Polling it also hands out permits to the
-    /// tasks that wait in [`again`](Turns::again), so a task must await it as long as there are any. Cancel-safe:
+    /// tasks that wait in [`reacquire`](HostScheduler::reacquire), so a task must await it as long as there are any. Cancel-safe:
     /// dropping it loses no transfer.
-    pub(super) fn next_fresh(&self) -> NextFresh {
-        NextFresh { shared: self.shared.clone(), pause: None }
+    pub(super) fn next_transfer(&self) -> NextTransfer {
+        NextTransfer { shared: self.shared.clone(), pause: None }
     }
 }
 
-impl Shared {
+impl SchedulerState {
     fn wake(&self) {
         let waker = self.waker.borrow_mut().take(); // I4
         if let Some(waker) = waker {
@@ -104,16 +106,16 @@ impl Shared {
     }
 }
 
-impl Turn {
+impl HostPermit {
     /// Records the result of a request.
-    pub(super) fn answered(&self, answer: Answer) -> Blame {
-        let outcome = self.shared.hosts.borrow_mut().answered(self.slot, answer, now(), random_fraction());
-        if outcome.is_news {
+    pub(super) fn record_result(&self, answer: HostSignal) -> RetryCost {
+        let outcome = self.shared.hosts.borrow_mut().record_result(self.slot, answer, now(), random_fraction());
+        if outcome.has_changed {
             log::debug!("{answer:?}; paused for {:?}", self.paused_for());
             // Tasks that wait for the result of a probe need not wait for its body.
             self.shared.wake();
         }
-        outcome.blame
+        outcome.cost
     }
 
     /// Returns the additional delay that the host's retry budget imposes on a retry.
@@ -128,35 +130,37 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for HostPermit {
     fn drop(&mut self) {
         self.shared.hosts.borrow_mut().end(self.slot);
         self.shared.wake();
     }
 }
 
-/// The future returned by [`Turns::next_fresh`].
-pub(super) struct NextFresh {
-    shared: Rc<Shared>,
+/// The future returned by [`HostScheduler::next_transfer`].
+pub(super) struct NextTransfer {
+    shared: Rc<SchedulerState>,
     /// The earliest end of a pause, and its timer, if any host is paused.
     pause: Option<(Instant, Sleep)>,
 }
 
-impl Future for NextFresh {
-    type Output = Fresh;
+impl Future for NextTransfer {
+    type Output = Admission;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fresh> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Admission> {
         let this = &mut *self;
         loop {
             let next = this.shared.hosts.borrow_mut().next(now());
-            let turn = |slot| Turn { shared: this.shared.clone(), slot };
+            let permit = |slot| HostPermit { shared: this.shared.clone(), slot };
             match next {
-                Next::Start(Ticket::Fresh(item), slot) => return Poll::Ready(Fresh::Start(item, turn(slot))),
-                Next::Refuse(Ticket::Fresh(item)) => return Poll::Ready(Fresh::Refused(item)),
+                NextTicket::Start(Ticket::New(item), slot) => {
+                    return Poll::Ready(Admission::Granted(item, permit(slot)));
+                }
+                NextTicket::Refuse(Ticket::New(item)) => return Poll::Ready(Admission::Refused(item)),
                 // If the task has been cancelled, sending fails, which drops the permit.
-                Next::Start(Ticket::Again(sender), slot) => _ = sender.send(turn(slot)),
-                Next::Refuse(Ticket::Again(sender)) => drop(sender),
-                Next::Nobody(until) => {
+                NextTicket::Start(Ticket::Returning(sender), slot) => _ = sender.send(permit(slot)),
+                NextTicket::Refuse(Ticket::Returning(sender)) => drop(sender),
+                NextTicket::Idle(until) => {
                     let _replaced = this.shared.waker.borrow_mut().register(cx.waker());
                     match (&mut this.pause, until) {
                         (_, None) => this.pause = None,
@@ -172,7 +176,7 @@ impl Future for NextFresh {
                     set_wait_reason(if this.pause.is_some() {
                         "the end of a host's pause"
                     } else {
-                        "turns to hand out"
+                        "transfers to start"
                     });
                     return Poll::Pending;
                 }
@@ -181,14 +185,14 @@ impl Future for NextFresh {
     }
 }
 
-impl fmt::Debug for Turns {
+impl fmt::Debug for HostScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns").field("running", &self.shared.hosts.borrow().running()).finish()
+        f.debug_struct("HostScheduler").field("running", &self.shared.hosts.borrow().running()).finish()
     }
 }
 
-impl fmt::Debug for Turn {
+impl fmt::Debug for HostPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("slot", &self.slot).finish()
+        f.debug_struct("Permit").field("slot", &self.slot).finish()
     }
 }

@@ -6,105 +6,105 @@ use std::time::{Duration, SystemTime};
 use http::header::{AUTHORIZATION, IF_MODIFIED_SINCE, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-use super::address::Address;
+use super::download_url::DownloadUrl;
 use super::error::FetchError;
-use super::fetch::{Attempt, Failure, Transfer, TransferState};
-use super::host::{Answer, Blame};
+use super::fetch::{AttemptError, RetryDecision, Transfer, TransferState};
+use super::host::{HostSignal, RetryCost};
 use super::options::Overwrite;
-use super::redirect::{Route, is_redirect};
-use super::report::What;
-use super::retry::{may_heal, retry_after};
+use super::redirect::{RedirectChain, is_redirect};
+use super::report::DownloadEventKind;
+use super::retry::{is_transient, retry_after};
 use crate::event_loop::{now, run_in_executor};
 use crate::futures::timeout;
 use crate::http::client::{Body, ConnectTimings};
 
 /// The head of a response that is neither a redirect nor an error, with facts about its request.
-pub(super) struct Answered {
+pub(super) struct FinalResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     /// Whether the connection had served an earlier exchange.
     pub(super) is_reused: bool,
     pub(super) connect_timings: Option<ConnectTimings>,
     /// Whether the request was a range request for the rest of a partial download.
-    pub(super) asked_for_rest: bool,
+    pub(super) is_range_request: bool,
     /// The URL at the end of the redirect chain; `None` if there were no redirects.
     pub(super) redirected_to: Option<String>,
     /// Whether the request was conditional.
-    pub(super) was_conditional: bool,
+    pub(super) is_conditional: bool,
     /// The time from sending the request to receiving the head of the response.
     pub(super) to_first_byte: Duration,
 }
 
 impl Transfer {
     /// Requests the file, or the missing rest of a partial download, and follows redirects.
-    pub(super) async fn ask(&mut self) -> Result<(Answered, Body), Failure> {
+    pub(super) async fn send_request(&mut self) -> Result<(FinalResponse, Body), AttemptError> {
         self.transition_to(TransferState::Request);
-        let mut route = Route::new(self.item.address.clone(), self.own_headers(), self.run.options.redirects);
+        let mut route = RedirectChain::new(self.item.url.clone(), self.request_headers(), self.run.options.redirects);
         let has_rest = self.sink.as_ref().is_some_and(|sink| sink.written() > 0);
         let conditions = if has_rest { HeaderMap::new() } else { self.conditions().await? };
         loop {
             let mut headers = route.headers().clone();
-            let rest = self.rest_headers(route.here());
-            let asked_for_rest = !rest.is_empty();
+            let rest = self.range_headers(route.here());
+            let is_range_request = !rest.is_empty();
             headers.extend(rest);
             headers.extend(conditions.clone());
             let mut request = Request::new(());
             *request.method_mut() = if self.run.options.spider { Method::HEAD } else { Method::GET };
             *request.uri_mut() = route.here().to_uri()?;
             *request.headers_mut() = headers;
-            let asked_at = now();
+            let sent_at = now();
             let response = match self.run.client.request(request).await {
                 Ok(response) => response,
                 Err(error) => {
-                    let next = if may_heal(&error) { Attempt::After(None) } else { Attempt::Never };
-                    let answer = if may_heal(&error) { Answer::Broken } else { Answer::Fine };
+                    let next = if is_transient(&error) { RetryDecision::After(None) } else { RetryDecision::Never };
+                    let answer = if is_transient(&error) { HostSignal::ConnectionFailed } else { HostSignal::Accepted };
                     let error = FetchError::from(error);
                     // Without a file descriptor, the request was not sent, so this says nothing about the host.
-                    if !error.is_for_want_of_descriptors() {
-                        self.note(answer);
+                    if !error.is_out_of_descriptors() {
+                        self.record_result(answer);
                     }
-                    return Err(Failure { error, next });
+                    return Err(AttemptError { error, next });
                 }
             };
             let status = response.status();
             if is_redirect(status) {
-                self.note(Answer::Fine);
+                self.record_result(HostSignal::Accepted);
                 let origin = route.here().origin().to_owned();
                 route.follow(response.headers())?;
-                self.run.tell(&self.item, What::Redirect { status, to: route.here().as_str() });
+                self.run.report(&self.item, DownloadEventKind::Redirect { status, to: route.here().as_str() });
                 drain(response.into_body()).await;
                 if route.here().origin() != origin {
-                    self.transition_to(TransferState::Turn);
+                    self.transition_to(TransferState::Permit);
                     let origin = route.here().origin().to_owned();
-                    self.take_turn(&origin).await?;
+                    self.acquire_permit(&origin).await?;
                     self.transition_to(TransferState::Request);
                 }
-            } else if status.as_u16() < 400 || (status == StatusCode::RANGE_NOT_SATISFIABLE && asked_for_rest) {
-                self.note(Answer::Fine);
-                let to_first_byte = now().saturating_duration_since(asked_at);
-                let was_conditional = !conditions.is_empty();
+            } else if status.as_u16() < 400 || (status == StatusCode::RANGE_NOT_SATISFIABLE && is_range_request) {
+                self.record_result(HostSignal::Accepted);
+                let to_first_byte = now().saturating_duration_since(sent_at);
+                let is_conditional = !conditions.is_empty();
                 let (head, body) = response.into_parts();
-                let answered = Answered {
+                let final_response = FinalResponse {
                     status,
                     headers: head.headers,
                     is_reused: body.is_reused(),
                     connect_timings: body.connect_timings(),
-                    asked_for_rest,
+                    is_range_request,
                     redirected_to: route.redirected_to().map(|address| address.as_str().to_owned()),
-                    was_conditional,
+                    is_conditional,
                     to_first_byte,
                 };
-                return Ok((answered, body));
+                return Ok((final_response, body));
             } else {
-                return Err(self.refused(response, asked_for_rest).await);
+                return Err(self.handle_error_status(response, is_range_request).await);
             }
         }
     }
 
     /// Returns the credentials and the caller's headers. Credentials in the URL take precedence over those of the run.
-    fn own_headers(&self) -> HeaderMap {
+    fn request_headers(&self) -> HeaderMap {
         let mut headers = self.run.options.headers.clone();
-        if let Some(authorization) = self.item.address.authorization() {
+        if let Some(authorization) = self.item.url.authorization() {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers
@@ -112,9 +112,9 @@ impl Transfer {
 
     /// Returns the `Range` and `If-Range` headers of a request for the rest of a partial download. Returns no headers
     /// if there is none, or if it must not be resumed from the URL `here`.
-    fn rest_headers(&self, here: &Address) -> HeaderMap {
+    fn range_headers(&self, here: &DownloadUrl) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let Some(part) = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.asks_for_all) else {
+        let Some(part) = self.sink.as_ref().filter(|sink| sink.written() > 0 && !self.requests_whole_file) else {
             return headers;
         };
         let validator = part.state().validator().filter(|_| part.state().came_from(here.as_str()));
@@ -130,50 +130,52 @@ impl Transfer {
     async fn conditions(&self) -> Result<HeaderMap, FetchError> {
         let mut headers = HeaderMap::new();
         let options = &self.run.options;
-        let Some(whole) = self.item.found.whole.filter(|_| options.stream.is_none() && !options.remote_name) else {
+        let Some(file) = self.item.on_disk.file.filter(|_| options.stream.is_none() && !options.remote_name) else {
             return Ok(headers);
         };
-        let (path, url) = (self.item.place.path(), self.item.address.as_str());
+        let (path, url) = (self.item.target.path(), self.item.url.as_str());
         let validators = self.run.validators.as_ref().map(RefCell::borrow);
-        let job = validators.and_then(|validators| validators.conditions(&path.to_string_lossy(), url, whole));
+        let job = validators.and_then(|validators| validators.conditions(&path.to_string_lossy(), url, file));
         if let Some(job) = job {
             headers = run_in_executor(None, job).await?;
         }
         if headers.is_empty() && options.overwrite == Overwrite::Newer {
-            let date = HeaderValue::try_from(httpdate::fmt_http_date(whole.modified.max(SystemTime::UNIX_EPOCH)));
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(file.modified.max(SystemTime::UNIX_EPOCH)));
             headers.insert(IF_MODIFIED_SINCE, date.expect("a date is legal in a field"));
         }
         Ok(headers)
     }
 
     /// Records the result of a request for the scheduling of its host.
-    fn note(&self, answer: Answer) -> Blame {
-        self.turn.as_ref().map_or(Blame::Transfer, |turn| turn.answered(answer))
+    fn record_result(&self, answer: HostSignal) -> RetryCost {
+        self.permit.as_ref().map_or(RetryCost::Transfer, |permit| permit.record_result(answer))
     }
 
     /// Handles a status of 400 or more: records it for the host, and decides whether and when the transfer is retried.
-    async fn refused(&mut self, response: Response<Body>, asked_for_rest: bool) -> Failure {
+    async fn handle_error_status(&mut self, response: Response<Body>, is_range_request: bool) -> AttemptError {
         let status = response.status();
         let asked = retry_after(response.headers(), SystemTime::now());
         let answer = match (status.as_u16(), asked) {
-            (429, asked) => Answer::Wait(asked),
-            (503, Some(asked)) => Answer::Wait(Some(asked)),
-            (503, None) => Answer::Unavailable,
-            _ => Answer::Fine,
+            (429, asked) => HostSignal::Throttled(asked),
+            (503, Some(asked)) => HostSignal::Throttled(Some(asked)),
+            (503, None) => HostSignal::Unavailable,
+            _ => HostSignal::Accepted,
         };
-        self.is_rejected = answer != Answer::Fine;
-        let blame = self.note(answer);
-        let is_only_the_range = asked_for_rest && self.refuses_ranges(status);
+        self.is_rejected = answer != HostSignal::Accepted;
+        let cost = self.record_result(answer);
+        let is_only_the_range = is_range_request && self.refuses_ranges(status);
         let options = &self.run.options;
         let limit = options.max_wait;
         let failure = match asked {
-            None if is_only_the_range && blame == Blame::Transfer => {
-                Failure { error: FetchError::Status(status), next: Attempt::WithoutRange }
+            None if is_only_the_range && cost == RetryCost::Transfer => {
+                AttemptError { error: FetchError::Status(status), next: RetryDecision::WithoutRange }
             }
             _ if !options.retries_after(status) => FetchError::Status(status).into(),
-            Some(asked) if asked > limit => FetchError::WaitTooLong { status, asked, limit }.into(),
-            _ if blame == Blame::Host => Failure { error: FetchError::Status(status), next: Attempt::AfterPause },
-            asked => Failure { error: FetchError::Status(status), next: Attempt::After(asked) },
+            Some(asked) if asked > limit => FetchError::RetryAfterTooLong { status, asked, limit }.into(),
+            _ if cost == RetryCost::Host => {
+                AttemptError { error: FetchError::Status(status), next: RetryDecision::AfterPause }
+            }
+            asked => AttemptError { error: FetchError::Status(status), next: RetryDecision::After(asked) },
         };
         drain(response.into_body()).await;
         failure
@@ -185,12 +187,12 @@ impl Transfer {
     /// after the first rejection with a permanent error, or the second with a transient one. Returns `true` at most
     /// once per transfer.
     fn refuses_ranges(&mut self, status: StatusCode) -> bool {
-        self.refused_ranges += 1;
+        self.rejected_ranges += 1;
         let options = &self.run.options;
         let patience = if options.retries_after(status) && options.retries > 0 { 2 } else { 1 };
-        let is_enough = self.refused_ranges >= patience && !self.has_asked_without_range;
+        let is_enough = self.rejected_ranges >= patience && !self.has_tried_without_range;
         if is_enough {
-            (self.has_asked_without_range, self.asks_for_all) = (true, true);
+            (self.has_tried_without_range, self.requests_whole_file) = (true, true);
         }
         is_enough
     }
