@@ -1,4 +1,4 @@
-//! The "Happy Eyeballs" connect: sockets and timer. The policy is in [`race`](super::race).
+//! The "Happy Eyeballs" connect: sockets and timer. The policy is in [`happy_eyeballs`](super::happy_eyeballs).
 //!
 //! ```text
 //!   NextAddress ◀──▶ Handshake ──▶ Done
@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::TcpStream;
-use super::race::{Race, Step, interleave};
+use super::happy_eyeballs::{HappyEyeballs, Action, interleave};
 use crate::event_loop::{Initially, Sleep, now, sleep};
 use crate::observe::{State, TracedState, polled_after_ready};
 
@@ -40,7 +40,7 @@ use crate::observe::{State, TracedState, polled_after_ready};
 #[derive(Debug)]
 pub struct Connect {
     addresses: Vec<SocketAddr>,
-    race: Race,
+    policy: HappyEyeballs,
     attempts: Attempts,
     /// The timer for the next attempt or for the time limit.
     timer: Sleep,
@@ -82,7 +82,7 @@ impl Connect {
     pub fn new(addresses: Vec<SocketAddr>, limit: Duration) -> Connect {
         let timer = sleep(limit);
         Connect {
-            race: Race::new(addresses.len(), timer.deadline()),
+            policy: HappyEyeballs::new(addresses.len(), timer.deadline()),
             addresses: interleave(addresses),
             attempts: Attempts::default(),
             timer,
@@ -98,19 +98,19 @@ impl Connect {
         let started = mio::net::TcpStream::connect(address)
             .and_then(|stream| TcpStream::register(stream, Initially::Waiting, Some(address)));
         match started {
-            Ok(stream) => self.attempts.add(Attempt { number, stream }),
+            Ok(stream) => self.attempts.add(ConnectAttempt { number, stream }),
             Err(error) => self.failed(number, error),
         }
     }
 
     fn failed(&mut self, number: usize, error: io::Error) {
-        self.race.failed(number);
+        self.policy.failed(number);
         self.last_error = Some((self.addresses[number], error));
     }
 
     /// Creates the error for the case that no attempt has succeeded.
     fn error(&mut self) -> ConnectError {
-        let tried = self.race.started();
+        let tried = self.policy.started();
         match (self.attempts.latest(), self.last_error.take()) {
             (Some(attempt), _) => {
                 let address = self.addresses[attempt.number];
@@ -137,15 +137,15 @@ impl Future for Connect {
         let _parent = this.state.enter();
         loop {
             match this.state.get() {
-                ConnectState::NextAddress => match this.race.next(now()) {
-                    Step::Start(number) => this.start(number),
-                    Step::Wait(until) => {
+                ConnectState::NextAddress => match this.policy.next(now()) {
+                    Action::Start(number) => this.start(number),
+                    Action::Wait(until) => {
                         if this.timer.deadline() != until {
                             this.timer.reset(until);
                         }
                         this.state.transition_to(ConnectState::Handshake);
                     }
-                    Step::GiveUp => {
+                    Action::Fail => {
                         let error = this.error();
                         return this.finish(Err(error));
                     }
@@ -175,24 +175,24 @@ impl Future for Connect {
 #[derive(Debug, Default)]
 struct Attempts {
     /// The attempts that started before the latest, in order.
-    earlier: Vec<Attempt>,
-    latest: Option<Attempt>,
+    earlier: Vec<ConnectAttempt>,
+    latest: Option<ConnectAttempt>,
 }
 
 /// A socket that is connecting.
 #[derive(Debug)]
-struct Attempt {
+struct ConnectAttempt {
     /// The index of its address.
     number: usize,
     stream: TcpStream,
 }
 
 impl Attempts {
-    fn add(&mut self, attempt: Attempt) {
+    fn add(&mut self, attempt: ConnectAttempt) {
         self.earlier.extend(self.latest.replace(attempt));
     }
 
-    fn latest(&self) -> Option<&Attempt> {
+    fn latest(&self) -> Option<&ConnectAttempt> {
         self.latest.as_ref().or(self.earlier.last())
     }
 
@@ -214,7 +214,7 @@ impl Attempts {
     }
 }
 
-impl Attempt {
+impl ConnectAttempt {
     fn ended(self, result: io::Result<()>) -> (usize, io::Result<TcpStream>) {
         (self.number, result.map(|()| self.stream))
     }

@@ -3,7 +3,7 @@
 mod connect;
 mod dns;
 mod listener;
-mod race;
+mod happy_eyeballs;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;

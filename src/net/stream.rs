@@ -9,7 +9,7 @@ use crate::observe::{Operation, SourceId};
 
 /// The maximum number of buffers per `writev` call: `UIO_MAXIOV` on Linux. The standard library passes no more than
 /// this.
-const MOST_PIECES_PER_CALL: usize = 1024;
+const MAX_SLICES_PER_CALL: usize = 1024;
 
 /// A TCP connection, registered with the current loop. Dropping it closes it.
 ///
@@ -73,7 +73,7 @@ impl TcpStream {
     /// # Errors
     /// As for [`poll_write`](Self::poll_write).
     pub fn poll_write_vectored(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let total = pieces.iter().take(MOST_PIECES_PER_CALL).map(|piece| piece.len()).sum();
+        let total = pieces.iter().take(MAX_SLICES_PER_CALL).map(|piece| piece.len()).sum();
         self.source.poll_io(cx, Operation::Write, total, |stream| stream.write_vectored(pieces))
     }
 

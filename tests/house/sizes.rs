@@ -11,7 +11,6 @@ type Exception = (&'static str, &'static str, usize, &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
     ("src/event_loop/mod.rs", "", 440, "to be split when the root future becomes a task"),
-    ("src/net/dns.rs", "", 490, "a function in it that only its tests use; to be split"),
     ("src/platform/windows.rs", "", 475, "the calls of one system, which are not part of the loop"),
     ("src/http/client/exchange.rs", "poll", 150, "to be split into a function for each state"),
     ("src/trace/keep.rs", "fact", 85, "a table: one arm for each kind of event"),

@@ -9,7 +9,7 @@
 //! ```text
 //!                 ┌──▶ Start(i)    start an attempt with address i, then call `next` again
 //!   next(now) ────┼──▶ Wait(t)     call `next` again at t, or when an attempt has failed
-//!                 └──▶ GiveUp      all attempts have failed, or the time limit is reached
+//!                 └──▶ Fail      all attempts have failed, or the time limit is reached
 //! ```
 //!
 //! The caller reports only failures. On success, it drops the state machine.
@@ -18,11 +18,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The time between the starts of two attempts, unless one fails: the Connection Attempt Delay of RFC 8305 §5.
-pub(super) const BETWEEN_STARTS: Duration = Duration::from_millis(250);
+pub(super) const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The state of a race between several addresses.
 #[derive(Debug)]
-pub(super) struct Race {
+pub(super) struct HappyEyeballs {
     addresses: usize,
     /// The number of addresses tried so far, in order.
     started: usize,
@@ -36,38 +36,38 @@ pub(super) struct Race {
 
 /// The next action of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Start an attempt with the address of this index, then call [`Race::next`] again.
+pub(super) enum Action {
+    /// Start an attempt with the address of this index, then call [`HappyEyeballs::next`] again.
     Start(usize),
-    /// Call [`Race::next`] again at this time, or as soon as an attempt has failed.
+    /// Call [`HappyEyeballs::next`] again at this time, or as soon as an attempt has failed.
     Wait(Instant),
     /// Give up: there will be no connection.
-    GiveUp,
+    Fail,
 }
 
-impl Race {
+impl HappyEyeballs {
     /// Creates a race between this number of addresses, until `deadline`.
-    pub(super) fn new(addresses: usize, deadline: Instant) -> Race {
-        Race { addresses, started: 0, running: 0, next_start: None, deadline }
+    pub(super) fn new(addresses: usize, deadline: Instant) -> HappyEyeballs {
+        HappyEyeballs { addresses, started: 0, running: 0, next_start: None, deadline }
     }
 
     /// Returns the next action.
-    pub(super) fn next(&mut self, now: Instant) -> Step {
+    pub(super) fn next(&mut self, now: Instant) -> Action {
         // At least one address is tried, however little time is left, so that the error can name an address.
         let is_over = now >= self.deadline && self.started > 0;
         let is_complete = self.started == self.addresses;
         if is_over || (is_complete && self.running == 0) {
-            return Step::GiveUp;
+            return Action::Fail;
         }
         match self.next_start {
-            _ if is_complete => Step::Wait(self.deadline),
-            Some(next_start) if now < next_start => Step::Wait(next_start.min(self.deadline)),
+            _ if is_complete => Action::Wait(self.deadline),
+            Some(next_start) if now < next_start => Action::Wait(next_start.min(self.deadline)),
             _ => {
                 let next = self.started;
                 self.started += 1;
                 self.running += 1;
-                self.next_start = Some(now + BETWEEN_STARTS);
-                Step::Start(next)
+                self.next_start = Some(now + CONNECTION_ATTEMPT_DELAY);
+                Action::Start(next)
             }
         }
     }
@@ -118,48 +118,48 @@ mod tests {
     #[test]
     fn attempts_begin_a_quarter_of_a_second_apart() {
         let start = Instant::now();
-        let mut race = Race::new(3, at(start, 10_000));
-        assert_eq!(race.next(start), Step::Start(0));
-        assert_eq!(race.next(start), Step::Wait(at(start, 250)));
-        assert_eq!(race.next(at(start, 249)), Step::Wait(at(start, 250)));
-        assert_eq!(race.next(at(start, 260)), Step::Start(1));
-        assert_eq!(race.next(at(start, 260)), Step::Wait(at(start, 510)));
-        assert_eq!(race.next(at(start, 510)), Step::Start(2));
-        assert_eq!(race.next(at(start, 510)), Step::Wait(at(start, 10_000)));
-        assert_eq!(race.next(at(start, 10_000)), Step::GiveUp);
+        let mut race = HappyEyeballs::new(3, at(start, 10_000));
+        assert_eq!(race.next(start), Action::Start(0));
+        assert_eq!(race.next(start), Action::Wait(at(start, 250)));
+        assert_eq!(race.next(at(start, 249)), Action::Wait(at(start, 250)));
+        assert_eq!(race.next(at(start, 260)), Action::Start(1));
+        assert_eq!(race.next(at(start, 260)), Action::Wait(at(start, 510)));
+        assert_eq!(race.next(at(start, 510)), Action::Start(2));
+        assert_eq!(race.next(at(start, 510)), Action::Wait(at(start, 10_000)));
+        assert_eq!(race.next(at(start, 10_000)), Action::Fail);
     }
 
     #[test]
     fn the_failure_of_the_latest_attempt_starts_the_next_at_once_and_that_of_an_earlier_one_does_not() {
         let start = Instant::now();
-        let mut race = Race::new(4, at(start, 10_000));
-        assert_eq!(race.next(start), Step::Start(0));
-        assert_eq!(race.next(at(start, 250)), Step::Start(1));
+        let mut race = HappyEyeballs::new(4, at(start, 10_000));
+        assert_eq!(race.next(start), Action::Start(0));
+        assert_eq!(race.next(at(start, 250)), Action::Start(1));
         race.failed(0);
-        assert_eq!(race.next(at(start, 300)), Step::Wait(at(start, 500)));
+        assert_eq!(race.next(at(start, 300)), Action::Wait(at(start, 500)));
         race.failed(1);
-        assert_eq!(race.next(at(start, 300)), Step::Start(2));
-        assert_eq!(race.next(at(start, 300)), Step::Wait(at(start, 550)));
+        assert_eq!(race.next(at(start, 300)), Action::Start(2));
+        assert_eq!(race.next(at(start, 300)), Action::Wait(at(start, 550)));
     }
 
     #[test]
     fn it_ends_when_all_have_failed() {
         let start = Instant::now();
-        assert_eq!(Race::new(0, at(start, 1)).next(start), Step::GiveUp);
-        let mut race = Race::new(2, at(start, 10_000));
+        assert_eq!(HappyEyeballs::new(0, at(start, 1)).next(start), Action::Fail);
+        let mut race = HappyEyeballs::new(2, at(start, 10_000));
         for attempt in 0..2 {
-            assert_eq!(race.next(start), Step::Start(attempt));
+            assert_eq!(race.next(start), Action::Start(attempt));
             race.failed(attempt);
         }
-        assert_eq!(race.next(start), Step::GiveUp);
+        assert_eq!(race.next(start), Action::Fail);
     }
 
     #[test]
     fn one_address_is_tried_even_if_no_time_is_left() {
         let start = Instant::now();
-        let mut race = Race::new(2, start);
-        assert_eq!(race.next(start), Step::Start(0));
-        assert_eq!(race.next(start), Step::GiveUp);
+        let mut race = HappyEyeballs::new(2, start);
+        assert_eq!(race.next(start), Action::Start(0));
+        assert_eq!(race.next(start), Action::Fail);
     }
 
     #[test]
@@ -206,17 +206,17 @@ mod tests {
     /// Simulates a race with a virtual clock, which jumps to the next event.
     fn run(manners: &[Manner], limit: u64) -> Course {
         let start = Instant::now();
-        let mut race = Race::new(manners.len(), at(start, limit));
+        let mut race = HappyEyeballs::new(manners.len(), at(start, limit));
         let (mut now, mut starts, mut is_failed) = (0, Vec::new(), vec![false; manners.len()]);
         loop {
             let asked_again = match race.next(at(start, now)) {
-                Step::Start(attempt) => {
+                Action::Start(attempt) => {
                     assert_eq!(attempt, starts.len(), "each once, in order");
                     starts.push(now);
                     continue;
                 }
-                Step::GiveUp => return Course { starts, winner: None, ended: now },
-                Step::Wait(until) => u64::try_from((until - start).as_millis()).unwrap(),
+                Action::Fail => return Course { starts, winner: None, ended: now },
+                Action::Wait(until) => u64::try_from((until - start).as_millis()).unwrap(),
             };
             // The next event; if two occur at the same time, the connection takes precedence.
             let events = starts.iter().enumerate().filter_map(|(attempt, &began)| match manners[attempt] {

@@ -1,0 +1,45 @@
+//! The system's resolver: a blocking call of `getaddrinfo`.
+
+use std::io;
+use std::net::IpAddr;
+
+use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
+
+use super::{AddressFamily, LookupResult, ResolveError};
+
+/// Calls `getaddrinfo`, which returns both address families at once unless only one is requested.
+pub(super) fn getaddrinfo_blocking(name: &str, family: Option<AddressFamily>) -> LookupResult {
+    let fail = |reason: String, is_temporary| {
+        let reason = match family {
+            None => reason,
+            Some(family) => format!("{reason} (only {family} addresses were requested)"),
+        };
+        Err(ResolveError { name: name.to_owned(), reason, is_temporary })
+    };
+    let address = match family {
+        None => 0,
+        Some(AddressFamily::V4) => AddrFamily::Inet.into(),
+        Some(AddressFamily::V6) => AddrFamily::Inet6.into(),
+    };
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
+    match getaddrinfo(Some(name), None, Some(hints)) {
+        Ok(found) => {
+            let addresses: Vec<IpAddr> = found.filter_map(Result::ok).map(|entry| entry.sockaddr.ip()).collect();
+            match addresses.is_empty() {
+                true => fail("the name has no address".to_owned(), false),
+                false => Ok(addresses),
+            }
+        }
+        Err(error) => {
+            // If there is no file descriptor for its files and sockets, the system reports that the name does not
+            // exist.
+            let is_temporary = matches!(error.kind(), LookupErrorKind::Again) || !is_descriptor_left();
+            fail(io::Error::from(error).to_string(), is_temporary)
+        }
+    }
+}
+
+/// Returns whether the process can open another file descriptor.
+fn is_descriptor_left() -> bool {
+    !cfg!(unix) || std::fs::File::open("/dev/null").is_ok()
+}
