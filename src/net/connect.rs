@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::TcpStream;
-use super::happy_eyeballs::{HappyEyeballs, Action, interleave};
+use super::happy_eyeballs::{Action, HappyEyeballs, interleave};
 use crate::event_loop::{Initially, Sleep, now, sleep};
 use crate::observe::{State, TracedState, polled_after_ready};
 

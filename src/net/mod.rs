@@ -2,8 +2,8 @@
 
 mod connect;
 mod dns;
-mod listener;
 mod happy_eyeballs;
+mod listener;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
