@@ -32,7 +32,7 @@ fn only_addresses_of_the_family_that_is_asked_for_are_tried() {
     let place = Place::new();
     place.get(["-4", "--resolve", &both, &url, &literal]).assert(0, "2 saved");
     let run = Place::new().get(["-6", "--retry", "0", &literal]);
-    run.assert(4, "looking up `127.0.0.1`: it has no IPv6 address, and no other is wanted");
+    run.assert(4, "looking up `127.0.0.1`: no IPv6 address, and only IPv6 is allowed");
     // The last one counts.
     Place::new().get(["-6", "-4", &literal]).assert(0, "1 saved");
 }
