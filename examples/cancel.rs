@@ -5,9 +5,9 @@
 //! Dropping a future cancels it. An exchange that is dropped at any point closes its connection at once, so the rest of
 //! its response can never be taken for the response to the next request. A job on the thread pool differs: a thread
 //! cannot be stopped from outside, so a running job runs to its end and its file is written. Only a job that has not
-//! started, and that was marked as `abandonable`, is removed from the queue.
+//! started, and that was marked as `cancellable`, is removed from the queue.
 //!
-//! To try next: remove `.abandonable()`; set a `limit` longer than the delay, and look at the number of connections.
+//! To try next: remove `.cancellable()`; set a `limit` longer than the delay, and look at the number of connections.
 
 mod support;
 
@@ -43,11 +43,11 @@ fn main() -> ExitCode {
                 std::thread::sleep(Duration::from_millis(200));
                 std::fs::write(running_path, "complete")
             });
-            let job = Job::new(move || std::fs::write(queued_path, "complete")).abandonable();
+            let job = Job::new(move || std::fs::write(queued_path, "complete")).cancellable();
             let queued = run_in_executor(Some(&pool), job);
             sleep(Duration::from_millis(50)).await;
             drop((running, queued));
-            println!("two jobs were dropped: one was running, the other was queued and abandonable");
+            println!("two jobs were dropped: one was running, the other was queued and cancellable");
             // This job is behind both in the queue, so when it completes they are over.
             run_in_executor(Some(&pool), || ()).await?;
             for name in ["running", "queued"] {

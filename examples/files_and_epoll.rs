@@ -13,7 +13,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use glassloop::event_loop::{Described, Initially, Source};
+use glassloop::event_loop::{InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::run_in_executor;
 
 use support::Error;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         std::fs::write(&path, "the content of the file")?;
         support::event_loop()?.block_on(async {
             let (reader, _writer) = std::io::pipe()?;
-            let described = Described { what: "", descriptor: None, peer: None };
+            let described = SourceMetadata { what: "", descriptor: None, peer: None };
 
             register("pipe", &reader, described)?;
             register("regular file", &std::fs::File::open(&path)?, described)?;
@@ -39,11 +39,11 @@ fn main() -> ExitCode {
 
 /// Tries to register a descriptor with the reactor and prints the result.
 #[cfg(unix)]
-fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: Described) -> Result<(), Error> {
+fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: SourceMetadata) -> Result<(), Error> {
     let descriptor = io.as_raw_fd();
     let source = mio::unix::SourceFd(&descriptor);
-    let described = Described { what: name, descriptor: Some(descriptor), ..described };
-    match Source::new(source, Initially::Waiting, described) {
+    let described = SourceMetadata { what: name, descriptor: Some(descriptor), ..described };
+    match PollEvented::new(source, InitialReadiness::NotReady, described) {
         Ok(source) => println!("a {name} is registered as {}", source.id()),
         Err(error) => println!("a {name} cannot be registered: {error}"),
     }
@@ -51,7 +51,7 @@ fn register(name: &'static str, io: &impl std::os::fd::AsRawFd, described: Descr
 }
 
 #[cfg(not(unix))]
-fn register<T>(name: &'static str, _io: &T, _described: Described) -> Result<(), Error> {
+fn register<T>(name: &'static str, _io: &T, _described: SourceMetadata) -> Result<(), Error> {
     println!("a {name}: the reactor supports only sockets on this system");
     Ok(())
 }

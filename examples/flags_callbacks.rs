@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use glassloop::flags::codes::POPULAR;
 use glassloop::http::client::Client;
-use glassloop::sync::Event;
+use glassloop::sync::OnceEvent;
 
 use support::Error;
 use support::callbacks::{get, save};
@@ -35,7 +35,7 @@ struct Downloader {
     queue: RefCell<VecDeque<String>>,
     saved: Cell<usize>,
     error: RefCell<Option<Error>>,
-    finished: Event,
+    finished: OnceEvent,
 }
 
 /// Starts the next download, if there is one. It is called five times at the start and then after each completed flag.
@@ -78,7 +78,7 @@ fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
         queue: RefCell::new(POPULAR.iter().map(|code| code.to_lowercase()).collect()),
         saved: Cell::new(0),
         error: RefCell::new(None),
-        finished: Event::new(),
+        finished: OnceEvent::new(),
     });
     support::event_loop()?.block_on(async {
         for _ in 0..MAX_CONCURRENT {

@@ -47,7 +47,7 @@ mod linux {
             allow_no_more_threads();
             let refused = run_in_executor(Some(&pool), || 1).await;
             allow_threads();
-            assert!(matches!(refused, Err(JobError::NoThread(_))), "{refused:?}");
+            assert!(matches!(refused, Err(JobError::SpawnThread(_))), "{refused:?}");
 
             let (release, gate) = mpsc::channel::<()>();
             let first = run_in_executor(Some(&pool), move || gate.recv().is_ok());
@@ -69,16 +69,16 @@ mod linux {
             let ran = ran.clone();
             Job::new(move || ran.lock().unwrap().push(what)).label(what)
         };
-        let mut event_loop = EventLoop::builder().pool_threads(1).pool_room(1).build().expect("a loop");
+        let mut event_loop = EventLoop::builder().pool_threads(1).pool_queue_capacity(1).build().expect("a loop");
         let [kept] = event_loop
             .block_on(async {
-                let pool = ThreadPool::with_room("own", 1, 1);
+                let pool = ThreadPool::with_queue_capacity("own", 1, 1);
                 allow_no_more_threads();
                 drop(run_in_executor(None, job("dropped")));
-                drop(run_in_executor(None, job("abandonable").abandonable()));
+                drop(run_in_executor(None, job("cancellable").cancellable()));
                 drop(run_in_executor(Some(&pool), job("dropped, on a pool of its own")));
                 let awaited = run_in_executor(None, job("awaited")).await;
-                assert!(matches!(awaited, Err(JobError::NoThread(_))), "{awaited:?}");
+                assert!(matches!(awaited, Err(JobError::SpawnThread(_))), "{awaited:?}");
                 [run_in_executor(None, job("kept and not polled"))]
             })
             .expect("a job that was refused holds up nobody");

@@ -10,14 +10,14 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use glassloop::sync::Event;
+use glassloop::sync::OnceEvent;
 use glassloop::{sleep, spawn_named};
 
 use super::support::{self, Error};
 
 pub fn run(is_fixed: bool) -> Result<(), Error> {
     support::event_loop()?.block_on(async {
-        let (done, polls) = (Event::new(), Rc::new(Cell::new(0u32)));
+        let (done, polls) = (OnceEvent::new(), Rc::new(Cell::new(0u32)));
         let (setter, seen) = (done.clone(), polls.clone());
         let other = spawn_named("other", async move {
             sleep(Duration::from_millis(100)).await;

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use glassloop::event_loop::{Described, Initially, Source};
+use glassloop::event_loop::{InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::sleep;
 use mio::{Interest, Registry, Token};
 
@@ -47,9 +47,9 @@ pub fn run(is_fixed: bool) -> Result<(), Error> {
             Ok((client, listener.accept()?.0))
         };
         let register = |stream| {
-            let described = Described { what: "connection", descriptor: None, peer: None };
+            let described = SourceMetadata { what: "connection", descriptor: None, peer: None };
             let duplicated = Duplicated { stream: mio::net::TcpStream::from_std(stream), is_fixed };
-            Source::new(duplicated, Initially::Waiting, described)
+            PollEvented::new(duplicated, InitialReadiness::NotReady, described)
         };
 
         let (old, mut old_peer) = connect()?;

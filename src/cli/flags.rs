@@ -15,12 +15,12 @@ use super::signals::{Interruption, SecondSignal, watch_signals};
 use super::watch::{Watch, WatchArguments};
 use super::{EXIT_USAGE, fail, some_seed};
 use crate::download::{Directory, escaped_line};
-use crate::event_loop::{EventLoop, LoopError, Pause, spawn_named};
+use crate::event_loop::{ClockPause, EventLoop, LoopError, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, FlagOutcome, FlagsOptions, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, ServerKind};
 use crate::http::client::{Client, ProxyConfig};
-use crate::sync::{Event, oneshot};
+use crate::sync::{OnceEvent, oneshot};
 
 /// Download country flags, by default those of the 20 most populous countries
 #[derive(Args, Debug)]
@@ -181,7 +181,7 @@ struct Site {
 
 impl Site {
     /// `pause` stops the embedded server's clock together with the downloader's.
-    fn open(arguments: &FlagsArguments, pause: Option<Pause>) -> std::io::Result<Site> {
+    fn open(arguments: &FlagsArguments, pause: Option<ClockPause>) -> std::io::Result<Site> {
         if let Some(base_url) = &arguments.base_url {
             return Ok(Site { label: "URL", base_url: base_url.clone(), _embedded: None });
         }
@@ -240,10 +240,11 @@ fn download(
     watch: Watch,
 ) -> Result<Report, Box<dyn std::error::Error>> {
     let second_signal = SecondSignal::install()?;
-    let mut event_loop = watch.watch(EventLoop::builder()).give_up_flag(second_signal.give_up_flag()).build()?;
+    let mut event_loop =
+        watch.watch(EventLoop::builder()).forced_shutdown_flag(second_signal.forced_shutdown_flag()).build()?;
     let mut first_error = None;
     let ran: Result<_, LoopError> = event_loop.block_on(async {
-        let stop = Event::new();
+        let stop = OnceEvent::new();
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = Progress::new("flags", codes.len(), verbose);
@@ -263,7 +264,7 @@ fn download(
         (counts, interrupted.try_recv())
     });
     second_signal.now_shutting_down();
-    let lost = event_loop.shutdown().lost;
+    let lost = event_loop.shutdown().aborted_jobs;
     let (counts, interruption) = ran?;
     Ok(Report { counts, first_error, interruption, lost })
 }

@@ -147,14 +147,14 @@ fn download(
     };
     let second_signal = SecondSignal::install()?;
     let watched = arguments.watch.open()?.watch(EventLoop::builder());
-    let mut event_loop = watched.give_up_flag(second_signal.give_up_flag()).build()?;
+    let mut event_loop = watched.forced_shutdown_flag(second_signal.forced_shutdown_flag()).build()?;
     let started = Instant::now();
     let options = DownloadOptions { jobs: capacity.jobs, ..arguments.options(folder, stream) };
     let counters = ProgressCounters::default();
     let json = arguments.json.then(JsonLines::open).transpose()?;
     plan.set_throttle(pace(json.as_ref()));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
-        let stop = sync::Event::new();
+        let stop = sync::OnceEvent::new();
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let progress = Rc::new(GetProgress::start(arguments.progress_style(), counters.clone()));
@@ -174,7 +174,7 @@ fn download(
         (summary, interrupted.try_recv())
     });
     second_signal.now_shutting_down();
-    let lost = event_loop.shutdown().lost;
+    let lost = event_loop.shutdown().aborted_jobs;
     let (summary, interruption) = ran?;
     let mut code = exit_code(&summary, interruption);
     if let Some(Err(error)) = json.map(|json| json.finish(&summary, counters.bytes(), started.elapsed(), code)) {

@@ -130,13 +130,13 @@ fn overall(counters: &ProgressCounters, started: Instant) -> String {
 async fn draw(bars: Rc<Bars>, counters: ProgressCounters, started: Instant) {
     loop {
         bars.show(&counters, started);
-        sleep(Duration::from_millis(100)).background().await;
+        sleep(Duration::from_millis(100)).unref().await;
     }
 }
 
 async fn lines(counters: ProgressCounters, started: Instant) {
     loop {
-        sleep(Duration::from_secs(1)).background().await;
+        sleep(Duration::from_secs(1)).unref().await;
         say(overall(&counters, started));
     }
 }

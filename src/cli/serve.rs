@@ -239,8 +239,12 @@ fn faults(arguments: &ServeArguments, usual: Faults) -> Faults {
 /// Serves until a signal comes, and then ends well.
 fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Failure> {
     let second_signal = SecondSignal::install()?;
-    let mut event_loop =
-        arguments.watch.open()?.watch(EventLoop::builder()).give_up_flag(second_signal.give_up_flag()).build()?;
+    let mut event_loop = arguments
+        .watch
+        .open()?
+        .watch(EventLoop::builder())
+        .forced_shutdown_flag(second_signal.forced_shutdown_flag())
+        .build()?;
     let served: Result<(), Failure> = event_loop.block_on(async {
         let mut serving = JoinSet::new();
         let mut stoppers = Vec::new();
@@ -255,7 +259,7 @@ fn serve(stations: Vec<Station>, arguments: &ServeArguments) -> Result<(), Failu
         }
         let mut interrupted = pin!(interruption());
         // On the pool: a reader of standard output that does not read must not keep a signal from the loop (I7).
-        let print = Job::new(move || stdout()?.write_all(listening.as_bytes())).label("print").abandonable();
+        let print = Job::new(move || stdout()?.write_all(listening.as_bytes())).label("print").cancellable();
         match race(interrupted.as_mut(), run_in_executor(None, print)).await {
             Either::First(interrupted) => _ = interrupted?,
             Either::Second(printed) => {

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::sync::{Event, oneshot};
+use crate::sync::{OnceEvent, oneshot};
 
 /// What ends a run early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ impl SecondSignal {
         Ok(second)
     }
 
-    /// The flag for [`Builder::give_up_flag`](crate::event_loop::Builder::give_up_flag).
-    pub(super) fn give_up_flag(&self) -> Arc<AtomicBool> {
+    /// The flag for [`Builder::forced_shutdown_flag`](crate::event_loop::Builder::forced_shutdown_flag).
+    pub(super) fn forced_shutdown_flag(&self) -> Arc<AtomicBool> {
         self.has_come.clone()
     }
 
@@ -97,7 +97,7 @@ impl SecondSignal {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM. A background source: it keeps nothing alive.
+/// Waits for Ctrl-C or SIGTERM. The source is unref'd: it does not keep the loop running.
 ///
 /// # Errors
 /// If the signals cannot be registered with the loop.
@@ -116,12 +116,12 @@ mod wait {
     use signal_hook_mio::v1_0::Signals;
 
     use super::{Interruption, arrived};
-    use crate::event_loop::{Described, Direction, Initially, Source};
+    use crate::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 
     pub(super) async fn for_signal() -> io::Result<Interruption> {
-        let described = Described { what: "signals", descriptor: None, peer: None };
-        let mut signals = Source::new(Signals::new([SIGINT, SIGTERM])?, Initially::Waiting, described)?;
-        signals.set_background(true);
+        let described = SourceMetadata { what: "signals", descriptor: None, peer: None };
+        let mut signals = PollEvented::new(Signals::new([SIGINT, SIGTERM])?, InitialReadiness::NotReady, described)?;
+        signals.set_unref(true);
         // One may have arrived after the handlers were installed and before this source was.
         if let Some(interruption) = arrived() {
             return Ok(interruption);
@@ -159,13 +159,13 @@ mod wait {
             if let Some(interruption) = arrived() {
                 return Ok(interruption);
             }
-            crate::sleep(INTERVAL).background().await;
+            crate::sleep(INTERVAL).unref().await;
         }
     }
 }
 
 /// Lets the run end well when a signal comes.
-pub(super) async fn watch_signals(stop: Event, interrupted: oneshot::Sender<Interruption>) {
+pub(super) async fn watch_signals(stop: OnceEvent, interrupted: oneshot::Sender<Interruption>) {
     match interruption().await {
         Ok(interruption) => {
             let _run_is_over = interrupted.send(interruption);

@@ -2,12 +2,12 @@
 
 use std::io::{self, BufRead, Write};
 
-use crate::event_loop::Pause;
+use crate::event_loop::ClockPause;
 use crate::observe::Observer;
 use crate::trace::{Fact, Follow, Line, World};
 
 /// Stops before each turn until a line comes in. When the input ends, it stops no more.
-pub(super) fn step(input: impl BufRead, out: impl Write, pause: Pause) -> impl Observer {
+pub(super) fn step(input: impl BufRead, out: impl Write, pause: ClockPause) -> impl Observer {
     let mut stepper = Stepper { input, out, pause, world: World::default(), is_over: false };
     Follow::new(move |line: &Line| stepper.line(line))
 }
@@ -15,7 +15,7 @@ pub(super) fn step(input: impl BufRead, out: impl Write, pause: Pause) -> impl O
 struct Stepper<I, O> {
     input: I,
     out: O,
-    pause: Pause,
+    pause: ClockPause,
     world: World,
     /// Nobody is there to press Enter.
     is_over: bool,
@@ -26,7 +26,7 @@ impl<I: BufRead, O: Write> Stepper<I, O> {
         self.world.apply(line);
         if matches!(line.fact, Fact::TurnBegin { .. }) && !self.is_over {
             // Dropped when Enter has been pressed. I7: this blocks, and is meant to.
-            let _held = self.pause.hold();
+            let _guard = self.pause.pause();
             let mut answer = String::new();
             let shown = self.show(line.turn);
             self.is_over = shown.is_err() || !matches!(self.input.read_line(&mut answer), Ok(1..));
@@ -49,7 +49,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::step;
-    use crate::event_loop::{EventLoop, Pause, now, sleep, spawn_named};
+    use crate::event_loop::{ClockPause, EventLoop, now, sleep, spawn_named};
 
     #[derive(Clone, Default)]
     struct Screen(Rc<RefCell<Vec<u8>>>);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn each_turn_waits_for_enter_and_shows_what_there_is_while_the_clock_stands_still() {
-        let (screen, pause) = (Screen::default(), Pause::new());
+        let (screen, pause) = (Screen::default(), ClockPause::new());
         let stepper = step(BufReader::with_capacity(1, Slow(4)), screen.clone(), pause.clone());
         let mut event_loop = EventLoop::builder().pausable(pause).observer(stepper).build().expect("a loop");
         let (began, slept) = (Instant::now(), Duration::from_millis(20));

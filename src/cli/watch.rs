@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::output::{Paced, say};
 use super::step::step;
-use crate::event_loop::{Builder, Pause};
+use crate::event_loop::{Builder, ClockPause};
 use crate::observe::{ClockKind, Event, Observer};
 use crate::trace::{Explain, Findings, Form, Recording, Summary, Tee, from_environment};
 
@@ -56,7 +56,7 @@ fn parse_turns(text: &str) -> Result<RangeInclusive<u64>, String> {
 /// Those who will watch one loop.
 pub(super) struct Watch {
     observers: Tee,
-    pause: Option<Pause>,
+    pause: Option<ClockPause>,
     slow_poll: Option<Duration>,
     summary: bool,
 }
@@ -73,7 +73,7 @@ impl WatchArguments {
     /// If a recording cannot be started.
     pub(super) fn open(&self) -> io::Result<Watch> {
         let mut observers = Tee::new();
-        let pause = self.step.then(Pause::new);
+        let pause = self.step.then(ClockPause::new);
         let recording = match &self.trace {
             Some(path) => Some(Recording::create(path)?),
             None => from_environment()?,
@@ -100,7 +100,7 @@ impl WatchArguments {
 
 impl Watch {
     /// What stops the clock of the loop that is watched, and should stop those of others that take part in the run.
-    pub(super) fn pause(&self) -> Option<Pause> {
+    pub(super) fn pause(&self) -> Option<ClockPause> {
         self.pause.clone()
     }
 
@@ -113,7 +113,7 @@ impl Watch {
             builder = builder.pausable(pause);
         }
         if let Some(limit) = self.slow_poll {
-            builder = builder.slow_poll(limit);
+            builder = builder.slow_poll_threshold(limit);
         }
         if self.summary { builder.observer(Priced::new(self.observers)) } else { builder.observer(self.observers) }
     }

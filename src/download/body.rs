@@ -272,7 +272,7 @@ impl BodyReceiver<'_> {
         let mut job = Job::new(write).label("write").bytes(bytes);
         if self.pool.is_some() {
             // The reader of the stream may have stopped progress; that must not keep the run from ending.
-            job = job.abandonable();
+            job = job.cancellable();
         }
         let job = run_in_executor(self.pool, job);
         chunks.writing = Some(WriteJob { job, _permit: chunks.permit.take() });

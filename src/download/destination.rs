@@ -133,7 +133,7 @@ impl Transfer {
     /// Returns whether an existing file has the expected SHA-256.
     async fn has_content(&self, target_path: &TargetPath, expected: Sha256) -> Result<bool, FetchError> {
         let (directory, path) = (self.run.options.directory.clone(), target_path.relative());
-        let check = Job::new(move || hash_of(&directory, &path)).label("check").abandonable();
+        let check = Job::new(move || hash_of(&directory, &path)).label("check").cancellable();
         Ok(run_in_executor(None, check).await?? == expected)
     }
 }

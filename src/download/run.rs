@@ -45,7 +45,7 @@ pub(super) struct RunContext {
     pub(super) limit: Option<RateLimit>,
     pub(super) counters: ProgressCounters,
     /// The event that stops the run.
-    pub(super) stop: sync::Event,
+    pub(super) stop: sync::OnceEvent,
     pub(super) validators: Option<RefCell<ValidatorCache>>,
     /// The file names that were derived from `Content-Disposition` headers in this run.
     pub(super) remote_names: RefCell<UsedNames>,
@@ -113,7 +113,7 @@ pub async fn download_all(
     options: DownloadOptions,
     client: Client,
     counters: ProgressCounters,
-    stop: sync::Event,
+    stop: sync::OnceEvent,
     report: impl FnMut(&DownloadEvent<'_>) + 'static,
 ) -> RunSummary {
     let limits = HostLimits {
@@ -269,7 +269,7 @@ impl RunTask<'_> {
             let batch = plan.next_batch(BATCH);
             (plan, batch)
         };
-        self.reading = Some(run_in_executor(Some(&self.reader), Job::new(read).label("read list").abandonable()));
+        self.reading = Some(run_in_executor(Some(&self.reader), Job::new(read).label("read list").cancellable()));
     }
 
     fn process_batch(&mut self, plan: Plan, batch: Batch, summary: &mut RunSummary) {

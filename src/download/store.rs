@@ -46,7 +46,7 @@ impl Transfer {
 
     /// Opens the output stream.
     pub(super) async fn open_stream(&mut self, target: StreamTarget) -> Result<(), FetchError> {
-        let open = Job::new(move || OpenStream::open(&target)).label("open stream").abandonable();
+        let open = Job::new(move || OpenStream::open(&target)).label("open stream").cancellable();
         let opened = timeout(MAX_WAIT_FOR_READER, run_in_executor(Some(&self.run.stream), open)).await;
         self.stream = Some(Arc::new(opened.map_err(|_| FetchError::NoReader)???));
         Ok(())

@@ -183,7 +183,7 @@ impl ValidatorCache {
         self.index.position(path)?;
         let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
         let read = move || index.known(&path, &url, &whole).map(|known| fields(&known)).unwrap_or_default();
-        Some(Job::new(read).label("read validators").abandonable())
+        Some(Job::new(read).label("read validators").cancellable())
     }
 
     /// Records the validators of a file. When enough lines are buffered, they are written by a job on the pool.

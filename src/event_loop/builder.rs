@@ -12,7 +12,7 @@ use super::core::{Core, Shared};
 use super::diagnosis::Diagnosis;
 use super::io_budget::IoBudget;
 use super::notify::Notifier;
-use super::pause::Pause;
+use super::pause::ClockPause;
 use super::pool::{DEFAULT_ROOM, ThreadPool};
 use super::reactor::Reactor;
 use super::ready::ReadyQueue;
@@ -33,7 +33,7 @@ const EVENTS: usize = 1024;
 ///
 /// let event_loop = EventLoop::builder()
 ///     .virtual_time()                           // tests that wait an hour in no time
-///     .shuffle(7)                               // tasks in another order at every seed
+///     .shuffle_seed(7)                               // tasks in another order at every seed
 ///     .pool_threads(2)
 ///     .budget(10, Duration::from_micros(100))
 ///     .build()?;
@@ -48,7 +48,7 @@ pub struct Builder {
     budget_polls: u32,
     budget_time: Duration,
     give_up: Arc<AtomicBool>,
-    pause: Option<Pause>,
+    pause: Option<ClockPause>,
     slow_poll: Duration,
 }
 
@@ -85,7 +85,7 @@ impl Builder {
     }
 
     /// Takes ready tasks in an order that this seed decides, to find code that leans on first-in first-out. 0: not.
-    pub fn shuffle(mut self, seed: u64) -> Builder {
+    pub fn shuffle_seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self
     }
@@ -97,7 +97,7 @@ impl Builder {
     }
 
     /// Jobs that may be queued or running on the default pool at once: 256 unless set.
-    pub fn pool_room(mut self, jobs: usize) -> Builder {
+    pub fn pool_queue_capacity(mut self, jobs: usize) -> Builder {
         self.pool_room = jobs;
         self
     }
@@ -110,19 +110,19 @@ impl Builder {
     }
 
     /// A flag that somebody sets, a signal handler for example, when the shutdown shall no longer wait for jobs.
-    pub fn give_up_flag(mut self, flag: Arc<AtomicBool>) -> Builder {
+    pub fn forced_shutdown_flag(mut self, flag: Arc<AtomicBool>) -> Builder {
         self.give_up = flag;
         self
     }
 
     /// Lets the clock be stopped, in order to look. A virtual one stands still by itself.
-    pub fn pausable(mut self, pause: Pause) -> Builder {
+    pub fn pausable(mut self, pause: ClockPause) -> Builder {
         self.pause = Some(pause);
         self
     }
 
     /// The time above which a poll, or the wait for one, is worth a finding: 10 ms unless set. Only an observed loop looks.
-    pub fn slow_poll(mut self, limit: Duration) -> Builder {
+    pub fn slow_poll_threshold(mut self, limit: Duration) -> Builder {
         self.slow_poll = limit;
         self
     }
@@ -154,7 +154,7 @@ impl Builder {
             clock,
             io_budget: IoBudget::new(),
             jobs: RefCell::default(),
-            default_pool: ThreadPool::with_room("pool", self.pool_threads, self.pool_room),
+            default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_room),
             idle_observer: Cell::new(observer.and_then(IdleObserver::keep)),
             diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),

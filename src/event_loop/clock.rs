@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::pause::Pause;
+use super::pause::ClockPause;
 
 /// Tells the time since the loop was built.
 #[derive(Debug)]
@@ -16,11 +16,11 @@ pub(crate) struct Clock {
     /// The virtual time since `base`; `None` on the real clock.
     virtual_elapsed: Option<Cell<Duration>>,
     /// Who may stop the real clock, and how long it had stood still at `base`.
-    pause: Option<(Pause, Duration)>,
+    pause: Option<(ClockPause, Duration)>,
 }
 
 impl Clock {
-    pub(crate) fn real(pause: Option<Pause>) -> Clock {
+    pub(crate) fn real(pause: Option<ClockPause>) -> Clock {
         let base = Instant::now();
         let pause = pause.map(|pause| {
             let before = pause.total_at(base);

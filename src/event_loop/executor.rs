@@ -21,7 +21,7 @@ use crate::observe::{EventKind, JobId, current_task, discard, emit, polled_after
 /// A function for a pool to run, with what is to be known about it.
 ///
 /// A plain closure is a mandatory job: once it is queued it always runs, also when nobody waits for it any more and
-/// when the loop shuts down. That is what a file write should be. An *abandonable* one is dropped if it has not
+/// when the loop shuts down. That is what a file write should be. An *cancellable* one is dropped if it has not
 /// started when its [`JobHandle`] is dropped or the loop shuts down: a DNS look-up, a cached file's check.
 ///
 /// ```
@@ -29,7 +29,7 @@ use crate::observe::{EventKind, JobId, current_task, discard, emit, polled_after
 ///
 /// # let mut event_loop = glassloop::EventLoop::new()?;
 /// let length = event_loop.block_on(async {
-///     let job = Job::new(|| std::fs::read("Cargo.toml").map(|bytes| bytes.len())).label("read Cargo.toml").abandonable();
+///     let job = Job::new(|| std::fs::read("Cargo.toml").map(|bytes| bytes.len())).label("read Cargo.toml").cancellable();
 ///     run_in_executor(None, job).await
 /// })???;
 /// assert!(length > 0);
@@ -61,7 +61,7 @@ impl<T> Job<T> {
     }
 
     /// It need not run if nobody waits for it any more.
-    pub fn abandonable(mut self) -> Job<T> {
+    pub fn cancellable(mut self) -> Job<T> {
         self.mandatory = false;
         self
     }
@@ -177,7 +177,7 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-/// The future of a job's result. Dropping it cancels the job only if it is abandonable and has not started.
+/// The future of a job's result. Dropping it cancels the job only if it is cancellable and has not started.
 pub struct JobHandle<T> {
     core: Rc<Core>,
     id: JobId,
@@ -214,7 +214,7 @@ impl<T: Send + 'static> Future for JobHandle<T> {
         }
         self.is_done = true;
         if let Some(error) = self.core.take_refused_job(self.id) {
-            return Poll::Ready(Err(JobError::NoThread(error)));
+            return Poll::Ready(Err(JobError::SpawnThread(error)));
         }
         Poll::Ready(self.result.take().unwrap_or(Err(JobError::Cancelled)))
     }
@@ -238,10 +238,10 @@ impl<T> Drop for JobHandle<T> {
 pub enum JobError {
     /// It panicked, with these words.
     Panicked(String),
-    /// It was abandonable, and the loop shut down before it started.
+    /// It was cancellable, and the loop shut down before it started.
     Cancelled,
     /// The pool has no thread, and none could be started.
-    NoThread(io::Error),
+    SpawnThread(io::Error),
 }
 
 impl fmt::Display for JobError {
@@ -249,7 +249,7 @@ impl fmt::Display for JobError {
         match self {
             JobError::Panicked(text) => write!(f, "the job panicked: {text}"),
             JobError::Cancelled => f.write_str("the job was cancelled before it started"),
-            JobError::NoThread(_) => f.write_str("there is no thread to run the job"),
+            JobError::SpawnThread(_) => f.write_str("there is no thread to run the job"),
         }
     }
 }
@@ -257,7 +257,7 @@ impl fmt::Display for JobError {
 impl std::error::Error for JobError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            JobError::NoThread(error) => Some(error),
+            JobError::SpawnThread(error) => Some(error),
             _ => None,
         }
     }

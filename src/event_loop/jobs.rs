@@ -139,7 +139,7 @@ impl Jobs {
         self.slots.iter().filter(|(_, entry)| entry.mandatory == mandatory).map(|(_, entry)| entry.label).collect()
     }
 
-    /// Cancels the abandonable ones that no worker has begun, and takes them out.
+    /// Cancels the cancellable ones that no worker has begun, and takes them out.
     pub(crate) fn remove_cancelled(&mut self) -> Vec<(JobId, JobEntry)> {
         let is_cancelled = |entry: &JobEntry| !entry.mandatory && entry.state.cancel();
         let cancelled = self.ids(is_cancelled);
@@ -229,7 +229,7 @@ impl Core {
         Some(error)
     }
 
-    /// Cancels a job that is abandonable and that no worker has begun, or else lets it run unheard.
+    /// Cancels a job that is cancellable and that no worker has begun, or else lets it run unheard.
     pub(super) fn cancel_job(&self, id: JobId) {
         let entry = self.jobs.borrow_mut().remove(id);
         if let Some(entry) = entry {

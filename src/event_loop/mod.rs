@@ -67,12 +67,12 @@ pub use builder::Builder;
 pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
 pub use join_set::{JoinNext, JoinSet};
-pub use pause::{Held, Pause};
+pub use pause::{ClockPause, PauseGuard};
 pub use pool::ThreadPool;
-pub use reactor::{Direction, Initially};
+pub use reactor::{Direction, InitialReadiness};
 pub use shutdown::ShutdownReport;
 pub use sleep::{Sleep, now, sleep, sleep_until};
-pub use source::{Described, Source};
+pub use source::{PollEvented, SourceMetadata};
 pub use spawn::{JoinError, JoinHandle, PanicPayload, spawn, spawn_named};
 pub use verdict::{Deadlock, StuckTask};
 

@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 ///
 /// ```
 /// use std::time::Duration;
-/// use glassloop::{EventLoop, event_loop::Pause, now};
+/// use glassloop::{EventLoop, event_loop::ClockPause, now};
 ///
-/// let pause = Pause::new();
+/// let pause = ClockPause::new();
 /// let mut event_loop = EventLoop::builder().pausable(pause.clone()).build()?;
 /// event_loop.block_on(async {
 ///     let before = now();
-///     let held = pause.hold();
+///     let guard = pause.pause();
 ///     std::thread::sleep(Duration::from_millis(1));
-///     drop(held);
+///     drop(guard);
 ///     assert!(now() - before < Duration::from_millis(1));
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Pause {
+pub struct ClockPause {
     times: Arc<Mutex<Times>>,
 }
 
@@ -46,18 +46,18 @@ struct Over {
     total: Duration,
 }
 
-impl Pause {
+impl ClockPause {
     /// The clocks run.
-    pub fn new() -> Pause {
-        Pause::default()
+    pub fn new() -> ClockPause {
+        ClockPause::default()
     }
 
     /// Stops the clocks until what comes back is dropped.
-    pub fn hold(&self) -> Held {
+    pub fn pause(&self) -> PauseGuard {
         let mut times = self.lock();
         times.holders += 1;
         times.since.get_or_insert_with(Instant::now);
-        Held { pause: self.clone() }
+        PauseGuard { pause: self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Times> {
@@ -77,11 +77,11 @@ impl Pause {
 
 /// While it lives, the clocks stand still.
 #[derive(Debug)]
-pub struct Held {
-    pause: Pause,
+pub struct PauseGuard {
+    pause: ClockPause,
 }
 
-impl Drop for Held {
+impl Drop for PauseGuard {
     fn drop(&mut self) {
         let mut times = self.pause.lock();
         times.holders -= 1;
@@ -99,14 +99,14 @@ impl Drop for Held {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Over, Pause, Times};
+    use super::{ClockPause, Over, Times};
 
     #[test]
     fn the_pauses_before_a_point_in_time_add_up() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let over = |began, ended, total| Over { began: at(began), ended: at(ended), total: Duration::from_secs(total) };
-        let pause = Pause::new();
+        let pause = ClockPause::new();
         *pause.lock() = Times { over: vec![over(10, 20, 10), over(30, 45, 25)], since: Some(at(60)), holders: 1 };
         let expected =
             [(5, 0), (10, 0), (15, 5), (20, 10), (25, 10), (30, 10), (40, 20), (45, 25), (50, 25), (60, 25), (70, 35)];
@@ -117,13 +117,13 @@ mod tests {
 
     #[test]
     fn the_clocks_stand_still_until_the_last_guard_is_dropped() {
-        let pause = Pause::new();
-        let (first, second) = (pause.hold(), pause.clone().hold());
+        let pause = ClockPause::new();
+        let (first, second) = (pause.pause(), pause.clone().pause());
         assert_eq!(pause.lock().holders, 2);
         drop(first);
         assert!(pause.lock().since.is_some() && pause.lock().over.is_empty());
         drop(second);
-        drop(pause.hold());
+        drop(pause.pause());
         let times = pause.lock();
         assert_eq!((times.holders, times.since, times.over.len()), (0, None, 2));
         let lengths: Vec<Duration> = times.over.iter().map(|over| over.ended - over.began).collect();
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn a_point_in_time_is_as_much_later_as_the_clocks_stood_still_before_it() {
-        let pause = Pause::new();
+        let pause = ClockPause::new();
         let start = Instant::now();
-        let first = pause.hold();
-        drop(pause.hold()); // inside: it counts once
+        let first = pause.pause();
+        drop(pause.pause()); // inside: it counts once
         drop(first);
-        let second = pause.hold();
+        let second = pause.pause();
         let (one, two) = {
             let times = pause.lock();
             let over = &times.over[0];

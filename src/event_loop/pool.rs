@@ -73,11 +73,11 @@ pub(crate) const DEFAULT_ROOM: usize = 256;
 impl ThreadPool {
     /// A pool of at most this many threads (at least one), with room for 256 jobs.
     pub fn new(name: &str, threads: usize) -> ThreadPool {
-        ThreadPool::with_room(name, threads, DEFAULT_ROOM)
+        ThreadPool::with_queue_capacity(name, threads, DEFAULT_ROOM)
     }
 
     /// The same with room for so many jobs, queued and running; more of them wait on the loop's side.
-    pub fn with_room(name: &str, threads: usize, room: usize) -> ThreadPool {
+    pub fn with_queue_capacity(name: &str, threads: usize, room: usize) -> ThreadPool {
         let (queue, jobs) = unbounded();
         let (alive, ended) = unbounded();
         ThreadPool {

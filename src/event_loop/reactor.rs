@@ -47,11 +47,11 @@ pub enum Direction {
 
 /// What a source is taken to be ready for before the kernel has said anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initially {
+pub enum InitialReadiness {
     /// Everything: try first, wait when it would block. An accepted socket can be written to at once, and often read.
     Ready,
     /// Nothing: a connecting socket.
-    Waiting,
+    NotReady,
 }
 
 /// The loop's table of sources.
@@ -121,7 +121,7 @@ impl Reactor {
     pub(crate) fn add(
         &self,
         io: &mut impl mio::event::Source,
-        initially: Initially,
+        initially: InitialReadiness,
         interests: Interest,
     ) -> io::Result<Rc<SourceSlot>> {
         let slot = self.insert(initially)?;
@@ -136,7 +136,7 @@ impl Reactor {
         }
     }
 
-    fn insert(&self, initially: Initially) -> io::Result<Rc<SourceSlot>> {
+    fn insert(&self, initially: InitialReadiness) -> io::Result<Rc<SourceSlot>> {
         let mut slots = self.slots.borrow_mut();
         if slots.len() >= MAX_SOURCES {
             return Err(io::Error::other(format!("a loop can have {MAX_SOURCES} sources and has them")));
@@ -147,8 +147,8 @@ impl Reactor {
         let slot = Rc::new(SourceSlot {
             id: SourceId { index: entry.key() as u32, generation },
             readiness: Cell::new(match initially {
-                Initially::Ready => READABLE | WRITABLE,
-                Initially::Waiting => 0,
+                InitialReadiness::Ready => READABLE | WRITABLE,
+                InitialReadiness::NotReady => 0,
             }),
             waiters: Waiters::default(),
         });
@@ -251,8 +251,8 @@ impl Reactor {
     }
 
     /// Whether waiting for this source counts for the deadlock verdict and for virtual time.
-    pub(crate) fn set_background(&self, slot: &SourceSlot, background: bool) {
-        self.waits.set_background(&slot.waiters, background);
+    pub(crate) fn set_unref(&self, slot: &SourceSlot, background: bool) {
+        self.waits.set_unref(&slot.waiters, background);
     }
 }
 

@@ -3,7 +3,7 @@
 //! 1. refuse new tasks;
 //! 2. drop all tasks, on the loop's thread, with the loop still current, since what they drop may wake;
 //! 3. forget timers and sources;
-//! 4. cancel the abandonable jobs that have not started;
+//! 4. cancel the cancellable jobs that have not started;
 //! 5. close the loop's own pool as soon as no job waits for capacity in its queue, so that its threads end when the queue
 //!    is empty;
 //! 6. wait for the mandatory jobs, for as long as they take, and a moment for the others; run those on this thread that no
@@ -22,7 +22,7 @@ use crate::observe::{EventKind, IdleObserver, JobOutcome, TaskId, contain, drop_
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Mandatory jobs that were given up because somebody asked for it: what they write may be lost.
-    pub lost: Vec<&'static str>,
+    pub aborted_jobs: Vec<&'static str>,
     /// Abandonable jobs that were still running: their threads end with the process.
     pub left_running: Vec<&'static str>,
 }
@@ -74,7 +74,7 @@ impl EventLoop {
     }
 
     fn end_jobs(&mut self) -> ShutdownReport {
-        self.cancel_abandonable();
+        self.cancel_cancellable();
         let started = Instant::now();
         loop {
             self.is_notified = true;
@@ -88,7 +88,7 @@ impl EventLoop {
                 // Their threads are on their way out: a moment, so that none outlives the loop.
                 self.core.default_pool.wait_ended(PATIENCE);
             }
-            let is_patience_over = report.lost.is_empty() && started.elapsed() >= PATIENCE;
+            let is_patience_over = report.aborted_jobs.is_empty() && started.elapsed() >= PATIENCE;
             if is_nothing_left || is_patience_over || self.give_up.load(Ordering::Acquire) {
                 self.core.default_pool.close();
                 return report;
@@ -100,7 +100,7 @@ impl EventLoop {
     }
 
     /// Takes back what nobody needs and no worker has begun.
-    fn cancel_abandonable(&mut self) {
+    fn cancel_cancellable(&mut self) {
         let cancelled = self.core.jobs.borrow_mut().remove_cancelled();
         for (job, entry) in cancelled {
             emit!(EventKind::JobEnd { job, outcome: JobOutcome::Cancelled });
@@ -110,7 +110,7 @@ impl EventLoop {
 
     fn jobs_left(&self) -> ShutdownReport {
         let jobs = self.core.jobs.borrow();
-        ShutdownReport { lost: jobs.labels(true), left_running: jobs.labels(false) }
+        ShutdownReport { aborted_jobs: jobs.labels(true), left_running: jobs.labels(false) }
     }
 
     /// Sleeps until a job has ended, or for a glance.
@@ -129,8 +129,8 @@ impl EventLoop {
 impl Drop for EventLoop {
     fn drop(&mut self) {
         let report = self.end();
-        if !report.lost.is_empty() {
-            log_error(format_args!("the loop ended without these jobs: {}", report.lost.join(", ")));
+        if !report.aborted_jobs.is_empty() {
+            log_error(format_args!("the loop ended without these jobs: {}", report.aborted_jobs.join(", ")));
         }
     }
 }

@@ -108,7 +108,7 @@ impl Sleep {
     }
 
     /// Makes it a timer that does not keep the loop from seeing a deadlock, nor virtual time from jumping over it.
-    pub fn background(mut self) -> Sleep {
+    pub fn unref(mut self) -> Sleep {
         self.background = true;
         self
     }

@@ -10,14 +10,14 @@ use mio::Interest;
 
 use super::core::Core;
 use super::current;
-use super::reactor::{Direction, Initially, Reactor, SourceSlot};
+use super::reactor::{Direction, InitialReadiness, Reactor, SourceSlot};
 use crate::observe::{EventKind, IoOutcome, Operation, SourceId, current_task, emit, notes, set_wait_reason};
 
 /// Anything mio can register, registered with the current loop until it is dropped.
 ///
 /// One task at a time may wait in each direction: the last to ask is the one that is woken. A task that waits when another
 /// one drops the source is woken, too.
-pub struct Source<S: mio::event::Source> {
+pub struct PollEvented<S: mio::event::Source> {
     io: S,
     slot: Rc<SourceSlot>,
     core: Rc<Core>,
@@ -45,7 +45,7 @@ const MOST_BYTES_PER_CALL: usize = 0x7fff_f000;
 
 /// What a source is, for events.
 #[derive(Clone, Copy, Debug)]
-pub struct Described {
+pub struct SourceMetadata {
     /// In one word: `connection`, `listener`.
     pub what: &'static str,
     /// The descriptor, where the platform has them.
@@ -54,7 +54,7 @@ pub struct Described {
     pub peer: Option<SocketAddr>,
 }
 
-impl<S: mio::event::Source> Source<S> {
+impl<S: mio::event::Source> PollEvented<S> {
     /// Registers `io` with the current loop.
     ///
     /// # Errors
@@ -62,28 +62,37 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// # Panics
     /// If no loop runs on this thread.
-    pub fn new(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
-        Source::register(io, initially, described, BOTH_WAYS)
+    pub fn new(io: S, initially: InitialReadiness, described: SourceMetadata) -> io::Result<PollEvented<S>> {
+        PollEvented::register(io, initially, described, BOTH_WAYS)
     }
 
-    fn register(mut io: S, initially: Initially, described: Described, interests: Interest) -> io::Result<Source<S>> {
+    fn register(
+        mut io: S,
+        initially: InitialReadiness,
+        described: SourceMetadata,
+        interests: Interest,
+    ) -> io::Result<PollEvented<S>> {
         let core = current::core();
         let slot = core.reactor.add(&mut io, initially, interests)?;
         Reactor::emit_added(&slot, described.what, described.descriptor, described.peer);
-        Ok(Source { io, slot, core, closes_itself: false, is_tcp_stream: false })
+        Ok(PollEvented { io, slot, core, closes_itself: false, is_tcp_stream: false })
     }
 
     /// The same for an `io` that owns its descriptor alone and closes it when it is dropped.
-    pub(crate) fn owning(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
-        let mut source = Source::new(io, initially, described)?;
+    pub(crate) fn owning(io: S, initially: InitialReadiness, described: SourceMetadata) -> io::Result<PollEvented<S>> {
+        let mut source = PollEvented::new(io, initially, described)?;
         source.closes_itself = true;
         Ok(source)
     }
 
     /// Registers a TCP stream that owns its descriptor alone: the only kind of source for which
     /// [`poll_io`](Self::poll_io) draws a conclusion from a short read or write (I5).
-    pub(crate) fn tcp_stream(io: S, initially: Initially, described: Described) -> io::Result<Source<S>> {
-        let mut source = Source::register(io, initially, described, OF_TCP_STREAM)?;
+    pub(crate) fn tcp_stream(
+        io: S,
+        initially: InitialReadiness,
+        described: SourceMetadata,
+    ) -> io::Result<PollEvented<S>> {
+        let mut source = PollEvented::register(io, initially, described, OF_TCP_STREAM)?;
         source.closes_itself = true;
         source.is_tcp_stream = true;
         Ok(source)
@@ -116,8 +125,8 @@ impl<S: mio::event::Source> Source<S> {
 
     /// A background source does not keep the loop from seeing a deadlock, nor virtual time from jumping: signals, idle
     /// connections.
-    pub fn set_background(&self, background: bool) {
-        self.core.reactor.set_background(&self.slot, background);
+    pub fn set_unref(&self, background: bool) {
+        self.core.reactor.set_unref(&self.slot, background);
     }
 
     /// Waits until the source is ready in a direction.
@@ -210,7 +219,7 @@ impl<S: mio::event::Source> Source<S> {
     }
 }
 
-impl<S: mio::event::Source> Drop for Source<S> {
+impl<S: mio::event::Source> Drop for PollEvented<S> {
     fn drop(&mut self) {
         if !self.closes_itself
             && let Err(error) = self.core.reactor.deregister(&mut self.io)
@@ -221,8 +230,8 @@ impl<S: mio::event::Source> Drop for Source<S> {
     }
 }
 
-impl<S: mio::event::Source + fmt::Debug> fmt::Debug for Source<S> {
+impl<S: mio::event::Source + fmt::Debug> fmt::Debug for PollEvented<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("id", &self.slot.id).field("io", &self.io).finish()
+        f.debug_struct("PollEvented").field("id", &self.slot.id).field("io", &self.io).finish()
     }
 }

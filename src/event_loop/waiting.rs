@@ -190,7 +190,7 @@ impl Waits {
     }
 
     /// Makes a source a background one, or an ordinary one.
-    pub(super) fn set_background(&self, waiters: &Waiters, background: bool) {
+    pub(super) fn set_unref(&self, waiters: &Waiters, background: bool) {
         let waits = waiters.both().map(|waiter| self.change(waiters, waiter, Wait::None));
         waiters.background.set(background);
         for (waiter, wait) in waiters.both().into_iter().zip(waits) {

@@ -18,7 +18,7 @@ use crate::download::{
 use crate::event_loop::{Job, JobError, JoinSet, run_in_executor, sleep};
 use crate::futures::{Either, race};
 use crate::http::client::{Client, ClientError};
-use crate::sync::{Event, Semaphore};
+use crate::sync::{OnceEvent, Semaphore};
 
 /// The longest wait that a server may ask for before a retry.
 const MAX_WAIT: Duration = Duration::from_secs(120);
@@ -96,7 +96,7 @@ struct Download {
     options: FlagsOptions,
     client: Client,
     permits: Semaphore,
-    stop: Event,
+    stop: OnceEvent,
 }
 
 /// Downloads flags and tells of each one as it ends.
@@ -110,7 +110,7 @@ pub async fn download_many(
     codes: &[CountryCode],
     options: FlagsOptions,
     client: Client,
-    stop: Event,
+    stop: OnceEvent,
     mut on_done: impl FnMut(CountryCode, &FlagOutcome),
 ) -> Counts {
     let permits = Semaphore::new(options.max_requests.max(1));

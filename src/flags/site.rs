@@ -17,7 +17,7 @@ use http::{Request, StatusCode};
 use super::codes::CountryCode;
 use super::drawing::draw;
 use super::metadata::metadata_json;
-use crate::event_loop::{EventLoop, Job, Pause, run_in_executor};
+use crate::event_loop::{ClockPause, EventLoop, Job, run_in_executor};
 use crate::http::server::{
     Answer, Delay, Faults, Limits, Representation, Response, Server, Service, StaticFiles, Stopper, Validators, listen,
     method_not_allowed, text,
@@ -62,7 +62,7 @@ impl Site {
         }
         let (cache, request) = (self.cache.clone(), request.clone());
         Answer::Later(Box::pin(async move {
-            let job = Job::new(move || draw(code)).label("draw").abandonable();
+            let job = Job::new(move || draw(code)).label("draw").cancellable();
             match run_in_executor(None, job).await {
                 Ok(Some(image)) => {
                     let image = gif(image);
@@ -181,7 +181,7 @@ impl EmbeddedServer {
     ///
     /// # Errors
     /// As for [`start`](Self::start).
-    pub fn start_pausable(kind: ServerKind, pause: Option<Pause>) -> io::Result<EmbeddedServer> {
+    pub fn start_pausable(kind: ServerKind, pause: Option<ClockPause>) -> io::Result<EmbeddedServer> {
         let make_loop = move || match pause {
             Some(pause) => EventLoop::builder().pausable(pause).build(),
             None => EventLoop::new(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::TcpStream;
 use super::happy_eyeballs::{Action, HappyEyeballs, interleave};
-use crate::event_loop::{Initially, Sleep, now, sleep};
+use crate::event_loop::{InitialReadiness, Sleep, now, sleep};
 use crate::observe::{State, TracedState, polled_after_ready};
 
 /// A future that resolves to a connection to the first address that accepts one.
@@ -96,7 +96,7 @@ impl Connect {
     fn start(&mut self, number: usize) {
         let address = self.addresses[number];
         let started = mio::net::TcpStream::connect(address)
-            .and_then(|stream| TcpStream::register(stream, Initially::Waiting, Some(address)));
+            .and_then(|stream| TcpStream::register(stream, InitialReadiness::NotReady, Some(address)));
         match started {
             Ok(stream) => self.attempts.add(ConnectAttempt { number, stream }),
             Err(error) => self.failed(number, error),

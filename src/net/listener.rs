@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::TcpStream;
 use super::stream::descriptor;
-use crate::event_loop::{Described, Initially, Source};
+use crate::event_loop::{InitialReadiness, PollEvented, SourceMetadata};
 use crate::observe::Operation;
 
 /// A listening TCP socket.
@@ -28,7 +28,7 @@ use crate::observe::Operation;
 /// ```
 #[derive(Debug)]
 pub struct TcpListener {
-    source: Source<mio::net::TcpListener>,
+    source: PollEvented<mio::net::TcpListener>,
 }
 
 impl TcpListener {
@@ -58,9 +58,9 @@ impl TcpListener {
     }
 
     fn register(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
-        let described = Described { what: "listener", descriptor: descriptor(&listener), peer: None };
+        let described = SourceMetadata { what: "listener", descriptor: descriptor(&listener), peer: None };
         // Connections may already be waiting, so the source starts as ready.
-        Ok(TcpListener { source: Source::owning(listener, Initially::Ready, described)? })
+        Ok(TcpListener { source: PollEvented::owning(listener, InitialReadiness::Ready, described)? })
     }
 
     /// Polls for the next connection.
@@ -78,7 +78,9 @@ impl TcpListener {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(_)) => {
                 let (stream, peer) = accepted.expect("the call that succeeded left a connection");
-                Poll::Ready(TcpStream::register(stream, Initially::Ready, Some(peer)).map(|stream| (stream, peer)))
+                Poll::Ready(
+                    TcpStream::register(stream, InitialReadiness::Ready, Some(peer)).map(|stream| (stream, peer)),
+                )
             }
         }
     }
@@ -97,8 +99,8 @@ impl TcpListener {
     }
 
     /// Sets whether waiting for connections is ignored by deadlock detection. By default it is not ignored.
-    pub fn set_background(&self, background: bool) {
-        self.source.set_background(background);
+    pub fn set_unref(&self, is_unref: bool) {
+        self.source.set_unref(is_unref);
     }
 }
 
@@ -140,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_in_the_background_is_no_reason_to_go_on() {
+    fn an_unref_listener_does_not_keep_the_loop_running() {
         let mut event_loop = EventLoop::new().unwrap();
         let ended = event_loop.block_on(async {
             let mut listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            listener.set_background(true);
+            listener.set_unref(true);
             listener.accept().await.map(|_| ())
         });
         assert!(ended.is_err(), "that is a deadlock");

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::task::{Context, Poll};
 
-use crate::event_loop::{Described, Direction, Initially, Source};
+use crate::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use crate::observe::{Operation, SourceId};
 
 /// The maximum number of buffers per `writev` call: `UIO_MAXIOV` on Linux. The standard library passes no more than
@@ -17,7 +17,7 @@ const MAX_SLICES_PER_CALL: usize = 1024;
 /// each direction.
 #[derive(Debug)]
 pub struct TcpStream {
-    source: Source<mio::net::TcpStream>,
+    source: PollEvented<mio::net::TcpStream>,
     /// The address of the peer, if it is known from connecting or accepting, which saves a system call.
     peer: Option<SocketAddr>,
 }
@@ -34,7 +34,7 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
         let peer = stream.peer_addr().ok();
-        let mut stream = TcpStream::register(mio::net::TcpStream::from_std(stream), Initially::Ready, peer)?;
+        let mut stream = TcpStream::register(mio::net::TcpStream::from_std(stream), InitialReadiness::Ready, peer)?;
         stream.source.deregister_on_drop();
         Ok(stream)
     }
@@ -42,13 +42,13 @@ impl TcpStream {
     /// Registers a socket whose descriptor is not duplicated.
     pub(super) fn register(
         stream: mio::net::TcpStream,
-        initially: Initially,
+        initially: InitialReadiness,
         peer: Option<SocketAddr>,
     ) -> io::Result<TcpStream> {
         // A request is a single write, so Nagle's algorithm (RFC 896) would only add latency.
         stream.set_nodelay(true)?;
-        let described = Described { what: "connection", descriptor: descriptor(&stream), peer };
-        Ok(TcpStream { source: Source::tcp_stream(stream, initially, described)?, peer })
+        let described = SourceMetadata { what: "connection", descriptor: descriptor(&stream), peer };
+        Ok(TcpStream { source: PollEvented::tcp_stream(stream, initially, described)?, peer })
     }
 
     /// Reads available data, at most as much as fits in `buffer`. Returns 0 at the end of the stream.
@@ -148,8 +148,8 @@ impl TcpStream {
     }
 
     /// Sets whether waiting on this source is ignored by deadlock detection, as for an idle pooled connection.
-    pub fn set_background(&self, background: bool) {
-        self.source.set_background(background);
+    pub fn set_unref(&self, is_unref: bool) {
+        self.source.set_unref(is_unref);
     }
 
     /// Polls for the completion of `connect`, for [`Connect`](super::Connect).
@@ -341,12 +341,12 @@ mod tests {
     }
 
     #[test]
-    fn waiting_in_the_background_is_no_reason_to_go_on() {
+    fn an_unref_stream_does_not_keep_the_loop_running() {
         let mut event_loop = EventLoop::new().unwrap();
         let (stream, _peer) = pair();
         let ended = event_loop.block_on(async {
             let mut stream = TcpStream::from_std(stream).unwrap();
-            stream.set_background(true);
+            stream.set_unref(true);
             read(&mut stream).await
         });
         assert!(ended.is_err(), "that is a deadlock");
@@ -354,9 +354,9 @@ mod tests {
 
     /// An observer that records the id, the descriptor and the peer of each source that is added.
     #[derive(Clone, Default)]
-    struct Added(Rc<RefCell<Vec<Described>>>);
+    struct Added(Rc<RefCell<Vec<SourceMetadata>>>);
 
-    type Described = (SourceId, Option<i32>, Option<SocketAddr>);
+    type SourceMetadata = (SourceId, Option<i32>, Option<SocketAddr>);
 
     impl Observer for Added {
         fn event(&mut self, event: &Event<'_>) {

@@ -15,11 +15,11 @@ use crate::observe::set_wait_reason;
 /// It is like `asyncio.Event`, but it cannot be cleared.
 ///
 /// ```
-/// use glassloop::{EventLoop, spawn, sync::Event};
+/// use glassloop::{EventLoop, spawn, sync::OnceEvent};
 ///
 /// let mut event_loop = EventLoop::new()?;
 /// event_loop.block_on(async {
-///     let stop = Event::new();
+///     let stop = OnceEvent::new();
 ///     let waiting = [spawn(stop.wait()), spawn(stop.wait())];
 ///     stop.set();
 ///     for task in waiting {
@@ -29,7 +29,7 @@ use crate::observe::set_wait_reason;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Event {
+pub struct OnceEvent {
     shared: Rc<Shared>,
 }
 
@@ -40,10 +40,10 @@ struct Shared {
     waiting: RefCell<Vec<Weak<SharedSlot>>>,
 }
 
-impl Event {
+impl OnceEvent {
     /// Creates an event that is not set.
-    pub fn new() -> Event {
-        Event::default()
+    pub fn new() -> OnceEvent {
+        OnceEvent::default()
     }
 
     /// Sets the event and wakes all waiters.
@@ -66,7 +66,7 @@ impl Event {
     }
 }
 
-/// The future returned by [`Event::wait`].
+/// The future returned by [`OnceEvent::wait`].
 pub struct Wait {
     shared: Rc<Shared>,
     /// The waker slot, created by the first poll that finds the event not set.
@@ -99,9 +99,9 @@ impl Future for Wait {
     }
 }
 
-impl fmt::Debug for Event {
+impl fmt::Debug for OnceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("is_set", &self.is_set()).finish()
+        f.debug_struct("OnceEvent").field("is_set", &self.is_set()).finish()
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_event_is_set_from_the_moment_it_is_set() {
-        let event = Event::new();
+        let event = OnceEvent::new();
         let mut wait = event.wait();
         assert!(!event.is_set());
         assert_eq!(poll(&mut wait), Poll::Pending);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn waiters_that_are_dropped_leave_the_list() {
-        let event = Event::new();
+        let event = OnceEvent::new();
         let mut kept = event.wait();
         assert_eq!(poll(&mut kept), Poll::Pending);
         for _ in 0..1_000 {

@@ -2,7 +2,7 @@
 //!
 //! * [`oneshot()`]: a channel for a single value;
 //! * [`channel()`]: a multi-producer, single-consumer channel, bounded or not;
-//! * [`Event`]: a one-shot event that any number of tasks can wait for;
+//! * [`OnceEvent`]: a one-shot event that any number of tasks can wait for;
 //! * [`Semaphore`]: limits concurrency, in FIFO order;
 //! * [`WakerSlot`]: storage for the waker of a waiting task, used by all primitives and leaf futures.
 //!
@@ -17,7 +17,7 @@ mod semaphore;
 mod waker_slot;
 
 pub use channel::channel;
-pub use event::{Event, Wait};
+pub use event::{OnceEvent, Wait};
 pub(crate) use hold::{Hold, HoldId, Polled, any_foreign_sub_waker};
 pub use oneshot::oneshot;
 pub(crate) use semaphore::PermitRequest;

@@ -134,9 +134,9 @@ fn i16_background_timers_and_sources_do_not_count() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {
         let (mut ours, _theirs) = connection();
-        ours.set_background(true);
+        ours.set_unref(true);
         spawn_named("idle connection", async move { drop(poll_fn(|cx| ours.poll_read(cx, &mut [0; 1])).await) });
-        spawn_named("progress", async { sleep(Duration::from_secs(3600)).background().await });
+        spawn_named("progress", async { sleep(Duration::from_secs(3600)).unref().await });
         yield_times(1).await;
         let (_sender, receiver) = oneshot::<()>();
         receiver.await.ok()

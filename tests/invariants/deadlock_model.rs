@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use glassloop::futures::{join_all, timeout};
-use glassloop::sync::{Event, Semaphore, channel};
+use glassloop::sync::{OnceEvent, Semaphore, channel};
 use glassloop::{EventLoop, LoopError, sleep, spawn_named};
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     semaphores: Vec<Semaphore>,
     channels: Vec<(channel::Sender<()>, RefCell<channel::Receiver<()>>)>,
-    events: Vec<Event>,
+    events: Vec<OnceEvent>,
 }
 
 impl World {
@@ -70,7 +70,7 @@ impl World {
         Rc::new(World {
             semaphores: (1..=2).map(Semaphore::new).collect(),
             channels: channels.map(|(sender, receiver)| (sender, RefCell::new(receiver))).collect(),
-            events: (0..2).map(|_| Event::new()).collect(),
+            events: (0..2).map(|_| OnceEvent::new()).collect(),
         })
     }
 
@@ -112,7 +112,7 @@ async fn run_task(world: Rc<World>, steps: Vec<Step>) {
             Step::WaitFor(number) => world.events[number].wait().await,
             Step::Sleep(time) => sleep(Duration::from_millis(time)).await,
             Step::SleepInTheBackground(time) => {
-                let _either = timeout(Duration::from_millis(time), sleep(A_DAY * 2).background()).await;
+                let _either = timeout(Duration::from_millis(time), sleep(A_DAY * 2).unref()).await;
             }
             Step::Yield => yield_times(1).await,
             Step::BeWoken => woken_by_another_thread().await,

@@ -152,15 +152,15 @@ fn i14_abandonable_jobs_that_wait_are_cancelled_and_those_that_run_are_reported(
                 started();
                 let _let_go = gate.recv();
             });
-            let stuck = run_in_executor(None, stuck.label("stuck").abandonable());
+            let stuck = run_in_executor(None, stuck.label("stuck").cancellable());
             has_started.await;
-            let queued = Job::new(move || flag.store(true, Ordering::SeqCst)).label("queued").abandonable();
+            let queued = Job::new(move || flag.store(true, Ordering::SeqCst)).label("queued").cancellable();
             let queued = run_in_executor(None, queued);
             std::mem::forget((stuck, queued)); // the shutdown is to cancel them, not their handles' drop
         })
         .expect("it runs");
     let report = event_loop.shutdown();
-    assert_eq!(report, ShutdownReport { lost: vec![], left_running: vec!["stuck"] });
+    assert_eq!(report, ShutdownReport { aborted_jobs: vec![], left_running: vec!["stuck"] });
     drop(release);
     assert!(!ran.load(Ordering::SeqCst));
 }
@@ -187,13 +187,13 @@ fn oneshot_from_thread() -> (impl FnOnce() + Send, impl Future<Output = ()>) {
 #[test]
 fn i14_whoever_gives_up_is_told_what_was_lost() {
     let give_up = Arc::new(AtomicBool::new(false));
-    let mut event_loop = build(EventLoop::builder().give_up_flag(give_up.clone()));
+    let mut event_loop = build(EventLoop::builder().forced_shutdown_flag(give_up.clone()));
     let (release, gate) = mpsc::channel::<()>();
     event_loop
         .block_on(async { drop(run_in_executor(None, Job::new(move || gate.recv().is_ok()).label("save"))) })
         .expect("it runs");
     give_up.store(true, Ordering::Release);
-    assert_eq!(event_loop.shutdown(), ShutdownReport { lost: vec!["save"], left_running: vec![] });
+    assert_eq!(event_loop.shutdown(), ShutdownReport { aborted_jobs: vec!["save"], left_running: vec![] });
     drop(release);
 }
 

@@ -12,9 +12,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use cooked_waker::{IntoWaker, Wake, WakeRef};
-use glassloop::event_loop::{Described, Direction, Initially, Source};
+use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::futures::{as_completed, join_all};
-use glassloop::sync::{Event, Semaphore, channel, oneshot};
+use glassloop::sync::{OnceEvent, Semaphore, channel, oneshot};
 use glassloop::{Job, JoinSet, ThreadPool, run_in_executor, sleep, spawn};
 
 use crate::support::*;
@@ -93,7 +93,7 @@ fn call_back() {
     drop(spawn(yield_times(1)));
     spawn(pending::<()>()).abort();
     drop(run_in_executor(None, || ()));
-    drop(run_in_executor(None, Job::new(|| ()).abandonable()));
+    drop(run_in_executor(None, Job::new(|| ()).cancellable()));
     let mut timer = Box::pin(sleep(Duration::from_secs(3600)));
     assert!(timer.as_mut().poll(noop).is_pending());
     timer.reset(glassloop::now());
@@ -134,7 +134,7 @@ fn places() -> Vec<NamedPlace> {
             place(async move { ignore(sender.send(2).await) }, move || ignore(receiver.try_recv()))
         }),
         ("an event", || {
-            let event = Event::new();
+            let event = OnceEvent::new();
             place(event.wait(), move || event.set())
         }),
         ("a semaphore", || {
@@ -160,15 +160,15 @@ fn places() -> Vec<NamedPlace> {
         }),
         ("a job that waits for capacity", || {
             let (release, gate) = mpsc::channel::<()>();
-            let pool = ThreadPool::with_room("full", 1, 1);
+            let pool = ThreadPool::with_queue_capacity("full", 1, 1);
             drop(run_in_executor(Some(&pool), Job::new(move || gate.recv().is_ok())));
             let job = run_in_executor(Some(&pool), || ());
             place(async { ignore(job.await) }, || drop(release))
         }),
         ("a source", || {
             let (ours, mut theirs) = mio::net::UnixStream::pair().expect("a pair");
-            let described = Described { what: "pair", descriptor: None, peer: None };
-            let source = Source::new(ours, Initially::Waiting, described).expect("registered");
+            let described = SourceMetadata { what: "pair", descriptor: None, peer: None };
+            let source = PollEvented::new(ours, InitialReadiness::NotReady, described).expect("registered");
             let end = move || {
                 std::io::Write::write_all(&mut theirs, b"!").expect("there is room");
                 std::mem::forget(theirs);
@@ -362,7 +362,7 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
         ("what a cancelled job captured", || {
             Box::pin(async {
                 let (release, gate) = mpsc::channel::<()>();
-                let pool = ThreadPool::with_room("full", 1, 2);
+                let pool = ThreadPool::with_queue_capacity("full", 1, 2);
                 let busy = run_in_executor(Some(&pool), move || gate.recv().is_ok());
                 for _ in 0..2 {
                     // One is in the queue, the other waits for capacity.
@@ -370,7 +370,7 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
                     let job = Job::new(move || {
                         let _captured = &bomb;
                     });
-                    drop(run_in_executor(Some(&pool), job.abandonable()));
+                    drop(run_in_executor(Some(&pool), job.cancellable()));
                 }
                 drop(release);
                 busy.await.expect("no panic");

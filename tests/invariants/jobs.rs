@@ -11,7 +11,7 @@ use crate::support::*;
 
 #[test]
 fn i07_a_full_queue_stops_whoever_submits_and_not_the_loop() {
-    let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_room(2));
+    let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_queue_capacity(2));
     event_loop
         .block_on(async {
             let (release, gate) = mpsc::channel::<()>();
@@ -75,7 +75,7 @@ fn i13_dropping_the_handle_of_an_abandonable_job_that_waits_cancels_it() {
         let (pool, release, busy) = busy_pool();
         let ran = Arc::new(AtomicBool::new(false));
         let flag = ran.clone();
-        let job = Job::new(move || flag.store(true, Ordering::SeqCst)).abandonable();
+        let job = Job::new(move || flag.store(true, Ordering::SeqCst)).cancellable();
         drop(run_in_executor(Some(&pool), job));
         drop(release);
         busy.await.expect("no panic");
@@ -110,7 +110,7 @@ fn i13_a_job_that_runs_is_never_interrupted() {
             gate.recv().expect("the test sends");
             done.send(()).expect("the test listens");
         });
-        let handle = run_in_executor(None, job.abandonable());
+        let handle = run_in_executor(None, job.cancellable());
         has_started.recv().expect("it starts");
         drop(handle);
         release.send(()).expect("the job waits");
@@ -120,14 +120,14 @@ fn i13_a_job_that_runs_is_never_interrupted() {
 
 #[test]
 fn i13_a_job_whose_handle_never_got_room_does_not_run() {
-    let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_room(1));
+    let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_queue_capacity(1));
     event_loop
         .block_on(async {
             let (release, gate) = mpsc::channel::<()>();
             let first = run_in_executor(None, move || gate.recv().is_ok());
             let ran = Arc::new(AtomicBool::new(false));
             let flag = ran.clone();
-            drop(run_in_executor(None, Job::new(move || flag.store(true, Ordering::SeqCst)).abandonable()));
+            drop(run_in_executor(None, Job::new(move || flag.store(true, Ordering::SeqCst)).cancellable()));
             drop(release);
             first.await.expect("no panic");
             run_in_executor(None, || ()).await.expect("no panic");
@@ -139,13 +139,13 @@ fn i13_a_job_whose_handle_never_got_room_does_not_run() {
 #[test]
 fn i13_an_abandonable_job_says_that_it_was_cancelled() {
     let mut event_loop = event_loop();
-    // The busy job is abandonable too: the shutdown does not wait for it, and it cannot end before the other is cancelled.
+    // The busy job is cancellable too: the shutdown does not wait for it, and it cannot end before the other is cancelled.
     let (gate_is_open, gate) = mpsc::channel::<()>();
     let handles = event_loop
         .block_on(async {
             let pool = ThreadPool::new("busy", 1);
-            let busy = run_in_executor(Some(&pool), Job::new(move || gate.recv().is_ok()).abandonable());
-            (busy, run_in_executor(Some(&pool), Job::new(|| ()).abandonable()))
+            let busy = run_in_executor(Some(&pool), Job::new(move || gate.recv().is_ok()).cancellable());
+            (busy, run_in_executor(Some(&pool), Job::new(|| ()).cancellable()))
         })
         .expect("it runs");
     event_loop.shutdown();
@@ -156,7 +156,7 @@ fn i13_an_abandonable_job_says_that_it_was_cancelled() {
 
 /// A pool with one thread and room for one job, which is busy until the sender is dropped.
 fn full_pool() -> (ThreadPool, mpsc::Sender<()>, glassloop::JobHandle<bool>) {
-    let pool = ThreadPool::with_room("full", 1, 1);
+    let pool = ThreadPool::with_queue_capacity("full", 1, 1);
     let (release, gate) = mpsc::channel::<()>();
     let job = run_in_executor(Some(&pool), move || gate.recv().is_ok());
     (pool, release, job)
@@ -194,7 +194,7 @@ fn i13_a_mandatory_job_runs_even_if_its_handle_is_dropped_before_there_is_capaci
     run(async {
         let (pool, release, busy) = full_pool();
         drop(run_in_executor(Some(&pool), job_that_says(&ran, "mandatory")));
-        drop(run_in_executor(Some(&pool), job_that_says(&ran, "abandonable").abandonable()));
+        drop(run_in_executor(Some(&pool), job_that_says(&ran, "cancellable").cancellable()));
         drop(release);
         busy.await.expect("no panic");
         run_in_executor(Some(&pool), || ()).await.expect("no panic");
@@ -208,7 +208,7 @@ fn i13_a_cancelled_job_gives_its_place_in_the_queue_to_the_next_and_drops_what_i
         let (ran, (pool, release, busy)) = (Ran::default(), full_pool());
         let captured = Arc::new(());
         let inside = captured.clone();
-        let cancelled = run_in_executor(Some(&pool), Job::new(move || drop(inside)).abandonable());
+        let cancelled = run_in_executor(Some(&pool), Job::new(move || drop(inside)).cancellable());
         let next = run_in_executor(Some(&pool), job_that_says(&ran, "next"));
         drop(cancelled);
         assert_eq!(Arc::strong_count(&captured), 1, "dropped with the handle, and not when it would be its turn");
@@ -223,15 +223,15 @@ fn i13_a_cancelled_job_gives_its_place_in_the_queue_to_the_next_and_drops_what_i
 fn i14_jobs_that_wait_for_capacity_when_the_loop_ends_run_or_are_cancelled() {
     for on_the_loops_own_pool in [true, false] {
         let ran = Ran::default();
-        let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_room(1));
+        let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_queue_capacity(1));
         let (release, gate) = mpsc::channel::<()>();
         let handles = event_loop
             .block_on(async {
-                let own = ThreadPool::with_room("own", 1, 1);
+                let own = ThreadPool::with_queue_capacity("own", 1, 1);
                 let pool = if on_the_loops_own_pool { None } else { Some(&own) };
                 let busy = run_in_executor(pool, move || gate.recv().is_ok());
                 let first = run_in_executor(pool, job_that_says(&ran, "first"));
-                let cancelled = run_in_executor(pool, job_that_says(&ran, "cancelled").abandonable());
+                let cancelled = run_in_executor(pool, job_that_says(&ran, "cancelled").cancellable());
                 drop(run_in_executor(pool, job_that_says(&ran, "last")));
                 (busy, first, cancelled)
             })
@@ -239,7 +239,7 @@ fn i14_jobs_that_wait_for_capacity_when_the_loop_ends_run_or_are_cancelled() {
         let thread = std::thread::spawn(move || drop(release));
         let report = event_loop.shutdown();
         thread.join().expect("it only drops");
-        assert_eq!((report.lost.len(), report.left_running.len()), (0, 0));
+        assert_eq!((report.aborted_jobs.len(), report.left_running.len()), (0, 0));
         assert_eq!(*ran.lock().unwrap(), ["first", "last"]);
         run(async {
             assert!(handles.0.await.is_ok() && handles.1.await.is_ok());

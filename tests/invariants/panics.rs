@@ -127,7 +127,7 @@ fn i12_a_worker_survives_results_and_captures_that_panic_when_they_are_dropped()
         // The result has no taker, and the capture of a job that is cancelled is dropped by the worker as well.
         drop(run_in_executor(Some(&pool), breaks));
         let captured = breaks();
-        let job = glassloop::Job::new(move || drop::<OnDrop<_>>(captured)).abandonable();
+        let job = glassloop::Job::new(move || drop::<OnDrop<_>>(captured)).cancellable();
         drop(run_in_executor(Some(&pool), job));
         assert_eq!(run_in_executor(Some(&pool), || 1).await.expect("the worker lives"), 1);
     });

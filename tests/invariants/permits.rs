@@ -21,7 +21,7 @@ async fn poll_once(acquire: &mut Acquire) -> Option<Permit> {
 #[test]
 fn i15_first_come_first_served_in_any_order_of_polls() {
     for seed in 0..4 {
-        let mut event_loop = build(EventLoop::builder().shuffle(seed));
+        let mut event_loop = build(EventLoop::builder().shuffle_seed(seed));
         event_loop
             .block_on(async {
                 let semaphore = Semaphore::new(0);

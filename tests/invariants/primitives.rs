@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use glassloop::futures::{as_completed, join_all};
 use glassloop::observe::{Event as Observed, EventKind};
-use glassloop::sync::{Event, oneshot};
+use glassloop::sync::{OnceEvent, oneshot};
 use glassloop::{EventLoop, spawn};
 
 use crate::support::*;
@@ -17,7 +17,7 @@ use crate::support::*;
 fn an_event_wakes_all_who_wait_however_many_they_are_and_have_left() {
     for (waiting, leaving_between) in [(1, 0), (4, 0), (5, 0), (9, 1), (40, 1), (20, 7)] {
         run(async {
-            let (event, woken) = (Event::new(), Counter::new());
+            let (event, woken) = (OnceEvent::new(), Counter::new());
             let mut tasks = vec![];
             for _ in 0..waiting {
                 for _ in 0..leaving_between {

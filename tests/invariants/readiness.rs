@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::task::Poll;
 use std::time::Duration;
 
-use glassloop::event_loop::{Described, Initially, Source};
+use glassloop::event_loop::{InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::net::TcpStream;
 use glassloop::observe::{Event, EventKind, IoOutcome, Operation};
 use glassloop::{EventLoop, sleep, spawn};
@@ -143,14 +143,14 @@ fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
 
 /// A source of any kind, and how often its calls have asked the kernel.
 pub struct Asked<S: mio::event::Source> {
-    pub source: Source<S>,
+    pub source: PollEvented<S>,
     pub calls: u32,
 }
 
 impl<S: mio::event::Source> Asked<S> {
     pub fn new(io: S) -> Asked<S> {
-        let described = Described { what: "source", descriptor: None, peer: None };
-        Asked { source: Source::new(io, Initially::Waiting, described).expect("registered"), calls: 0 }
+        let described = SourceMetadata { what: "source", descriptor: None, peer: None };
+        Asked { source: PollEvented::new(io, InitialReadiness::NotReady, described).expect("registered"), calls: 0 }
     }
 
     /// Reads once with a buffer of 64 bytes, if that can be done without waiting.

@@ -277,7 +277,7 @@ fn tasks_are_polled_first_in_first_out() {
 #[test]
 fn the_shuffled_queue_runs_every_task() {
     let orders: Vec<Vec<usize>> =
-        (1..=5).map(|seed| order_of(&mut build(EventLoop::builder().shuffle(seed)))).collect();
+        (1..=5).map(|seed| order_of(&mut build(EventLoop::builder().shuffle_seed(seed)))).collect();
     for order in &orders {
         let mut sorted = order.clone();
         sorted.sort_unstable();
@@ -289,7 +289,7 @@ fn the_shuffled_queue_runs_every_task() {
 #[test]
 fn coordination_does_not_lean_on_the_order() {
     for seed in 0..8 {
-        let mut event_loop = build(EventLoop::builder().shuffle(seed));
+        let mut event_loop = build(EventLoop::builder().shuffle_seed(seed));
         let sum = event_loop
             .block_on(async {
                 let (sender, mut receiver) = channel::channel(2);

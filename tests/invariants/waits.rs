@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use glassloop::event_loop::{Described, Direction, Initially, Source};
+use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::futures::{join_all, race, timeout};
 use glassloop::net::TcpListener;
 use glassloop::observe::{Event, EventKind};
@@ -93,13 +93,13 @@ fn i16_virtual_time_waits_for_another_thread_and_then_jumps() {
 // -- Waits that are cancelled ------------------------------------------------------------------------------------------
 
 /// A source that is never ready, and its other end.
-fn silent_source() -> (Rc<Source<mio::net::UnixStream>>, mio::net::UnixStream) {
+fn silent_source() -> (Rc<PollEvented<mio::net::UnixStream>>, mio::net::UnixStream) {
     let (ours, theirs) = mio::net::UnixStream::pair().expect("a pair");
-    let described = Described { what: "pair", descriptor: None, peer: None };
-    (Rc::new(Source::new(ours, Initially::Waiting, described).expect("registered")), theirs)
+    let described = SourceMetadata { what: "pair", descriptor: None, peer: None };
+    (Rc::new(PollEvented::new(ours, InitialReadiness::NotReady, described).expect("registered")), theirs)
 }
 
-fn readable(source: &Rc<Source<mio::net::UnixStream>>) -> impl Future<Output = ()> + use<> {
+fn readable(source: &Rc<PollEvented<mio::net::UnixStream>>) -> impl Future<Output = ()> + use<> {
     let source = source.clone();
     poll_fn(move |cx| source.poll_ready(cx, Direction::Read))
 }
@@ -304,7 +304,7 @@ fn i16_a_background_timer_that_has_fired_counts_no_longer() {
         event_loop
             .block_on(async {
                 for _ in 0..how_many {
-                    spawn(sleep(Duration::from_millis(1)).background());
+                    spawn(sleep(Duration::from_millis(1)).unref());
                 }
                 sleep(Duration::from_millis(2)).await;
                 sleep(Duration::from_millis(1)).await; // alone in the wheel
@@ -318,7 +318,7 @@ fn i16_a_background_timer_that_was_cancelled_counts_no_longer() {
     let mut event_loop = build(EventLoop::builder().virtual_time());
     event_loop
         .block_on(async {
-            assert!(timeout(Duration::from_millis(1), sleep(A_YEAR).background()).await.is_err());
+            assert!(timeout(Duration::from_millis(1), sleep(A_YEAR).unref()).await.is_err());
             sleep(Duration::from_millis(1)).await;
         })
         .expect("a timer is set");
@@ -330,7 +330,7 @@ fn i16_the_readiness_of_a_background_source_is_delivered_before_a_deadlock_is_re
     event_loop
         .block_on(async {
             let (source, mut theirs) = silent_source();
-            source.set_background(true);
+            source.set_unref(true);
             let mut is_first = true;
             poll_fn(|cx| {
                 let polled = source.poll_ready(cx, Direction::Read);
@@ -351,7 +351,7 @@ fn i16_turns_by_hand_deliver_the_readiness_of_background_sources() {
     let kept = theirs.clone();
     let mut root = Box::pin(async move {
         let (source, other_end) = silent_source();
-        source.set_background(true);
+        source.set_unref(true);
         kept.replace(Some(other_end));
         poll_fn(|cx| source.poll_ready(cx, Direction::Read)).await;
     });

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use glassloop::event_loop::{Described, Direction, Initially, Source};
+use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::futures::{timeout, yield_now};
 use glassloop::{EventLoop, JoinHandle, JoinSet, spawn_named};
 
@@ -109,10 +109,15 @@ fn lost_waker_is_reported_for_a_task_that_can_no_longer_be_aborted() {
 fn lost_waker_is_reported_when_the_waker_is_replaced_after_the_poll() {
     let pair = || {
         let (ours, theirs) = mio::net::UnixStream::pair().expect("sockets");
-        let described = Described { what: "socket", descriptor: None, peer: None };
-        (Rc::new(RefCell::new(Some(Source::new(ours, Initially::Waiting, described).expect("registered")))), theirs)
+        let described = SourceMetadata { what: "socket", descriptor: None, peer: None };
+        (
+            Rc::new(RefCell::new(Some(
+                PollEvented::new(ours, InitialReadiness::NotReady, described).expect("registered"),
+            ))),
+            theirs,
+        )
     };
-    let wait = |name: &str, source: &Rc<RefCell<Option<Source<mio::net::UnixStream>>>>| {
+    let wait = |name: &str, source: &Rc<RefCell<Option<PollEvented<mio::net::UnixStream>>>>| {
         let source = source.clone();
         spawn_named(
             name,

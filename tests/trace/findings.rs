@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use glassloop::event_loop::{Described, Direction, Initially, Source};
+use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::futures::{as_completed, yield_now};
 use glassloop::observe::{State, TracedState};
 use glassloop::sync::{channel, oneshot};
@@ -40,7 +40,7 @@ pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> 
         }
         _ => {}
     }));
-    let mut event_loop = EventLoop::builder().slow_poll(limit).observer(tee).build().expect("a loop");
+    let mut event_loop = EventLoop::builder().slow_poll_threshold(limit).observer(tee).build().expect("a loop");
     program(&mut event_loop);
     drop(event_loop);
     let recording = std::fs::read_to_string(&path).expect("a recording");
@@ -136,12 +136,12 @@ fn lost_waker_is_not_reported_if_another_thread_has_the_waker() {
 }
 
 /// Creates a pair of connected sockets, of which the first is registered.
-fn pair() -> (Source<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
+fn pair() -> (PollEvented<mio::net::UnixStream>, std::os::unix::net::UnixStream) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
     ours.set_nonblocking(true).expect("a socket");
-    let described = Described { what: "socket", descriptor: None, peer: None };
+    let described = SourceMetadata { what: "socket", descriptor: None, peer: None };
     let ours = mio::net::UnixStream::from_std(ours);
-    (Source::new(ours, Initially::Waiting, described).expect("a source"), theirs)
+    (PollEvented::new(ours, InitialReadiness::NotReady, described).expect("a source"), theirs)
 }
 
 /// Reads two bytes that arrive separately; only with `drains` until WouldBlock.
@@ -275,9 +275,9 @@ fn stale_event_is_reported_for_an_event_of_a_dropped_source_whose_slot_is_reused
                     ours.set_nonblocking(true).expect("a socket");
                     // The kernel keeps reporting events of a socket that has another descriptor.
                     let copy = ours.try_clone().expect("a copy");
-                    let described = Described { what: "socket", descriptor: None, peer: None };
+                    let described = SourceMetadata { what: "socket", descriptor: None, peer: None };
                     let registered = Forgotten(mio::net::UnixStream::from_std(ours));
-                    let source = Source::new(registered, Initially::Waiting, described).expect("a source");
+                    let source = PollEvented::new(registered, InitialReadiness::NotReady, described).expect("a source");
                     drop(source);
                     let copy = if closes_the_copy {
                         drop(copy);

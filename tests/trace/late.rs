@@ -101,7 +101,7 @@ fn an_observer_that_takes_long_makes_no_poll_slow() {
         }
     }
     let found = Rc::new(RefCell::default());
-    let builder = EventLoop::builder().slow_poll(Duration::from_millis(4)).observer(Slow(Rc::clone(&found)));
+    let builder = EventLoop::builder().slow_poll_threshold(Duration::from_millis(4)).observer(Slow(Rc::clone(&found)));
     let mut event_loop = builder.build().expect("a loop");
     event_loop.block_on(async { sleep(Duration::from_millis(1)).await }).expect("no deadlock");
     assert!(!found.borrow().contains(&"slow_poll"), "{found:?}");

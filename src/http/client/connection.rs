@@ -61,8 +61,8 @@ impl Connection {
         &mut self.transport
     }
 
-    pub(super) fn set_background(&mut self, background: bool) {
-        self.transport.set_background(background);
+    pub(super) fn set_unref(&mut self, is_unref: bool) {
+        self.transport.set_unref(is_unref);
     }
 
     pub(super) fn way(&self) -> &Rc<Way> {

@@ -83,7 +83,7 @@ impl Pool {
             let mut idle = self.idle.borrow_mut().get_mut(way)?.pop()?;
             self.count.set(self.count.get() - 1);
             if now < idle.expires_at() && idle.connection.transport().has_no_input() {
-                idle.connection.transport().set_background(false);
+                idle.connection.transport().set_unref(false);
                 return Some(idle.connection);
             }
         }
@@ -95,7 +95,7 @@ impl Pool {
         if self.limit == 0 || self.limit_per_host == 0 {
             return;
         }
-        connection.set_background(true);
+        connection.set_unref(true);
         let mut idle = self.idle.borrow_mut();
         let connections = match idle.get_mut(connection.way()) {
             Some(connections) => connections,

@@ -66,11 +66,11 @@ impl Transport {
     }
 
     /// Sets whether waiting on the connection is ignored by deadlock detection (I16).
-    pub(super) fn set_background(&mut self, background: bool) {
+    pub(super) fn set_unref(&mut self, is_unref: bool) {
         match self {
-            Transport::Plain(stream) => stream.set_background(background),
+            Transport::Plain(stream) => stream.set_unref(is_unref),
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.set_background(background),
+            Transport::Tls(stream) => stream.set_unref(is_unref),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::observe::{State, TracedState};
 
 /// A future that closes idle connections on which data or EOF is received, and those that have expired.
 ///
-/// It waits on every idle connection and on one timer, in the background: it is ignored by deadlock detection, so a
+/// It waits on every idle connection and on one timer, which are unref'd: it is ignored by deadlock detection, so a
 /// program in which nothing else can happen is still reported as deadlocked (I16). It completes when its timer expires
 /// and there is no idle connection, or the client has been dropped. The next connection that becomes idle starts a new
 /// one.
@@ -44,7 +44,7 @@ impl State for WatchState {
 
 impl IdleWatch {
     pub(super) fn new(client: Weak<Shared>) -> IdleWatch {
-        IdleWatch { client, expiry: sleep(MAX_IDLE).background(), state: TracedState::new(WatchState::Watch) }
+        IdleWatch { client, expiry: sleep(MAX_IDLE).unref(), state: TracedState::new(WatchState::Watch) }
     }
 }
 

@@ -178,7 +178,7 @@ fn read_chunk(part: &FilePart, mut buffer: Vec<u8>) -> JobHandle<io::Result<Vec<
         read_exactly_at(&file, &mut buffer, from)?;
         Ok(buffer)
     };
-    run_in_executor(None, Job::new(read).label("read").bytes(length).abandonable())
+    run_in_executor(None, Job::new(read).label("read").bytes(length).cancellable())
 }
 
 /// Reads with `pread`, since several responses may share the file and so its position.

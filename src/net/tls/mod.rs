@@ -103,7 +103,7 @@ impl TlsConnector {
         let ConnectorContext { trust, protocols, configuration, .. } = &*self.shared;
         let (trust, protocols, configuration) = (trust.clone(), protocols.clone(), configuration.clone());
         let load = move || configuration.get_or_init(|| configure(&trust, &protocols)).clone();
-        run_in_executor(None, Job::new(load).label("read root certificates").abandonable())
+        run_in_executor(None, Job::new(load).label("read root certificates").cancellable())
     }
 }
 

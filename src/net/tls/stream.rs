@@ -230,15 +230,15 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Sets whether this stream is ignored by deadlock detection (I16), as an idle connection is. A background stream
+    /// Sets whether this stream is ignored by deadlock detection (I16), as an idle connection is. An unref'd stream
     /// also frees unused memory.
-    pub fn set_background(&mut self, background: bool) {
-        if background {
+    pub fn set_unref(&mut self, is_unref: bool) {
+        if is_unref {
             self.incomplete_record.shrink_to_fit();
             self.pending_plaintext.shrink_to_fit();
             self.session.shrink();
         }
-        self.socket.set_background(background);
+        self.socket.set_unref(is_unref);
     }
 }
 

@@ -138,7 +138,7 @@ impl State for FileResponseState {
 impl FileResponse {
     fn new(files: Rc<FilesContext>, request: &Request<()>, path: SitePath, known: Option<Identity>) -> FileResponse {
         let (root, has_listings) = (files.root.clone(), files.has_listings);
-        let job = Job::new(move || look_up(&root, &path, known, has_listings)).label("look up").abandonable();
+        let job = Job::new(move || look_up(&root, &path, known, has_listings)).label("look up").cancellable();
         let state = TracedState::new(FileResponseState::LookUp(run_in_executor(None, job)));
         FileResponse { state, files, request: request.clone() }
     }
