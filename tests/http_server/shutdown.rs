@@ -8,7 +8,7 @@ use std::time::Duration;
 use glassloop::flags::site::EmbeddedServer;
 use glassloop::http::client::Client as HttpClient;
 use glassloop::http::server::{Answer, Faults, Limits, Server, text};
-use glassloop::sync::Event;
+use glassloop::sync::OnceEvent;
 use glassloop::{EventLoop, Job, run_in_executor, spawn};
 use http::{Request, StatusCode, header};
 
@@ -58,7 +58,7 @@ fn a_shutdown_completes_responses_in_progress_and_closes_idle_connections() {
 fn a_shutdown_during_a_delayed_response_is_announced_in_its_head() {
     crate::watchdog::watch();
     let run = async {
-        let called = Event::new();
+        let called = OnceEvent::new();
         let service = {
             let called = called.clone();
             move |_: &Request<()>| {
