@@ -52,7 +52,7 @@ impl LookupTaskState {
     /// Starts the lookup.
     fn start(resolver: &ResolverContext, name: &str, permit: Permit) -> LookupTaskState {
         let (look_up, family, name) = (resolver.look_up, resolver.family, name.to_owned());
-        let job = Job::new(move || look_up(&name, family)).label("dns").abandonable();
+        let job = Job::new(move || look_up(&name, family)).label("dns").cancellable();
         LookupTaskState::Job {
             job: run_in_executor(Some(&resolver.threads), job),
             permit: Some(permit),

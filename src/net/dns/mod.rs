@@ -213,7 +213,7 @@ impl ResolverBuilder {
     pub fn build(self) -> Resolver {
         let ResolverBuilder { look_up, family, overrides, lookup_timeout } = self;
         let context = ResolverContext {
-            threads: ThreadPool::with_room("dns", MAX_THREADS, MAX_THREADS),
+            threads: ThreadPool::with_queue_capacity("dns", MAX_THREADS, MAX_THREADS),
             look_up,
             family,
             overrides,
