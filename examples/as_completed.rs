@@ -1,13 +1,14 @@
-//! Coordination: results in completion order, and the state of each future before and after.
+//! Coordination: results in completion order, with the state of all futures after each result.
 //!
 //!     cargo run --release --example as_completed
 //!
-//! Five requests run concurrently inside one task. The server delays each by a different time, so they complete in
-//! another order than they were started. `as_completed` returns each result as soon as it is available, together with
-//! the index of its future. (asyncio's `as_completed` does not say which future a result belongs to.)
+//! Five requests run concurrently inside one task. The server delays the responses by different times, so the requests
+//! complete in a different order from the one in which they were started. `as_completed` returns each result as soon as
+//! it is available, together with the index of its future. (asyncio's `as_completed` does not tell which future a
+//! result belongs to.)
 //!
-//! To try next: use `join_all` instead, which waits for all of them; drop `results` after the second result, and look
-//! with GLASSLOOP_TRACE at what happens to the other connections.
+//! To try next: use `join_all` instead, which waits for all of them; drop `results` after the second result, and use
+//! GLASSLOOP_TRACE to see what happens to the other connections.
 
 mod support;
 

@@ -2,12 +2,13 @@
 //!
 //!     cargo run --release --example cancel
 //!
-//! Dropping a future cancels it. An exchange that is dropped at any point closes its connection at once, so the rest of
-//! its response can never be taken for the response to the next request. A job on the thread pool differs: a thread
-//! cannot be stopped from outside, so a running job runs to its end and its file is written. Only a job that has not
-//! started, and that was marked as `cancellable`, is removed from the queue.
+//! An exchange that is dropped at any point closes its connection at once, so the rest of its response can never be
+//! taken for the response to the next request. A job on the thread pool is different: a thread cannot be stopped from
+//! outside, so a job that is running when its handle is dropped continues to its end, and its file is written. Only a
+//! job that has not started, and that was marked as `cancellable`, is removed from the queue.
 //!
-//! To try next: remove `.cancellable()`; set a `limit` longer than the delay, and look at the number of connections.
+//! To try next: remove `.cancellable()`; set a `limit` longer than the delay, and see how the number of idle
+//! connections changes.
 
 mod support;
 

@@ -3,18 +3,20 @@
 //!     cargo run --release --example compare
 //!     cargo run --release --example compare -- --delay 0 --runs 20
 //!
-//! The five files are included unchanged as modules. Each run is a child process that runs one of them, so that its CPU
-//! time and threads do not include the server's. The server runs in this process and delays each response by `--delay`
-//! milliseconds. The table shows medians; the columns for threads and sockets show the highest number at one time.
+//! This program includes the files of the five styles as modules, unchanged. For each run, it starts a child process
+//! that runs one style, so that the measured CPU time and threads do not include those of the server. The server runs
+//! in the parent process and delays each response by `--delay` milliseconds. The table shows medians. The columns
+//! `threads` and `sockets` contain the highest number at one time; a stall is a time during which the loop does not
+//! poll the reactor.
 //!
-//! What to look at: with a delay, four styles take as long as four rounds of five requests, and the sequential one
-//! takes as long as twenty requests. Without a delay all take about the same time, since there is little waiting to
-//! overlap.
+//! What to look at: with a delay, the sequential style takes as long as twenty delays, and the others take as long as
+//! four, since they send five requests at a time. Without a delay all take about the same time, since requests spend
+//! little time waiting.
 //!
-//! With GLASSLOOP_TRACE=compare.html the three styles that use the loop are also recorded, in separate runs before the
-//! measurements: to compare.callbacks.html and so on.
+//! With GLASSLOOP_TRACE=compare.html, the three styles that use the loop are also recorded, in separate runs before the
+//! measurements, to compare.callbacks.html, compare.futures.html and compare.coroutines.html.
 //!
-//! To try next: `--delay 300`; `flags_threads` with twenty threads, and the loops with twenty permits.
+//! To try next: `--delay 300`; twenty threads in `flags_threads`, and twenty permits in the styles that use the loop.
 
 // Each of the five files includes the same `support` module.
 #![allow(clippy::duplicate_mod)]

@@ -2,9 +2,9 @@
 //!
 //!     cargo run --release --example countdown
 //!
-//! Each task sleeps and prints three times. The tasks are independent, and only one of them runs at a time: a task that
-//! sleeps gives the thread back to the loop. Look at the times: the countdowns do not delay each other, and the program
-//! takes as long as the slowest of them.
+//! Each task sleeps and prints three times. Only one of them runs at a time, but while a task sleeps, the loop's thread
+//! is free for the others. Look at the times: the countdowns do not delay each other, and the program takes as long as
+//! the slowest of them.
 //!
 //! To try next: replace `sleep(delay).await` with `std::thread::sleep(delay)` and look at the times again; start ten
 //! thousand tasks instead of four (without the printing); use `EventLoop::builder().virtual_time()` in

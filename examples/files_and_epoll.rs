@@ -3,11 +3,11 @@
 //!     cargo run --release --example files_and_epoll
 //!
 //! The kernel reports when a socket becomes readable. For a regular file there is no such event: it counts as always
-//! ready, and `read` blocks until the disk has delivered. Linux's epoll therefore refuses regular files (EPERM), and
-//! kqueue accepts them but reports them as ready at once. So a program that must not block reads files on another
-//! thread.
+//! ready, and `read` blocks until the data has been read from the disk. Linux's epoll therefore rejects regular files
+//! (EPERM); kqueue accepts them, but reports them as ready at once. So a program that must not block reads files on
+//! another thread.
 //!
-//! To try next: register a terminal (`/dev/stdin` if it is one) instead of the file; `/dev/null`.
+//! To try next: register a terminal instead of the file (`/dev/stdin`, if it is one), then `/dev/null`.
 
 mod support;
 

@@ -3,14 +3,15 @@
 //!     cargo run --release --example fire_and_forget
 //!
 //! The downloader in the asyncio chapter of *Fluent Python* passes each image to the executor and does not await the
-//! result. That is quick, but "OK" is printed before the file exists, and an error of the write is silently lost. Here
-//! one of the three flags is written to a directory that does not exist: first without awaiting the job, as in the
-//! chapter, then with.
+//! result. That is quick, but "OK" is printed before the file exists, and if the write fails, the error is silently
+//! lost. Here one of the three flags is written to a directory that does not exist. The first run does not await the
+//! jobs, like the program in the chapter; the second run does.
 //!
-//! The writes themselves are not lost: shutting the loop down waits for queued jobs. (`asyncio.run` waits for its
-//! executor in the same way.)
+//! The other two files are written in both runs, since the loop waits for queued jobs when it shuts down.
+//! (`asyncio.run` waits for its executor in the same way.)
 //!
-//! To try next: keep the `JobHandle`s in a list and await them all at the end. What is better, and what is still wrong?
+//! To try next: keep the `JobHandle`s in a list and await them all at the end. Which of these problems does this solve,
+//! and which remains?
 
 mod support;
 

@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release --example flags_callbacks
 //!
-//! `get` and `save` start an operation, return at once, and call back on completion. One thread does all the work and
-//! no call blocks. The price is that no function reads from top to bottom any more: the download of one flag is split
-//! over three functions, the loop over the codes becomes a recursion (`on_saved` calls `start_next`), and each function
-//! has to handle errors itself, since there is no caller to return them to.
+//! `get` and `save` start an operation, return at once, and call a callback on completion. All callbacks run on one
+//! thread, and none of them blocks it. The price is that the code is no longer in the order in which it runs: the
+//! download of one flag is split over three functions, the loop over the codes becomes a recursion (`on_saved` calls
+//! `start_next`), and each function has to handle errors itself, since it has no caller to which it could return them.
 //!
 //! To try next: remove the call of `fail` in `start_next`, connect to a closed port (`--server http://127.0.0.1:1`),
 //! and read the message; then read `flags_futures`.

@@ -3,8 +3,8 @@
 //!     cargo run --release --example flags_coroutines
 //!
 //! This is the downloader of the asyncio chapter of *Fluent Python*, which calls an `async fn` a coroutine. Each flag
-//! is a task that reads from top to bottom: acquire a permit, request the image, save it on a pool thread. Nothing here
-//! blocks the thread, and only the `await`s show where a task is suspended.
+//! is a task whose code is in the order in which it runs: acquire a permit, request the image, save it on a pool
+//! thread. Nothing here blocks the loop's thread, and a task can be suspended only at an `await`.
 //!
 //! To try next: `PERMITS = 1`, then 20; remove the `await` after `run_in_executor` and compare the number of flags
 //! reported with the number of files.

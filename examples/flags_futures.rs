@@ -3,7 +3,7 @@
 //!     cargo run --release --example flags_futures
 //!
 //! The download of one flag is a state machine: an `enum` with one variant for each thing that it waits for, and a
-//! `poll` that matches on the variants in order. Compared with callbacks, the code is in one place again, `?`
+//! `poll` that matches on the variants in order. Unlike with callbacks, the code of a download is in one function, `?`
 //! propagates errors, and dropping the future cancels the download in any state. The compiler generates much the same
 //! state machine from `download_one` in `flags_coroutines`. (The code that starts and counts the twenty downloads is an
 //! `async` block here, too.)

@@ -2,8 +2,9 @@
 //!
 //!     cargo run --release --example flags_sequential
 //!
-//! It uses a blocking socket, without a loop or threads. Each request waits for the one before, so the response times
-//! add up. It is the shortest of the five programs, and with a fast server nearby it is hard to beat.
+//! It uses a blocking socket, without a loop or threads. Each request is sent after the response to the previous one,
+//! so the response times add up. It is the shortest of the five programs, and with a fast server nearby the others save
+//! little time.
 //!
 //! `support/blocking.rs` parses the responses with the library's codec, which is sans-I/O and works with any socket.
 //!

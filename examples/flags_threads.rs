@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release --example flags_threads
 //!
-//! Five threads take codes from one shared list. Each has its own connection and blocks on it. The operating system
-//! does what the loop does in the other three programs: it keeps track of which thread waits for which socket and runs
-//! those whose socket is ready. The cost is memory for stacks, a context switch per wait, and synchronization of shared
-//! state, here the list.
+//! Five threads take codes from one shared list. Each has its own connection and blocks on it. The operating system's
+//! scheduler does what the event loop does in the next three programs: it keeps track of which thread waits for which
+//! socket, and runs the threads whose sockets are ready. The cost is memory for stacks, a context switch per wait, and
+//! synchronization of shared state, here the list.
 //!
 //! To try next: `THREADS = 20`; then measure what a thousand threads cost (`compare` prints the numbers).
 

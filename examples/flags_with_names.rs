@@ -3,14 +3,14 @@
 //!     cargo run --release --example flags_with_names
 //!
 //! Each flag needs its image and the name of its country. A permit limits the number of concurrent requests, so each
-//! request acquires its own and releases it when it is done; in between, another flag may get it. If a permit were held
-//! for the whole flag, it would be unused while the file is being written.
+//! request acquires its own and releases it when it is done. Between the two requests, another flag may get the permit.
+//! If a download kept one permit until its end, the permit would be unused while the file is being written.
 //!
 //! What to look at: there are never more than five requests at once, and a flag that was started later may finish
 //! earlier.
 //!
 //! To try next: hold one permit for both requests, and compare; send both requests concurrently with `join_all` (the
-//! second does not depend on the first) and count the permits that this takes.
+//! second does not depend on the first), and find out how many permits a download then needs.
 
 mod support;
 

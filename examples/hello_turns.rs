@@ -1,12 +1,12 @@
-//! The loop at work: two tasks and a timer, with a narration of every turn (one iteration of the loop).
+//! The loop at work: two tasks and a timer, with a sentence for each step of every turn (one iteration of the loop).
 //!
 //!     cargo run --release --example hello_turns
 //!
 //! One task sends a message after a short sleep, the other waits for it. Note that the loop polls the ready tasks, then
 //! sleeps until the next timer is due, and that every poll follows a wake, whose cause is printed.
 //!
-//! To try next: let `hello` sleep twice; spawn a third task that yields ten times and count the turns that this takes
-//! (fewer than ten: why?); remove the `send` and read the error that the loop returns.
+//! To try next: let `hello` sleep twice; spawn a third task that yields ten times, and find out why this takes fewer
+//! than ten turns; remove the `send` and read the error that the loop returns.
 
 mod support;
 

@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release --example lazy
 //!
-//! Calling an `async fn` runs none of its body, and `client.get` opens no connection: both only return a future. Two
-//! futures that are created first and then awaited one after the other run one after the other. To run concurrently
-//! they need `join_all`, which polls both, or `spawn`, which makes one of them a task. (asyncio's `create_task` is
-//! `spawn`; a Python coroutine object is as lazy as a Rust future.)
+//! Calling an `async fn` runs none of its body, and `client.get` opens no connection: both only return a future. If two
+//! futures are created and then awaited one after the other, the second does not start before the first has completed.
+//! They run concurrently with `join_all`, which polls both, or with `spawn`, which makes one of them a task. (`spawn`
+//! corresponds to asyncio's `create_task`, and a Python coroutine object is as lazy as a Rust future.)
 //!
 //! To try next: spawn `first` and `second`, then await the two JoinHandles one after the other; request a URL on a
 //! closed port, and do not await it.

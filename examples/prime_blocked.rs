@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release --example prime_blocked
 //!
-//! `is_prime` does not wait, it computes. The effect on the loop is that of a blocking call: it does not get its thread
-//! back. Making the function `async` does not help, since it contains no `await`.
+//! `is_prime` computes and never waits. For the loop this is like a blocking call: until the function returns, no other
+//! task is polled. Making the function `async` does not help, since it contains no `await`.
 //!
 //! To try next: `prime_yielding`; make `is_prime` a plain `fn`, run it on the thread pool with
 //! `run_in_executor(None, || is_prime(N)).await`, and compare the times.

@@ -1,14 +1,14 @@
-//! Files and the thread pool: the computation of `prime_blocked`, yielding to the loop from time to time.
+//! Files and the thread pool: the computation of `prime_blocked`, which now yields to the loop at intervals.
 //!
 //!     cargo run --release --example prime_yielding
 //!
-//! Every `STEPS` divisions `yield_now` lets the loop fire timers and poll other tasks, so the spinner keeps moving.
-//! Each yield costs a poll, and the interval has to be chosen: too long, and the loop stalls; too short, and the polls
-//! take more time than the computation.
+//! After every `STEPS` divisions, `yield_now` lets the loop fire timers and poll other tasks, so the spinner keeps
+//! moving. Each yield costs a poll, so the interval is a compromise: if it is too long, the loop stalls; if it is too
+//! short, the polls take more time than the computation.
 //!
-//! Yielding keeps the loop responsive but does not make the work parallel. The thread pool is the better place for it.
+//! Yielding keeps the loop responsive but does not make the work parallel. A thread pool is the better place for it.
 //!
-//! To try next: `STEPS = 100` and 10_000_000; compare both numbers that are printed.
+//! To try next: `STEPS = 100` and 10_000_000; compare the time and the number of the spinner's steps.
 
 mod support;
 

@@ -2,9 +2,9 @@
 //!
 //!     cargo run --release --example semaphore
 //!
-//! Eight tasks share three permits. Each task has a column: `.` waits for a permit, `#` holds one. A released permit
-//! goes directly to the task that has waited longest and is never available in between, so `free` stays at 0 as long as
-//! any task waits.
+//! Eight tasks share three permits. Each task has a column: `.` means that it waits for a permit, `#` that it holds
+//! one. A released permit goes directly to the task that has waited longest, and is never available to other tasks in
+//! between, so the number of free permits stays at 0 as long as any task waits.
 //!
 //! To try next: use `acquire_many(3)` in the first task, and see the others queue behind it; cancel a waiting task
 //! (with a `timeout` around its `acquire`), and see that the tasks behind it in the queue still get their permits.

@@ -3,11 +3,11 @@
 //!     cargo run --release --example spinner_blocked
 //!     cargo run --release --example spinner_blocked -- --fixed
 //!
-//! `slow` blocks its thread. The loop does not get the thread back, so for a whole second no timer fires, no socket is
-//! read and nothing can be cancelled. With `--fixed`, `slow` runs on a pool thread and the task awaits the result.
+//! `slow` blocks the loop's thread for a second. During this time no timer fires, no socket is read and nothing can be
+//! cancelled. With `--fixed`, `slow` runs on a pool thread and the task awaits the result.
 //!
 //! To try next: compare the two runs as timelines, with GLASSLOOP_TRACE=stall.html and GLASSLOOP_TRACE=fixed.html;
-//! remove the 50 ms before `slow`, and the spinner is not even drawn (why?).
+//! remove the sleep of 50 ms before `slow`, and find out why the spinner is then not even drawn.
 
 mod support;
 

@@ -2,12 +2,12 @@
 //!
 //!     cargo run --release --example spinner_loop
 //!
-//! The spinner is an infinite loop. It can be cancelled because it gives the thread back at each `await`: `abort` makes
-//! the loop drop the suspended future. Unlike the thread in `spinner_thread`, it needs no channel and no check for
-//! cancellation. `spinner_blocked` shows what happens when a task does not give the thread back.
+//! The spinner is an infinite loop. It can be cancelled because it is suspended at each `await`: `abort` makes the
+//! event loop drop the suspended future. Unlike the thread in `spinner_thread`, it needs no channel and no check for
+//! cancellation. `spinner_blocked` shows what happens when a task does not return to the event loop.
 //!
-//! To try next: remove `abort`: does the program hang? (No: remaining tasks are dropped with the loop.) Await the
-//! spinner after `abort` and print the result.
+//! To try next: remove `abort`, and see that the program still ends, since the remaining tasks are dropped with the
+//! event loop; await the spinner after `abort` and print the result.
 
 mod support;
 

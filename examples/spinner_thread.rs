@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release --example spinner_thread
 //!
-//! The operating system schedules the spinner's thread even while `slow` blocks. A thread cannot be cancelled from
-//! outside, so the main thread sends a message and the spinner checks for it.
+//! The operating system schedules the spinner's thread even while `slow` blocks the main thread. A thread cannot be
+//! cancelled from outside, so the main thread sends a message, for which the spinner checks at each step.
 //!
 //! To try next: remove `done.send(())?` and see the program hang in `join` (Ctrl-C ends it); let `slow` compute instead
 //! of sleeping, and see that the spinner keeps moving.

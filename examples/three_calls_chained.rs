@@ -3,11 +3,11 @@
 //!     cargo run --release --example three_calls_chained
 //!     cargo run --release --example three_calls_chained -- --fail-second
 //!
-//! The code is no longer nested, and the steps are in the order in which they run. In return, the values that nested
-//! closures capture have to be passed from step to step in a struct, with an `Option` for each value that is not known
-//! yet.
+//! The callbacks are no longer nested, and are written in the order in which they run. The price is that the values
+//! that nested closures would capture have to be passed from callback to callback in a struct, with an `Option` for
+//! each value that is not known yet.
 //!
-//! Errors: as before, each of the three steps has its own `Err` arm that calls `done`.
+//! Errors: as in `three_calls_nested`, each of the three callbacks has its own `Err` arm that calls `done`.
 //!
 //! To try next: add a fourth call and count the places that change (Swaziland's GEC code, WZ, is not an ISO code, so
 //! that call gets a 404, which the fourth `Err` arm has to handle); then read `three_calls_future`.

@@ -3,9 +3,9 @@
 //!     cargo run --release --example three_calls_coroutine
 //!     cargo run --release --example three_calls_coroutine -- --fail-second
 //!
-//! Three calls take three lines. The compiler turns the function into a state machine like the `enum` of
-//! `three_calls_future`, with a state for each `await` that stores the variables needed after it. `first` is a local
-//! variable again.
+//! Each call takes one line. The compiler turns the function into a state machine like the `enum` of
+//! `three_calls_future`, with a state for each `await` that stores the variables needed after it. The results are local
+//! variables again, as in a blocking program.
 //!
 //! Errors: propagated with `?`, as in any function.
 //!

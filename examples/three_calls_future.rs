@@ -3,12 +3,13 @@
 //!     cargo run --release --example three_calls_future
 //!     cargo run --release --example three_calls_future -- --fail-second
 //!
-//! Each state stores what is known when it is reached: the first country is a field of `Second` and of `Third`, so no
-//! `Option` is needed, and the third call cannot be in progress without it.
+//! Each state contains the results that are known by then: the first country is a field of `Second` and of `Third`, so
+//! no `Option` is needed, and the third call cannot be in progress without it.
 //!
 //! Errors: `poll` returns a result to its caller, so one `?` per call propagates them.
 //!
-//! To try next: print `size_of::<ThreeCalls>()`, and that of `three_calls` in `three_calls_coroutine`.
+//! To try next: print `size_of::<ThreeCalls>()`, and the size of the future of `three_calls` in
+//! `three_calls_coroutine`.
 
 mod support;
 

@@ -3,12 +3,13 @@
 //!     cargo run --release --example three_calls_nested
 //!     cargo run --release --example three_calls_nested -- --fail-second
 //!
-//! A country has an ISO code and a GEC code, and one country's GEC code is often another one's ISO code: China's is CH,
-//! which is Switzerland's ISO code. Each request uses the GEC code from the response before. Related code stays
-//! together, and each callback can use the variables of the enclosing ones. But every step adds a level of nesting.
+//! A country has an ISO code and a GEC code (a standard of the US government), and one country's GEC code is often the
+//! ISO code of another: China's GEC code is CH, which is Switzerland's ISO code. Each request uses the GEC code from
+//! the previous response. Related code stays together, and each callback can use the variables of the enclosing ones.
+//! But every step adds a level of nesting.
 //!
-//! Errors: they do not propagate. Each step has to check for one and pass it to `done`. If one of the three `Err` arms
-//! is left empty, the chain ends without any report.
+//! Errors: they do not propagate. Each callback has to check for an error and pass it to `done`. If one of the three
+//! `Err` arms is left empty, the chain ends without any report.
 //!
 //! To try next: empty the second `Err` arm and run with `--fail-second`; then read `three_calls_chained`.
 

@@ -1,6 +1,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// They panic if the stream cannot be written, and block if its reader does not read: see `cli/output.rs`.
+// `println!` and `eprintln!` panic if the stream cannot be written, and block if it is a pipe that is not read:
+// `cli/output.rs` does neither.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 //! glassloop: an observable event loop, with HTTP/1.1 and a downloader.
 //!
@@ -33,7 +34,7 @@
 //!
 //! # Layers
 //!
-//! Each module uses only modules below it:
+//! Each module uses only modules below it in this diagram, and `net` also uses `futures`, and `sync` also `observe`:
 //!
 //! ```text
 //!                   cli                    the glassloop command
@@ -44,40 +45,42 @@
 //!              │           │
 //!             http         │               HTTP/1.1: codec, client, server
 //!         ┌────┴────┐      │
-//!      futures     net     │               combinators · sockets, DNS, TLS
+//!      futures ◀── net     │               combinators · sockets, DNS, TLS
 //!         └────┬────┘      │
-//!          event_loop      │               turns, tasks, readiness, timers, threads
-//!         ┌────┴────┐      │
-//!       sync     observe ──┘               channels, locks · the events that a loop emits
+//!          event_loop ─────┘               turns, tasks, readiness, timers, threads
+//!         ┌────┴────┐
+//!       sync ──▶ observe                   channels, semaphores · the events that a loop emits
 //! ```
 //!
-//! | module | purpose | what to know before |
+//! | module | purpose | read first |
 //! | --- | --- | --- |
-//! | [`observe`] | the events that a loop emits, and the `Observer` trait | nothing |
+//! | [`observe`] | the events that a loop emits, and the `Observer` trait | |
 //! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
-//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | the two above |
+//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | `observe`, `sync` |
 //! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
 //! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |
-//! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | nothing |
+//! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | |
 //! | [`http::client`], `http::server` | the HTTP client and server, as hand-written futures | `net`, `http::proto` |
 //! | `download` | atomic file downloads, with resume and retries | `http::client` |
 //! | `flags` | a downloader of country flags, and a server for them | `download` |
-//! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe` |
-//! | `cli` | the `glassloop` command | all of the above |
+//! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe`, `event_loop` |
+//! | `cli` | the `glassloop` command | all other modules |
 //!
-//! A turn is one iteration of the loop. Up to `http`, every future is a hand-written `enum` of states with one `match` in
-//! its `poll`; from `download` on, `async fn` is used.
+//! A turn is one iteration of the loop. In the layers up to `http`, futures are written by hand: one with several
+//! states is an `enum` of them, with one `match` in its `poll`. From `download` on, `async fn` is used.
 //!
 //! Suggested reading order: [`EventLoop::turn`], then the files that [`event_loop`] lists, then [`http::client`] as an
 //! example of a state machine. DESIGN.md follows one request from the command line to the disk.
 //!
 //! # Features
 //!
-//! * `server`: the HTTP server.
-//! * `trace`: recordings of a loop's events.
+//! * `server`: the module `http::server`.
+//! * `trace`: the module `trace`.
 //! * `tls` (default): `https`, with rustls and the system's root certificates.
-//! * `cli` (default): the command, with `server`, `trace`, `download` and `flags`. Without the default features the
-//!   crate contains only the loop and the HTTP client, and depends on fewer than twenty crates.
+//! * `cli` (default): the command, with the modules `cli`, `download` and `flags`. It includes `server` and `trace`.
+//!
+//! Without the default features the crate contains only the loop and the HTTP client, and depends on fewer than twenty
+//! crates.
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -99,7 +102,7 @@ pub mod trace;
 #[path = "../tests/support/watchdog.rs"]
 mod watchdog;
 
-/// Compiles and runs the sample of the README, in `cargo test`.
+/// Makes `cargo test` compile and run the sample in README.md.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeSample;

@@ -1,8 +1,8 @@
 //! A blocking call in a task.
 //!
-//! `std::thread::sleep` stands for any blocking call: reading a file, `getaddrinfo`, compression, a contended lock. The
-//! loop has one thread, which is blocked for 100 ms here, so the other task cannot make its step every 10 ms. The fix
-//! is to block a pool thread instead.
+//! `std::thread::sleep` stands for any blocking call: reading a file, `getaddrinfo`, compression, a contended lock. It
+//! blocks the loop's only thread for 100 ms, so the other task, which sleeps for 10 ms at a time, is polled much too
+//! late. In the fixed version, the call blocks a thread of the pool instead.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! A future returns Pending without storing its waker.
 //!
-//! The contract of `poll`: a future that returns Pending has arranged for its waker to be called. This one only checks
-//! for the letter. When the letter arrives, there is no waker to call, so the future is never polled again.
+//! The contract of `poll` is that a future that returns Pending has arranged for its waker to be called. `Letter`, a
+//! future that resolves when a letter has been put into a letterbox, only checks the letterbox. When the letter
+//! arrives, there is no waker to call, so the future is never polled again.
 
 use std::cell::RefCell;
 use std::future::Future;

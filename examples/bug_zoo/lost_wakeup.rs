@@ -1,10 +1,11 @@
-//! A signal arrives between the check and the registration of the waker.
+//! A notification arrives between the check of a condition and the registration of the waker.
 //!
-//! If a future first checks the condition and then registers its waker, a signal in between wakes nothing. On one
-//! thread this can happen when there is an `await` between the two. The fix is the order: register first, then check
-//! (I6).
+//! If a future first checks its condition and then registers its waker, a notification in between finds no waker, and
+//! the future waits for ever. This can happen even on one thread, if there is an `await` between the two steps. In the
+//! fixed version, the future checks the condition again after it has registered its waker (I6).
 //!
-//! Most loops would now sleep for ever. This one detects that nothing can wake it any more, and returns an error.
+//! Most event loops would sleep for ever after this bug. This one detects that nothing can wake it any more, and
+//! returns an error.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

@@ -4,10 +4,11 @@
 //!     cargo run --release --example bug_zoo -- spin
 //!     cargo run --release --example bug_zoo -- spin --fixed
 //!     GLASSLOOP_TRACE=zoo.jsonl cargo run --release --example bug_zoo -- spin
-//!     cargo run --release -- trace explain zoo.jsonl                 print the findings of the trace
+//!     cargo run --release -- trace explain zoo.jsonl                 print the recording, with the findings
 //!
-//! Each bug prints its effect and then exits; its trace has the finding named in the list. With `--fixed` the bug is
-//! fixed, with as few changes as possible, and the trace has no finding.
+//! A run prints the effect of the bug and ends. Its recording contains the finding that the list names for the bug.
+//! With `--fixed` it runs a version in which the bug is fixed, with as few changes as possible, and the recording
+//! contains no finding.
 //!
 //! To try next: read a file and predict its output before you run it; then add the same bug to `flags_futures.rs`.
 

@@ -1,9 +1,9 @@
 //! An edge-triggered source is not read until WouldBlock.
 //!
-//! The loop registers its sockets edge-triggered (`EPOLLET`): the kernel reports an event when new data arrives, and
-//! not because old data is still unread. After an event a task has to read until WouldBlock, or remember that more may
-//! be there. This task reads one message and returns Pending, expecting another event. But both messages arrived
-//! together, with a single event.
+//! The loop registers its sockets edge-triggered (`EPOLLET`): the kernel reports an event when new data arrives, but
+//! not while old data is still unread. After an event, a task has to read until WouldBlock, or read again later without
+//! waiting for another event. This task reads one message, returns Pending and expects an event for the second message.
+//! But both messages arrived together, with a single event.
 
 use std::future::poll_fn;
 use std::io::Write;

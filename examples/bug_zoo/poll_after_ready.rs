@@ -1,8 +1,8 @@
 //! A future is polled after it returned Ready.
 //!
-//! After a future has returned Ready, another poll may panic, block for ever or return anything. A combinator has to
-//! remember which of its children are done. This `Both` polls both children at every wake, and discards the result of
-//! the first.
+//! After a future has returned Ready, another poll may panic, block for ever or return anything. So a combinator has to
+//! remember which of its child futures are done. The combinator `Both` does not: each time it is polled, it polls both
+//! children, and discards the result of the first.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,11 +1,12 @@
 //! A woken future is not polled while its task awaits another one.
 //!
-//! Two requests run inside one task. The first completes, and the task handles the response, which takes a while and
-//! contains an `await`. When the second request is woken, the task polls only the future that it is awaiting, not the
-//! request. The request is not cancelled, but makes no progress while its timeouts, and those of the server, keep
-//! running. The trace calls this a snooze.
+//! Two requests (here represented by sleeps) run inside one task. The first completes, and the task handles the
+//! response, which takes a while and contains an `await`. If the second request is woken during this time, the task is
+//! polled, but it polls only the future that it awaits, not the request. The request is not cancelled, but it makes no
+//! progress, while its timeouts and those of the server continue to run. The finding in the recording is called a
+//! snooze.
 //!
-//! The fix: run each request as a task of its own.
+//! In the fixed version, each request is a task of its own.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! A future waits by waking itself.
 //!
-//! The future checks a flag and, if it is not set, wakes its own task to check again. It does see the flag in the end,
-//! but until then the loop never sleeps and uses a whole CPU. This is a busy wait, and hard to notice, since all other
-//! tasks still run. (`yield_now` wakes its own task, too, but only once.)
+//! The future checks a flag and, if the flag is not set, wakes its own task, so that it is polled and checks again. It
+//! completes when the flag is set, but until then the loop never sleeps and uses a whole CPU. This busy wait is hard to
+//! notice, since all other tasks still run. (`yield_now` wakes its own task, too, but only once.)
 
 use std::cell::Cell;
 use std::future::poll_fn;

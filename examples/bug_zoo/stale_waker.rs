@@ -1,8 +1,9 @@
 //! A future keeps its old waker after moving to another task.
 //!
-//! A waker belongs to a task, not to a future. A future that is polled by one task and then moved to another has to
-//! store the new task's waker. This one keeps the waker that it has, and so wakes a task that no longer owns it. The
-//! types do not prevent this: each `poll` may be passed a `Context` with another waker.
+//! A waker belongs to a task, not to a future. If a future is polled by one task and then moved to another, it has to
+//! replace the stored waker with that of the new task. `Ring` keeps the first waker, so when the bell rings, the first
+//! task is woken, which no longer owns the future, and the second task waits for ever. The types do not prevent this
+//! mistake: each call of `poll` may pass a `Context` with a different waker.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};

@@ -1,12 +1,13 @@
 //! A source is dropped without deregistering it from epoll.
 //!
-//! The reactor registers each descriptor with a token that contains its slot in a table, and slots are reused. Closing
-//! a descriptor removes its registration only if it has no duplicate (`dup`, a child process). Otherwise the kernel
-//! still reports events for a connection that no longer exists, with a slot that belongs to another one by now. In a
-//! reactor that does not check for this, such an event wakes the wrong task, rarely and unreproducibly. Here the token
-//! also contains the slot's generation, so the event is recognized as stale.
+//! The reactor registers each descriptor with a token that contains the number of its slot in a table, and slots are
+//! reused. When a descriptor is closed, the kernel removes the registration only if there is no duplicate of it (from
+//! `dup` or in a child process). Otherwise the kernel still reports events for the connection that was dropped, with
+//! the number of a slot that another connection uses by then. In a reactor that does not check for this, such an event
+//! wakes the wrong task; this is rare and hard to reproduce. In this loop, the token also contains the slot's
+//! generation, so the event is recognized as stale.
 //!
-//! The bug is a `deregister` that does nothing, because closing the descriptor seems to be enough.
+//! The mistake is a `deregister` that does nothing, on the assumption that closing the descriptor is enough.
 
 use std::io::{self, Write};
 use std::net::TcpListener;

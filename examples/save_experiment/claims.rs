@@ -1,4 +1,4 @@
-//! Compares the chapter's claims with the measurements.
+//! Compares the claims of the asyncio chapter of *Fluent Python* with the measurements.
 
 use super::measured::{MeasuredCase, size};
 use super::results::Results;

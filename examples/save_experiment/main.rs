@@ -1,27 +1,28 @@
-//! Files and the thread pool: an experiment on whether files should be saved on the loop's thread or on the pool.
+//! Files and the thread pool: an experiment that compares saving files on the loop's thread with saving them on the
+//! pool.
 //!
 //!     cargo run --release --example save_experiment
 //!     cargo run --release --example save_experiment -- --full
 //!     cargo run --release --example save_experiment -- --slow-disk 20
 //!
-//! The asyncio chapter of *Fluent Python* says that saving on the executor's threads makes no noticeable difference for
-//! images of 13 KB, that its advantage becomes clear when each image is written ten times (`img*10`, 130 KB), and that
-//! it is significant for megapixel images. Here a server in another process serves images of 13 KB, which are written
-//! 1, 10, 100 and 1,000 times into each file, on the loop and on the pool, with and without fsync. The cases are
-//! interleaved and repeated, and the conclusions about the chapter's claims are computed from the measurements.
-//! `--slow-disk MS` simulates a slow disk: every save sleeps first.
+//! The asyncio chapter of *Fluent Python* says that saving files on the threads of the executor makes no noticeable
+//! difference for images of 13 KB, that its advantage becomes clear when each image is written ten times (`img*10`, 130
+//! KB), and that it is significant for megapixel images. Here a server in another process serves images of 13 KB, which
+//! are written 1, 10, 100 and 1,000 times into each file, on the loop and on the pool, with and without fsync. The
+//! cases are interleaved and repeated, and the conclusions about the chapter's claims are computed from the
+//! measurements. With `--slow-disk MS`, every save sleeps first, which simulates a slow disk.
 //!
 //! The results are printed as a table and written to `experiment.json` and `experiment.html` (with charts) in `--out`
 //! (default: target/save_experiment). The files are saved in `--dest` (default: the temporary directory) and removed.
 //! With GLASSLOOP_TRACE an additional run at the start is recorded; measured runs are not, since recording costs time.
 //!
-//! To try next: `--dest` on another disk or in memory (/dev/shm); `--slow-disk 20`: for which sizes does the pool help
-//! then?
+//! To try next: `--dest` on another disk or in memory (/dev/shm); `--slow-disk 20`, to see for which sizes the pool
+//! helps if the disk is slow.
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `main.rs` | arguments, and the order of the runs |
-//! | `trial.rs`, `server.rs` | one run of one case; the server process |
+//! | `trial.rs`, `server.rs` | one run of one case; the server, which is another process |
 //! | `measured.rs` | the runs of a case: median, minimum and maximum |
 //! | `results.rs`, `claims.rs` | the results of all runs; the conclusions about the chapter's claims |
 //! | `page.rs` | the HTML page with the charts |

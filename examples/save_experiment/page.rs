@@ -1,4 +1,4 @@
-//! The HTML page: one file without scripts, with inline SVG charts and the table.
+//! The HTML page of the results: one file without scripts, with inline SVG charts and the table.
 
 use std::fmt::Write;
 

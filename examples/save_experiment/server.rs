@@ -1,4 +1,4 @@
-//! The server. It runs in a child process, so that its CPU time does not count as the client's.
+//! The server of the experiment. It runs in a child process, so that its CPU time does not count as the client's.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitCode, Stdio};

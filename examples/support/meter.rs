@@ -1,6 +1,6 @@
 //! Counts a loop's polls and measures its stalls.
 //!
-//! A stall is the time between two calls of `epoll_wait`: until the second call the loop sees no readiness and fires no
+//! A stall is the time between two polls of the reactor: until the second one, the loop sees no readiness and fires no
 //! timer. (tokio-metrics has no such value; its "busy duration" is per worker, not per iteration.)
 
 use std::cell::RefCell;

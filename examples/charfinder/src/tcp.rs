@@ -5,11 +5,12 @@
 //!     cargo run --release --bin charfinder_tcp -- --serve        then: telnet 127.0.0.1 2323
 //!
 //! One task accepts connections, and one task per connection reads queries and writes the results. The index is built
-//! on the thread pool, since that takes long. The result for "ideograph" has a hundred thousand lines. It is sent in
-//! pages, with a yield after each, so that no poll is long and other clients do not wait for it: three clients send
-//! their queries at the same time, and the time of each response is printed.
+//! on the thread pool, since building it takes long. The result for "ideograph" has a hundred thousand lines. It is
+//! sent in pages of 200 lines with a yield after each, so that each poll is short and other clients are served in
+//! between: three clients send their queries at the same time, and the time of each response is printed.
 //!
-//! To try next: `PAGE = 1_000_000`; a client that does not read its response (where does the server wait?).
+//! To try next: `PAGE = 1_000_000`; write a client that does not read its response, and find out where the server
+//! waits.
 
 mod characters;
 #[path = "../../support/mod.rs"]

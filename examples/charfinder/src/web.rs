@@ -4,12 +4,12 @@
 //!     cargo run --release --bin charfinder_web
 //!     cargo run --release --bin charfinder_web -- --serve        then open http://127.0.0.1:8888/
 //!
-//! It runs the library's HTTP server with a closure as the service. A query like "ideograph" finds a hundred thousand
-//! characters; a page shows a hundred of them and links to the next, so every response is small and one short poll
-//! builds it.
+//! The library's HTTP server runs with a closure as its service. A query such as "ideograph" finds a hundred thousand
+//! characters; a page shows a hundred of them and has a link to the next page, so every response is small and is built
+//! in one short poll.
 //!
-//! To try next: `PAGE = 1_000_000`, and look at the longest poll in the trace; then build the page on the thread pool
-//! (`Answer::Later` with `run_in_executor`), and compare.
+//! To try next: `PAGE = 1_000_000`, and look at the longest poll in the recording; then build the page on the thread
+//! pool (`Answer::Later` with `run_in_executor`), and compare.
 
 mod characters;
 #[path = "../../support/mod.rs"]
