@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// `println!` and `eprintln!` panic if the stream cannot be written, and block if it is a pipe that is not read:
-// `cli/output.rs` does neither.
+// `println!` and `eprintln!` panic if the stream cannot be written, and block if it is a pipe that is not read: use
+// `cli/output.rs` instead.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 //! glassloop: an observable event loop, with HTTP/1.1 and a downloader.
 //!
