@@ -1,7 +1,9 @@
 //! I7, I13: jobs, and who waits for them.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use glassloop::futures::{join_all, race};
@@ -67,6 +69,45 @@ fn busy_pool() -> (ThreadPool, mpsc::Sender<()>, glassloop::JobHandle<bool>) {
     let (release, gate) = mpsc::channel::<()>();
     let job = run_in_executor(Some(&pool), move || gate.recv().is_ok());
     (pool, release, job)
+}
+
+#[test]
+fn the_threads_of_a_pool_have_its_name_and_a_number_from_one() {
+    run(async {
+        let pool = ThreadPool::new("files", 2);
+        let both = Arc::new(std::sync::Barrier::new(2));
+        let jobs = [both.clone(), both].map(|both| {
+            run_in_executor(Some(&pool), move || {
+                both.wait();
+                std::thread::current().name().map(str::to_owned)
+            })
+        });
+        let mut names: Vec<_> = join_all(jobs).await.into_iter().map(|name| name.expect("no panic")).collect();
+        names.sort();
+        assert_eq!(names, [Some("files-1".to_owned()), Some("files-2".to_owned())]);
+    });
+}
+
+#[test]
+fn dropping_the_handle_of_a_job_drops_the_waker_that_it_was_polled_with() {
+    struct NoOp;
+    impl std::task::Wake for NoOp {
+        fn wake(self: Arc<Self>) {}
+    }
+    run(async {
+        let (pool, release, busy) = busy_pool();
+        let mut handle = run_in_executor(Some(&pool), || ());
+        let wakes = Arc::new(NoOp);
+        let is_pending = {
+            let waker = Waker::from(wakes.clone());
+            Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending()
+        };
+        assert!(is_pending && Arc::strong_count(&wakes) > 1);
+        drop(handle);
+        assert_eq!(Arc::strong_count(&wakes), 1);
+        drop(release);
+        busy.await.expect("no panic");
+    });
 }
 
 #[test]

@@ -39,6 +39,20 @@ fn around(recording: &str, line: u64) -> String {
 }
 
 #[test]
+fn the_delay_of_a_poll_is_counted_from_a_wake_since_the_poll_before() {
+    let recording = record(everything);
+    let (mut began, mut repeated) = (std::collections::HashMap::new(), 0);
+    for line in lines(&recording) {
+        let Fact::PollBegin { task, delay, .. } = line.fact else { continue };
+        if let Some(before) = began.insert(task, line.time) {
+            repeated += 1;
+            assert!(delay <= line.time - before, "task {task} is polled at {} after a delay of {delay}", line.time);
+        }
+    }
+    assert!(repeated > 10, "only {repeated} polls are not the first of their task");
+}
+
+#[test]
 fn a_run_contains_every_kind_of_event_that_the_loop_emits() {
     let recording = record(everything);
     let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
