@@ -240,6 +240,7 @@ fn compare(wheel: &mut Wheel<u64>, model: &Model) {
 proptest! {
     #[test]
     fn the_wheel_does_what_a_sorted_map_does(steps in vec(any_step(), 1..120)) {
+        watchdog::watch();
         let mut wheel = Wheel::new();
         let mut model = Model::default();
         for step in &steps {
@@ -257,6 +258,7 @@ proptest! {
         start in any_tick(),
         ticks in vec(any_tick(), 1..40),
     ) {
+        watchdog::watch();
         let mut wheel = Wheel::default();
         let mut model = Model::default();
         apply(&mut wheel, &mut model, &Step::Advance(start));

@@ -287,6 +287,13 @@ fn the_shuffled_queue_runs_every_task() {
 }
 
 #[test]
+fn a_seed_means_the_same_order_in_every_version() {
+    let order = |seed| order_of(&mut build(EventLoop::builder().shuffle_seed(seed)));
+    assert_eq!(order(1), [1, 7, 5, 3, 2, 6, 0, 4]);
+    assert_eq!(order(7), [7, 1, 5, 2, 6, 4, 0, 3]);
+}
+
+#[test]
 fn coordination_does_not_lean_on_the_order() {
     for seed in 0..8 {
         let mut event_loop = build(EventLoop::builder().shuffle_seed(seed));

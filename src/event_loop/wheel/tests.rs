@@ -1,17 +1,19 @@
 //! What the wheel promises, case by case. `tests/wheel_model.rs` holds it against a model.
 
+use crate::watchdog::watch;
+
 use super::*;
 
 const SPAN: u64 = 1 << SPAN_BITS;
 
 /// The values that are due, in the order in which they are handed out.
 fn pop_all<T>(wheel: &mut Wheel<T>) -> Vec<T> {
-    crate::watchdog::watch();
     std::iter::from_fn(|| wheel.pop_expired()).map(|(_, _, value)| value).collect()
 }
 
 #[test]
 fn a_timer_is_filed_by_the_highest_digit_that_differs() {
+    watch();
     let at = |level2: u64, level1: u64, level0: u64| (level2 * 64 + level1) * 64 + level0;
     let now = at(0, 3, 10);
     assert_eq!(list_for(now, at(0, 3, 40)), 40);
@@ -24,6 +26,7 @@ fn a_timer_is_filed_by_the_highest_digit_that_differs() {
 
 #[test]
 fn i09_a_timer_fires_at_its_tick_and_not_before() {
+    watch();
     for deadline in [1, 63, 64, 65, 4_095, 4_096, 262_145, SPAN - 1, SPAN, SPAN + 1, 5 * SPAN + 77, u64::MAX] {
         let mut wheel = Wheel::new();
         wheel.insert(deadline, ());
@@ -36,6 +39,7 @@ fn i09_a_timer_fires_at_its_tick_and_not_before() {
 
 #[test]
 fn i09_time_never_goes_backwards() {
+    watch();
     let mut wheel = Wheel::new();
     wheel.advance(100);
     wheel.insert(120, ());
@@ -45,6 +49,7 @@ fn i09_time_never_goes_backwards() {
 
 #[test]
 fn equal_deadlines_fire_in_the_order_of_arming_across_levels() {
+    watch();
     let mut wheel = Wheel::new();
     wheel.insert(5_000, "armed when the deadline was at level 2");
     wheel.advance(4_999);
@@ -59,6 +64,7 @@ fn equal_deadlines_fire_in_the_order_of_arming_across_levels() {
 
 #[test]
 fn far_timers_come_out_sorted_when_time_jumps_over_all_of_them() {
+    watch();
     let mut wheel = Wheel::new();
     for spans in [9, 3, 1_000_000, 7, 3] {
         wheel.insert(spans * SPAN + 5, spans);
@@ -69,6 +75,7 @@ fn far_timers_come_out_sorted_when_time_jumps_over_all_of_them() {
 
 #[test]
 fn a_timer_that_is_due_can_still_be_cancelled_or_put_off() {
+    watch();
     let mut wheel = Wheel::new();
     let cancelled = wheel.insert(10, "cancelled");
     let put_off = wheel.insert(10, "put off");
@@ -83,6 +90,7 @@ fn a_timer_that_is_due_can_still_be_cancelled_or_put_off() {
 
 #[test]
 fn an_id_does_not_name_the_next_user_of_its_entry() {
+    watch();
     let mut wheel = Wheel::new();
     let stale = wheel.insert(10, "first");
     wheel.cancel(stale);
@@ -98,6 +106,7 @@ fn an_id_does_not_name_the_next_user_of_its_entry() {
 
 #[test]
 fn entries_are_used_again() {
+    watch();
     let mut wheel = Wheel::new();
     for tick in 0..1_000 {
         let cancelled = wheel.insert(tick + 90, ());
@@ -111,6 +120,7 @@ fn entries_are_used_again() {
 
 #[test]
 fn a_sleeper_wakes_at_most_once_a_level() {
+    watch();
     let mut wheel = Wheel::new();
     wheel.advance(SPAN - 2_000_000_000);
     wheel.insert(SPAN - 1, ());
@@ -126,6 +136,7 @@ fn a_sleeper_wakes_at_most_once_a_level() {
 
 #[test]
 fn draining_gives_back_every_value_and_makes_every_id_stale() {
+    watch();
     let mut wheel = Wheel::new();
     let ids = [5, 500, 50_000, u64::MAX].map(|tick| wheel.insert(tick, tick));
     wheel.advance(5);
