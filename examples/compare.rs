@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 
         // The first request makes the server draw the flags: this run keeps that out of the measurements.
         run_again(&["--server", &base_url], (ROLE, "threads"), None)?;
-        if let Some(path) = std::env::var_os(glassloop::trace::VARIABLE).as_ref().map(Path::new) {
+        if let Some(path) = std::env::var_os(glassloop::trace::ENVIRONMENT_VARIABLE).as_ref().map(Path::new) {
             for name in ["callbacks", "futures", "coroutines"] {
                 let extension = path.extension().unwrap_or_default();
                 let recording = path.with_extension(format!("{name}.{}", extension.display()));

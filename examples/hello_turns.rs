@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     support::main(&[], |_| {
         let mut observers = Tee::new();
         observers.add(Narrator::default());
-        if let Some(recording) = trace::from_environment()? {
+        if let Some(recording) = trace::from_env()? {
             observers.add(recording); // with GLASSLOOP_TRACE=hello.html
         }
         let mut event_loop = EventLoop::builder().observer(observers).build()?;

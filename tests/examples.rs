@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use glassloop::trace::{Fact, Reader, VARIABLE, check};
+use glassloop::trace::{ENVIRONMENT_VARIABLE, Reader, RecordKind, check};
 
 /// All of them, in the order in which they are to be read.
 const EXAMPLES: [&str; 26] = [
@@ -99,7 +99,7 @@ impl Stage {
     /// What a run is found to do wrong, by the recordings of all its loops.
     fn findings(&self, name: &str, arguments: &[&str]) -> Vec<String> {
         let mut command = self.command(name, arguments);
-        let output = command.env(VARIABLE, self.folder.path().join("run.jsonl")).output().unwrap();
+        let output = command.env(ENVIRONMENT_VARIABLE, self.folder.path().join("run.jsonl")).output().unwrap();
         assert!(output.status.success(), "{name} {arguments:?}: {}", stderr(&output));
         let recordings = self.take_recordings();
         assert!(!recordings.is_empty(), "{name} is not recorded");
@@ -137,8 +137,8 @@ fn charfinder_target() -> PathBuf {
 fn findings_in(recording: &str) -> Vec<String> {
     let open = || Reader::open(recording.as_bytes()).unwrap();
     check(&mut open()).unwrap();
-    let findings = open().filter_map(|line| match line.unwrap().fact {
-        Fact::Finding { finding } => Some(finding.what.to_string()),
+    let findings = open().filter_map(|line| match line.unwrap().kind {
+        RecordKind::Finding { finding } => Some(finding.what.to_string()),
         _ => None,
     });
     findings.collect()
@@ -264,7 +264,7 @@ fn each_loop_of_an_example_has_a_recording_of_its_own() {
         // What is measured is not recorded.
         ("save_experiment", &["run.jsonl"], ""),
     ] {
-        let output = stage.command(name, &[]).env(VARIABLE, "run.jsonl").output().unwrap();
+        let output = stage.command(name, &[]).env(ENVIRONMENT_VARIABLE, "run.jsonl").output().unwrap();
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), said.to_owned()), "{name}");
         let names: Vec<String> = stage.take_recordings().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, recorded, "{name}");
@@ -326,7 +326,8 @@ fn a_folder_that_cannot_be_written_is_one_line() {
 }
 
 fn check_unwritable_recording(stage: &Stage, name: &str, arguments: &[&str]) {
-    let output = stage.command(name, arguments).env(VARIABLE, "/nobody/has/this/run.html").output().unwrap();
+    let output =
+        stage.command(name, arguments).env(ENVIRONMENT_VARIABLE, "/nobody/has/this/run.html").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{name}");
     assert_eq!(stderr(&output).lines().count(), 1, "{name}: {}", stderr(&output));
     assert!(stderr(&output).contains("recording to /nobody/has/this/run."), "{name}: {}", stderr(&output));

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use glassloop::futures::yield_now;
 use glassloop::sync::Semaphore;
-use glassloop::trace::{Cause, Fact, Narrator, Reader, write_page};
+use glassloop::trace::{Cause, Narrator, Reader, RecordKind, write_page};
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep};
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn it_gets_ready_and_shows_the_first_event_in_the_words_of_the_narration() {
     let shown = Shown::new(&recording);
     assert_eq!(shown.seq(), 0);
     let first = &programs::lines(&recording)[0];
-    assert_eq!(shown.text_of("#sentence"), Narrator::default().tell(first));
+    assert_eq!(shown.text_of("#sentence"), Narrator::default().sentence(first));
     assert_eq!(shown.last() + 1, programs::lines(&recording).len() as u64);
     shown.expect_no_complaints();
 }
@@ -94,7 +94,7 @@ fn every_sentence_is_the_narrations() {
     let recording = everything();
     let shown = Shown::new(&recording);
     let mut narrator = Narrator::default();
-    let told: Vec<String> = programs::lines(&recording).iter().map(|line| narrator.tell(line)).collect();
+    let told: Vec<String> = programs::lines(&recording).iter().map(|line| narrator.sentence(line)).collect();
     let script = "const { recording } = glassloop.player;
                   return Array.from({ length: recording.length }, (_, seq) => recording.sentence(seq))";
     assert_eq!(shown.browser.run(script), json!(told));
@@ -153,12 +153,12 @@ fn what_the_page_counts_is_what_the_loop_counted() {
     let recording = everything();
     let shown = Shown::new(&recording);
     for line in programs::lines(&recording) {
-        let (Fact::TurnBegin { counts } | Fact::TurnEnd { counts }) = line.fact else { continue };
+        let (RecordKind::TurnBegin { metrics } | RecordKind::TurnEnd { metrics }) = line.kind else { continue };
         let script = "glassloop.seek(arguments[0]);
                       const state = glassloop.state();
                       return [state.ready.length, state.timers.length, state.sources.length]";
         let folded = shown.browser.run_with(script, json!([line.seq]));
-        assert_eq!(folded, json!([counts.ready, counts.timers, counts.sources]), "event {}", line.seq);
+        assert_eq!(folded, json!([metrics.ready, metrics.timers, metrics.sources]), "event {}", line.seq);
     }
 }
 
@@ -185,22 +185,22 @@ fn a_wakes_cause_is_the_event_that_made_it() {
     let lines = programs::lines(&recording);
     let mut kinds = std::collections::HashSet::new();
     for line in &lines {
-        let Fact::Wake { cause, .. } = &line.fact else { continue };
+        let RecordKind::Wake { cause, .. } = &line.kind else { continue };
         let before = &lines[..line.seq as usize];
-        let made_it = |line: &&glassloop::trace::Line| match (&line.fact, cause) {
-            (Fact::Readiness { source, .. }, Cause::Source(by)) => source == by,
-            (Fact::TimerFire { timer, .. }, Cause::Timer(by)) => timer == by,
-            (Fact::JobEnd { job, .. }, Cause::Job(by)) => job == by,
+        let made_it = |line: &&glassloop::trace::Record| match (&line.kind, cause) {
+            (RecordKind::Readiness { source, .. }, Cause::Source(by)) => source == by,
+            (RecordKind::TimerFire { timer, .. }, Cause::Timer(by)) => timer == by,
+            (RecordKind::JobEnd { job, .. }, Cause::Job(by)) => job == by,
             _ => false,
         };
         let Some(wanted) = before.iter().rev().find(made_it) else { continue };
-        kinds.insert(wanted.fact.kind());
+        kinds.insert(wanted.kind.name());
         let cause = shown.browser.run_with("return glassloop.player.index.causeOf[arguments[0]]", json!([line.seq]));
-        assert_eq!(cause, json!(wanted.seq), "event {}: {:?}", line.seq, line.fact);
+        assert_eq!(cause, json!(wanted.seq), "event {}: {:?}", line.seq, line.kind);
         // And so it is shown.
         shown.browser.run_with("glassloop.seek(arguments[0])", json!([line.seq]));
         let mut narrator = Narrator::default();
-        let sentence = lines[..=wanted.seq as usize].iter().map(|line| narrator.tell(line)).last();
+        let sentence = lines[..=wanted.seq as usize].iter().map(|line| narrator.sentence(line)).last();
         assert_eq!(Some(shown.text_of("#chain button")), sentence);
     }
     assert_eq!(kinds.len(), 3, "the run has wakes by a source, a timer and a job: {kinds:?}");

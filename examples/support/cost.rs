@@ -49,8 +49,11 @@ impl Cost {
 pub fn run_again(arguments: &[&str], role: (&str, &str), recording: Option<OsString>) -> Result<Cost, Error> {
     let (variable, value) = meter::request();
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments).env(role.0, role.1).env(variable, value).env_remove(trace::VARIABLE);
-    command.envs(recording.map(|path| (trace::VARIABLE, path))).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(arguments).env(role.0, role.1).env(variable, value).env_remove(trace::ENVIRONMENT_VARIABLE);
+    command
+        .envs(recording.map(|path| (trace::ENVIRONMENT_VARIABLE, path)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let (started, mut cost) = (Instant::now(), Cost::default());
     let mut child = command.spawn()?;
     while child.try_wait()?.is_none() {

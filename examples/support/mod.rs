@@ -87,8 +87,8 @@ impl Site {
 /// recordings of a second and further loop get a number, and their paths are printed.
 pub fn event_loop() -> Result<EventLoop, Error> {
     let mut observers = Tee::new();
-    if let Some(recording) = trace::from_environment()? {
-        if std::env::var_os(trace::VARIABLE).is_some_and(|first| recording.path() != first) {
+    if let Some(recording) = trace::from_env()? {
+        if std::env::var_os(trace::ENVIRONMENT_VARIABLE).is_some_and(|first| recording.path() != first) {
             eprintln!("recording the next loop to {}", recording.path().display());
         }
         observers.add(recording);

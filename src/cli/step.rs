@@ -4,39 +4,39 @@ use std::io::{self, BufRead, Write};
 
 use crate::event_loop::ClockPause;
 use crate::observe::Observer;
-use crate::trace::{Fact, Follow, Line, World};
+use crate::trace::{Follow, LoopState, Record, RecordKind};
 
 /// Stops before each turn until a line comes in. When the input ends, it stops no more.
 pub(super) fn step(input: impl BufRead, out: impl Write, pause: ClockPause) -> impl Observer {
-    let mut stepper = Stepper { input, out, pause, world: World::default(), is_over: false };
-    Follow::new(move |line: &Line| stepper.line(line))
+    let mut stepper = Stepper { input, out, pause, state: LoopState::default(), is_over: false };
+    Follow::new(move |record: &Record| stepper.record(record))
 }
 
 struct Stepper<I, O> {
     input: I,
     out: O,
     pause: ClockPause,
-    world: World,
+    state: LoopState,
     /// Nobody is there to press Enter.
     is_over: bool,
 }
 
 impl<I: BufRead, O: Write> Stepper<I, O> {
-    fn line(&mut self, line: &Line) {
-        self.world.apply(line);
-        if matches!(line.fact, Fact::TurnBegin { .. }) && !self.is_over {
+    fn record(&mut self, record: &Record) {
+        self.state.apply(record);
+        if matches!(record.kind, RecordKind::TurnBegin { .. }) && !self.is_over {
             // Dropped when Enter has been pressed. I7: this blocks, and is meant to.
             let _guard = self.pause.pause();
             let mut answer = String::new();
-            let shown = self.show(line.turn);
+            let shown = self.show(record.turn);
             self.is_over = shown.is_err() || !matches!(self.input.read_line(&mut answer), Ok(1..));
         }
     }
 
     fn show(&mut self, turn: u64) -> io::Result<()> {
-        let (out, now) = (&mut self.out, self.world.now);
+        let (out, now) = (&mut self.out, self.state.now);
         writeln!(out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
-        write!(out, "{}Enter for the turn: ", self.world)?;
+        write!(out, "{}Enter for the turn: ", self.state)?;
         out.flush()
     }
 }

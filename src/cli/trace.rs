@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::output::stdout_failed;
 use super::{EXIT_USAGE, fail};
 use crate::download::{ErrorClass, stdout};
-use crate::trace::{ReadError, Reader, Statistics, check, explain, perfetto, write_page};
+use crate::trace::{ReadError, Reader, Statistics, check, explain, write_page, write_perfetto};
 
 /// Narrate, count, check or convert a recording (`--trace FILE.jsonl` makes one)
 #[derive(Args, Debug)]
@@ -63,13 +63,13 @@ pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
     };
     let mut reader = match Reader::open(input) {
         Ok(reader) => reader,
-        Err(fault) => return fail(1, format_args!("{name}: {fault}")),
+        Err(error) => return fail(1, format_args!("{name}: {error}")),
     };
     match answer(&arguments.what, &mut reader, files) {
         Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(fault)) => match arguments.what {
-            What::Check(_) => fail(1, format_args!("{name}: {fault}")),
-            _ => fail(1, format_args!("{name} is sound only up to here: {fault}")),
+        Ok(Some(error)) => match arguments.what {
+            What::Check(_) => fail(1, format_args!("{name}: {error}")),
+            _ => fail(1, format_args!("{name}: the output ends at an error in the recording: {error}")),
         },
         Err(error) => match &files.output {
             Some(path) => fail(ErrorClass::File.exit_code(), format_args!("writing {}: {error}", path.display())),
@@ -91,12 +91,12 @@ fn answer<R: BufRead>(what: &What, reader: &mut Reader<R>, files: &Files) -> io:
     let fault = match what {
         What::Explain(_) => explain(reader, &mut out)?,
         What::Stats(_) => count(reader, &mut out)?,
-        What::Perfetto(_) => perfetto(reader, &mut out)?,
-        What::Html(_) => write_page(reader, &mut out)?.fault,
+        What::Perfetto(_) => write_perfetto(reader, &mut out)?,
+        What::Html(_) => write_page(reader, &mut out)?.error,
         What::Check(_) => match check(reader) {
-            Ok(sound) => {
-                write!(out, "{} events, and they can be true", sound.lines)?;
-                match sound.dropped {
+            Ok(report) => {
+                write!(out, "{} events, and they can be true", report.records)?;
+                match report.dropped {
                     0 => writeln!(out)?,
                     dropped => writeln!(out, "; it says itself that {dropped} are missing")?,
                 }

@@ -12,7 +12,7 @@ use super::output::{Paced, say};
 use super::step::step;
 use crate::event_loop::{Builder, ClockPause};
 use crate::observe::{ClockKind, Event, Observer};
-use crate::trace::{Explain, Findings, Form, Recording, Summary, Tee, from_environment};
+use crate::trace::{Explain, Findings, OutputFormat, Recording, Summary, Tee, from_env};
 
 /// What is typed.
 #[derive(Args, Clone, Debug)]
@@ -40,7 +40,7 @@ pub(super) struct WatchArguments {
 
 fn parse_recording(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    Form::of(&path).map_err(|error| error.to_string())?;
+    OutputFormat::of(&path).map_err(|error| error.to_string())?;
     Ok(path)
 }
 
@@ -76,7 +76,7 @@ impl WatchArguments {
         let pause = self.step.then(ClockPause::new);
         let recording = match &self.trace {
             Some(path) => Some(Recording::create(path)?),
-            None => from_environment()?,
+            None => from_env()?,
         };
         if let Some(recording) = recording {
             observers.add(recording);

@@ -1,336 +1,313 @@
-//! Whether a recording can be true: each line is held against those before it.
+//! The consistency check of a recording: each record is compared with those before it.
 //!
-//! | what | the rule |
+//! | subject | rule |
 //! | --- | --- |
-//! | `seq` | dense from 0 |
-//! | `t` | never falls within a thread |
-//! | threads | only jobs run on workers, and a worker is heard of first when it takes a job |
-//! | runs, turns, waits, polls | each is ended before the next begins; waits and polls lie in a turn; nothing happens in a wait |
-//! | `turn` | rises by one at each `turn_begin` and nowhere else |
-//! | tasks, sources, timers, jobs | have begun before they are mentioned, and do nothing once they have ended |
-//! | polls | are numbered, and name exactly the wakes of their task since the last one |
-//! | wakes | are numbered; the cause is known; a task is queued once, and an ended one not at all |
-//! | states | each is left from where it was gone to |
-//! | the end | does not come inside a poll, a turn or a run |
+//! | `seq` | counts from 0 without gaps |
+//! | `t` | never decreases within a thread |
+//! | threads | workers only run jobs, one at a time |
+//! | runs, turns, waits, polls | each ends before the next of its kind begins; waits and polls are inside a turn; there are no records during a wait |
+//! | `turn` | increases by one at each `turn_begin`, and only there |
+//! | tasks, sources, timers, jobs | are not used before they are created, nor after they have ended |
+//! | polls | are numbered, and list exactly the wakes of the task since its previous poll |
+//! | wakes | are numbered; the cause exists; a task is in the ready queue at most once, and never after its end |
+//! | states | each transition starts in the state in which the previous one ended |
+//! | end of the file | not inside a poll, a turn or a run |
 //!
-//! Where a recording says that events are missing, nothing is known any more, and only the first three rules go on.
+//! After a `dropped` record, only the first three rules are checked, because the others depend on the missing events.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::io::BufRead;
 
-use super::line::{Cause, Fact, JobOutcome, Line, TaskOutcome, WakeOutcome};
-use super::reader::{Fault, ReadError, Reader};
+use super::error::{FormatError, ReadError};
+use super::reader::Reader;
+use super::record::{Record, RecordKind};
 use super::text::Text;
+use super::values::Cause;
+use crate::observe::{JobOutcome, TaskOutcome, WakeOutcome};
 
-/// A recording that can be true.
+/// The result of a successful check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sound {
-    /// Lines, beside the header.
-    pub lines: u64,
-    /// Events that it says are missing.
+pub struct CheckReport {
+    /// The number of records.
+    pub records: u64,
+    /// The number of events that are missing, according to the recording.
     pub dropped: u64,
 }
 
-/// Reads a recording to its end.
+/// Reads a recording to its end and checks that it is valid and consistent.
 ///
 /// # Errors
-/// The first fault, and the line it is in.
-pub fn check<R: BufRead>(reader: &mut Reader<R>) -> Result<Sound, ReadError> {
-    let mut check = Check::default();
-    while let Some(line) = reader.next() {
-        let line = line?;
-        check.line(&line).map_err(|what| contradiction(reader, what))?;
+/// The first error, and the line that it is in.
+pub fn check<R: BufRead>(reader: &mut Reader<R>) -> Result<CheckReport, ReadError> {
+    let mut checker = Checker::default();
+    while let Some(record) = reader.next() {
+        let record = record?;
+        checker.check(&record).map_err(|what| inconsistent(reader, what))?;
     }
-    check.end().map_err(|what| contradiction(reader, what))?;
-    Ok(Sound { lines: check.seq, dropped: check.dropped })
+    checker.check_end().map_err(|what| inconsistent(reader, what))?;
+    Ok(CheckReport { records: checker.seq, dropped: checker.dropped })
 }
 
-fn contradiction<R>(reader: &Reader<R>, what: String) -> ReadError
-where
-    R: BufRead,
-{
-    ReadError { line: reader.line_number(), fault: Fault::Contradiction(what) }
+fn inconsistent<R: BufRead>(reader: &Reader<R>, what: String) -> ReadError {
+    ReadError { line: reader.line_number(), reason: FormatError::Inconsistent(what) }
 }
 
-/// What is known after some lines.
+/// The state of the run after some records.
 #[derive(Default)]
-struct Check {
+struct Checker {
     seq: u64,
     dropped: u64,
-    /// The last time heard from each thread.
+    /// The time of the last record of each thread.
     times: HashMap<u32, u64>,
-    /// Workers, and the job each is at.
+    /// The workers, and the job that each of them runs.
     workers: HashMap<u32, Option<u32>>,
     turn: u64,
     is_running: bool,
     is_in_turn: bool,
     is_waiting: bool,
     polled: Option<u32>,
-    tasks: HashMap<u32, Task>,
+    tasks: HashMap<u32, TrackedTask>,
     next_wake: u64,
-    sources: Things,
-    timers: Things,
-    jobs: HashMap<u32, Job>,
-    /// The state each hand-written future is in.
+    sources: IdSet,
+    timers: IdSet,
+    jobs: HashMap<u32, JobPhase>,
+    /// The state of each hand-written future.
     states: HashMap<u64, Text>,
 }
 
 #[derive(Default)]
-struct Task {
-    stage: Stage,
+struct TrackedTask {
+    phase: TaskPhase,
     polls: u64,
-    /// It is on the ready queue.
+    /// Whether the task is in the ready queue.
     is_queued: bool,
-    /// The wakes since its last poll.
+    /// The wakes since the last poll.
     wakes: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum TaskPhase {
     #[default]
     Alive,
-    /// Its last poll was ready: it is done next.
+    /// The last poll returned `Ready`; `done` follows.
     Ready,
-    /// It is dropped: it is done next.
+    /// The future has been dropped; `done` follows.
     Dropped,
     Ended,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Job {
+enum JobPhase {
     Queued,
     Running(u32),
     Ended,
 }
 
-/// Sources or timers: those that are there, and all there have been.
+/// The ids of sources or timers.
 #[derive(Default)]
-struct Things {
+struct IdSet {
+    /// Those that exist now.
     alive: HashSet<u32>,
-    known: HashSet<u32>,
+    /// All that have ever existed.
+    seen: HashSet<u32>,
 }
 
-type Checked = Result<(), String>;
+type CheckResult = Result<(), String>;
 
-/// A rule: what must hold, and what is said if it does not.
-macro_rules! must {
-    ($holds:expr, $($otherwise:tt)*) => {
-        if !$holds {
-            return Err(format!($($otherwise)*));
+/// Returns an error unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            return Err(format!($($message)*));
         }
     };
 }
 
-impl Check {
-    fn line(&mut self, line: &Line) -> Checked {
-        must!(line.seq == self.seq, "`seq` is {} where {} should come", line.seq, self.seq);
+impl Checker {
+    fn check(&mut self, record: &Record) -> CheckResult {
+        ensure!(record.seq == self.seq, "expected `seq` {}, found {}", self.seq, record.seq);
         self.seq += 1;
-        let last = self.times.entry(line.thread).or_default();
-        must!(line.time >= *last, "`t` falls from {last} to {} in thread {}", line.time, line.thread);
-        *last = line.time;
-        let is_at_work = matches!(&line.fact, Fact::JobStart { .. } | Fact::JobEnd { .. });
-        must!(line.thread == 0 || is_at_work, "a `{}` on a worker, where only jobs run", line.fact.kind());
-        if let Fact::Dropped { number } = line.fact {
-            must!(number > 0, "`dropped` says that nothing was");
+        let last = self.times.entry(record.thread).or_default();
+        ensure!(record.time >= *last, "`t` decreases from {last} to {} in thread {}", record.time, record.thread);
+        *last = record.time;
+        let is_job = matches!(&record.kind, RecordKind::JobStart { .. } | RecordKind::JobEnd { .. });
+        ensure!(record.thread == 0 || is_job, "`{}` on a worker thread, which only runs jobs", record.kind.name());
+        if let RecordKind::Dropped { number } = record.kind {
+            ensure!(number > 0, "`dropped` with `number` 0");
             self.dropped += number;
         }
-        // From here on the rules need all that came before.
-        if self.dropped > 0 { Ok(()) } else { self.order(line).and_then(|()| self.fact(line)) }
+        // The other rules depend on all earlier events.
+        if self.dropped > 0 { Ok(()) } else { self.check_nesting(record).and_then(|()| self.check_kind(record)) }
     }
 
-    /// The end of the file.
-    fn end(&self) -> Checked {
-        must!(self.dropped > 0 || self.polled.is_none(), "the recording ends in the middle of a poll");
-        must!(self.dropped > 0 || !self.is_in_turn, "the recording ends in the middle of turn {}", self.turn);
-        must!(self.dropped > 0 || !self.is_running, "the recording ends before the run does");
+    /// Checks the end of the file.
+    fn check_end(&self) -> CheckResult {
+        ensure!(self.dropped > 0 || self.polled.is_none(), "the recording ends inside a poll");
+        ensure!(self.dropped > 0 || !self.is_in_turn, "the recording ends inside turn {}", self.turn);
+        ensure!(self.dropped > 0 || !self.is_running, "the recording ends before the run");
         Ok(())
     }
 
-    /// Runs, turns, waits and polls.
-    fn order(&mut self, line: &Line) -> Checked {
-        let kind = line.fact.kind();
-        must!(!self.is_waiting || kind == "wait_end", "a `{kind}` while the loop is asleep");
+    /// Checks runs, turns, waits and polls.
+    fn check_nesting(&mut self, record: &Record) -> CheckResult {
+        let kind = record.kind.name();
+        ensure!(!self.is_waiting || kind == "wait_end", "`{kind}` during a wait");
         let turn = self.turn + u64::from(kind == "turn_begin");
-        must!(line.turn == turn, "`turn` is {} where {turn} should come", line.turn);
+        ensure!(record.turn == turn, "expected `turn` {turn}, found {}", record.turn);
         self.turn = turn;
-        match &line.fact {
-            Fact::RunBegin { .. } => {
-                must!(!self.is_running, "a run begins inside another");
-                must!(!self.is_in_turn, "a run begins inside a turn");
+        match &record.kind {
+            RecordKind::RunBegin { .. } => {
+                ensure!(!self.is_running, "`run_begin` inside a run");
+                ensure!(!self.is_in_turn, "`run_begin` inside a turn");
                 self.is_running = true;
             }
-            Fact::RunEnd { .. } => {
-                must!(self.is_running, "a run ends that has not begun");
-                must!(!self.is_in_turn, "a run ends inside a turn");
+            RecordKind::RunEnd { .. } => {
+                ensure!(self.is_running, "`run_end` outside a run");
+                ensure!(!self.is_in_turn, "`run_end` inside a turn");
                 self.is_running = false;
             }
-            Fact::TurnBegin { .. } => {
-                must!(!self.is_in_turn, "a turn begins inside another");
+            RecordKind::TurnBegin { .. } => {
+                ensure!(!self.is_in_turn, "`turn_begin` inside a turn");
                 self.is_in_turn = true;
             }
-            Fact::TurnEnd { .. } => {
-                must!(self.is_in_turn, "a turn ends that has not begun");
-                must!(self.polled.is_none(), "a turn ends inside a poll");
+            RecordKind::TurnEnd { .. } => {
+                ensure!(self.is_in_turn, "`turn_end` outside a turn");
+                ensure!(self.polled.is_none(), "`turn_end` inside a poll");
                 self.is_in_turn = false;
             }
-            Fact::WaitBegin { .. } => {
-                must!(self.is_in_turn && self.polled.is_none(), "the loop sleeps outside a turn, or inside a poll");
+            RecordKind::WaitBegin { .. } => {
+                ensure!(self.is_in_turn && self.polled.is_none(), "`wait_begin` outside a turn, or inside a poll");
                 self.is_waiting = true;
             }
-            Fact::WaitEnd { .. } => {
-                must!(self.is_waiting, "the loop wakes and has not slept");
+            RecordKind::WaitEnd { .. } => {
+                ensure!(self.is_waiting, "`wait_end` without `wait_begin`");
                 self.is_waiting = false;
             }
-            Fact::PollBegin { .. } => {
-                must!(self.is_in_turn, "a poll outside a turn");
-                must!(self.polled.is_none(), "a poll begins inside another");
+            RecordKind::PollBegin { .. } => {
+                ensure!(self.is_in_turn, "`poll_begin` outside a turn");
+                ensure!(self.polled.is_none(), "`poll_begin` inside a poll");
             }
-            Fact::Readiness { .. } | Fact::TimerFire { .. } => {
-                must!(self.is_in_turn && self.polled.is_none(), "a `{kind}` outside a turn, or inside a poll");
+            RecordKind::Readiness { .. } | RecordKind::TimerFire { .. } => {
+                ensure!(self.is_in_turn && self.polled.is_none(), "`{kind}` outside a turn, or inside a poll");
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// Tasks, sources, timers, jobs and states.
-    fn fact(&mut self, line: &Line) -> Checked {
-        match &line.fact {
-            Fact::Spawn { task, parent, .. } => {
-                self.known(*parent)?;
-                must!(*task != 0 && !self.tasks.contains_key(task), "task {task} is spawned a second time");
-                self.tasks.insert(*task, Task::default());
-            }
-            Fact::PollBegin { task, number, wakes, .. } => self.poll_begin(*task, *number, wakes.as_slice())?,
-            Fact::PollEnd { task, ready, .. } => self.poll_end(*task, *ready)?,
-            Fact::Drop { task } => {
-                let ended = self.task(*task)?;
-                must!(ended.stage == Stage::Alive, "task {task} is dropped and is not alive");
-                ended.stage = Stage::Dropped;
-            }
-            Fact::Done { task, outcome } => self.done(*task, *outcome)?,
-            Fact::Wake { wake, task, cause, effect } => self.wake(*wake, *task, *cause, *effect)?,
-            Fact::State { future, task, from, to, .. } => {
-                self.known(*task)?;
-                let left = self.states.insert(*future, to.clone());
-                must!(
-                    left.as_ref().is_none_or(|state| state == from),
-                    "future {future} leaves `{from}` and is in `{}`",
-                    left.unwrap_or_default()
-                );
-            }
-            Fact::SourceAdd { source, task, .. } => {
-                self.known(*task)?;
-                must!(self.sources.known.insert(*source), "source {source} is added a second time");
-                self.sources.alive.insert(*source);
-            }
-            Fact::SourceDel { source } => {
-                must!(self.sources.alive.remove(source), "source {source} is deregistered and not registered");
-            }
-            Fact::Readiness { source, stale, .. } => {
-                must!(self.sources.known.contains(source), "source {source} is ready and was never there");
-                let is_alive = self.sources.alive.contains(source);
-                must!(!stale || !is_alive, "readiness of source {source} is stale and the source is there");
-                must!(*stale || is_alive, "source {source} is ready and not there any more");
-            }
-            Fact::Io { source, task, .. } => {
-                self.known(*task)?;
-                must!(self.sources.alive.contains(source), "input or output on source {source}, which is not there");
-            }
-            Fact::TimerSet { timer, task, .. } => {
-                self.known(*task)?;
-                let is_new = self.timers.known.insert(*timer);
-                must!(is_new || self.timers.alive.contains(timer), "timer {timer} is set again after its end");
-                self.timers.alive.insert(*timer);
-            }
-            Fact::TimerFire { timer, .. } | Fact::TimerDel { timer } => {
-                must!(self.timers.alive.remove(timer), "timer {timer} ends and is not set");
-            }
-            Fact::SemaphoreWait { task, .. }
-            | Fact::SemaphoreTake { task, .. }
-            | Fact::SemaphoreFree { task, .. }
-            | Fact::Http { task, .. } => self.known(*task)?,
-            Fact::Finding { finding } => self.known(finding.task)?,
-            Fact::JobAdd { job, task, .. } => {
-                self.known(*task)?;
-                must!(self.jobs.insert(*job, Job::Queued).is_none(), "job {job} is added a second time");
-            }
-            Fact::JobStart { job, .. } => self.job_start(*job, line.thread)?,
-            Fact::JobEnd { job, outcome } => self.job_end(*job, *outcome, line.thread)?,
-            _ => {}
+    /// Checks tasks, sources, timers, jobs and states.
+    fn check_kind(&mut self, record: &Record) -> CheckResult {
+        match &record.kind {
+            RecordKind::Spawn { task, parent, .. } => self.spawn(*task, *parent),
+            RecordKind::PollBegin { task, number, wakes, .. } => self.poll_begin(*task, *number, wakes.as_slice()),
+            RecordKind::PollEnd { task, ready, .. } => self.poll_end(*task, *ready),
+            RecordKind::Drop { task } => self.future_drop(*task),
+            RecordKind::Done { task, outcome } => self.done(*task, *outcome),
+            RecordKind::Wake { wake, task, cause, effect } => self.wake(*wake, *task, *cause, *effect),
+            RecordKind::State { future, task, from, to, .. } => self.state_change(*future, *task, from, to),
+            RecordKind::SourceAdd { source, task, .. } => self.source_add(*source, *task),
+            RecordKind::SourceDel { source } => self.source_del(*source),
+            RecordKind::Readiness { source, stale, .. } => self.readiness(*source, *stale),
+            RecordKind::Io { source, task, .. } => self.io(*source, *task),
+            RecordKind::TimerSet { timer, task, .. } => self.timer_set(*timer, *task),
+            RecordKind::TimerFire { timer, .. } | RecordKind::TimerDel { timer } => self.timer_end(*timer),
+            RecordKind::SemaphoreWait { task, .. }
+            | RecordKind::SemaphoreTake { task, .. }
+            | RecordKind::SemaphoreFree { task, .. }
+            | RecordKind::Http { task, .. } => self.expect_task(*task),
+            RecordKind::Finding { finding } => self.expect_task(finding.task),
+            RecordKind::JobAdd { job, task, .. } => self.job_add(*job, *task),
+            RecordKind::JobStart { job, .. } => self.job_start(*job, record.thread),
+            RecordKind::JobEnd { job, outcome } => self.job_end(*job, *outcome, record.thread),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// A task that has begun. The root is known from the first time it is mentioned.
-    fn task(&mut self, task: u32) -> Result<&mut Task, String> {
+    /// Returns a task that has been spawned. The root is never spawned.
+    fn task(&mut self, task: u32) -> Result<&mut TrackedTask, String> {
         match self.tasks.entry(task) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) if task == 0 => Ok(entry.insert(Task::default())),
-            Entry::Vacant(_) => Err(format!("task {task} is mentioned and was never spawned")),
+            Entry::Vacant(entry) if task == 0 => Ok(entry.insert(TrackedTask::default())),
+            Entry::Vacant(_) => Err(format!("task {task} has never been spawned")),
         }
     }
 
-    fn known(&mut self, task: Option<u32>) -> Checked {
+    fn expect_task(&mut self, task: Option<u32>) -> CheckResult {
         task.map_or(Ok(()), |task| self.task(task).map(|_| ()))
     }
 
-    fn poll_begin(&mut self, id: u32, number: u64, wakes: &[u64]) -> Checked {
+    fn spawn(&mut self, task: u32, parent: Option<u32>) -> CheckResult {
+        self.expect_task(parent)?;
+        ensure!(task != 0 && !self.tasks.contains_key(&task), "task {task} is spawned twice");
+        self.tasks.insert(task, TrackedTask::default());
+        Ok(())
+    }
+
+    fn poll_begin(&mut self, id: u32, number: u64, wakes: &[u64]) -> CheckResult {
         self.polled = Some(id);
         let task = self.task(id)?;
-        must!(task.stage == Stage::Alive, "task {id} is polled and is not alive");
-        must!(task.polls == number, "task {id} is polled, by its number, {number} times before: it was {}", task.polls);
-        must!(
-            task.wakes == wakes,
-            "the poll of task {id} is said to come of the wakes {wakes:?}: those since the last one are {:?}",
-            task.wakes
-        );
+        ensure!(task.phase == TaskPhase::Alive, "task {id} is polled, but is not alive");
+        ensure!(task.polls == number, "expected `number` {} for the poll of task {id}, found {number}", task.polls);
+        ensure!(task.wakes == wakes, "expected `wakes` {:?} for the poll of task {id}, found {wakes:?}", task.wakes);
         task.polls += 1;
         task.is_queued = false;
         task.wakes.clear();
         Ok(())
     }
 
-    fn poll_end(&mut self, id: u32, ready: bool) -> Checked {
-        must!(self.polled.take() == Some(id), "a poll of task {id} ends and has not begun");
-        // The root may be followed by another one.
+    fn poll_end(&mut self, id: u32, ready: bool) -> CheckResult {
+        ensure!(self.polled.take() == Some(id), "`poll_end` of task {id} without `poll_begin`");
+        // `block_on` may be called again, with another root future.
         if ready && id != 0 {
-            self.task(id)?.stage = Stage::Ready;
+            self.task(id)?.phase = TaskPhase::Ready;
         }
         Ok(())
     }
 
-    fn done(&mut self, id: u32, outcome: TaskOutcome) -> Checked {
+    fn future_drop(&mut self, id: u32) -> CheckResult {
         let task = self.task(id)?;
-        let wanted = if outcome == TaskOutcome::Aborted { Stage::Dropped } else { Stage::Ready };
-        must!(task.stage == wanted, "task {id} ends {}, which does not follow", outcome.word());
-        *task = Task { stage: Stage::Ended, ..Task::default() };
+        ensure!(task.phase == TaskPhase::Alive, "task {id} is dropped, but is not alive");
+        task.phase = TaskPhase::Dropped;
         Ok(())
     }
 
-    fn wake(&mut self, wake: u64, id: u32, cause: Cause, effect: WakeOutcome) -> Checked {
-        must!(wake == self.next_wake, "the wake's number is {wake} where {} should come", self.next_wake);
+    fn done(&mut self, id: u32, outcome: TaskOutcome) -> CheckResult {
+        let task = self.task(id)?;
+        let expected = if outcome == TaskOutcome::Aborted { TaskPhase::Dropped } else { TaskPhase::Ready };
+        ensure!(
+            task.phase == expected,
+            "task {id} ends with `{}`, which does not match its last poll or drop",
+            outcome.as_str()
+        );
+        *task = TrackedTask { phase: TaskPhase::Ended, ..TrackedTask::default() };
+        Ok(())
+    }
+
+    fn wake(&mut self, wake: u64, id: u32, cause: Cause, effect: WakeOutcome) -> CheckResult {
+        ensure!(wake == self.next_wake, "expected `wake` {}, found {wake}", self.next_wake);
         self.next_wake += 1;
         match cause {
             Cause::Source(source) => {
-                must!(self.sources.known.contains(&source), "woken by source {source}, never there")
+                ensure!(self.sources.seen.contains(&source), "wake by source {source}, which has never been registered")
             }
-            Cause::Timer(timer) => must!(self.timers.known.contains(&timer), "woken by timer {timer}, never set"),
-            Cause::Job(job) => must!(self.jobs.contains_key(&job), "woken by job {job}, never added"),
-            Cause::Task(task) => self.known(Some(task))?,
+            Cause::Timer(timer) => {
+                ensure!(self.timers.seen.contains(&timer), "wake by timer {timer}, which has never been set")
+            }
+            Cause::Job(job) => ensure!(self.jobs.contains_key(&job), "wake by job {job}, which has never been added"),
+            Cause::Task(task) => self.expect_task(Some(task))?,
             Cause::SelfWake | Cause::Spawn | Cause::External => {}
         }
         let task = self.task(id)?;
-        let is_alive = task.stage == Stage::Alive;
+        let is_alive = task.phase == TaskPhase::Alive;
         match effect {
             WakeOutcome::Queued => {
-                must!(is_alive, "task {id} is queued and not alive");
-                must!(!task.is_queued, "task {id} is queued a second time");
+                ensure!(is_alive, "task {id} is queued, but is not alive");
+                ensure!(!task.is_queued, "task {id} is queued twice");
                 task.is_queued = true;
             }
-            // It may have been queued without a word: to be dropped, or by whoever observed.
-            WakeOutcome::Coalesced => must!(is_alive, "a wake of task {id} is coalesced, and the task is not alive"),
-            WakeOutcome::Stale => must!(!is_alive, "a wake of task {id} is stale, and the task is alive"),
+            // There may be no `queued` wake before: the loop also queues tasks to be dropped, and observers can wake tasks.
+            WakeOutcome::Coalesced => ensure!(is_alive, "coalesced wake of task {id}, which is not alive"),
+            WakeOutcome::Stale => ensure!(!is_alive, "stale wake of task {id}, which is alive"),
         }
         if is_alive {
             task.wakes.push(wake);
@@ -338,24 +315,85 @@ impl Check {
         Ok(())
     }
 
-    fn job_start(&mut self, id: u32, worker: u32) -> Checked {
-        must!(worker > 0, "job {id} starts on the loop's thread");
-        must!(self.jobs.get(&id) == Some(&Job::Queued), "job {id} starts and is not queued");
-        must!(
-            self.workers.insert(worker, Some(id)).flatten().is_none(),
-            "worker {worker} takes job {id} and is not done with its last one"
-        );
-        self.jobs.insert(id, Job::Running(worker));
+    fn state_change(&mut self, future: u64, task: Option<u32>, from: &Text, to: &Text) -> CheckResult {
+        self.expect_task(task)?;
+        match self.states.insert(future, to.clone()) {
+            Some(current) if current != *from => {
+                Err(format!("future {future} leaves state `{from}`, but is in state `{current}`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn source_add(&mut self, source: u32, task: Option<u32>) -> CheckResult {
+        self.expect_task(task)?;
+        ensure!(self.sources.seen.insert(source), "source {source} is added twice");
+        self.sources.alive.insert(source);
         Ok(())
     }
 
-    fn job_end(&mut self, id: u32, outcome: JobOutcome, worker: u32) -> Checked {
-        let was = self.jobs.insert(id, Job::Ended);
+    fn source_del(&mut self, source: u32) -> CheckResult {
+        ensure!(self.sources.alive.remove(&source), "source {source} is deregistered, but is not registered");
+        Ok(())
+    }
+
+    fn readiness(&self, source: u32, is_stale: bool) -> CheckResult {
+        let (was_registered, is_registered) =
+            (self.sources.seen.contains(&source), self.sources.alive.contains(&source));
+        match (was_registered, is_registered, is_stale) {
+            (false, ..) => Err(format!("readiness of source {source}, which has never been registered")),
+            (_, true, true) => Err(format!("stale readiness of source {source}, which is registered")),
+            (_, false, false) => {
+                Err(format!("readiness of source {source}, which is no longer registered, is not marked as stale"))
+            }
+            (_, true, false) | (_, false, true) => Ok(()),
+        }
+    }
+
+    fn io(&mut self, source: u32, task: Option<u32>) -> CheckResult {
+        self.expect_task(task)?;
+        ensure!(self.sources.alive.contains(&source), "I/O on source {source}, which is not registered");
+        Ok(())
+    }
+
+    fn timer_set(&mut self, timer: u32, task: Option<u32>) -> CheckResult {
+        self.expect_task(task)?;
+        let is_new = self.timers.seen.insert(timer);
+        let is_allowed = is_new || self.timers.alive.contains(&timer);
+        ensure!(is_allowed, "timer {timer} is set after it has fired or been cancelled");
+        self.timers.alive.insert(timer);
+        Ok(())
+    }
+
+    fn timer_end(&mut self, timer: u32) -> CheckResult {
+        ensure!(self.timers.alive.remove(&timer), "timer {timer} fires or is cancelled, but is not set");
+        Ok(())
+    }
+
+    fn job_add(&mut self, job: u32, task: Option<u32>) -> CheckResult {
+        self.expect_task(task)?;
+        ensure!(self.jobs.insert(job, JobPhase::Queued).is_none(), "job {job} is added twice");
+        Ok(())
+    }
+
+    fn job_start(&mut self, id: u32, worker: u32) -> CheckResult {
+        ensure!(worker > 0, "job {id} starts on the loop's thread");
+        ensure!(self.jobs.get(&id) == Some(&JobPhase::Queued), "job {id} starts, but is not queued");
+        ensure!(
+            self.workers.insert(worker, Some(id)).flatten().is_none(),
+            "worker {worker} starts job {id} before the end of its previous job"
+        );
+        self.jobs.insert(id, JobPhase::Running(worker));
+        Ok(())
+    }
+
+    fn job_end(&mut self, id: u32, outcome: JobOutcome, worker: u32) -> CheckResult {
+        let was = self.jobs.insert(id, JobPhase::Ended);
         if outcome == JobOutcome::Cancelled {
-            must!(worker == 0 && was == Some(Job::Queued), "job {id} is cancelled and not queued");
+            ensure!(worker == 0 && was == Some(JobPhase::Queued), "job {id} is cancelled, but is not queued");
             return Ok(());
         }
-        must!(was == Some(Job::Running(worker)), "job {id} ends on worker {worker}, which has not taken it");
+        ensure!(was == Some(JobPhase::Running(worker)), "job {id} ends on worker {worker}, which has not started it");
         self.workers.insert(worker, None);
         Ok(())
     }

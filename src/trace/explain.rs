@@ -1,15 +1,16 @@
-//! Narrates a recording, or a run while it goes on.
+//! Writes the narration of a recording, or of a run while it happens.
 
 use std::io::{self, BufRead, Write};
 use std::ops::RangeInclusive;
 
-use super::keep::Keeper;
-use super::line::Line;
+use super::copy::EventCopier;
+use super::error::ReadError;
 use super::narration::Narrator;
-use super::reader::{ReadError, Reader};
+use super::reader::Reader;
+use super::record::Record;
 use crate::observe::{Event, Observer};
 
-/// Writes a sentence for each event, with its time in milliseconds.
+/// An observer that writes a sentence for each event, with its time in milliseconds.
 ///
 /// ```
 /// use glassloop::{EventLoop, trace::Explain};
@@ -21,71 +22,72 @@ use crate::observe::{Event, Observer};
 #[derive(Debug)]
 pub struct Explain<W> {
     out: W,
-    keeper: Keeper,
-    prose: Prose,
+    copier: EventCopier,
+    narrator: TimedNarrator,
 }
 
 impl<W: Write> Explain<W> {
-    /// Writes there. A line of which the writing fails is left out.
+    /// Creates an observer that writes to `out`. Errors of `out` are ignored.
     pub fn new(out: W) -> Explain<W> {
-        Explain { out, keeper: Keeper::default(), prose: Prose::new(0..=u64::MAX) }
+        Explain { out, copier: EventCopier::default(), narrator: TimedNarrator::new(0..=u64::MAX) }
     }
 
-    /// Only these turns of the loop.
+    /// Restricts the output to these turns of the loop.
     pub fn turns(mut self, turns: RangeInclusive<u64>) -> Explain<W> {
-        self.prose = Prose::new(turns);
+        self.narrator = TimedNarrator::new(turns);
         self
     }
 }
 
 impl<W: Write> Observer for Explain<W> {
     fn event(&mut self, event: &Event<'_>) {
-        let line = self.keeper.keep(event);
-        if let Some(sentence) = self.prose.line(&line) {
-            let _nobody_reads = writeln!(self.out, "{sentence}");
+        let record = self.copier.copy(event);
+        if let Some(sentence) = self.narrator.sentence(&record) {
+            let _ignored = writeln!(self.out, "{sentence}");
         }
     }
 }
 
-/// Writes a recording as a text, as far as it is sound. What comes back is the fault that ended it, if one did.
+/// Writes the narration of a recording, up to the first error in it. Returns that error, if there is one.
 ///
 /// # Errors
 /// If `out` cannot be written to.
 pub fn explain<R: BufRead>(reader: &mut Reader<R>, mut out: impl Write) -> io::Result<Option<ReadError>> {
-    let mut prose = Prose::new(0..=u64::MAX);
-    for line in reader {
-        match line {
-            Ok(line) => {
-                if let Some(sentence) = prose.line(&line) {
+    let mut narrator = TimedNarrator::new(0..=u64::MAX);
+    for record in reader {
+        match record {
+            Ok(record) => {
+                if let Some(sentence) = narrator.sentence(&record) {
                     writeln!(out, "{sentence}")?;
                 }
             }
-            Err(fault) => return Ok(Some(fault)),
+            Err(error) => return Ok(Some(error)),
         }
     }
     Ok(None)
 }
 
-/// Sentences as lines of a text: each with its time, and each turn set off from the one before.
+/// Formats sentences as lines of text, with the time before each and an empty line between turns.
 #[derive(Debug)]
-pub(super) struct Prose {
+struct TimedNarrator {
     narrator: Narrator,
     turns: RangeInclusive<u64>,
+    /// The turn of the previous record.
     turn: u64,
 }
 
-impl Prose {
-    pub(super) fn new(turns: RangeInclusive<u64>) -> Prose {
-        Prose { narrator: Narrator::default(), turns, turn: 0 }
+impl TimedNarrator {
+    fn new(turns: RangeInclusive<u64>) -> TimedNarrator {
+        TimedNarrator { narrator: Narrator::default(), turns, turn: 0 }
     }
 
-    /// The text for a line of a recording, unless it is in another turn than those that were asked for.
-    pub(super) fn line(&mut self, line: &Line) -> Option<String> {
-        let sentence = self.narrator.tell(line);
-        if !self.turns.contains(&line.turn) {
+    /// Returns the text for a record, unless its turn is not among those to be shown.
+    fn sentence(&mut self, record: &Record) -> Option<String> {
+        let sentence = self.narrator.sentence(record);
+        if !self.turns.contains(&record.turn) {
             return None;
         }
-        let gap = if std::mem::replace(&mut self.turn, line.turn) == line.turn { "" } else { "\n" };
-        Some(format!("{gap}{:>4}.{:03} ms  {sentence}", line.time / 1_000_000, line.time / 1_000 % 1_000))
+        let gap = if std::mem::replace(&mut self.turn, record.turn) == record.turn { "" } else { "\n" };
+        Some(format!("{gap}{:>4}.{:03} ms  {sentence}", record.time / 1_000_000, record.time / 1_000 % 1_000))
     }
 }

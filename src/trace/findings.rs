@@ -1,10 +1,10 @@
-//! Says what is wrong with a program while it runs.
+//! An observer that reports findings: bugs that the loop detects in the program while it runs.
 
-use super::keep::Keeper;
+use super::copy::EventCopier;
 use super::narration::Narrator;
 use crate::observe::{Event, EventKind, Observer};
 
-/// Hands each finding to a function, as a sentence. Other events cost it next to nothing.
+/// Calls a function with a sentence for each finding. Of all other events, it processes only those that name tasks.
 ///
 /// ```
 /// use glassloop::{EventLoop, trace::Findings};
@@ -16,19 +16,19 @@ use crate::observe::{Event, EventKind, Observer};
 /// ```
 pub struct Findings<F> {
     call: F,
-    /// The names of those that are passed over.
+    /// The names of findings that are ignored.
     without: &'static [&'static str],
-    keeper: Keeper,
+    copier: EventCopier,
     narrator: Narrator,
 }
 
 impl<F: FnMut(&str)> Findings<F> {
-    /// Calls this function.
+    /// Creates an observer that calls this function.
     pub fn new(call: F) -> Findings<F> {
-        Findings { call, without: &[], keeper: Keeper::default(), narrator: Narrator::default() }
+        Findings { call, without: &[], copier: EventCopier::default(), narrator: Narrator::default() }
     }
 
-    /// Passes over the findings of these names.
+    /// Ignores the findings with these names.
     pub fn without(mut self, names: &'static [&'static str]) -> Findings<F> {
         self.without = names;
         self
@@ -38,10 +38,10 @@ impl<F: FnMut(&str)> Findings<F> {
 impl<F: FnMut(&str)> Observer for Findings<F> {
     fn event(&mut self, event: &Event<'_>) {
         match event.kind {
-            // What tasks are called, to say whom a finding is about.
-            EventKind::Spawn { .. } | EventKind::Done { .. } => self.narrator.pass(&self.keeper.keep(event)),
+            // The narrator needs the names of the tasks.
+            EventKind::Spawn { .. } | EventKind::Done { .. } => self.narrator.update(&self.copier.copy(event)),
             EventKind::Finding { what, .. } if !self.without.contains(&what) => {
-                let sentence = self.narrator.tell(&self.keeper.keep(event));
+                let sentence = self.narrator.sentence(&self.copier.copy(event));
                 (self.call)(&sentence);
             }
             _ => {}

@@ -1,34 +1,34 @@
-//! Lines of a recording while they are made, for observers that want to keep what they hear.
+//! An observer that passes records to a function.
 
-use super::keep::Keeper;
-use super::line::Line;
+use super::copy::EventCopier;
+use super::record::Record;
 use crate::observe::{Event, Observer};
 
-/// Hands each event to a function, as the line that it would be in a recording.
+/// Calls a function with the record of each event.
 ///
 /// ```
-/// use glassloop::{EventLoop, trace::{Follow, Line}};
+/// use glassloop::{EventLoop, trace::{Follow, Record}};
 ///
-/// let follow = Follow::new(|line: &Line| println!("{} at {} ns", line.fact.kind(), line.time));
+/// let follow = Follow::new(|line: &Record| println!("{} at {} ns", line.kind.name(), line.time));
 /// let mut event_loop = EventLoop::builder().observer(follow).build()?;
 /// event_loop.block_on(glassloop::futures::yield_now())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Follow<F> {
-    keeper: Keeper,
+    copier: EventCopier,
     call: F,
 }
 
-impl<F: FnMut(&Line)> Follow<F> {
-    /// Calls this function.
+impl<F: FnMut(&Record)> Follow<F> {
+    /// Creates an observer that calls this function.
     pub fn new(call: F) -> Follow<F> {
-        Follow { keeper: Keeper::default(), call }
+        Follow { copier: EventCopier::default(), call }
     }
 }
 
-impl<F: FnMut(&Line)> Observer for Follow<F> {
+impl<F: FnMut(&Record)> Observer for Follow<F> {
     fn event(&mut self, event: &Event<'_>) {
-        (self.call)(&self.keeper.keep(event));
+        (self.call)(&self.copier.copy(event));
     }
 }
 

@@ -1,48 +1,48 @@
-//! The first line of a recording: what ran, when, and in which version this is written.
+//! The header, which is the first line of a recording: the program, the time, and the version of the format.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::arguments::without_secrets;
+use super::error::FormatError;
 use super::json::{put_name, put_number, put_string};
-use super::reader::Fault;
+use super::redact::redact_arguments;
 use crate::observe::ClockKind;
 
-/// What every recording calls itself.
+/// The value of `format` in every header.
 const FORMAT: &str = "glassloop-trace";
 
-/// The version of the format that is written, and the only one that is read.
+/// The version of the format, the only one that is written and read.
 const VERSION: u64 = 1;
 
-/// What a recording says of itself.
+/// The header of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The version of this crate that recorded.
+    /// The version of glassloop that made the recording.
     pub glassloop: String,
-    /// The program and its arguments, without passwords.
+    /// The program and its arguments, with secrets redacted.
     pub argv: Vec<String>,
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// When the recording was started, in UTC, as `2026-11-23T06:00:00Z`.
+    /// The start of the recording in UTC, for example `2026-11-23T06:00:00Z`.
     pub started: String,
-    /// Which clock the loop went by.
+    /// The loop's clock.
     pub clock: ClockKind,
 }
 
 impl Header {
-    /// The header of a recording that this process starts now.
+    /// Returns the header for a recording that this process starts now.
     pub(super) fn now(clock: ClockKind) -> Header {
         Header {
             glassloop: env!("CARGO_PKG_VERSION").to_owned(),
-            argv: without_secrets(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())),
+            argv: redact_arguments(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())),
             pid: std::process::id(),
             started: utc(SystemTime::now()),
             clock,
         }
     }
 
-    /// Writes it, with the line's end.
+    /// Writes the header as a line of JSON.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"format\":");
         put_string(FORMAT, out);
@@ -68,34 +68,40 @@ impl Header {
         out.extend_from_slice(b"}\n");
     }
 
-    /// Reads it.
-    pub(super) fn parse(line: &str) -> Result<Header, Fault> {
-        let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return Err(Fault::NotARecording) };
+    /// Parses the first line of a recording.
+    ///
+    /// # Errors
+    /// If the line is not a header, or has another version of the format.
+    pub(super) fn parse(line: &str) -> Result<Header, FormatError> {
+        let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
+            return Err(FormatError::NotARecording);
+        };
         if fields.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            return Err(Fault::NotARecording);
+            return Err(FormatError::NotARecording);
         }
-        let number = |name| fields.get(name).and_then(Value::as_u64).ok_or(Fault::Missing(name));
-        let text = |name| fields.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(Fault::Missing(name));
+        let number = |name| fields.get(name).and_then(Value::as_u64).ok_or(FormatError::Missing(name));
+        let text = |name| fields.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(FormatError::Missing(name));
         match number("version")? {
             VERSION => {}
-            other => return Err(Fault::Version(other)),
+            other => return Err(FormatError::Version(other)),
         }
-        let argv = fields.get("argv").and_then(Value::as_array).ok_or(Fault::Missing("argv"))?;
+        let argv = fields.get("argv").and_then(Value::as_array).ok_or(FormatError::Missing("argv"))?;
         Ok(Header {
             glassloop: text("glassloop")?,
             argv: argv.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            pid: u32::try_from(number("pid")?).map_err(|_| Fault::Wrong { field: "pid", wanted: "a process id" })?,
+            pid: u32::try_from(number("pid")?)
+                .map_err(|_| FormatError::Invalid { field: "pid", expected: "a process id" })?,
             started: text("started")?,
             clock: match text("clock")?.as_str() {
                 "real" => ClockKind::Real,
                 "virtual" => ClockKind::Virtual,
-                _ => return Err(Fault::Wrong { field: "clock", wanted: "real or virtual" }),
+                _ => return Err(FormatError::Invalid { field: "clock", expected: "real or virtual" }),
             },
         })
     }
 }
 
-/// A moment as RFC 3339 writes it, to the second.
+/// Formats a time in UTC as in RFC 3339, to the second.
 fn utc(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -119,7 +125,7 @@ mod tests {
     use super::utc;
 
     #[test]
-    fn moments_are_written_as_calendars_have_them() {
+    fn times_are_written_as_utc_calendar_dates() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

@@ -1,23 +1,23 @@
-//! Recordings: how a run is written down, and what can be made of it afterwards.
+//! Recordings: how a run is recorded, and what can be made from a recording.
 //!
-//! A [`Recorder`] observes a loop and writes a line of JSON for each event. Everything else is a function of these lines,
-//! whether they come from a file, by a [`Reader`], or from a run that still goes on, by [`Follow`].
+//! A [`Recorder`] observes a loop and writes a line of JSON for each event. Everything else is a function of these records,
+//! which come from a file, through a [`Reader`], or from a run that is in progress, through [`Follow`].
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `line.rs` | a line as a value: the table of all kinds of events |
-//! | `field.rs`, `json.rs`, `text.rs`, `header.rs` | how each part of a line is written and read; its texts; the first line |
-//! | `arguments.rs` | the command line without its secrets |
-//! | `keep.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a line; several observers |
-//! | `recorder.rs`, `writer.rs` | recording: the half on the loop's thread, and the half with a thread of its own |
-//! | `claim.rs` | keeps two recordings out of one file |
-//! | `reader.rs`, `check.rs` | reading as far as a recording is sound; whether it can be true |
-//! | `world.rs`, `still.rs` | what there is at a moment of the run, folded from the lines; the same as text |
-//! | `narration.rs`, `words.rs`, `explain.rs`, `findings.rs` | a sentence for each line, or for each finding |
-//! | `statistics.rs`, `spread.rs`, `summary.rs` | numbers |
-//! | `perfetto.rs`, `tracks.rs`, `events.rs` | a timeline, for Perfetto |
-//! | `page.rs`, `page/` | a page that replays the run |
-//! | `form.rs` | which of these a file's name asks for; the variable `GLASSLOOP_TRACE` |
+//! | `record.rs` | a record, which is a line of a recording: the table of all kinds of events |
+//! | `field.rs`, `values.rs`, `text.rs` | how the fields of a record are written and read; types of fields; texts |
+//! | `header.rs`, `redact.rs` | the first line of a recording; the command line in it, without secrets |
+//! | `json.rs`, `error.rs` | writing JSON; what can be wrong with a line |
+//! | `copy.rs`, `follow.rs`, `tee.rs` | from a borrowed event to a record; observers that pass events on |
+//! | `recorder.rs`, `writer.rs`, `lock.rs` | recording: the part on the loop's thread, the writer thread, the lock on the file |
+//! | `recording.rs`, `output_format.rs`, `environment.rs` | recording in the format that a file name selects; `GLASSLOOP_TRACE` |
+//! | `reader.rs`, `check.rs` | reading up to the first error; the consistency check |
+//! | `loop_state.rs`, `loop_state_text.rs` | the state of the loop after some records; the same as text |
+//! | `narration.rs`, `phrases.rs`, `explain.rs`, `findings.rs` | a sentence for each record, or for each finding |
+//! | `statistics.rs`, `histogram.rs`, `summary.rs` | statistics of a recording, or at the end of a run |
+//! | `perfetto.rs`, `task_tracks.rs`, `trace_events.rs` | conversion to a timeline for Perfetto |
+//! | `page.rs`, `page/` | conversion to a page that replays the run |
 //!
 //! ```
 //! use glassloop::{EventLoop, spawn_named, trace::{Explain, Recorder, Tee}};
@@ -32,50 +32,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod arguments;
 mod check;
-mod claim;
-mod events;
+mod copy;
+mod environment;
+mod error;
 mod explain;
 mod field;
 mod findings;
 mod follow;
-mod form;
 mod header;
+mod histogram;
 mod json;
-mod keep;
-mod line;
+mod lock;
+mod loop_state;
+mod loop_state_text;
 mod narration;
+mod output_format;
 mod page;
 mod perfetto;
+mod phrases;
 mod reader;
+mod record;
 mod recorder;
-mod spread;
+mod recording;
+mod redact;
 mod statistics;
-mod still;
 mod summary;
+mod task_tracks;
 mod tee;
 mod text;
-mod tracks;
-mod words;
-mod world;
+mod trace_events;
+mod values;
 mod writer;
 
-pub use check::{Sound, check};
+pub use check::{CheckReport, check};
+pub use environment::{ENVIRONMENT_VARIABLE, builder, from_env};
+pub use error::{FormatError, ReadError};
 pub use explain::{Explain, explain};
 pub use findings::Findings;
 pub use follow::Follow;
-pub use form::{Form, Recording, VARIABLE, builder, from_environment};
 pub use header::Header;
-pub use line::{Cause, Fact, Finding, IoOutcome, Line, Wakes};
+pub use histogram::Histogram;
+pub use loop_state::LoopState;
 pub use narration::Narrator;
-pub use page::{MOST_EVENTS, PageReport, write_page};
-pub use perfetto::perfetto;
-pub use reader::{Fault, ReadError, Reader};
-pub use recorder::{Recorder, Written};
-pub use spread::Spread;
+pub use output_format::OutputFormat;
+pub use page::{MAX_PAGE_EVENTS, PageReport, write_page};
+pub use perfetto::write_perfetto;
+pub use reader::Reader;
+pub use record::{Record, RecordKind};
+pub use recorder::Recorder;
+pub use recording::{Recording, RecordingReport};
 pub use statistics::Statistics;
 pub use summary::Summary;
 pub use tee::Tee;
 pub use text::Text;
-pub use world::World;
+pub use values::{Cause, Finding, IoOutcome, WakeList};
+pub use writer::WriteReport;

@@ -1,9 +1,8 @@
-//! The replay page: a recording as one HTML file that needs nothing else, neither network nor server.
+//! Converts a recording to a replay page: one HTML file that needs neither a network nor a server.
 //!
-//! The page itself is in `page/`: a template, a style sheet and plain scripts, one subject each, put into the program
-//! when it is built. What is written here is the recording inside it: blocks of rows, one row an event, with a table of
-//! strings, in `<script type="application/json">` elements, which the browser does not run. `page/recording.js` is the
-//! other side of this file, and says the same.
+//! The page itself is in `page/`: a template, a style sheet and plain scripts, which are compiled into the program. This
+//! file writes the recording into it: blocks of rows, one row per event, and a table of strings, all in
+//! `<script type="application/json">` elements, which browsers do not execute. `page/recording.js` reads them.
 
 mod rows;
 
@@ -11,22 +10,23 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::json;
 
+use super::error::ReadError;
 use super::header::Header;
 use super::narration::Narrator;
-use super::reader::{ReadError, Reader};
+use super::reader::Reader;
 use crate::observe::ClockKind;
 use rows::{COLUMNS, Rows};
 
-/// How many events a page holds. The browser keeps all of them in memory, and more than this make it slow.
-pub const MOST_EVENTS: u64 = 300_000;
+/// The maximum number of events in a page. The browser keeps all of them in memory, and with more it becomes slow.
+pub const MAX_PAGE_EVENTS: u64 = 300_000;
 
-/// Events in a block. A block of sentences is read as a whole when one of them is looked at.
-const BLOCK: u64 = 1024;
+/// The number of events in a block. The page parses a block of sentences when it first shows one of them.
+const EVENTS_PER_BLOCK: u64 = 1024;
 
 const TEMPLATE: &str = include_str!("page/template.html");
 const STYLE: &str = include_str!("page/style.css");
 
-/// The page's scripts, in the order in which they build on one another.
+/// The scripts of the page. Each may use those before it.
 const SCRIPTS: &[(&str, &str)] = &[
     ("kinds", include_str!("page/kinds.js")),
     ("dom", include_str!("page/dom.js")),
@@ -50,18 +50,18 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("main", include_str!("page/main.js")),
 ];
 
-/// What became of a recording on its way into a page.
+/// The result of writing a page.
 #[derive(Debug)]
 pub struct PageReport {
-    /// Events in the page.
+    /// The number of events in the page.
     pub events: u64,
-    /// Events that it has no room for.
+    /// The number of events that were left out because of [`MAX_PAGE_EVENTS`].
     pub left_out: u64,
-    /// Where the recording stops being sound, if it does. The page says so too.
-    pub fault: Option<ReadError>,
+    /// The first error in the recording, if there is one. The page shows it.
+    pub error: Option<ReadError>,
 }
 
-/// Writes the page of a recording, as far as the recording is sound.
+/// Writes the replay page of a recording, up to the first error in the recording.
 ///
 /// ```
 /// use glassloop::trace::{Reader, write_page};
@@ -77,11 +77,11 @@ pub struct PageReport {
 /// ```
 ///
 /// # Errors
-/// If `out` cannot be written. A recording that cannot be read any further is no error: the page holds what could be
-/// read, and says where it stopped.
+/// If `out` cannot be written to. An error in the recording is returned in the report, and the page shows the events
+/// before it.
 pub fn write_page<R: BufRead>(recording: &mut Reader<R>, out: &mut impl Write) -> io::Result<PageReport> {
-    let mut report = PageReport { events: 0, left_out: 0, fault: None };
-    // Each piece but the first begins with the name of what is to be put in before it.
+    let mut report = PageReport { events: 0, left_out: 0, error: None };
+    // Each piece except the first begins with a marker, which stands for the content to insert before the piece.
     for piece in TEMPLATE.split("{{") {
         let (marker, text) = piece.split_once("}}").unwrap_or(("", piece));
         match marker {
@@ -97,13 +97,13 @@ pub fn write_page<R: BufRead>(recording: &mut Reader<R>, out: &mut impl Write) -
 
 fn write_scripts(out: &mut impl Write) -> io::Result<()> {
     for (name, script) in SCRIPTS {
-        // The name is what a browser's debugger shows.
+        // The URL is what a browser's debugger shows as the name of the script.
         write!(out, "<script>\n{script}//# sourceURL=glassloop/{name}.js\n</script>\n")?;
     }
     Ok(())
 }
 
-/// Writes the recording's blocks; the header and the strings come last, when they are known.
+/// Writes the blocks of the recording, then the header and the table of strings, which are complete only at the end.
 fn write_recording<R: BufRead>(
     recording: &mut Reader<R>,
     report: &mut PageReport,
@@ -111,21 +111,21 @@ fn write_recording<R: BufRead>(
 ) -> io::Result<()> {
     let mut rows = Rows::default();
     let mut narrator = Narrator::default();
-    for line in recording.by_ref() {
-        match line {
-            Err(fault) => report.fault = Some(fault),
-            Ok(_) if report.events == MOST_EVENTS => report.left_out += 1,
-            Ok(line) => {
-                rows.put_sentence(&narrator.tell(&line));
-                rows.put_event(&line);
+    for record in recording.by_ref() {
+        match record {
+            Err(error) => report.error = Some(error),
+            Ok(_) if report.events == MAX_PAGE_EVENTS => report.left_out += 1,
+            Ok(record) => {
+                rows.put_sentence(&narrator.sentence(&record));
+                rows.put_event(&record);
                 report.events += 1;
-                if report.events.is_multiple_of(BLOCK) {
+                if report.events.is_multiple_of(EVENTS_PER_BLOCK) {
                     write_block(&mut rows, out)?;
                 }
             }
         }
     }
-    if !report.events.is_multiple_of(BLOCK) {
+    if !report.events.is_multiple_of(EVENTS_PER_BLOCK) {
         write_block(&mut rows, out)?;
     }
     let header = header_json(recording.header(), report, rows.cells);
@@ -139,7 +139,7 @@ fn write_block(rows: &mut Rows, out: &mut impl Write) -> io::Result<()> {
     write_json("class=\"recording-sentences\"", &sentences, out)
 }
 
-/// Writes a block of data. A `<` could end the element or begin a comment in it: none is left.
+/// Writes an element with data. Every `<` is escaped, because it could end the element or begin a comment.
 fn write_json(attribute: &str, json: &str, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "<script type=\"application/json\" {attribute}>{}</script>", json.replace('<', "\\u003c"))
 }
@@ -147,11 +147,8 @@ fn write_json(attribute: &str, json: &str, out: &mut impl Write) -> io::Result<(
 fn header_json(header: &Header, report: &PageReport, cells: usize) -> serde_json::Value {
     let kinds: Vec<Vec<&str>> =
         COLUMNS.iter().map(|(kind, columns)| [*kind].into_iter().chain(columns.split_whitespace()).collect()).collect();
-    let notes: Vec<String> = report
-        .fault
-        .iter()
-        .map(|fault| format!("The recording is not sound to its end: {fault}. This is what comes before."))
-        .collect();
+    let note = |error| format!("The recording is damaged: {error}. This page shows the events before the error.");
+    let notes: Vec<String> = report.error.iter().map(note).collect();
     json!({
         "run": {
             "glassloop": header.glassloop,
@@ -165,7 +162,7 @@ fn header_json(header: &Header, report: &PageReport, cells: usize) -> serde_json
         "cells": cells,
         "left_out": report.left_out,
         "notes": notes,
-        "block": BLOCK,
+        "block": EVENTS_PER_BLOCK,
     })
 }
 

@@ -1,296 +1,302 @@
-//! A recording as a timeline for [Perfetto](https://ui.perfetto.dev), in the trace event format of Chrome.
+//! Converts a recording to a timeline for [Perfetto](https://ui.perfetto.dev), in Chrome's trace event format.
 //!
-//! Process 1 is the loop, with its workers: turns, and in them waits, dispatches, timers and polls. Process 2 has a
-//! thread for each task: its life, the states of the futures in it, and what it waits for. An arrow leads from the slice
-//! in which a waker was called to the poll that this led to.
+//! Process 1 contains the loop and its workers: turns, and inside them waits, dispatches, timers and polls. Process 2 has a
+//! track for each task: the task, the states of its futures, and its waits. A flow, drawn as an arrow, leads from the slice
+//! in which a waker was called to the poll that followed.
 //!
-//! Slices of one thread must lie inside each other or apart, and an arrow must begin strictly inside a slice and end
-//! inside one. A clock is too coarse for that: what happens within a nanosecond of it is drawn a nanosecond apart.
+//! The slices of a track must nest, and a flow must start and end strictly inside slices. The resolution of the clock is too
+//! low for this, so events with the same timestamp are drawn one nanosecond apart.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
 
-use super::events::{Events, Place};
-use super::line::{Cause, Fact, IoOutcome, Line, LoopMetrics, WakeOutcome};
-use super::reader::{ReadError, Reader};
-use super::tracks::Tracks;
-use super::words::spaced;
-use super::world::{World, news};
+use super::error::ReadError;
+use super::loop_state::{LoopState, readiness_text};
+use super::phrases::spaced;
+use super::reader::Reader;
+use super::record::{Record, RecordKind};
+use super::task_tracks::TaskTracks;
+use super::trace_events::{TraceEventWriter, TrackId};
+use super::values::{Cause, IoOutcome};
+use crate::observe::{LoopMetrics, WakeOutcome};
 
-/// The loop's thread.
-const LOOP: Place = Place { process: 1, thread: 1 };
+/// The track of the loop's thread.
+const LOOP: TrackId = TrackId { process: 1, thread: 1 };
 
-/// Writes the timeline of a recording, as far as that is sound.
-///
-/// What comes back is the fault that ended it, if one did.
+/// Writes the timeline of a recording, up to the first error in the recording. Returns that error, if there is one.
 ///
 /// # Errors
 /// If `out` cannot be written to.
-pub fn perfetto<R: BufRead>(reader: &mut Reader<R>, out: impl Write) -> io::Result<Option<ReadError>> {
-    let mut timeline = Timeline::new(Events::new(out)?)?;
-    for line in reader {
-        match line {
-            Ok(line) => timeline.line(&line)?,
-            Err(fault) => return timeline.end().map(|()| Some(fault)),
+pub fn write_perfetto<R: BufRead>(reader: &mut Reader<R>, out: impl Write) -> io::Result<Option<ReadError>> {
+    let mut timeline = Timeline::new(TraceEventWriter::new(out)?)?;
+    for record in reader {
+        match record {
+            Ok(record) => timeline.add(&record)?,
+            Err(error) => return timeline.finish().map(|()| Some(error)),
         }
     }
-    timeline.end().map(|()| None)
+    timeline.finish().map(|()| None)
 }
 
 struct Timeline<W> {
-    events: Events<W>,
-    world: World,
-    tracks: Tracks,
-    /// The time at which the last event of the loop's thread was drawn.
+    out: TraceEventWriter<W>,
+    state: LoopState,
+    tasks: TaskTracks,
+    /// The time of the last event on the loop's track.
     now: u64,
-    /// When the turn began.
+    /// The beginning of the current turn.
     turn: Option<u64>,
-    /// What the loop is at within the turn.
-    step: Option<Step>,
-    /// The time at which the last event of each worker was drawn, and the job it is at.
+    /// The current slice inside the turn.
+    slice: Option<LoopSlice>,
     workers: HashMap<u32, Worker>,
-    /// The job whose end was heard of last, and where an arrow from it begins.
-    job: Option<(u32, Departure)>,
-    /// Where the wakes came from that no poll has answered, by task.
-    wakes: HashMap<u32, Vec<Departure>>,
-    counts: Option<LoopMetrics>,
+    /// The job whose end was recorded last, and the start of a flow from its slice.
+    ended_job: Option<(u32, FlowStart)>,
+    /// The starts of flows to the next poll of each task.
+    flow_starts: HashMap<u32, Vec<FlowStart>>,
+    metrics: Option<LoopMetrics>,
 }
 
-/// A slice that is open on the loop's thread, inside the turn.
-struct Step {
-    kind: StepKind,
+/// A slice on the loop's track that has not ended.
+struct LoopSlice {
+    kind: LoopSliceKind,
     name: String,
     began: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum StepKind {
+enum LoopSliceKind {
     Wait,
-    /// A source or a timer: it is over when something else than a wake happens.
+    /// The dispatch of a readiness event or a timer. It ends with the first event that is not one of its wakes.
     Dispatch,
     Poll,
-    /// The end of a task: what it held is dropped.
+    /// The end of a task: its future is dropped.
     End,
 }
 
+/// The track of a worker.
 #[derive(Default)]
 struct Worker {
+    /// The time of the last event on the track.
     now: u64,
+    /// The current job, and its beginning.
     job: Option<(u32, u64)>,
 }
 
-/// Where an arrow begins.
+/// The start of a flow, for one wake.
 #[derive(Clone, Copy)]
-struct Departure {
+struct FlowStart {
     wake: u64,
-    from: Place,
+    track: TrackId,
     at: u64,
 }
 
 impl<W: Write> Timeline<W> {
-    fn new(mut events: Events<W>) -> io::Result<Timeline<W>> {
-        events.name_process(1, "the loop and its workers")?;
-        events.name_process(2, "tasks")?;
-        events.name_thread(LOOP, "the loop", 0)?;
+    fn new(mut out: TraceEventWriter<W>) -> io::Result<Timeline<W>> {
+        out.name_process(1, "the loop and its workers")?;
+        out.name_process(2, "tasks")?;
+        out.name_track(LOOP, "the loop", 0)?;
         Ok(Timeline {
-            events,
-            world: World::default(),
-            tracks: Tracks::default(),
+            out,
+            state: LoopState::default(),
+            tasks: TaskTracks::default(),
             now: 0,
             turn: None,
-            step: None,
+            slice: None,
             workers: HashMap::new(),
-            job: None,
-            wakes: HashMap::new(),
-            counts: None,
+            ended_job: None,
+            flow_starts: HashMap::new(),
+            metrics: None,
         })
     }
 
-    fn line(&mut self, line: &Line) -> io::Result<()> {
-        self.world.apply(line);
-        match &line.fact {
-            Fact::JobStart { job, .. } => self.job_starts(line, *job),
-            Fact::JobEnd { job, .. } if line.thread > 0 => self.job_ends(line, *job),
-            _ => self.loop_line(line),
+    fn add(&mut self, record: &Record) -> io::Result<()> {
+        self.state.apply(record);
+        match &record.kind {
+            RecordKind::JobStart { job, .. } => self.job_start(record, *job),
+            RecordKind::JobEnd { job, .. } if record.thread > 0 => self.job_end(record, *job),
+            _ => self.add_loop_event(record),
         }
     }
 
-    /// A line of the loop's own thread.
-    fn loop_line(&mut self, line: &Line) -> io::Result<()> {
-        self.now = line.time.max(self.now + 1);
+    /// Adds an event of the loop's thread.
+    fn add_loop_event(&mut self, record: &Record) -> io::Result<()> {
+        self.now = record.time.max(self.now + 1);
         let now = self.now;
-        let is_inside = matches!(line.fact, Fact::Wake { .. } | Fact::Finding { .. });
-        if !is_inside && self.step.as_ref().is_some_and(|step| step.kind == StepKind::Dispatch) {
-            self.end_step()?;
+        let is_inside = matches!(record.kind, RecordKind::Wake { .. } | RecordKind::Finding { .. });
+        if !is_inside && self.slice.as_ref().is_some_and(|slice| slice.kind == LoopSliceKind::Dispatch) {
+            self.end_slice()?;
         }
-        match &line.fact {
-            Fact::RunBegin { .. } => self.tracks.begin(&mut self.events, 0, "the root future", now),
-            Fact::RunEnd { .. } => self.tracks.end(&mut self.events, 0, now),
-            Fact::TurnBegin { counts } => {
+        match &record.kind {
+            RecordKind::RunBegin { .. } => self.tasks.begin(&mut self.out, 0, "the root future", now),
+            RecordKind::RunEnd { .. } => self.tasks.end(&mut self.out, 0, now),
+            RecordKind::TurnBegin { metrics } => {
                 self.turn = Some(now);
-                self.count(*counts)
+                self.count(*metrics)
             }
-            Fact::TurnEnd { .. } => {
-                self.end_step()?;
-                match self.turn.take() {
-                    Some(began) => self.events.slice(LOOP, "turn", &format!("turn {}", line.turn), began, now),
-                    None => Ok(()),
-                }
+            RecordKind::TurnEnd { .. } => self.turn_end(record.turn),
+            RecordKind::WaitBegin { .. } => self.begin_slice(LoopSliceKind::Wait, "wait".to_owned()),
+            RecordKind::WaitEnd { .. } => self.end_slice(),
+            RecordKind::Readiness { source, .. } => {
+                let readiness = readiness_text(&record.kind).unwrap_or_default();
+                self.begin_slice(LoopSliceKind::Dispatch, format!("source {source} {readiness}"))
             }
-            Fact::WaitBegin { .. } => self.begin_step(StepKind::Wait, "wait".to_owned()),
-            Fact::WaitEnd { .. } => self.end_step(),
-            Fact::Readiness { source, .. } => {
-                let news = news(&line.fact).unwrap_or_default();
-                self.begin_step(StepKind::Dispatch, format!("source {source} {news}"))
+            RecordKind::TimerFire { timer, .. } => self.begin_slice(LoopSliceKind::Dispatch, format!("timer {timer}")),
+            RecordKind::Spawn { task, name, .. } => self.tasks.begin(&mut self.out, *task, name, now),
+            RecordKind::PollBegin { task, wakes, .. } => self.poll_begin(*task, wakes.as_slice()),
+            RecordKind::PollEnd { task, ready: true, .. } if *task != 0 => self.begin_end_of_task(*task),
+            RecordKind::PollEnd { task, waiting_for, .. } => {
+                self.end_slice()?;
+                self.tasks.begin_wait(&mut self.out, *task, waiting_for, now)
             }
-            Fact::TimerFire { timer, .. } => self.begin_step(StepKind::Dispatch, format!("timer {timer}")),
-            Fact::Spawn { task, name, .. } => self.tracks.begin(&mut self.events, *task, name, now),
-            Fact::PollBegin { task, wakes, .. } => self.poll_begins(*task, wakes.as_slice()),
-            Fact::PollEnd { task, ready, waiting_for, .. } => {
-                self.end_step()?;
-                if *ready && *task != 0 {
-                    self.begin_step(StepKind::End, format!("end of {}", self.world.task(*task)))
-                } else {
-                    self.tracks.waits(&mut self.events, *task, waiting_for, now)
-                }
+            RecordKind::Drop { task } => self.begin_end_of_task(*task),
+            RecordKind::Done { task, .. } => {
+                self.end_slice()?;
+                self.flow_starts.remove(task);
+                self.tasks.end(&mut self.out, *task, now)
             }
-            Fact::Drop { task } => {
-                self.end_step()?;
-                self.begin_step(StepKind::End, format!("end of {}", self.world.task(*task)))
+            RecordKind::State { future, of, task, to, .. } => {
+                let next_state = (&**to != "Done").then(|| format!("{of} {to}"));
+                self.tasks.change_state(&mut self.out, *future, *task, next_state, now)
             }
-            Fact::Done { task, .. } => {
-                self.end_step()?;
-                self.wakes.remove(task);
-                self.tracks.end(&mut self.events, *task, now)
-            }
-            Fact::State { future, of, task, to, .. } => {
-                self.tracks.state(&mut self.events, *future, *task, &format!("{of} {to}"), &**to != "Done", now)
-            }
-            Fact::Wake { wake, task, cause, effect } => {
-                if *effect != WakeOutcome::Stale {
-                    self.wake(*wake, *task, *cause);
-                }
+            RecordKind::Wake { effect: WakeOutcome::Stale, .. } => Ok(()),
+            RecordKind::Wake { wake, task, cause, .. } => {
+                self.start_flow(*wake, *task, *cause);
                 Ok(())
             }
-            _ => self.instant(line),
+            _ => self.instant(record),
         }
     }
 
-    /// What has no duration.
-    fn instant(&mut self, line: &Line) -> io::Result<()> {
-        let (task, text) = match &line.fact {
-            Fact::Io { task, operation, outcome, source } => {
+    /// Adds an event without a duration.
+    fn instant(&mut self, record: &Record) -> io::Result<()> {
+        let (task, text) = match &record.kind {
+            RecordKind::Io { task, operation, outcome, source } => {
                 let outcome = match outcome {
                     IoOutcome::Bytes(bytes) => format!("{bytes} bytes"),
                     IoOutcome::WouldBlock => "would block".to_owned(),
-                    IoOutcome::EndOfFile => "the end".to_owned(),
+                    IoOutcome::EndOfFile => "end of stream".to_owned(),
                     IoOutcome::Failed(error) => spaced(error),
                 };
-                (*task, format!("{} source {source}: {outcome}", operation.word()))
+                (*task, format!("{} source {source}: {outcome}", operation.as_str()))
             }
-            Fact::Http { task, exchange, step } => (*task, format!("exchange {exchange}: {}", step.word())),
-            Fact::Finding { finding } => (finding.task, format!("{}: {}", spaced(&finding.what), finding.evidence)),
-            Fact::Mark { text } => (None, text.to_string()),
-            Fact::Dropped { number } => (None, format!("{number} events are missing")),
+            RecordKind::Http { task, exchange, step } => (*task, format!("exchange {exchange}: {}", step.as_str())),
+            RecordKind::Finding { finding } => {
+                (finding.task, format!("{}: {}", spaced(&finding.what), finding.evidence))
+            }
+            RecordKind::Mark { text } => (None, text.to_string()),
+            RecordKind::Dropped { number } => (None, format!("{number} events are missing")),
             _ => return Ok(()),
         };
-        let place = task.filter(|task| self.tracks.is_open(*task)).map_or(LOOP, Tracks::place);
-        self.events.instant(place, line.fact.kind(), &text, self.now)
+        let track = task.filter(|task| self.tasks.contains(*task)).map_or(LOOP, TaskTracks::id_of);
+        self.out.instant(track, record.kind.name(), &text, self.now)
     }
 
-    fn begin_step(&mut self, kind: StepKind, name: String) -> io::Result<()> {
-        self.end_step()?;
-        self.step = Some(Step { kind, name, began: self.now });
+    fn begin_slice(&mut self, kind: LoopSliceKind, name: String) -> io::Result<()> {
+        self.end_slice()?;
+        self.slice = Some(LoopSlice { kind, name, began: self.now });
         Ok(())
     }
 
-    fn end_step(&mut self) -> io::Result<()> {
-        let Some(Step { kind, name, began }) = self.step.take() else { return Ok(()) };
+    fn end_slice(&mut self) -> io::Result<()> {
+        let Some(LoopSlice { kind, name, began }) = self.slice.take() else { return Ok(()) };
         let category = match kind {
-            StepKind::Wait => "wait",
-            StepKind::Dispatch => "dispatch",
-            StepKind::Poll => "poll",
-            StepKind::End => "end",
+            LoopSliceKind::Wait => "wait",
+            LoopSliceKind::Dispatch => "dispatch",
+            LoopSliceKind::Poll => "poll",
+            LoopSliceKind::End => "end",
         };
-        self.events.slice(LOOP, category, &name, began, self.now)
+        self.out.slice(LOOP, category, &name, began, self.now)
     }
 
-    /// Notes where an arrow would begin, if there is a slice for it to begin in.
-    fn wake(&mut self, wake: u64, task: u32, cause: Cause) {
-        let departure = match cause {
+    fn begin_end_of_task(&mut self, task: u32) -> io::Result<()> {
+        self.begin_slice(LoopSliceKind::End, format!("end of {}", self.state.task_name(task)))
+    }
+
+    fn turn_end(&mut self, turn: u64) -> io::Result<()> {
+        self.end_slice()?;
+        match self.turn.take() {
+            Some(began) => self.out.slice(LOOP, "turn", &format!("turn {turn}"), began, self.now),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers the start of a flow, if there is a slice to start in.
+    fn start_flow(&mut self, wake: u64, task: u32, cause: Cause) {
+        let start = match cause {
             Cause::External => None,
             Cause::Job(job) => {
-                self.job.filter(|(ended, _)| *ended == job).map(|(_, departure)| Departure { wake, ..departure })
+                self.ended_job.filter(|(ended, _)| *ended == job).map(|(_, start)| FlowStart { wake, ..start })
             }
-            _ => self.step.is_some().then_some(Departure { wake, from: LOOP, at: self.now }),
+            _ => self.slice.is_some().then_some(FlowStart { wake, track: LOOP, at: self.now }),
         };
-        self.wakes.entry(task).or_default().extend(departure);
+        self.flow_starts.entry(task).or_default().extend(start);
     }
 
-    fn poll_begins(&mut self, task: u32, wakes: &[u64]) -> io::Result<()> {
-        self.end_step()?;
-        let departures = self.wakes.remove(&task).unwrap_or_default();
-        let answered = || departures.iter().filter(|departure| wakes.contains(&departure.wake));
-        // A worker's clock may be drawn a little ahead; an arrow leads forwards.
-        self.now = answered().map(|departure| departure.at + 1).fold(self.now, u64::max);
-        self.tracks.goes_on(&mut self.events, task, self.now)?;
-        let name = self.world.task(task);
-        self.begin_step(StepKind::Poll, name)?;
-        self.now += 1; // inside the poll
-        for departure in answered() {
-            self.events.arrow(departure.from, departure.at, LOOP, self.now)?;
+    fn poll_begin(&mut self, task: u32, wakes: &[u64]) -> io::Result<()> {
+        self.end_slice()?;
+        let starts = self.flow_starts.remove(&task).unwrap_or_default();
+        let matching = || starts.iter().filter(|start| wakes.contains(&start.wake));
+        // A flow must not end before it starts, and a worker's track may be a little ahead of the loop's.
+        self.now = matching().map(|start| start.at + 1).fold(self.now, u64::max);
+        self.tasks.end_wait(&mut self.out, task, self.now)?;
+        let name = self.state.task_name(task);
+        self.begin_slice(LoopSliceKind::Poll, name)?;
+        self.now += 1; // strictly inside the poll
+        for start in matching() {
+            self.out.flow(start.track, start.at, LOOP, self.now)?;
         }
         Ok(())
     }
 
-    fn job_starts(&mut self, line: &Line, job: u32) -> io::Result<()> {
-        let worker = self.workers.entry(line.thread).or_default();
-        worker.now = line.time.max(worker.now);
+    fn job_start(&mut self, record: &Record, job: u32) -> io::Result<()> {
+        let worker = self.workers.entry(record.thread).or_default();
+        worker.now = record.time.max(worker.now);
         worker.job = Some((job, worker.now));
-        self.events.name_thread(worker_place(line.thread), &format!("worker {}", line.thread), line.thread.into())
+        self.out.name_track(worker_track(record.thread), &format!("worker {}", record.thread), record.thread.into())
     }
 
-    fn job_ends(&mut self, line: &Line, job: u32) -> io::Result<()> {
-        let place = worker_place(line.thread);
-        let worker = self.workers.entry(line.thread).or_default();
+    fn job_end(&mut self, record: &Record, job: u32) -> io::Result<()> {
+        let track = worker_track(record.thread);
+        let worker = self.workers.entry(record.thread).or_default();
         let Some((_, began)) = worker.job.take() else { return Ok(()) };
-        // Room for an arrow to begin strictly inside.
-        worker.now = line.time.max(began + 2);
-        self.job = Some((job, Departure { wake: 0, from: place, at: worker.now - 1 }));
-        self.events.slice(place, "job", &self.world.job(job), began, worker.now)
+        // Long enough for a flow that starts strictly inside.
+        worker.now = record.time.max(began + 2);
+        self.ended_job = Some((job, FlowStart { wake: 0, track, at: worker.now - 1 }));
+        self.out.slice(track, "job", &self.state.job_name(job), began, worker.now)
     }
 
-    fn count(&mut self, counts: LoopMetrics) -> io::Result<()> {
-        if self.counts.replace(counts) == Some(counts) {
+    fn count(&mut self, metrics: LoopMetrics) -> io::Result<()> {
+        if self.metrics.replace(metrics) == Some(metrics) {
             return Ok(());
         }
         let now = self.now;
-        self.events.counter(LOOP, "tasks", &[("alive", counts.tasks), ("ready", counts.ready)], now)?;
-        self.events.counter(LOOP, "waited for", &[("sources", counts.sources), ("timers", counts.timers)], now)?;
-        self.events.counter(LOOP, "jobs", &[("queued", counts.jobs_queued), ("running", counts.jobs_running)], now)
+        let LoopMetrics { ready, tasks, timers, sources, jobs_queued, jobs_running } = metrics;
+        self.out.counter(LOOP, "tasks", &[("alive", tasks), ("ready", ready)], now)?;
+        self.out.counter(LOOP, "waited for", &[("sources", sources), ("timers", timers)], now)?;
+        self.out.counter(LOOP, "jobs", &[("queued", jobs_queued), ("running", jobs_running)], now)
     }
 
-    /// Closes what is open, at the last moment that is known.
-    fn end(mut self) -> io::Result<()> {
+    /// Ends all open slices at the time of the last event.
+    fn finish(mut self) -> io::Result<()> {
         self.now += 1;
-        self.end_step()?;
+        self.end_slice()?;
         if let Some(began) = self.turn.take() {
-            self.events.slice(LOOP, "turn", "turn, cut off", began, self.now)?;
+            self.out.slice(LOOP, "turn", "turn, cut off", began, self.now)?;
         }
         for (thread, worker) in &self.workers {
             if let Some((job, began)) = worker.job {
-                let name = format!("{}, cut off", self.world.job(job));
-                self.events.slice(worker_place(*thread), "job", &name, began, self.now.max(began + 1))?;
+                let name = format!("{}, cut off", self.state.job_name(job));
+                self.out.slice(worker_track(*thread), "job", &name, began, self.now.max(began + 1))?;
             }
         }
-        let open: HashSet<u32> = self.tracks.open().collect();
-        for task in open {
-            self.tracks.end(&mut self.events, task, self.now)?;
+        let tasks: HashSet<u32> = self.tasks.tasks().collect();
+        for task in tasks {
+            self.tasks.end(&mut self.out, task, self.now)?;
         }
-        self.events.finish()
+        self.out.finish()
     }
 }
 
-fn worker_place(thread: u32) -> Place {
-    Place { process: 1, thread: u64::from(thread) + 1 }
+fn worker_track(thread: u32) -> TrackId {
+    TrackId { process: 1, thread: u64::from(thread) + 1 }
 }

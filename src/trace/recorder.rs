@@ -1,7 +1,7 @@
-//! The recorder's half on the loop's thread: it copies each event into a buffer, and hands buffers to the writer.
+//! The recorder: copies each event into a buffer on the loop's thread and sends full buffers to the writer thread.
 //!
-//! Nothing here waits (I7). The writer gives buffers back when they are written, and there are only so many of them: if
-//! it falls that far behind, events are lost, and a line says how many.
+//! Nothing here blocks (I7). The writer returns the buffers after writing them, and the number of buffers is limited: if
+//! none is free, events are dropped, and a `dropped` record states how many.
 
 use std::fs::File;
 use std::io;
@@ -10,28 +10,26 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::claim::claim;
+use super::copy::EventCopier;
 use super::header::Header;
-use super::keep::Keeper;
-use super::line::{Fact, Line};
-use super::writer::Writer;
-pub use super::writer::Written;
+use super::lock::open_locked;
+use super::record::{Record, RecordKind};
+use super::writer::{WriteReport, Writer, WriterCommand};
 use crate::observe::{ClockKind, Event, EventKind, Observer};
 
-/// Lines in a buffer.
-const ROOM: usize = 1024;
+/// The number of records in a buffer.
+const RECORDS_PER_BUFFER: usize = 1024;
 
-/// Buffers, which bounds the memory to some twenty megabytes.
-const BUFFERS: usize = 128;
+/// The number of buffers. It limits the memory to about 20 MB.
+const MAX_BUFFERS: usize = 128;
 
-/// A buffer that is not full is handed over when the loop goes to sleep, so that a run that is killed in its sleep has
-/// left everything in the file; but no more often than once in this time, in nanoseconds, on the average …
-const BETWEEN_SLEEPS: u64 = 1_000_000;
+/// The cost of flushing a buffer that is not full, in nanoseconds of budget; see [`Recorder::may_flush`].
+const FLUSH_COST: u64 = 1_000_000;
 
-/// … with so many in advance.
-const IN_ADVANCE: u64 = 8;
+/// The budget that can be saved up: this many flushes may follow each other without a pause.
+const FLUSH_BURST: u64 = 8;
 
-/// Records a run into a file, a line an event.
+/// Records a run into a `.jsonl` file, with one line per event.
 ///
 /// ```
 /// use glassloop::{EventLoop, trace::{Reader, Recorder}};
@@ -40,147 +38,145 @@ const IN_ADVANCE: u64 = 8;
 /// # let path = folder.path().join("run.jsonl");
 /// let mut event_loop = EventLoop::builder().observer(Recorder::create(&path)?).build()?;
 /// event_loop.block_on(glassloop::futures::yield_now())?;
-/// drop(event_loop); // and with it the recorder: now all is in the file
+/// drop(event_loop); // drops the recorder, which completes the file
 ///
 /// let recording = Reader::open(std::io::BufReader::new(std::fs::File::open(&path)?))?;
-/// let kinds: Vec<&str> = recording.map(|line| Ok(line?.fact.kind())).collect::<Result<_, glassloop::trace::ReadError>>()?;
+/// let records = recording.collect::<Result<Vec<_>, _>>()?;
+/// let kinds: Vec<&str> = records.iter().map(|record| record.kind.name()).collect();
 /// assert_eq!(kinds[..3], ["run_begin", "turn_begin", "poll_begin"]);
 /// assert_eq!(kinds.last(), Some(&"run_end"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Recorder {
-    keeper: Keeper,
+    copier: EventCopier,
     /// The buffer that is being filled.
-    filling: Vec<Line>,
-    /// Buffers that have been made.
-    made: usize,
-    /// Events lost since the last one that was kept.
-    lost: u64,
-    /// How much time has been saved for handing over at a sleep, and up to when it was counted.
-    credit: u64,
-    credited_at: u64,
-    written: Receiver<Vec<Line>>,
-    writer: Option<Thread>,
+    filling: Vec<Record>,
+    /// The number of buffers that have been allocated.
+    allocated: usize,
+    /// The number of events dropped since the last one that was recorded.
+    dropped: u64,
+    /// The budget for flushes in nanoseconds, and the time of its last update.
+    flush_budget: u64,
+    budget_updated: u64,
+    /// Buffers that the writer has returned.
+    written: Receiver<Vec<Record>>,
+    /// `None` after the end of the recording.
+    writer: Option<WriterThread>,
 }
 
-/// The writer's thread.
 #[derive(Debug)]
-struct Thread {
-    orders: Sender<Order>,
-    handle: JoinHandle<io::Result<Written>>,
-}
-
-/// What the writer is told.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// To begin the file.
-    Begin(Header),
-    /// To write lines, and to give the buffer back.
-    Write(Vec<Line>),
+struct WriterThread {
+    commands: Sender<WriterCommand>,
+    handle: JoinHandle<io::Result<WriteReport>>,
 }
 
 impl Recorder {
-    /// Creates the file, or empties it, and starts the thread that writes to it.
+    /// Creates or truncates the file, and starts the thread that writes to it.
     ///
     /// # Errors
     /// If the file cannot be created, if another recording is being written to it, or if the thread cannot be started.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Recorder> {
         let path = path.as_ref();
-        Recorder::to(claim(path)?, path)
+        Recorder::to_locked(open_locked(path)?, path)
     }
 
-    /// Starts the thread that writes to a file that has been claimed.
-    pub(super) fn to(file: File, path: &Path) -> io::Result<Recorder> {
-        let (orders, to_do) = unbounded();
-        let (give_back, written) = unbounded();
+    /// Starts the thread that writes to a file which this process has locked.
+    pub(super) fn to_locked(file: File, path: &Path) -> io::Result<Recorder> {
+        let (commands, received_commands) = unbounded();
+        let (return_buffer, written) = unbounded();
         let writer = Writer::new(file, path.to_owned());
-        let handle = thread::Builder::new().name("trace".to_owned()).spawn(move || writer.run(&to_do, &give_back))?;
+        let run = move || writer.run(&received_commands, &return_buffer);
+        let handle = thread::Builder::new().name("trace".to_owned()).spawn(run)?;
         Ok(Recorder {
-            keeper: Keeper::default(),
-            filling: Vec::with_capacity(ROOM),
-            made: 1,
-            lost: 0,
-            credit: IN_ADVANCE * BETWEEN_SLEEPS,
-            credited_at: 0,
+            copier: EventCopier::default(),
+            filling: Vec::with_capacity(RECORDS_PER_BUFFER),
+            allocated: 1,
+            dropped: 0,
+            flush_budget: FLUSH_BURST * FLUSH_COST,
+            budget_updated: 0,
             written,
-            writer: Some(Thread { orders, handle }),
+            writer: Some(WriterThread { commands, handle }),
         })
     }
 
-    /// Ends the recording and waits until it is written. Dropping the recorder does the same.
+    /// Ends the recording and waits until the file is complete. Dropping the recorder does the same.
     ///
     /// # Errors
-    /// What kept the recording from being complete: a full disk, for example.
-    pub fn finish(mut self) -> io::Result<Written> {
+    /// The error that kept the recording from being complete, for example a full disk.
+    pub fn finish(mut self) -> io::Result<WriteReport> {
         self.end()
     }
 
-    fn end(&mut self) -> io::Result<Written> {
-        let Some(Thread { orders, handle }) = self.writer.take() else { return Ok(Written::default()) };
-        if self.lost > 0
+    fn end(&mut self) -> io::Result<WriteReport> {
+        let Some(WriterThread { commands, handle }) = self.writer.take() else { return Ok(WriteReport::default()) };
+        if self.dropped > 0
             && let Some(last) = self.filling.last().cloned()
         {
-            self.filling.push(Line { thread: 0, fact: Fact::Dropped { number: self.lost }, ..last });
+            self.filling.push(Record { thread: 0, kind: RecordKind::Dropped { number: self.dropped }, ..last });
         }
-        let _gone = orders.send(Order::Write(std::mem::take(&mut self.filling)));
-        drop(orders);
+        let _writer_panicked = commands.send(WriterCommand::Write(std::mem::take(&mut self.filling)));
+        drop(commands);
         handle.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes the recording panicked")))
     }
 
-    fn order(&self, order: Order) {
+    fn send(&self, command: WriterCommand) {
         if let Some(writer) = &self.writer {
-            // A writer that is gone takes no more orders; `end` will say why.
-            let _gone = writer.orders.send(order);
+            // If the writer has panicked, `end` reports it.
+            let _writer_panicked = writer.commands.send(command);
         }
     }
 
-    /// Hands the buffer over if there is another to go on with.
-    fn hand_over(&mut self) -> bool {
+    /// Sends the buffer to the writer. Returns whether it did: it needs another buffer to continue with.
+    fn flush(&mut self) -> bool {
         let next = match self.written.try_recv() {
             Ok(empty) => empty,
-            Err(_) if self.made < BUFFERS => {
-                self.made += 1;
-                Vec::with_capacity(ROOM)
+            Err(_) if self.allocated < MAX_BUFFERS => {
+                self.allocated += 1;
+                Vec::with_capacity(RECORDS_PER_BUFFER)
             }
             Err(_) => return false,
         };
         let full = std::mem::replace(&mut self.filling, next);
-        self.order(Order::Write(full));
+        self.send(WriterCommand::Write(full));
         true
     }
 
-    /// Whether a sleep that begins now is worth a hand-over.
-    fn is_sleep_worth_it(&mut self, now: u64) -> bool {
-        let saved = now.saturating_sub(self.credited_at);
-        self.credited_at = now;
-        self.credit = self.credit.saturating_add(saved).min(IN_ADVANCE * BETWEEN_SLEEPS);
-        let is_worth_it = self.credit >= BETWEEN_SLEEPS;
-        self.credit -= if is_worth_it { BETWEEN_SLEEPS } else { 0 };
-        is_worth_it
+    /// Returns whether a buffer that is not full may be flushed now.
+    ///
+    /// The recorder flushes when the loop starts to wait, so that the file is up to date if the process is killed during
+    /// the wait. A token bucket limits these flushes to one per [`FLUSH_COST`] on average: a loop that waits after every
+    /// event would otherwise wake the writer thread each time.
+    fn may_flush(&mut self, now: u64) -> bool {
+        let earned = now.saturating_sub(self.budget_updated);
+        self.budget_updated = now;
+        self.flush_budget = self.flush_budget.saturating_add(earned).min(FLUSH_BURST * FLUSH_COST);
+        let is_allowed = self.flush_budget >= FLUSH_COST;
+        self.flush_budget -= if is_allowed { FLUSH_COST } else { 0 };
+        is_allowed
     }
 }
 
 impl Observer for Recorder {
     fn attach(&mut self, clock: ClockKind) {
-        self.order(Order::Begin(Header::now(clock)));
+        self.send(WriterCommand::Begin(Header::now(clock)));
     }
 
     fn event(&mut self, event: &Event<'_>) {
-        // Room for two: this event, and the number of those that were lost before it.
-        if self.filling.len() + 2 > ROOM && !self.hand_over() {
-            self.lost += 1;
+        // Up to two records are pushed: this event, and the number of events dropped before it.
+        if self.filling.len() + 2 > RECORDS_PER_BUFFER && !self.flush() {
+            self.dropped += 1;
             return;
         }
-        let line = self.keeper.keep(event);
-        if self.lost > 0 {
-            let number = std::mem::take(&mut self.lost);
-            self.filling.push(Line { thread: 0, fact: Fact::Dropped { number }, ..line.clone() });
+        let record = self.copier.copy(event);
+        if self.dropped > 0 {
+            let number = std::mem::take(&mut self.dropped);
+            self.filling.push(Record { thread: 0, kind: RecordKind::Dropped { number }, ..record.clone() });
         }
-        let now = line.time;
-        self.filling.push(line);
-        if matches!(event.kind, EventKind::WaitBegin { .. }) && self.is_sleep_worth_it(now) {
-            self.hand_over();
+        let now = record.time;
+        self.filling.push(record);
+        if matches!(event.kind, EventKind::WaitBegin { .. }) && self.may_flush(now) {
+            self.flush();
         }
     }
 }

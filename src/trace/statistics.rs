@@ -1,105 +1,108 @@
-//! What a run did, in numbers.
+//! Statistics of a run: counts of events and percentiles of durations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::line::{Cause, Fact, IoOutcome, Line, Operation, WakeOutcome};
-use super::spread::Spread;
-use super::words::duration;
+use super::histogram::Histogram;
+use super::phrases::duration;
+use super::record::{Record, RecordKind};
+use super::values::{Cause, IoOutcome};
+use crate::observe::{Operation, WakeOutcome};
 
-/// Counts a recording.
+/// The statistics of a run, computed from its records.
 ///
-/// A wake is *coalesced* if its task was on the ready queue already, *stale* if the task had ended. A wake by a source is
-/// *spurious* if the poll that it led to was not ready and had nothing of that source: no bytes, no end, no error, no
-/// connection. (Of other causes a recording cannot tell whether they were in vain, nor of sources that are read
-/// without telling, as signals are.)
+/// A wake is *coalesced* if the task was already in the ready queue, and *stale* if the task had ended. A wake by a source
+/// is *spurious* if the poll that it led to returned `Pending` and every operation on that source returned `WouldBlock`.
+/// For other causes, and for sources whose operations are not recorded (such as signals), a recording does not show
+/// whether a wake was spurious.
 ///
 /// ```
-/// use glassloop::trace::{Fact, Line, Statistics};
+/// use glassloop::trace::{RecordKind, Record, Statistics};
 ///
 /// let mut statistics = Statistics::default();
-/// statistics.add(&Line { seq: 0, time: 0, thread: 0, turn: 0, fact: Fact::RunBegin { pool_threads: 4, seed: 0 } });
+/// statistics.add(&Record { seq: 0, time: 0, thread: 0, turn: 0, fact: RecordKind::RunBegin { pool_threads: 4, seed: 0 } });
 /// assert_eq!(statistics.polls(), 0);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
-    /// Lines.
+    /// The number of records.
     pub events: u64,
-    /// Turns of the loop.
+    /// The number of turns.
     pub turns: u64,
-    /// Times the loop waited in the reactor.
+    /// The number of times that the loop polled the reactor.
     pub waits: u64,
-    /// Tasks that were spawned.
+    /// The number of tasks that were spawned.
     pub tasks: u64,
-    /// Wakes by cause, in one word.
+    /// WakeList by cause, in one word.
     pub wakes: BTreeMap<&'static str, u64>,
-    /// Wakes of tasks that were on the ready queue.
+    /// WakeList of tasks that were on the ready queue.
     pub coalesced: u64,
-    /// Wakes of tasks that had ended.
+    /// WakeList of tasks that had ended.
     pub stale: u64,
-    /// Wakes by a source that had nothing for the task.
+    /// WakeList by a source that had nothing for the task.
     pub spurious: u64,
-    /// How long polls took.
-    pub poll_time: Spread,
-    /// The time from a wake to the poll it led to.
-    pub loop_lag: Spread,
-    /// How long jobs were queued.
-    pub pool_wait: Spread,
-    /// Bytes read from sources.
+    /// The durations of polls.
+    pub poll_time: Histogram,
+    /// The durations from a wake to the poll that it led to.
+    pub loop_lag: Histogram,
+    /// The durations for which jobs were queued.
+    pub pool_wait: Histogram,
+    /// The number of bytes read from sources.
     pub bytes_read: u64,
-    /// Bytes written to sources.
+    /// The number of bytes written to sources.
     pub bytes_written: u64,
-    /// Findings.
+    /// The number of findings.
     pub findings: u64,
-    /// Events that the recording says are missing.
+    /// The number of events that are missing in the recording.
     pub dropped: u64,
-    /// The poll that is going on.
+    /// The current poll.
     poll: Option<Poll>,
-    /// The sources behind wakes that no poll has answered.
+    /// The sources that caused wakes, by the number of the wake, until the poll that the wake leads to.
     woken_by: HashMap<u64, u32>,
-    /// Sources of which input or output is told.
-    telling: HashSet<u32>,
+    /// The sources whose operations are recorded.
+    sources_with_io: HashSet<u32>,
 }
 
-/// A poll that has begun.
+/// A poll that has not ended.
 #[derive(Clone, Debug)]
 struct Poll {
     began: u64,
-    /// The sources that led to it.
+    /// The sources that caused it.
     sources: Vec<u32>,
-    /// Those of which it had something.
-    served: HashSet<u32>,
+    /// The sources on which an operation returned something other than `WouldBlock`.
+    ready_sources: HashSet<u32>,
 }
 
 impl Statistics {
-    /// One more line of the recording.
-    pub fn add(&mut self, line: &Line) {
+    /// Adds the next record.
+    pub fn add(&mut self, record: &Record) {
         self.events += 1;
-        match &line.fact {
-            Fact::TurnBegin { .. } => self.turns += 1,
-            Fact::WaitBegin { .. } => self.waits += 1,
-            Fact::Spawn { .. } => self.tasks += 1,
-            Fact::Wake { wake, cause, effect, .. } => self.wake(*wake, *cause, *effect),
-            Fact::PollBegin { delay, wakes, .. } => {
+        match &record.kind {
+            RecordKind::TurnBegin { .. } => self.turns += 1,
+            RecordKind::WaitBegin { .. } => self.waits += 1,
+            RecordKind::Spawn { .. } => self.tasks += 1,
+            RecordKind::Wake { wake, cause, effect, .. } => self.wake(*wake, *cause, *effect),
+            RecordKind::PollBegin { delay, wakes, .. } => {
                 self.loop_lag.add(*delay);
                 let sources = wakes.as_slice().iter().filter_map(|wake| self.woken_by.remove(wake)).collect();
-                self.poll = Some(Poll { began: line.time, sources, served: HashSet::new() });
+                self.poll = Some(Poll { began: record.time, sources, ready_sources: HashSet::new() });
             }
-            Fact::Io { source, operation, outcome, .. } => self.io(*source, *operation, outcome),
-            Fact::PollEnd { ready, .. } => {
+            RecordKind::Io { source, operation, outcome, .. } => self.io(*source, *operation, outcome),
+            RecordKind::PollEnd { ready, .. } => {
                 if let Some(poll) = self.poll.take() {
-                    self.poll_time.add(line.time.saturating_sub(poll.began));
-                    let is_in_vain = |source: &&u32| self.telling.contains(source) && !poll.served.contains(source);
-                    let in_vain = poll.sources.iter().filter(is_in_vain).count();
-                    self.spurious += if *ready { 0 } else { in_vain as u64 };
+                    self.poll_time.add(record.time.saturating_sub(poll.began));
+                    let is_spurious =
+                        |source: &&u32| self.sources_with_io.contains(source) && !poll.ready_sources.contains(source);
+                    let spurious = poll.sources.iter().filter(is_spurious).count();
+                    self.spurious += if *ready { 0 } else { spurious as u64 };
                 }
             }
-            Fact::SourceDel { source } => _ = self.telling.remove(source),
-            Fact::JobStart { wait, .. } => self.pool_wait.add(*wait),
-            Fact::Finding { .. } => self.findings += 1,
-            Fact::Dropped { number } => {
+            RecordKind::SourceDel { source } => _ = self.sources_with_io.remove(source),
+            RecordKind::JobStart { wait, .. } => self.pool_wait.add(*wait),
+            RecordKind::Finding { .. } => self.findings += 1,
+            RecordKind::Dropped { number } => {
                 self.dropped += number;
-                // What was going on may be over.
+                // The end of the current poll may be among the missing events.
                 self.poll = None;
                 self.woken_by.clear();
             }
@@ -107,13 +110,13 @@ impl Statistics {
         }
     }
 
-    /// Polls that have begun.
+    /// Returns the number of polls that have begun.
     pub fn polls(&self) -> u64 {
         self.loop_lag.count()
     }
 
     fn wake(&mut self, wake: u64, cause: Cause, effect: WakeOutcome) {
-        *self.wakes.entry(cause.word()).or_default() += 1;
+        *self.wakes.entry(cause.as_str()).or_default() += 1;
         self.coalesced += u64::from(effect == WakeOutcome::Coalesced);
         self.stale += u64::from(effect == WakeOutcome::Stale);
         if let Cause::Source(source) = cause
@@ -124,11 +127,11 @@ impl Statistics {
     }
 
     fn io(&mut self, source: u32, operation: Operation, outcome: &IoOutcome) {
-        self.telling.insert(source);
+        self.sources_with_io.insert(source);
         if *outcome != IoOutcome::WouldBlock
             && let Some(poll) = &mut self.poll
         {
-            poll.served.insert(source);
+            poll.ready_sources.insert(source);
         }
         match (operation, outcome) {
             (Operation::Read, IoOutcome::Bytes(bytes)) => self.bytes_read += bytes,
@@ -138,31 +141,16 @@ impl Statistics {
     }
 }
 
-impl Cause {
-    /// The cause in one word.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Cause::Source(_) => "source",
-            Cause::Timer(_) => "timer",
-            Cause::Job(_) => "job",
-            Cause::Task(_) => "task",
-            Cause::SelfWake => "itself",
-            Cause::Spawn => "spawn",
-            Cause::External => "outside",
-        }
-    }
-}
-
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wakes: u64 = self.wakes.values().sum();
         let causes: Vec<String> = self.wakes.iter().map(|(cause, number)| format!("{cause} {number}")).collect();
         writeln!(f, "events      {}", self.events)?;
-        writeln!(f, "turns       {}, {} of them waited for news", self.turns, self.waits)?;
+        writeln!(f, "turns       {}, {} with a call of the reactor", self.turns, self.waits)?;
         writeln!(f, "tasks       {}", self.tasks)?;
         writeln!(f, "polls       {}", self.polls())?;
         writeln!(f, "wakes       {wakes}: {}", if wakes > 0 { causes.join(", ") } else { "none".to_owned() })?;
-        writeln!(f, "in vain     {} coalesced, {} stale, {} spurious", self.coalesced, self.stale, self.spurious)?;
+        writeln!(f, "of these    {} coalesced, {} stale, {} spurious", self.coalesced, self.stale, self.spurious)?;
         writeln!(f, "read        {} bytes", self.bytes_read)?;
         writeln!(f, "written     {} bytes", self.bytes_written)?;
         writeln!(f, "poll time   {}", Percentiles(&self.poll_time))?;
@@ -176,15 +164,16 @@ impl fmt::Display for Statistics {
     }
 }
 
-struct Percentiles<'a>(&'a Spread);
+/// Formats percentiles of a histogram.
+struct Percentiles<'a>(&'a Histogram);
 
 impl fmt::Display for Percentiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Percentiles(spread) = self;
-        if spread.count() == 0 {
+        let Percentiles(histogram) = self;
+        if histogram.count() == 0 {
             return f.write_str("none");
         }
-        let [half, most, longest] = [spread.percentile(50), spread.percentile(99), spread.longest()].map(duration);
-        write!(f, "p50 {half}, p99 {most}, longest {longest} ({})", spread.count())
+        let [p50, p99, max] = [histogram.percentile(50), histogram.percentile(99), histogram.max()].map(duration);
+        write!(f, "p50 {p50}, p99 {p99}, max {max} ({})", histogram.count())
     }
 }

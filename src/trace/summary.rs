@@ -1,35 +1,35 @@
-//! Counts a run while it goes on, and says what it counted at the end.
+//! An observer that prints statistics at the end of a run.
 
 use std::io::Write;
 
-use super::keep::Keeper;
+use super::copy::EventCopier;
 use super::statistics::Statistics;
 use crate::observe::{Event, Observer};
 
-/// Writes the [`Statistics`] of a run when it is dropped, which is when its loop is.
+/// Writes the [`Statistics`] of a run when it is dropped, which happens when the loop is dropped.
 #[derive(Debug)]
 pub struct Summary<W: Write> {
     out: W,
-    keeper: Keeper,
+    copier: EventCopier,
     statistics: Statistics,
 }
 
 impl<W: Write> Summary<W> {
-    /// Writes there, once.
+    /// Creates an observer that writes to `out`. Errors of `out` are ignored.
     pub fn new(out: W) -> Summary<W> {
-        Summary { out, keeper: Keeper::default(), statistics: Statistics::default() }
+        Summary { out, copier: EventCopier::default(), statistics: Statistics::default() }
     }
 }
 
 impl<W: Write> Observer for Summary<W> {
     fn event(&mut self, event: &Event<'_>) {
-        let line = self.keeper.keep(event);
-        self.statistics.add(&line);
+        let record = self.copier.copy(event);
+        self.statistics.add(&record);
     }
 }
 
 impl<W: Write> Drop for Summary<W> {
     fn drop(&mut self) {
-        let _nobody_reads = write!(self.out, "{}", self.statistics);
+        let _ignored = write!(self.out, "{}", self.statistics);
     }
 }

@@ -1,8 +1,8 @@
-//! Several observers of one loop.
+//! An observer that passes events to several others.
 
 use crate::observe::{ClockKind, Event, Observer};
 
-/// Hands each event to several observers, in the order in which they were added.
+/// Passes each event to several observers, in the order in which they were added.
 ///
 /// ```
 /// use glassloop::{EventLoop, observe::Observer, trace::{Explain, Summary, Tee}};
@@ -20,17 +20,17 @@ pub struct Tee {
 }
 
 impl Tee {
-    /// Nobody listens yet.
+    /// Creates a tee without observers.
     pub fn new() -> Tee {
         Tee::default()
     }
 
-    /// One more listens.
+    /// Adds an observer.
     pub fn add(&mut self, observer: impl Observer + 'static) {
         self.observers.push(Box::new(observer));
     }
 
-    /// Whether nobody listens: then a loop is better off without it.
+    /// Returns whether there are no observers. A loop without an observer is faster than one with an empty tee.
     pub fn is_empty(&self) -> bool {
         self.observers.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Text in a recording: cheap to clone, whether it is part of the program or was made while it ran.
+//! Texts of a recording, which are cheap to clone.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// A piece of text that several lines of a recording may share.
+/// A text that several records may share.
 ///
 /// ```
 /// use glassloop::trace::Text;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub enum Text {
-    /// A part of the program.
-    Fixed(&'static str),
-    /// Made while it ran, or read from a file.
+    /// A text that is compiled into the program.
+    Static(&'static str),
+    /// A text that was made at run time or read from a file.
     Shared(Arc<str>),
 }
 
@@ -30,7 +30,7 @@ impl Deref for Text {
 
     fn deref(&self) -> &str {
         match self {
-            Text::Fixed(text) => text,
+            Text::Static(text) => text,
             Text::Shared(text) => text,
         }
     }
@@ -44,13 +44,13 @@ impl Borrow<str> for Text {
 
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Text {
-        Text::Fixed(text)
+        Text::Static(text)
     }
 }
 
 impl Default for Text {
     fn default() -> Text {
-        Text::Fixed("")
+        Text::Static("")
     }
 }
 
@@ -80,24 +80,25 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Texts that were met before, so that each is stored once.
+/// Stores equal texts once.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     texts: HashSet<Text>,
-    /// Lines of source code, by the address of what the compiler knows of them.
-    places: HashMap<*const Location<'static>, Text>,
+    /// Locations in the source code, by the address of the compiler's constant.
+    locations: HashMap<*const Location<'static>, Text>,
 }
 
 impl Interner {
-    /// Texts that are remembered. A run may name each of a million tasks: then all are forgotten now and then.
-    const MOST: usize = 4096;
+    /// The maximum number of stored texts, since a run may give each of a million tasks its own name. When it is reached,
+    /// all are forgotten.
+    const CAPACITY: usize = 4096;
 
-    /// The text, shared with earlier ones of the same content.
+    /// Returns the text, which shares the allocation of an equal one.
     pub(super) fn text(&mut self, text: &str) -> Text {
         if let Some(known) = self.texts.get(text) {
             return known.clone();
         }
-        if self.texts.len() == Self::MOST {
+        if self.texts.len() == Self::CAPACITY {
             self.texts.clear();
         }
         let new = Text::Shared(text.into());
@@ -105,9 +106,9 @@ impl Interner {
         new
     }
 
-    /// A line of source code, as `file:line:column`.
-    pub(super) fn place(&mut self, place: &'static Location<'static>) -> Text {
-        self.places.entry(place).or_insert_with(|| Text::Shared(place.to_string().into())).clone()
+    /// Returns a location in the source code as `file:line:column`.
+    pub(super) fn location(&mut self, location: &'static Location<'static>) -> Text {
+        self.locations.entry(location).or_insert_with(|| Text::Shared(location.to_string().into())).clone()
     }
 }
 
@@ -119,16 +120,16 @@ mod tests {
     fn equal_texts_are_stored_once() {
         let mut interner = Interner::default();
         let (first, second) = (interner.text("flag BR"), interner.text("flag BR"));
-        let (Text::Shared(first), Text::Shared(second)) = (first, second) else { panic!("both were made at run time") };
+        let (Text::Shared(first), Text::Shared(second)) = (first, second) else { panic!("expected two shared texts") };
         assert!(std::sync::Arc::ptr_eq(&first, &second));
     }
 
     #[test]
-    fn a_million_names_are_not_all_remembered() {
+    fn the_number_of_stored_texts_is_limited() {
         let mut interner = Interner::default();
-        for number in 0..3 * Interner::MOST {
+        for number in 0..3 * Interner::CAPACITY {
             interner.text(&number.to_string());
         }
-        assert!(interner.texts.len() <= Interner::MOST);
+        assert!(interner.texts.len() <= Interner::CAPACITY);
     }
 }

@@ -1,4 +1,4 @@
-//! The recorder's other half: a thread that writes lines to a file, and makes the best of a full disk.
+//! The writer thread of a recorder: writes records to the file, and ends the recording properly when the disk is full.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -7,91 +7,103 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::header::Header;
-use super::line::{Fact, Line};
-use super::recorder::Order;
+use super::record::{Record, RecordKind};
 use crate::observe::ClockKind;
 
-/// What is written at once, about.
-const CHUNK: usize = 64 * 1024;
+/// The approximate size of a write.
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// When the disk is full, so much of the end is given up for a line that says so.
-const SLACK: usize = 256;
+/// When the disk is full, at least this much of the end of the file is overwritten by the `dropped` record.
+const DROPPED_RECORD_BYTES: usize = 256;
 
-/// What a recording has become.
+/// A command to the writer thread.
+#[derive(Debug)]
+pub(super) enum WriterCommand {
+    /// Writes the header.
+    Begin(Header),
+    /// Writes records, and returns the buffer.
+    Write(Vec<Record>),
+}
+
+/// What is in a complete recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Lines in the file, beside the header.
-    pub lines: u64,
-    /// Events that are not in the file.
+pub struct WriteReport {
+    /// The number of records in the file.
+    pub records: u64,
+    /// The number of events that are missing, because the writer could not keep up with the loop.
     pub dropped: u64,
 }
 
-/// Writes the lines of one recording.
+/// Writes the records of one recording.
 pub(super) struct Writer {
     file: File,
     path: PathBuf,
-    /// Lines that are ready to be written, whole ones only.
+    /// Complete lines that have not been written yet.
     out: Vec<u8>,
-    is_begun: bool,
-    /// How long the header is; 0 if there is none.
-    header: u64,
-    /// How much has been written before `out`.
+    has_begun: bool,
+    /// The length of the header; 0 before it has been written.
+    header_bytes: u64,
+    /// The number of bytes that were written before `out`.
     position: u64,
-    /// The number of the next line.
+    /// The sequence number of the next record.
     seq: u64,
-    /// Events that were lost before they came here.
-    lost: u64,
-    /// The time and the turn of the last line from the loop's thread.
+    /// The number of events that the recorder dropped.
+    dropped: u64,
+    /// The time and the turn of the last record of the loop's thread.
     last: (u64, u64),
-    failure: Option<Failure>,
+    failure: Option<WriteFailure>,
 }
 
-/// The file takes no more.
-struct Failure {
+/// A failed write, after which nothing more is written except one `dropped` record.
+struct WriteFailure {
     error: io::Error,
-    /// Where in the file it is said, and as which line.
+    /// The position of the `dropped` record in the file, and its sequence number.
     position: u64,
     seq: u64,
-    /// Events that are not in the file.
-    lost: u64,
+    /// The number of events that are missing in the file.
+    dropped: u64,
 }
 
 impl Writer {
     pub(super) fn new(file: File, path: PathBuf) -> Writer {
-        let out = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
         Writer {
             file,
             path,
             out,
-            is_begun: false,
-            header: 0,
+            has_begun: false,
+            header_bytes: 0,
             position: 0,
             seq: 0,
-            lost: 0,
+            dropped: 0,
             last: (0, 0),
             failure: None,
         }
     }
 
-    /// Does as it is told until there is nobody left to tell it anything.
-    pub(super) fn run(mut self, orders: &Receiver<Order>, give_back: &Sender<Vec<Line>>) -> io::Result<Written> {
-        for order in orders {
-            match order {
-                Order::Begin(header) => self.begin(&header),
-                Order::Write(mut lines) => {
-                    if !self.is_begun {
-                        // Whoever feeds the recorder by hand need not say which clock it is.
+    /// Executes commands until the recorder drops its end of the channel.
+    pub(super) fn run(
+        mut self,
+        commands: &Receiver<WriterCommand>,
+        return_buffer: &Sender<Vec<Record>>,
+    ) -> io::Result<WriteReport> {
+        for command in commands {
+            match command {
+                WriterCommand::Begin(header) => self.begin(&header),
+                WriterCommand::Write(mut records) => {
+                    if !self.has_begun {
+                        // A recorder that is not attached to a loop, as in tests, does not know the clock.
                         self.begin(&Header::now(ClockKind::Real));
                     }
-                    for line in &mut lines {
-                        self.write(line);
+                    for record in &mut records {
+                        self.write(record);
                     }
-                    lines.clear();
-                    let _recorder_is_gone = give_back.send(lines);
+                    records.clear();
+                    let _recorder_is_dropped = return_buffer.send(records);
                 }
             }
-            // What is here now goes to the file before this thread waits for more.
-            if orders.is_empty() {
+            // Before this thread waits, the file is up to date.
+            if commands.is_empty() {
                 self.flush();
             }
         }
@@ -100,27 +112,27 @@ impl Writer {
     }
 
     fn begin(&mut self, header: &Header) {
-        self.is_begun = true;
+        self.has_begun = true;
         header.put(&mut self.out);
         self.flush();
-        self.header = self.position;
+        self.header_bytes = self.position;
     }
 
-    fn write(&mut self, line: &mut Line) {
-        if line.thread == 0 {
-            self.last = (line.time, line.turn);
+    fn write(&mut self, record: &mut Record) {
+        if record.thread == 0 {
+            self.last = (record.time, record.turn);
         }
         if let Some(failure) = &mut self.failure {
-            failure.lost += 1;
+            failure.dropped += 1;
             return;
         }
-        if let Fact::Dropped { number } = line.fact {
-            self.lost += number;
+        if let RecordKind::Dropped { number } = record.kind {
+            self.dropped += number;
         }
-        line.seq = self.seq; // dense, whatever was lost
+        record.seq = self.seq; // without gaps, even if events were dropped
         self.seq += 1;
-        line.put(&mut self.out);
-        if self.out.len() >= CHUNK {
+        record.put(&mut self.out);
+        if self.out.len() >= CHUNK_BYTES {
             self.flush();
         }
     }
@@ -139,57 +151,58 @@ impl Writer {
         self.out.clear();
     }
 
-    /// After so many bytes of `out`, the file took no more.
+    /// Handles a write that failed after the first `done` bytes of `out`.
     fn fail(&mut self, done: usize, error: io::Error) {
-        log::warn!("recording to {}: {error}; the run goes on, the recording does not", self.path.display());
+        log::warn!("recording to {} stopped: {error}; the run continues", self.path.display());
         let first = self.seq - count_lines(&self.out).min(self.seq);
         let written = first + count_lines(&self.out[..done]);
         let (position, cut_off) = self.find_cut(self.position + done as u64).unwrap_or((self.position, 0));
         let seq = written.saturating_sub(cut_off);
-        self.failure = Some(Failure { error, position, seq, lost: self.seq - seq });
-        self.say_what_is_missing();
+        self.failure = Some(WriteFailure { error, position, seq, dropped: self.seq - seq });
+        self.write_dropped_record();
     }
 
-    /// A place between two lines, a little before the end: where it is, and how many lines come after it.
+    /// Finds the end of a line a little before the end of the file, to make space for the `dropped` record. Returns its
+    /// position and the number of lines after it.
     fn find_cut(&mut self, end: u64) -> io::Result<(u64, u64)> {
-        let from = end.saturating_sub(CHUNK as u64).max(self.header);
+        let from = end.saturating_sub(CHUNK_BYTES as u64).max(self.header_bytes);
         let mut tail = Vec::new();
         self.file.seek(SeekFrom::Start(from))?;
         (&mut self.file).take(end - from).read_to_end(&mut tail)?;
-        let kept = tail.len().saturating_sub(SLACK);
+        let kept = tail.len().saturating_sub(DROPPED_RECORD_BYTES);
         let cut = tail[..kept].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         Ok((from + cut as u64, count_lines(&tail[cut..])))
     }
 
-    /// Writes, in place of what did not fit, how much that is.
-    fn say_what_is_missing(&mut self) {
-        let Some(Failure { position, seq, lost, .. }) = self.failure else { return };
+    /// Replaces the end of the file by a record that states how many events are missing.
+    fn write_dropped_record(&mut self) {
+        let Some(WriteFailure { position, seq, dropped, .. }) = self.failure else { return };
         let (time, turn) = self.last;
         let mut out = Vec::new();
-        // Without a header it is no recording, and the file stays empty.
-        if self.header > 0 {
-            Line { seq, time, thread: 0, turn, fact: Fact::Dropped { number: lost } }.put(&mut out);
+        // If not even the header could be written, the file stays empty.
+        if self.header_bytes > 0 {
+            Record { seq, time, thread: 0, turn, kind: RecordKind::Dropped { number: dropped } }.put(&mut out);
         }
-        let said = self
+        let written = self
             .file
             .set_len(position)
             .and_then(|()| self.file.seek(SeekFrom::Start(position)))
             .and_then(|_| self.file.write_all(&out));
-        if said.is_err() {
-            // Not even that: then at least no half of a line.
-            let _nothing_more_to_try = self.file.set_len(position);
+        if written.is_err() {
+            // At least the file ends with a complete line.
+            let _ignored = self.file.set_len(position);
         }
     }
 
-    fn end(mut self) -> io::Result<Written> {
-        self.say_what_is_missing();
+    fn end(mut self) -> io::Result<WriteReport> {
+        self.write_dropped_record();
         match self.failure {
-            None => Ok(Written { lines: self.seq, dropped: self.lost }),
-            Some(Failure { error, lost, .. }) => {
+            None => Ok(WriteReport { records: self.seq, dropped: self.dropped }),
+            Some(WriteFailure { error, dropped, .. }) => {
                 let path = self.path.display();
                 Err(io::Error::new(
                     error.kind(),
-                    format!("the recording {path} is incomplete, {lost} events are missing: {error}"),
+                    format!("the recording {path} is incomplete: {error}; {dropped} events are missing"),
                 ))
             }
         }

@@ -13,9 +13,6 @@ const EXCEPTIONS: &[Exception] = &[
     ("src/event_loop/mod.rs", "", 440, "to be split when the root future becomes a task"),
     ("src/platform/windows.rs", "", 475, "the calls of one system, which are not part of the loop"),
     ("src/http/client/exchange.rs", "poll", 150, "to be split into a function for each state"),
-    ("src/trace/keep.rs", "fact", 85, "a table: one arm for each kind of event"),
-    ("src/trace/narration.rs", "sentence", 90, "a table: one arm for each kind of event"),
-    ("src/trace/page/rows.rs", "put_fact", 110, "to be split by groups of kinds"),
 ];
 
 fn check(project: &Project, exceptions: &[Exception]) -> Vec<String> {

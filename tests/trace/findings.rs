@@ -12,7 +12,7 @@ use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMeta
 use glassloop::futures::{as_completed, yield_now};
 use glassloop::observe::{State, TracedState};
 use glassloop::sync::{channel, oneshot};
-use glassloop::trace::{Fact, Follow, Line, Reader, Recorder, Tee, check};
+use glassloop::trace::{Follow, Reader, Record, RecordKind, Recorder, Tee, check};
 use glassloop::{EventLoop, sleep, spawn_named};
 
 use crate::programs::{everything, hello, siblings};
@@ -32,9 +32,9 @@ pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> 
     tee.add(Recorder::create(&path).expect("a recorder"));
     let mut names = std::collections::HashMap::from([(0, "root".to_owned())]);
     let keep = found.clone();
-    tee.add(Follow::new(move |line: &Line| match &line.fact {
-        Fact::Spawn { task, name, .. } => _ = names.insert(*task, name.to_string()),
-        Fact::Finding { finding } => {
+    tee.add(Follow::new(move |line: &Record| match &line.kind {
+        RecordKind::Spawn { task, name, .. } => _ = names.insert(*task, name.to_string()),
+        RecordKind::Finding { finding } => {
             let task = finding.task.map_or(String::new(), |task| names[&task].clone());
             keep.borrow_mut().push((finding.what.to_string(), task));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use glassloop::futures::yield_now;
 use glassloop::observe::{Event, EventKind, Observer};
-use glassloop::trace::{Fact, Follow, Line};
+use glassloop::trace::{Follow, Record, RecordKind};
 use glassloop::{EventLoop, now, sleep, spawn_named};
 
 use crate::findings::{findings, findings_below};
@@ -16,8 +16,8 @@ use crate::findings::{findings, findings_below};
 fn loop_lag_does_not_include_the_time_between_two_runs() {
     let delays = Rc::new(RefCell::new(vec![]));
     let keep = delays.clone();
-    let follow = Follow::new(move |line: &Line| {
-        if let Fact::PollBegin { task: 0, delay, .. } = &line.fact {
+    let follow = Follow::new(move |line: &Record| {
+        if let RecordKind::PollBegin { task: 0, delay, .. } = &line.kind {
             keep.borrow_mut().push(*delay);
         }
     });

@@ -11,8 +11,8 @@ const RECORDING: &str = include_str!("recordings/hello_turns.jsonl");
 fn the_narration_of_two_tasks_and_a_timer_is_as_expected() {
     let mut text = vec![];
     let mut reader = Reader::open(RECORDING.as_bytes()).expect("a header");
-    let fault = explain(&mut reader, &mut text).expect("a written Vec");
-    assert!(fault.is_none(), "{fault:?}");
+    let error = explain(&mut reader, &mut text).expect("a written Vec");
+    assert!(error.is_none(), "{error:?}");
     assert_eq!(String::from_utf8(text).expect("UTF-8"), include_str!("recordings/hello_turns.txt"));
 }
 
@@ -20,6 +20,6 @@ fn the_narration_of_two_tasks_and_a_timer_is_as_expected() {
 fn every_kind_of_event_has_a_sentence() {
     let mut narrator = Narrator::default();
     let sentences: String =
-        lines(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.tell(line) + "\n").collect();
+        lines(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.sentence(line) + "\n").collect();
     assert_eq!(sentences, include_str!("recordings/every_kind.txt"));
 }

@@ -1,7 +1,7 @@
 //! Conversion to Perfetto timelines that follow the rules of the format, and tests of the validator itself.
 
 use glassloop::EventLoop;
-use glassloop::trace::{Reader, perfetto};
+use glassloop::trace::{Reader, write_perfetto};
 
 use crate::programs::{everything, hello, record, record_virtual, siblings};
 use crate::timeline::validate;
@@ -9,7 +9,7 @@ use crate::timeline::validate;
 fn timeline(recording: &str) -> String {
     let mut out = vec![];
     let mut reader = Reader::open(recording.as_bytes()).expect("a header");
-    perfetto(&mut reader, &mut out).expect("a written Vec");
+    write_perfetto(&mut reader, &mut out).expect("a written Vec");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -32,8 +32,8 @@ fn a_timeline_of_a_run_in_virtual_time_is_valid() {
 fn every_wake_that_led_to_a_poll_is_an_arrow_except_external_wakes() {
     let recording = record(everything);
     let lines = crate::programs::lines(&recording);
-    let polled = lines.iter().map(|line| match &line.fact {
-        glassloop::trace::Fact::PollBegin { wakes, .. } => wakes.as_slice().len(),
+    let polled = lines.iter().map(|line| match &line.kind {
+        glassloop::trace::RecordKind::PollBegin { wakes, .. } => wakes.as_slice().len(),
         _ => 0,
     });
     let external = recording.matches(r#""cause":{"outside":true},"effect":"queued""#).count();
@@ -54,9 +54,10 @@ fn a_truncated_recording_becomes_a_valid_timeline() {
     let last_line = recording.trim_end().rfind('\n').expect("there are lines");
     let half = &recording[..last_line + 9];
     let mut reader = Reader::open(half.as_bytes()).expect("a header");
-    let fault =
-        perfetto(&mut reader, std::io::sink()).expect("a written sink").expect("an error for the incomplete line");
-    assert_eq!(fault.line as usize, half.lines().count());
+    let error = write_perfetto(&mut reader, std::io::sink())
+        .expect("a written sink")
+        .expect("an error for the incomplete line");
+    assert_eq!(error.line as usize, half.lines().count());
 }
 
 #[test]

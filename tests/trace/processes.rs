@@ -8,7 +8,7 @@ use crate::recorder::{child, child_path};
 
 #[test]
 #[ignore = "a program for a child process"]
-fn asks_the_environment() {
+fn uses_the_environment_variable() {
     let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
     hello(&mut event_loop);
 }
@@ -17,7 +17,9 @@ fn asks_the_environment() {
 fn the_environment_variable_enables_recording() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("run.jsonl");
-    let status = child("processes::asks_the_environment", &path).env(glassloop::trace::VARIABLE, &path).status();
+    let status = child("processes::uses_the_environment_variable", &path)
+        .env(glassloop::trace::ENVIRONMENT_VARIABLE, &path)
+        .status();
     assert!(status.expect("a child").success());
     let recording = std::fs::read_to_string(&path).expect("the recording");
     check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
@@ -25,7 +27,7 @@ fn the_environment_variable_enables_recording() {
 
 #[test]
 #[ignore = "a program for a child process"]
-fn asks_the_environment_for_three_loops() {
+fn uses_the_environment_variable_for_three_loops() {
     for _ in 0..3 {
         let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
         hello(&mut event_loop);
@@ -36,8 +38,8 @@ fn asks_the_environment_for_three_loops() {
 fn each_loop_of_a_process_has_a_recording_of_its_own() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("my.run.html");
-    let mut command = child("processes::asks_the_environment_for_three_loops", &path);
-    assert!(command.env(glassloop::trace::VARIABLE, &path).status().expect("a child").success());
+    let mut command = child("processes::uses_the_environment_variable_for_three_loops", &path);
+    assert!(command.env(glassloop::trace::ENVIRONMENT_VARIABLE, &path).status().expect("a child").success());
     let mut names: Vec<String> = std::fs::read_dir(folder.path())
         .expect("the folder")
         .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
@@ -53,10 +55,10 @@ fn each_loop_of_a_process_has_a_recording_of_its_own() {
 
 #[test]
 #[ignore = "a program for a child process"]
-fn runs_children_that_ask_the_environment() {
+fn runs_children_that_use_the_environment_variable() {
     let Some(path) = child_path() else { return };
     let run_child = || {
-        let status = child("processes::asks_the_environment", &path).status().expect("a child");
+        let status = child("processes::uses_the_environment_variable", &path).status().expect("a child");
         assert!(status.success());
     };
     let mut event_loop = glassloop::trace::builder().expect("a builder").build().expect("a loop");
@@ -74,8 +76,8 @@ fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_o
     for ending in ["jsonl", "html"] {
         let path = folder.path().join(format!("my.run.{ending}"));
         std::fs::write(&path, "an earlier run").expect("a file");
-        let mut command = child("processes::runs_children_that_ask_the_environment", &path);
-        let mut parent = command.env(glassloop::trace::VARIABLE, &path).spawn().expect("a child");
+        let mut command = child("processes::runs_children_that_use_the_environment_variable", &path);
+        let mut parent = command.env(glassloop::trace::ENVIRONMENT_VARIABLE, &path).spawn().expect("a child");
         assert!(parent.wait().expect("a child").success());
         let mut runs = vec![];
         for entry in std::fs::read_dir(folder.path()).expect("the folder") {
@@ -92,7 +94,7 @@ fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_o
             check(&mut reader).expect("a consistent recording");
             let expected = if pid == parent.id() { "my.run.".to_owned() } else { format!("my.run.pid{pid}.") };
             assert!(name.starts_with(&expected) && !name[expected.len()..].starts_with("pid"), "{name} of {pid}");
-            let begins = lines(&recording).iter().filter(|line| line.fact.kind() == "run_begin").count();
+            let begins = lines(&recording).iter().filter(|line| line.kind.name() == "run_begin").count();
             runs.push((pid == parent.id(), begins));
         }
         runs.sort();
@@ -108,8 +110,10 @@ fn two_concurrent_recordings_cannot_use_the_same_file() {
     record_into(&path, |event_loop| {
         hello(event_loop);
         let error = Recording::create(&path).expect_err("a file in use");
-        let expected =
-            format!("recording to {}: another recording is being written to it; choose another name", path.display());
+        let expected = format!(
+            "recording to {}: another recording is being written to this file; choose another name",
+            path.display()
+        );
         assert_eq!(error.to_string(), expected);
     });
     let recording = std::fs::read_to_string(&path).expect("the recording");
@@ -118,11 +122,12 @@ fn two_concurrent_recordings_cannot_use_the_same_file() {
 }
 
 #[test]
-fn a_recording_into_a_folder_that_does_not_exist_is_an_error_that_says_what_to_do() {
+fn the_error_for_a_missing_directory_names_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = Recording::create(folder.path().join("no/such/run.html")).expect_err("there is no such folder");
+    let error =
+        Recording::create(folder.path().join("no/such/run.html")).expect_err("an error for a missing directory");
     let message = error.to_string();
-    assert!(message.starts_with("recording to ") && message.ends_with("; create its folder first"), "{message}");
+    assert!(message.starts_with("recording to ") && message.ends_with("; create the directory first"), "{message}");
 }
 
 #[test]
@@ -184,7 +189,7 @@ fn all_events_are_recorded_wherever_the_process_exits() {
         assert_eq!(status.success(), place != "with a panic", "{place}");
         let recording = std::fs::read_to_string(&path).expect("the recording");
         let lines = lines(&recording);
-        assert_eq!(lines.last().expect("lines").fact.kind(), last, "{place}");
+        assert_eq!(lines.last().expect("lines").kind.name(), last, "{place}");
         assert_eq!(recording.matches(r#""kind":"run_begin""#).count(), 1 + usize::from(place != "between two runs"));
     }
 }

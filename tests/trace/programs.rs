@@ -8,7 +8,7 @@ use std::time::Duration;
 use glassloop::futures::{join_all, yield_now};
 use glassloop::net::{Connect, TcpListener, TcpStream};
 use glassloop::sync::{Semaphore, oneshot};
-use glassloop::trace::{Line, Reader, Recorder};
+use glassloop::trace::{Reader, Record, Recorder};
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep, spawn, spawn_named};
 
 /// Records a run of `program` and returns the recording.
@@ -40,7 +40,7 @@ pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
 }
 
 /// Parses a recording.
-pub fn lines(recording: &str) -> Vec<Line> {
+pub fn lines(recording: &str) -> Vec<Record> {
     Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("valid lines")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use glassloop::EventLoop;
-use glassloop::trace::{Fact, Fault, Form, ReadError, Reader, check};
+use glassloop::trace::{FormatError, OutputFormat, ReadError, Reader, RecordKind, check};
 
 use crate::programs::{everything, lines, record};
 
@@ -14,8 +14,8 @@ fn rewrite(recording: &str) -> String {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (from, to) = (folder.path().join("from.jsonl"), folder.path().join("to.jsonl"));
     std::fs::write(&from, recording).expect("a file");
-    let fault = Form::Lines.convert(&from, &to).expect("readable and writable files");
-    assert!(fault.is_none(), "{fault:?}");
+    let error = OutputFormat::Jsonl.convert(&from, &to).expect("readable and writable files");
+    assert!(error.is_none(), "{error:?}");
     std::fs::read_to_string(&to).expect("a copy")
 }
 
@@ -26,8 +26,8 @@ fn check_text(recording: &str) -> Result<(), ReadError> {
 
 #[test]
 fn every_kind_of_line_survives_a_round_trip() {
-    let present: HashSet<&str> = lines(EVERY_KIND).iter().map(|line| line.fact.kind()).collect();
-    assert_eq!(Fact::KINDS.iter().filter(|kind| !present.contains(*kind)).count(), 0);
+    let present: HashSet<&str> = lines(EVERY_KIND).iter().map(|line| line.kind.name()).collect();
+    assert_eq!(RecordKind::NAMES.iter().filter(|kind| !present.contains(*kind)).count(), 0);
     assert_eq!(rewrite(EVERY_KIND), EVERY_KIND);
     check_text(EVERY_KIND).expect("a consistent recording");
 }
@@ -49,59 +49,54 @@ fn changed(line: usize, what: &str, by: &str) -> String {
 #[test]
 fn errors_have_the_line_number_and_the_cause() {
     let table = [
-        (1, "glassloop-trace", "another", "this is not a recording"),
-        (1, r#""version":1"#, r#""version":2"#, "version 2 of the format, and this program reads version 1"),
+        (1, "glassloop-trace", "another", "not a glassloop recording"),
+        (1, r#""version":1"#, r#""version":2"#, "version 2 of the format; this program reads version 1"),
         (1, r#""pid":123,"#, "", "`pid` is missing"),
         (1, "virtual", "wrong", "`clock` must be real or virtual"),
-        (2, r#""seq":0"#, r#""seq":1"#, "`seq` is 1 where 0 should come"),
+        (2, r#""seq":0"#, r#""seq":1"#, "expected `seq` 0, found 1"),
         (3, r#""kind":"#, r#""kin":"#, "`kind` is missing"),
-        (3, r#""turn_begin""#, r#""turn_start""#, "there is no kind of event called `turn_start`"),
-        (3, r#""turn":1"#, r#""turn":2"#, "`turn` is 2 where 1 should come"),
-        (3, "}", "", "it is not JSON"),
+        (3, r#""turn_begin""#, r#""turn_start""#, "unknown kind of event `turn_start`"),
+        (3, r#""turn":1"#, r#""turn":2"#, "expected `turn` 1, found 2"),
+        (3, "}", "", "invalid JSON"),
         (3, r#""tasks":2"#, r#""tasks":-2"#, "`tasks` must be a number, 0 or more"),
-        (4, r#""number":0"#, r#""number":1"#, "task 0 is polled, by its number, 1 times before"),
+        (4, r#""number":0"#, r#""number":1"#, "expected `number` 0 for the poll of task 0, found 1"),
         (4, r#""delay":7,"#, "", "`delay` is missing"),
-        (5, r#""task":1"#, r#""task":0"#, "task 0 is spawned a second time"),
+        (5, r#""task":1"#, r#""task":0"#, "task 0 is spawned twice"),
         (5, r#""location""#, r#""place""#, "`location` is missing"),
-        (6, r#""t":4,"#, r#""t":2,"#, "`t` falls from 3 to 2 in thread 0"),
-        (6, r#""wake":0"#, r#""wake":5"#, "the wake's number is 5 where 0 should come"),
+        (6, r#""t":4,"#, r#""t":2,"#, "`t` decreases from 3 to 2 in thread 0"),
+        (6, r#""wake":0"#, r#""wake":5"#, "expected `wake` 0, found 5"),
         (6, r#"{"spawn":true}"#, r#"{"moon":true}"#, "`cause` must be one cause"),
-        (6, r#"{"spawn":true}"#, r#"{"source":4}"#, "woken by source 4, never there"),
-        (6, r#""queued""#, r#""stale""#, "a wake of task 1 is stale, and the task is alive"),
+        (6, r#"{"spawn":true}"#, r#"{"source":4}"#, "wake by source 4, which has never been registered"),
+        (6, r#""queued""#, r#""stale""#, "stale wake of task 1, which is alive"),
         (7, "127.0.0.1:8001", "127.0.0.1", "`peer` must be an address and a port"),
-        (8, r#""source":2"#, r#""source":1"#, "source 1 is added a second time"),
-        (12, r#""timer":2"#, r#""timer":3"#, "timer 3 ends and is not set"),
-        (13, r#""thread":0"#, r#""thread":1"#, "a `job_add` on a worker"),
-        (21, r#""reusable":true"#, r#""reusable":null"#, "`reusable` must be `true`, or left out"),
-        (24, r#""bytes":1"#, r#""bytes":1,"eof":true"#, "`bytes` must be there alone"),
-        (25, r#""eof":true"#, r#""eof":true,"note":1"#, "has no `note`"),
-        (31, r#""task":0"#, r#""task":1"#, "a poll of task 1 ends and has not begun"),
-        (32, r#""wakes":[0]"#, r#""wakes":[]"#, "since the last one are [0]"),
-        (32, r#""turn":1"#, r#""turn":0"#, "`turn` is 0 where 1 should come"),
+        (8, r#""source":2"#, r#""source":1"#, "source 1 is added twice"),
+        (12, r#""timer":2"#, r#""timer":3"#, "timer 3 fires or is cancelled, but is not set"),
+        (13, r#""thread":0"#, r#""thread":1"#, "`job_add` on a worker thread"),
+        (21, r#""reusable":true"#, r#""reusable":null"#, "`reusable` must be `true` or absent"),
+        (24, r#""bytes":1"#, r#""bytes":1,"eof":true"#, "`bytes` must be present, or exactly one of"),
+        (25, r#""eof":true"#, r#""eof":true,"note":1"#, "no field `note`"),
+        (31, r#""task":0"#, r#""task":1"#, "`poll_end` of task 1 without `poll_begin`"),
+        (32, r#""wakes":[0]"#, r#""wakes":[]"#, "expected `wakes` [0] for the poll of task 1, found []"),
+        (32, r#""turn":1"#, r#""turn":0"#, "expected `turn` 1, found 0"),
         (34, r#""wait_begin""#, r#""mark""#, "`text` is missing"),
-        (
-            35,
-            r#""kind":"wait_end","events":2,"woken":true"#,
-            r#""kind":"mark","text":"""#,
-            "a `mark` while the loop is asleep",
-        ),
-        (36, r#""source":1"#, r#""source":7"#, "source 7 is ready and was never there"),
-        (36, r#""error":true"#, r#""error":true,"stale":true"#, "stale and the source is there"),
-        (39, r#","stale":true"#, "", "source 3 is ready and not there any more"),
-        (41, r#""coalesced""#, r#""queued""#, "task 1 is queued a second time"),
-        (43, "turn_begin", "turn_end", "`turn` is 2 where 1 should come"),
-        (44, r#""thread":3"#, r#""thread":0"#, "`t` falls from 20000058 to 40 in thread 0"),
-        (45, r#""thread":3"#, r#""thread":2"#, "job 1 ends on worker 2, which has not taken it"),
-        (45, "panicked", "cancelled", "job 1 is cancelled and not queued"),
-        (54, r#""task":1"#, r#""task":0"#, "task 0 ends panicked, which does not follow"),
-        (55, r#""stale""#, r#""queued""#, "task 1 is queued and not alive"),
-        (58, r#""aborted""#, r#""finished""#, "task 2 ends finished, which does not follow"),
-        (63, r#""turn":2"#, r#""turn":3"#, "`turn` is 3 where 2 should come"),
-        (64, r#""number":312"#, r#""number":0"#, "`dropped` says that nothing was"),
+        (35, r#""kind":"wait_end","events":2,"woken":true"#, r#""kind":"mark","text":"""#, "`mark` during a wait"),
+        (36, r#""source":1"#, r#""source":7"#, "readiness of source 7, which has never been registered"),
+        (36, r#""error":true"#, r#""error":true,"stale":true"#, "stale readiness of source 1, which is registered"),
+        (39, r#","stale":true"#, "", "readiness of source 3, which is no longer registered"),
+        (41, r#""coalesced""#, r#""queued""#, "task 1 is queued twice"),
+        (43, "turn_begin", "turn_end", "expected `turn` 1, found 2"),
+        (44, r#""thread":3"#, r#""thread":0"#, "`t` decreases from 20000058 to 40 in thread 0"),
+        (45, r#""thread":3"#, r#""thread":2"#, "job 1 ends on worker 2, which has not started it"),
+        (45, "panicked", "cancelled", "job 1 is cancelled, but is not queued"),
+        (54, r#""task":1"#, r#""task":0"#, "task 0 ends with `panicked`, which does not match"),
+        (55, r#""stale""#, r#""queued""#, "task 1 is queued, but is not alive"),
+        (58, r#""aborted""#, r#""finished""#, "task 2 ends with `finished`, which does not match"),
+        (63, r#""turn":2"#, r#""turn":3"#, "expected `turn` 2, found 3"),
+        (64, r#""number":312"#, r#""number":0"#, "`dropped` with `number` 0"),
     ];
     for (line, what, by, wanted) in table {
-        let fault = check_text(&changed(line, what, by)).expect_err(wanted);
-        assert_eq!((fault.line as usize, fault.fault.to_string().contains(wanted)), (line, true), "{wanted}: {fault}");
+        let error = check_text(&changed(line, what, by)).expect_err(wanted);
+        assert_eq!((error.line as usize, error.reason.to_string().contains(wanted)), (line, true), "{wanted}: {error}");
     }
 }
 
@@ -113,8 +108,8 @@ fn a_state_change_must_start_from_the_current_state() {
     };
     let second = r#"{"seq":1,"t":0,"thread":0,"turn":0,"kind":"state","future":1,"of":"F","from":"B","to":"C"}"#;
     check_text(&chain(second)).expect("a consistent recording");
-    let fault = check_text(&chain(&second.replace("\"B\"", "\"X\""))).expect_err("an inconsistent recording");
-    assert_eq!(fault.to_string(), "line 3: future 1 leaves `X` and is in `B`");
+    let error = check_text(&chain(&second.replace("\"B\"", "\"X\""))).expect_err("an inconsistent recording");
+    assert_eq!(error.to_string(), "line 3: future 1 leaves state `X`, but is in state `B`");
 }
 
 #[test]
@@ -144,7 +139,9 @@ fn a_recording_truncated_anywhere_is_read_up_to_the_last_complete_line() {
         let valid = read.iter().filter(|line| line.is_ok()).count();
         assert_eq!(valid, whole_lines - 1);
         match read.last() {
-            Some(Err(ReadError { line, fault: Fault::CutOff })) => assert_eq!(*line as usize, whole_lines + 1),
+            Some(Err(ReadError { line, reason: FormatError::Truncated })) => {
+                assert_eq!(*line as usize, whole_lines + 1)
+            }
             Some(Err(other)) => panic!("{other}"),
             _ => assert_eq!(text.last(), Some(&b'\n')),
         }
@@ -155,24 +152,29 @@ fn a_recording_truncated_anywhere_is_read_up_to_the_last_complete_line() {
 fn a_recording_of_a_killed_run_does_not_pass_the_check() {
     let recording = record(everything);
     let last_poll = recording.lines().position(|line| line.contains(r#""number":1"#)).expect("there are polls");
-    for (lines, wanted) in
-        [(last_poll + 1, "in the middle of a poll"), (3, "in the middle of turn 1"), (2, "before the run does")]
-    {
+    for (lines, wanted) in [(last_poll + 1, "inside a poll"), (3, "inside turn 1"), (2, "before the run")] {
         let text: String = recording.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
-        let fault = check_text(&text).expect_err("an incomplete recording");
-        assert!(fault.to_string().contains(wanted), "{fault}");
+        let error = check_text(&text).expect_err("an incomplete recording");
+        assert!(error.to_string().contains(wanted), "{error}");
     }
 }
 
 #[test]
 fn other_files_are_rejected() {
     for other in ["", "\n", "hello", "{}\n", "[1,2]\n", "{\"format\":\"another\"}\n", "\u{0}\u{1}\u{2}\n"] {
-        let fault = Reader::open(other.as_bytes()).expect_err("not a recording");
-        assert_eq!((fault.line, matches!(fault.fault, Fault::NotARecording)), (1, true), "{other:?}: {fault}");
+        let error = Reader::open(other.as_bytes()).expect_err("not a recording");
+        assert_eq!((error.line, matches!(error.reason, FormatError::NotARecording)), (1, true), "{other:?}: {error}");
+    }
+    for (made, expected) in [
+        ("<!doctype html>\n<html lang=\"en\">\n", "line 1: this is a replay page made from a recording"),
+        ("{\"traceEvents\":[\n", "line 1: this is a Perfetto timeline made from a recording"),
+    ] {
+        let error = Reader::open(made.as_bytes()).expect_err("not a recording").to_string();
+        assert!(error.starts_with(expected), "{error}");
     }
     // A file without line breaks is not read into memory completely.
-    let fault = Reader::open(std::io::BufReader::new(std::io::repeat(b'x'))).expect_err("not a recording");
-    assert!(matches!(fault.fault, Fault::NotARecording));
+    let error = Reader::open(std::io::BufReader::new(std::io::repeat(b'x'))).expect_err("not a recording");
+    assert!(matches!(error.reason, FormatError::NotARecording));
 }
 
 #[test]
@@ -180,8 +182,8 @@ fn a_line_without_an_end_is_an_error_and_uses_bounded_memory() {
     use std::io::Read;
     let header = EVERY_KIND.lines().next().expect("a header").to_owned() + "\n";
     let endless = std::io::BufReader::new(std::io::Cursor::new(header).chain(std::io::repeat(b'x')));
-    let fault = Reader::open(endless).expect("a header").next().expect("a line").expect_err("a line that is too long");
-    assert!(matches!(fault.fault, Fault::TooLong), "{fault}");
+    let error = Reader::open(endless).expect("a header").next().expect("a line").expect_err("a line that is too long");
+    assert!(matches!(error.reason, FormatError::TooLong), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use glassloop::EventLoop;
 use glassloop::observe::{Event, Observer};
-use glassloop::trace::{Fact, Reader, Recorder, Recording, Tee, Written, check};
+use glassloop::trace::{Reader, RecordKind, Recorder, Recording, Tee, WriteReport, check};
 
 use crate::programs::{WakesWhenDropped, everything, hello, lines, record, record_into};
 
@@ -18,8 +18,8 @@ fn recordings_of_real_runs_pass_the_check() {
         let recording = record(program);
         let mut reader = Reader::open(recording.as_bytes()).expect("a header");
         match check(&mut reader) {
-            Ok(checked) => assert_eq!(checked.lines as usize, recording.lines().count() - 1),
-            Err(fault) => panic!("{name}: {fault}\n{}", around(&recording, fault.line)),
+            Ok(checked) => assert_eq!(checked.records as usize, recording.lines().count() - 1),
+            Err(error) => panic!("{name}: {error}\n{}", around(&recording, error.line)),
         }
     }
 }
@@ -55,10 +55,10 @@ fn the_delay_of_a_poll_is_counted_from_a_wake_since_the_poll_before() {
 #[test]
 fn a_run_contains_every_kind_of_event_that_the_loop_emits() {
     let recording = record(everything);
-    let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.fact.kind()).collect();
+    let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.kind.name()).collect();
     // On a busy machine there may be a finding that says so.
     let is_missing = |kind: &&str| *kind != "diagnosis" && !present.contains(kind);
-    let missing: Vec<&str> = Fact::KINDS.iter().copied().filter(is_missing).collect();
+    let missing: Vec<&str> = RecordKind::NAMES.iter().copied().filter(is_missing).collect();
     assert_eq!(missing, ["http", "mark", "dropped"]);
 }
 
@@ -110,9 +110,9 @@ fn a_run_that_is_killed_while_the_loop_sleeps_has_recorded_all_events() {
     child.wait().expect("a child");
     assert_eq!(std::fs::read_to_string(&path).expect("the recording"), recording);
     let lines = lines(&recording);
-    assert_eq!(lines.last().expect("lines").fact.kind(), "wait_begin");
-    let fault = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("an incomplete recording");
-    assert_eq!(fault.fault.to_string(), "the recording ends in the middle of turn 6");
+    assert_eq!(lines.last().expect("lines").kind.name(), "wait_begin");
+    let error = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("an incomplete recording");
+    assert_eq!(error.reason.to_string(), "the recording ends inside turn 6");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn makes_many_events() {
 /// Checks a recording by `makes_many_events` that did not fit on the disk.
 fn check_incomplete(recording: &str) {
     let lines = lines(recording);
-    let Some(Fact::Dropped { number }) = lines.last().map(|line| line.fact.clone()) else {
+    let Some(RecordKind::Dropped { number }) = lines.last().map(|line| line.kind.clone()) else {
         panic!("the last line is not `dropped`: {:?}", lines.last());
     };
     // Each poll causes at least three events: its begin, its end and a wake.
@@ -190,7 +190,7 @@ fn a_recording_that_cannot_be_written_does_not_stop_the_run() {
 fn finish_returns_the_error_that_made_the_recording_incomplete() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let recorder = Recorder::create(folder.path().join("run.jsonl")).expect("a recorder");
-    assert_eq!(recorder.finish().expect("a complete recording"), Written { lines: 0, dropped: 0 });
+    assert_eq!(recorder.finish().expect("a complete recording"), WriteReport { records: 0, dropped: 0 });
     Recorder::create(folder.path().join("no/such/folder.jsonl")).expect_err("a missing directory");
     #[cfg(target_os = "linux")]
     {
@@ -253,6 +253,6 @@ fn events_are_dropped_if_the_writer_falls_behind() {
     let recording = reading.join().expect("no panic");
     let checked = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
     // Each yield causes at least three events: a wake, and the begin and end of a poll.
-    assert!(checked.dropped > 0 && checked.lines + checked.dropped > 3 * 60_000, "{checked:?}");
-    assert!(checked.lines < 150_000, "{checked:?}");
+    assert!(checked.dropped > 0 && checked.records + checked.dropped > 3 * 60_000, "{checked:?}");
+    assert!(checked.records < 150_000, "{checked:?}");
 }

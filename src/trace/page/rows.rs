@@ -1,20 +1,20 @@
-//! An event as a row of a page, and a sentence as a template with numbers.
+//! Rows of the replay page: one for each event, and one for each sentence.
 //!
-//! Sentences would be most of the page, each with numbers of its own. So a sentence is split into a template, which goes
-//! into the table of strings, and the numbers that were cut out of it, which go into the row.
+//! Most sentences differ only in their numbers, and would make up most of the page. So a sentence is split into a template,
+//! which goes into the table of strings, and the numbers, which go into the row.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::trace::line::{
-    Cause, Fact, HttpStep, IoOutcome, JobOutcome, Line, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome,
-};
+use crate::trace::field::FieldWriter;
+use crate::trace::record::Record;
 
-/// Where numbers were cut out of a sentence. No recording holds this character.
-pub(super) const HOLE: char = '\u{1}';
+/// Marks the position of a number in a template. No recording contains this character.
+pub(super) const PLACEHOLDER: char = '\u{1}';
 
-/// The kinds of events and their columns, in the order of the cells that [`Rows::put_fact`] writes. `$` marks text,
-/// `*` a list that takes all that is left of a row.
+/// The kinds of events and the columns of their rows, in the order in which
+/// [`RecordKind::write`](crate::trace::record::RecordKind::write) writes the fields. `$` marks a text, and `*` a list, which
+/// takes up the rest of the row.
 pub(super) const COLUMNS: &[(&str, &str)] = &[
     ("run_begin", "pool_threads seed"),
     ("run_end", "$reason"),
@@ -48,7 +48,7 @@ pub(super) const COLUMNS: &[(&str, &str)] = &[
     ("dropped", "number"),
 ];
 
-/// Texts, each once, with their numbers.
+/// The table of strings: each text is stored once, and rows contain its number.
 #[derive(Default)]
 struct Strings {
     numbers: HashMap<String, usize>,
@@ -67,24 +67,24 @@ impl Strings {
     }
 }
 
-/// The block that is being put together.
+/// The rows of the current block, and the table of strings of the whole page.
 #[derive(Default)]
 pub(super) struct Rows {
     strings: Strings,
     /// Rows of events, as JSON without the outer brackets.
     events: String,
-    /// Rows of sentences, the same way.
+    /// Rows of sentences, in the same form.
     sentences: String,
-    /// Cells without a value that are written only if one with a value follows.
+    /// The number of cells without a value that are written only if a cell with a value follows.
     absent: usize,
-    /// How many cells there are in all rows so far.
+    /// The number of cells in all rows of events so far.
     pub(super) cells: usize,
-    /// Time and turn of the row before.
-    before: (u64, u64),
+    /// The time and the turn of the previous row.
+    previous: (u64, u64),
 }
 
 impl Rows {
-    /// The block as two JSON texts, one of events and one of sentences. The next block begins empty.
+    /// Returns the block as two JSON texts, one of events and one of sentences, and starts an empty block.
     pub(super) fn take_block(&mut self) -> [String; 2] {
         [&mut self.events, &mut self.sentences].map(|rows| {
             let block = format!("[{rows}]");
@@ -93,14 +93,14 @@ impl Rows {
         })
     }
 
-    /// All texts so far, in the order of their numbers.
+    /// Returns the table of strings, in the order of their numbers.
     pub(super) fn strings(&self) -> &[String] {
         &self.strings.in_order
     }
 
     /// Adds the sentence of an event to the block.
     pub(super) fn put_sentence(&mut self, sentence: &str) {
-        let (template, numbers) = cut_numbers(sentence);
+        let (template, numbers) = split_numbers(sentence);
         let template = self.strings.number(&template);
         separate(&mut self.sentences);
         write!(self.sentences, "[{template}").expect("writing to a string cannot fail");
@@ -112,188 +112,81 @@ impl Rows {
     }
 
     /// Adds an event to the block.
-    pub(super) fn put_event(&mut self, line: &Line) {
-        let kind = COLUMNS.iter().position(|(kind, _)| *kind == line.fact.kind()).unwrap_or_default();
-        let (time, turn) = self.before;
-        self.before = (line.time, line.turn);
+    pub(super) fn put_event(&mut self, record: &Record) {
+        let kind = COLUMNS.iter().position(|(name, _)| *name == record.kind.name()).unwrap_or_default();
+        let (time, turn) = self.previous;
+        self.previous = (record.time, record.turn);
         separate(&mut self.events);
         write!(
             self.events,
             "[{kind},{},{},{}",
-            i128::from(line.time) - i128::from(time),
-            i128::from(line.turn) - i128::from(turn),
-            line.thread,
+            i128::from(record.time) - i128::from(time),
+            i128::from(record.turn) - i128::from(turn),
+            record.thread,
         )
         .expect("writing to a string cannot fail");
         self.absent = 0;
-        self.put_fact(&line.fact);
+        record.kind.write(self);
         self.events.push(']');
     }
 
-    /// The cells of a fact, in the order of [`COLUMNS`].
-    fn put_fact(&mut self, fact: &Fact) {
-        match fact {
-            Fact::RunBegin { pool_threads, seed } => self.number(*pool_threads).number(*seed),
-            Fact::RunEnd { reason } => self.text(reason),
-            Fact::TurnBegin { counts } | Fact::TurnEnd { counts } => self.counts(counts),
-            Fact::WaitBegin { timeout, why } => self.maybe(*timeout).text(match why {
-                TimeoutReason::Ready => "ready",
-                TimeoutReason::Timer => "timer",
-                TimeoutReason::Forever => "forever",
-                TimeoutReason::Recheck => "recheck",
-            }),
-            Fact::WaitEnd { events, woken } => self.number(*events).flag(*woken),
-            Fact::Readiness { source, readable, writable, read_closed, write_closed, error, stale } => self
-                .number(*source)
-                .flag(*readable)
-                .flag(*writable)
-                .flag(*read_closed)
-                .flag(*write_closed)
-                .flag(*error)
-                .flag(*stale),
-            Fact::SourceAdd { source, task, what, descriptor, peer } => {
-                self.number(*source).maybe(*task).text(what).maybe(*descriptor);
-                match peer {
-                    Some(peer) => self.text(&peer.to_string()),
-                    None => self.nothing(),
-                }
-            }
-            Fact::SourceDel { source } => self.number(*source),
-            Fact::Io { source, task, operation, outcome } => {
-                self.number(*source).maybe(*task).text(match operation {
-                    Operation::Connect => "connect",
-                    Operation::Accept => "accept",
-                    Operation::Read => "read",
-                    Operation::Write => "write",
-                });
-                match outcome {
-                    IoOutcome::Bytes(bytes) => self.number(*bytes),
-                    IoOutcome::WouldBlock => self.nothing().flag(true),
-                    IoOutcome::EndOfFile => self.nothing().nothing().flag(true),
-                    IoOutcome::Failed(error) => self.nothing().nothing().nothing().text(error),
-                }
-            }
-            Fact::TimerSet { timer, task, deadline } => self.number(*timer).maybe(*task).number(*deadline),
-            Fact::TimerFire { timer, late } => self.number(*timer).number(*late),
-            Fact::TimerDel { timer } => self.number(*timer),
-            Fact::Spawn { task, parent, name, future, location } => {
-                self.number(*task).maybe(*parent).text(name).text(future).text(location)
-            }
-            Fact::Drop { task } => self.number(*task),
-            Fact::Done { task, outcome } => self.number(*task).text(match outcome {
-                TaskOutcome::Finished => "finished",
-                TaskOutcome::Panicked => "panicked",
-                TaskOutcome::Aborted => "aborted",
-            }),
-            Fact::PollBegin { task, number, delay, wakes } => {
-                self.number(*task).number(*number).number(*delay).list(wakes.as_slice())
-            }
-            Fact::PollEnd { task, ready, waiting_for, wakers } => {
-                self.number(*task).flag(*ready).text(waiting_for).number(*wakers)
-            }
-            Fact::State { future, of, parent, task, from, to } => {
-                self.number(*future).text(of).maybe(*parent).maybe(*task).text(from).text(to)
-            }
-            Fact::Wake { wake, task, cause, effect } => {
-                self.number(*wake).number(*task);
-                let (word, by) = match cause {
-                    Cause::Source(source) => ("source", Some(*source)),
-                    Cause::Timer(timer) => ("timer", Some(*timer)),
-                    Cause::Job(job) => ("job", Some(*job)),
-                    Cause::Task(task) => ("task", Some(*task)),
-                    Cause::SelfWake => ("self", None),
-                    Cause::Spawn => ("spawn", None),
-                    Cause::External => ("outside", None),
-                };
-                self.text(word).maybe(by).text(match effect {
-                    WakeOutcome::Queued => "queued",
-                    WakeOutcome::Coalesced => "coalesced",
-                    WakeOutcome::Stale => "stale",
-                })
-            }
-            Fact::SemaphoreWait { semaphore, task, free }
-            | Fact::SemaphoreTake { semaphore, task, free }
-            | Fact::SemaphoreFree { semaphore, task, free } => self.number(*semaphore).maybe(*task).number(*free),
-            Fact::JobAdd { job, task, label, bytes } => self.number(*job).maybe(*task).text(label).number(*bytes),
-            Fact::JobStart { job, wait } => self.number(*job).number(*wait),
-            Fact::JobEnd { job, outcome } => self.number(*job).text(match outcome {
-                JobOutcome::Finished => "finished",
-                JobOutcome::Panicked => "panicked",
-                JobOutcome::Cancelled => "cancelled",
-            }),
-            Fact::Http { exchange, task, step } => {
-                self.number(*exchange).maybe(*task);
-                match step {
-                    HttpStep::Request => self.text("request"),
-                    HttpStep::Head(status) => self.text("head").number(*status),
-                    HttpStep::Body(bytes) => self.text("body").nothing().number(*bytes),
-                    HttpStep::Done { reusable } => self.text("done").nothing().nothing().flag(*reusable),
-                }
-            }
-            Fact::Finding { finding } => self
-                .text(&finding.what)
-                .maybe(finding.task)
-                .text(&finding.state)
-                .text(&finding.evidence)
-                .text(&finding.advice),
-            Fact::Mark { text } => self.text(text),
-            Fact::Dropped { number } => self.number(*number),
-        };
-    }
-
-    // -- Cells ---------------------------------------------------------------------------------------------------
-
-    fn number(&mut self, number: impl std::fmt::Display) -> &mut Rows {
+    /// Writes a cell, and before it the cells without a value that were left out so far.
+    fn cell(&mut self, cell: impl std::fmt::Display) {
         self.cells += 1 + self.absent;
         for _ in 0..std::mem::take(&mut self.absent) {
             self.events.push_str(",null");
         }
-        write!(self.events, ",{number}").expect("writing to a string cannot fail");
-        self
-    }
-
-    /// Cells without a value at the end of a row are left out.
-    fn nothing(&mut self) -> &mut Rows {
-        self.absent += 1;
-        self
-    }
-
-    fn maybe(&mut self, number: Option<impl std::fmt::Display>) -> &mut Rows {
-        match number {
-            Some(number) => self.number(number),
-            None => self.nothing(),
-        }
-    }
-
-    fn flag(&mut self, is_set: bool) -> &mut Rows {
-        if is_set { self.number(1) } else { self.nothing() }
-    }
-
-    fn text(&mut self, text: &str) -> &mut Rows {
-        let number = self.strings.number(text);
-        self.number(number)
-    }
-
-    fn list(&mut self, numbers: &[u64]) -> &mut Rows {
-        numbers.iter().fold(self, |row, number| row.number(number))
-    }
-
-    fn counts(&mut self, counts: &LoopMetrics) -> &mut Rows {
-        let LoopMetrics { ready, tasks, timers, sources, jobs_queued, jobs_running } = counts;
-        self.number(ready).number(tasks).number(timers).number(sources).number(jobs_queued).number(jobs_running)
+        write!(self.events, ",{cell}").expect("writing to a string cannot fail");
     }
 }
 
-/// Puts a comma between this row and the one before it.
+/// Writes the fields of a record as cells of its row.
+impl FieldWriter for Rows {
+    fn number(&mut self, _name: &'static str, number: u64) {
+        self.cell(number);
+    }
+
+    fn signed(&mut self, _name: &'static str, number: i64) {
+        self.cell(number);
+    }
+
+    fn text(&mut self, _name: &'static str, text: &str) {
+        let number = self.strings.number(text);
+        self.cell(number);
+    }
+
+    fn flag(&mut self, name: &'static str, is_set: bool) {
+        if is_set { self.cell(1) } else { self.absent(name) }
+    }
+
+    fn numbers(&mut self, _name: &'static str, numbers: &[u64]) {
+        numbers.iter().for_each(|number| self.cell(number));
+    }
+
+    fn reference(&mut self, name: &'static str, word: &'static str, number: Option<u32>) {
+        self.text(name, word);
+        match number {
+            Some(number) => self.cell(number),
+            None => self.absent(name),
+        }
+    }
+
+    /// Counts a cell without a value. Such cells at the end of a row are left out.
+    fn absent(&mut self, _name: &'static str) {
+        self.absent += 1;
+    }
+}
+
+/// Writes the comma between two rows.
 fn separate(rows: &mut String) {
     if !rows.is_empty() {
         rows.push(',');
     }
 }
 
-/// Cuts the numbers out of a sentence. Left in are those that JavaScript would write in another way: with a zero in
-/// front, or with more digits than its numbers have.
-pub(super) fn cut_numbers(sentence: &str) -> (String, Vec<&str>) {
+/// Splits a sentence into a template and its numbers. Numbers that JavaScript would format differently stay in the template:
+/// those with leading zeros, and those with more digits than its numbers have.
+pub(super) fn split_numbers(sentence: &str) -> (String, Vec<&str>) {
     let mut template = String::with_capacity(sentence.len());
     let mut numbers = vec![];
     let mut rest = sentence;
@@ -304,7 +197,7 @@ pub(super) fn cut_numbers(sentence: &str) -> (String, Vec<&str>) {
         if number.len() > 15 || (number.len() > 1 && number.starts_with('0')) {
             template.push_str(number);
         } else {
-            template.push(HOLE);
+            template.push(PLACEHOLDER);
             numbers.push(number);
         }
         rest = after;

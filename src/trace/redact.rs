@@ -1,46 +1,47 @@
-//! The command line as it may be written down: without passwords.
+//! Removes secrets from the command line in the header of a recording, since recordings are given to others.
 //!
-//! A recording is given to others. What follows `-u` or `-H`, as many programs call a user's name and password and a
-//! field of a request, is left out, and so is what stands before the `@` of a URL. Rather too much than too little.
+//! The values of `-u`, `--user`, `-H` and `--header` are removed, which many programs use for credentials, and so is the
+//! userinfo of URLs. If in doubt, a value is removed.
 
-/// What is written in the place of a secret.
-const HIDDEN: &str = "…";
+/// The replacement for a secret.
+const REDACTED: &str = "…";
 
-/// The arguments without what may be a secret.
-pub(super) fn without_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
-    let mut follows_secret = false;
+/// Returns the arguments with possible secrets removed.
+pub(super) fn redact_arguments(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut is_secret_next = false;
     arguments
         .map(|argument| {
-            let (shown, is_next_secret) = match follows_secret {
-                true => (HIDDEN.to_owned(), false),
-                false => shown(argument),
+            let (redacted, names_secret) = match is_secret_next {
+                true => (REDACTED.to_owned(), false),
+                false => redact_argument(argument),
             };
-            follows_secret = is_next_secret;
-            shown
+            is_secret_next = names_secret;
+            redacted
         })
         .collect()
 }
 
-/// One argument, and whether the one behind it is a secret.
-fn shown(argument: String) -> (String, bool) {
+/// Redacts one argument. Returns it, and whether the next argument is a secret.
+fn redact_argument(argument: String) -> (String, bool) {
     let names_secret = |name: &str| matches!(name, "user" | "header");
     if let Some(long) = argument.strip_prefix("--") {
         return match long.split_once('=') {
-            Some((name, _)) if names_secret(name) => (format!("--{name}={HIDDEN}"), false),
+            Some((name, _)) if names_secret(name) => (format!("--{name}={REDACTED}"), false),
             _ => (without_userinfo(&argument), names_secret(long)),
         };
     }
-    // Short ones may stand together, with the value behind the last: `-qume:secret`.
+    // Short options may be combined, and the value may follow the last one: `-qume:secret`.
     let short = argument.strip_prefix('-').and_then(|letters| letters.find(['u', 'H']));
     match short {
         Some(at) if at + 2 == argument.len() => (argument, true),
-        Some(at) => (format!("{}{HIDDEN}", &argument[..at + 2]), false),
+        Some(at) => (format!("{}{REDACTED}", &argument[..at + 2]), false),
         None => (without_userinfo(&argument), false),
     }
 }
 
+/// Removes the userinfo of a URL.
 fn without_userinfo(argument: &str) -> String {
-    // A proxy may be named without a scheme: `--proxy=me:secret@host`.
+    // A proxy may be given without a scheme: `--proxy=me:secret@host`.
     let before = match (argument.find("://"), argument.find('=')) {
         (Some(scheme), _) => scheme + 3,
         (None, Some(value)) if argument.starts_with("--") => value + 1,
@@ -55,10 +56,10 @@ fn without_userinfo(argument: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_secrets;
+    use super::redact_arguments;
 
     #[test]
-    fn what_may_be_a_secret_is_left_out() {
+    fn credentials_and_header_values_are_redacted() {
         for (given, shown) in [
             ("get http://a.test/x", "get http://a.test/x"),
             ("get http://me:secret@a.test/x?y@z", "get http://a.test/x?y@z"),
@@ -75,7 +76,7 @@ mod tests {
             ("get -o a@b --dest=a@b", "get -o a@b --dest=a@b"),
             ("get -u", "get -u"),
         ] {
-            let arguments = without_secrets(given.split(' ').map(str::to_owned));
+            let arguments = redact_arguments(given.split(' ').map(str::to_owned));
             assert_eq!(arguments.join(" "), shown, "{given}");
         }
     }

@@ -1,6 +1,6 @@
-//! How quantities are said.
+//! Quantities, lists and other phrases for sentences.
 
-/// A time, in nanoseconds, as people say it: `640 ns`, `12 µs`, `1.5 ms`, `2.3 s`.
+/// Formats a time given in nanoseconds: `640 ns`, `12 µs`, `1.5 ms`, `2.3 s`.
 pub(super) fn duration(nanoseconds: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];
     match UNITS.iter().find(|(unit, _)| nanoseconds >= *unit) {
@@ -9,7 +9,7 @@ pub(super) fn duration(nanoseconds: u64) -> String {
     }
 }
 
-/// An amount of bytes: `312 bytes`, `13.2 KB`.
+/// Formats a number of bytes: `312 bytes`, `13.2 KB`.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         1 => "1 byte".to_owned(),
@@ -19,7 +19,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// With one digit after the point, if there is less than a hundred of the unit and the digit is not 0.
+/// Divides an amount by a unit, with one decimal if the result is below 100 and the decimal is not 0.
 fn in_units(amount: u64, unit: u64) -> String {
     let tenths = (amount.saturating_add(unit / 20)) / (unit / 10);
     if tenths >= 1_000 {
@@ -31,7 +31,7 @@ fn in_units(amount: u64, unit: u64) -> String {
     }
 }
 
-/// `1 timer is`, `2 timers are`.
+/// Returns `1 timer is` or `2 timers are`.
 pub(super) fn there_are(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what} is"),
@@ -39,7 +39,7 @@ pub(super) fn there_are(number: usize, what: &str) -> String {
     }
 }
 
-/// `none is`, `1 is`, `2 are`.
+/// Returns `none is`, `1 is` or `2 are`.
 pub(super) fn how_many(number: u64) -> String {
     match number {
         0 => "none is".to_owned(),
@@ -48,7 +48,7 @@ pub(super) fn how_many(number: u64) -> String {
     }
 }
 
-/// `a, b and c`.
+/// Joins parts to `a, b and c`.
 pub(super) fn list(parts: &[String]) -> String {
     match parts {
         [] => String::new(),
@@ -57,7 +57,7 @@ pub(super) fn list(parts: &[String]) -> String {
     }
 }
 
-/// `ConnectionReset` is `connection reset`.
+/// Splits a name into words: `ConnectionReset` becomes `connection reset`.
 pub(super) fn spaced(camel_case: &str) -> String {
     let mut words = String::new();
     for character in camel_case.chars() {
@@ -69,26 +69,26 @@ pub(super) fn spaced(camel_case: &str) -> String {
     words.replace('_', " ")
 }
 
-/// What a task that is not ready does. States are named in capitals.
+/// Returns the predicate for a task that is waiting. The names of states begin with a capital letter.
 pub(super) fn waits_for(what: &str) -> String {
     match what.chars().next() {
-        None => "waits, and does not say for what".to_owned(),
+        None => "waits (reason unknown)".to_owned(),
         Some(first) if first.is_uppercase() => format!("waits in `{what}`"),
         Some(_) => format!("waits for {what}"),
     }
 }
 
-/// When a timer fires.
+/// Describes the deadline of a timer.
 pub(super) fn due_in(deadline: u64, now: u64) -> String {
     match deadline.saturating_sub(now) {
         0 => "due now".to_owned(),
-        // Five hundred years are a way to say "never".
+        // A deadline centuries away stands for "never".
         left if deadline == u64::MAX || left > 400 * 365 * 86_400 * 1_000_000_000 => "never due".to_owned(),
         left => format!("due in {}", duration(left)),
     }
 }
 
-/// Begins a sentence.
+/// Capitalises the first letter of a sentence.
 pub(super) fn capitalised(sentence: &str) -> String {
     let mut characters = sentence.chars();
     match characters.next() {
@@ -102,15 +102,15 @@ mod tests {
     use super::{bytes, capitalised, duration, list, spaced};
 
     #[test]
-    fn quantities_are_said_as_people_say_them() {
+    fn quantities_have_a_suitable_unit_and_at_most_three_digits() {
         let durations = [0, 640, 1_000, 12_345, 1_500_000, 20_000_000, 150_900_000, 2_345_000_000, 90_000_000_000];
-        let said = durations.map(duration).join(", ");
-        assert_eq!(said, "0 ns, 640 ns, 1 µs, 12.3 µs, 1.5 ms, 20 ms, 151 ms, 2.3 s, 90 s");
+        let texts = durations.map(duration).join(", ");
+        assert_eq!(texts, "0 ns, 640 ns, 1 µs, 12.3 µs, 1.5 ms, 20 ms, 151 ms, 2.3 s, 90 s");
         assert_eq!([1, 312, 13_250, 2_000_000_000].map(bytes).join(", "), "1 byte, 312 bytes, 13.3 KB, 2000 MB");
     }
 
     #[test]
-    fn words_are_put_as_in_a_sentence() {
+    fn names_and_lists_become_phrases() {
         assert_eq!(spaced("ConnectionReset"), "connection reset");
         assert_eq!(spaced("lost_waker"), "lost waker");
         assert_eq!(capitalised("the loop"), "The loop");

@@ -1,35 +1,36 @@
-//! The events of Chrome's trace format, one a line.
+//! Writes events in Chrome's trace event format, one per line.
 //!
-//! Times are in microseconds, with three digits for the nanoseconds. Only what every reader of the format agrees on is
-//! used: no `null`, no `displayTimeUnit`, processes and threads numbered from 1.
+//! Times are in microseconds with three decimals. The output is restricted to what all readers of the format accept: no
+//! `null`, no `displayTimeUnit`, and processes and threads are numbered from 1.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::json::{put_name, put_number, put_string};
 
-/// A thread of a process, as they are drawn.
+/// A track of the timeline: a thread of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct TrackId {
     pub(super) process: u64,
     pub(super) thread: u64,
 }
 
-/// Writes events.
-pub(super) struct Events<W> {
+/// Writes events in the trace event format.
+pub(super) struct TraceEventWriter<W> {
     out: W,
-    /// The line that is being made; kept for its room.
+    /// The current line. The buffer is reused.
     line: Vec<u8>,
     is_first: bool,
-    /// The number of the last arrow.
-    arrows: u64,
-    named: HashSet<Place>,
+    /// The number of flows so far.
+    flows: u64,
+    /// The tracks that have a name.
+    named: HashSet<TrackId>,
 }
 
-impl<W: Write> Events<W> {
-    pub(super) fn new(mut out: W) -> io::Result<Events<W>> {
+impl<W: Write> TraceEventWriter<W> {
+    pub(super) fn new(mut out: W) -> io::Result<TraceEventWriter<W>> {
         out.write_all(b"{\"traceEvents\":[\n")?;
-        Ok(Events { out, line: Vec::new(), is_first: true, arrows: 0, named: HashSet::new() })
+        Ok(TraceEventWriter { out, line: Vec::new(), is_first: true, flows: 0, named: HashSet::new() })
     }
 
     pub(super) fn finish(mut self) -> io::Result<()> {
@@ -38,40 +39,47 @@ impl<W: Write> Events<W> {
     }
 
     pub(super) fn name_process(&mut self, process: u64, name: &str) -> io::Result<()> {
-        let place = Place { process, thread: 1 };
-        self.begin("M", place, "process_name");
+        let track = TrackId { process, thread: 1 };
+        self.begin("M", track, "process_name");
         self.argument_text("name", name);
         self.end()?;
-        self.begin("M", place, "process_sort_index");
+        self.begin("M", track, "process_sort_index");
         self.argument_number("sort_index", process);
         self.end()
     }
 
-    /// Names a thread, once.
-    pub(super) fn name_thread(&mut self, place: Place, name: &str, sort_index: u64) -> io::Result<()> {
-        if !self.named.insert(place) {
+    /// Names a track, unless it already has a name.
+    pub(super) fn name_track(&mut self, track: TrackId, name: &str, sort_index: u64) -> io::Result<()> {
+        if !self.named.insert(track) {
             return Ok(());
         }
-        self.begin("M", place, "thread_name");
+        self.begin("M", track, "thread_name");
         self.argument_text("name", name);
         self.end()?;
-        self.begin("M", place, "thread_sort_index");
+        self.begin("M", track, "thread_sort_index");
         self.argument_number("sort_index", sort_index);
         self.end()
     }
 
-    /// Something that took a time.
-    pub(super) fn slice(&mut self, place: Place, category: &str, name: &str, began: u64, ended: u64) -> io::Result<()> {
-        self.begin("X", place, name);
+    /// Writes a slice: something with a duration.
+    pub(super) fn slice(
+        &mut self,
+        track: TrackId,
+        category: &str,
+        name: &str,
+        began: u64,
+        ended: u64,
+    ) -> io::Result<()> {
+        self.begin("X", track, name);
         self.category(category);
         self.time("ts", began);
         self.time("dur", ended - began);
         self.end_without_arguments()
     }
 
-    /// Something that took none.
-    pub(super) fn instant(&mut self, place: Place, category: &str, name: &str, at: u64) -> io::Result<()> {
-        self.begin("i", place, name);
+    /// Writes an instant: something without a duration.
+    pub(super) fn instant(&mut self, track: TrackId, category: &str, name: &str, at: u64) -> io::Result<()> {
+        self.begin("i", track, name);
         self.category(category);
         self.time("ts", at);
         put_name("s", &mut self.line);
@@ -79,9 +87,9 @@ impl<W: Write> Events<W> {
         self.end_without_arguments()
     }
 
-    /// Numbers that change.
-    pub(super) fn counter(&mut self, place: Place, name: &str, values: &[(&str, usize)], at: u64) -> io::Result<()> {
-        self.begin("C", place, name);
+    /// Writes the current values of a counter.
+    pub(super) fn counter(&mut self, track: TrackId, name: &str, values: &[(&str, usize)], at: u64) -> io::Result<()> {
+        self.begin("C", track, name);
         self.category("counts");
         self.time("ts", at);
         put_name("args", &mut self.line);
@@ -95,17 +103,17 @@ impl<W: Write> Events<W> {
         self.end_without_arguments()
     }
 
-    /// An arrow from the slice that is there at one place and time to the one at another.
-    pub(super) fn arrow(&mut self, from: Place, left: u64, to: Place, arrived: u64) -> io::Result<()> {
-        self.arrows += 1;
-        for (phase, place, at) in [("s", from, left), ("f", to, arrived)] {
-            self.begin(phase, place, "wake");
+    /// Writes a flow, which is drawn as an arrow from the slice at one point to the slice at another.
+    pub(super) fn flow(&mut self, from: TrackId, start: u64, to: TrackId, end: u64) -> io::Result<()> {
+        self.flows += 1;
+        for (phase, track, at) in [("s", from, start), ("f", to, end)] {
+            self.begin(phase, track, "wake");
             self.category("wake");
             put_name("id", &mut self.line);
-            put_number(self.arrows, &mut self.line);
+            put_number(self.flows, &mut self.line);
             self.time("ts", at);
             if phase == "f" {
-                // To the slice that is open at this time, not to the next one to begin.
+                // Binds to the enclosing slice instead of the next slice.
                 put_name("bp", &mut self.line);
                 put_string("e", &mut self.line);
             }
@@ -114,7 +122,7 @@ impl<W: Write> Events<W> {
         Ok(())
     }
 
-    fn begin(&mut self, phase: &str, place: Place, name: &str) {
+    fn begin(&mut self, phase: &str, track: TrackId, name: &str) {
         self.line.clear();
         if !std::mem::take(&mut self.is_first) {
             self.line.extend_from_slice(b",\n");
@@ -122,9 +130,9 @@ impl<W: Write> Events<W> {
         self.line.extend_from_slice(b"{\"ph\":");
         put_string(phase, &mut self.line);
         put_name("pid", &mut self.line);
-        put_number(place.process, &mut self.line);
+        put_number(track.process, &mut self.line);
         put_name("tid", &mut self.line);
-        put_number(place.thread, &mut self.line);
+        put_number(track.thread, &mut self.line);
         put_name("name", &mut self.line);
         put_string(if name.is_empty() { "?" } else { name }, &mut self.line);
     }
@@ -158,7 +166,7 @@ impl<W: Write> Events<W> {
         put_number(number, &mut self.line);
     }
 
-    /// Ends an event whose last field is its arguments.
+    /// Ends an event kind last field is its arguments.
     fn end(&mut self) -> io::Result<()> {
         self.line.push(b'}');
         self.end_without_arguments()
