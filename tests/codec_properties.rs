@@ -1,4 +1,4 @@
-//! What holds for every input, not only for those that somebody thought of.
+//! Properties of the codec that hold for every input (property-based tests).
 
 #[path = "support/codec.rs"]
 #[expect(unreachable_pub, reason = "the fuzz package shares this file, and there they are public")]
@@ -12,8 +12,8 @@ use glassloop::http::proto::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::prelude::*;
 
-/// Pieces of which messages are made, good and bad ones: put together at random they come much further into the codec
-/// than random bytes would.
+/// Fragments of valid and invalid messages. Random sequences of them reach much more of the codec than random bytes
+/// would.
 const FRAGMENTS: &[&str] = &[
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.0 200 OK\r\n",
@@ -55,7 +55,7 @@ const FRAGMENTS: &[&str] = &[
     "\0",
 ];
 
-/// An input of fragments, of which a few bytes may have been replaced.
+/// Generates an input of fragments, in which a few bytes may be replaced.
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     let fragments = prop::collection::vec(prop::sample::select(FRAGMENTS), 0..14);
     let replacements = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
@@ -98,7 +98,7 @@ fn fields() -> impl Strategy<Value = HeaderMap> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The driver also checks at every step that nothing is over-consumed, and that errors stay.
+    /// The driver also checks at every step that no more than the input is consumed, and that errors are permanent.
     #[test]
     fn a_response_means_the_same_in_any_cut(
         input in inputs(), lengths in lengths(), method in methods(), close_after: bool,
@@ -154,7 +154,7 @@ proptest! {
         prop_assert_eq!(transcript.ends(), [true]);
     }
 
-    /// However a head goes on, it is over or refused before the limit.
+    /// Every head is complete or rejected before it exceeds the limit.
     #[test]
     fn no_head_and_no_trailer_section_outgrows_its_limit(
         line in prop::sample::select(vec!["a", "A: b\r\n", "\r\n", "A: ", " b\r\n", "A:\n", "HTTP/1.1 102 \r\nA: b\r\n\r\n"]),

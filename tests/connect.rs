@@ -1,4 +1,4 @@
-//! The race for a connection on real sockets. (Its order and its times are tested without any, beside its code.)
+//! Happy Eyeballs on real sockets. (The order and the times of the attempts have unit tests without sockets.)
 
 #![cfg(target_os = "linux")]
 
@@ -21,14 +21,14 @@ use silent::Silent;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What a connecting future has shown of itself.
+/// The events of a `Connect` future.
 #[derive(Clone, Default)]
 struct Notes(Rc<RefCell<Seen>>);
 
 #[derive(Default)]
 struct Seen {
     states: Vec<&'static str>,
-    /// Sockets that have been registered and not been closed.
+    /// The number of sockets that are registered and not closed.
     open: usize,
     has_timer_fired: bool,
 }
@@ -46,7 +46,7 @@ impl Observer for Notes {
     }
 }
 
-/// Connects to one of the addresses, on a loop of its own; and what that showed.
+/// Connects to one of the addresses, on a loop of its own. Also returns the recorded events.
 fn connect(addresses: &[SocketAddr], limit: Duration) -> (Result<SocketAddr, ConnectError>, Notes) {
     watchdog::watch();
     let notes = Notes::default();
@@ -66,13 +66,13 @@ fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
-/// An address where nobody listens.
+/// Returns an address whose port is closed.
 fn refusing() -> SocketAddr {
     address(&live())
 }
 
 #[test]
-fn an_address_that_says_nothing_is_left_behind() {
+fn the_next_address_is_tried_if_one_does_not_respond() {
     let (silent, live) = (Silent::at("127.0.0.1:0"), live());
     let (connected, notes) = connect(&[silent.address(), address(&live)], LIMIT);
     assert_eq!(connected.unwrap(), address(&live));
@@ -81,7 +81,7 @@ fn an_address_that_says_nothing_is_left_behind() {
 }
 
 #[test]
-fn an_address_that_refuses_is_left_behind_without_waiting() {
+fn the_next_address_is_tried_immediately_if_one_refuses() {
     let live = live();
     let (connected, notes) = connect(&[refusing(), refusing(), address(&live)], LIMIT);
     assert_eq!(connected.unwrap(), address(&live));
@@ -89,7 +89,7 @@ fn an_address_that_refuses_is_left_behind_without_waiting() {
 }
 
 #[test]
-fn one_address_is_one_attempt() {
+fn one_address_is_tried_once() {
     let live = live();
     let (connected, notes) = connect(&[address(&live)], LIMIT);
     assert_eq!(connected.unwrap(), address(&live));
@@ -97,19 +97,19 @@ fn one_address_is_one_attempt() {
 }
 
 #[test]
-fn the_time_is_over_for_all_addresses_together() {
+fn the_timeout_applies_to_all_addresses_together() {
     let (first, second) = (Silent::at("127.0.0.1:0"), Silent::at("127.0.0.1:0"));
     let (connected, _) = connect(&[first.address(), refusing(), second.address()], Duration::from_millis(300));
     let error = connected.unwrap_err();
     assert!(matches!(error, ConnectError::TimedOut { .. }), "{error:?}");
     let address = second.address();
-    let expected = format!("connecting to {address}: no answer for 300.0ms (2 other addresses were tried)");
+    let expected = format!("connecting to {address}: timed out after 300.0ms (2 other addresses were tried)");
     assert_eq!(error.to_string(), expected);
     assert_eq!(first.attempts() + second.attempts(), 0);
 }
 
 #[test]
-fn when_all_have_refused_the_last_is_told() {
+fn if_all_addresses_refuse_the_error_is_that_of_the_last() {
     let (first, second) = (refusing(), refusing());
     let (connected, _) = connect(&[first, second], LIMIT);
     let error = connected.unwrap_err().to_string();
@@ -119,7 +119,7 @@ fn when_all_have_refused_the_last_is_told() {
 }
 
 #[test]
-fn dropping_the_future_ends_all_attempts() {
+fn dropping_the_future_closes_all_sockets() {
     let (first, second) = (Silent::at("127.0.0.1:0"), Silent::at("127.0.0.1:0"));
     let run = async {
         {

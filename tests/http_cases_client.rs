@@ -1,6 +1,6 @@
-//! Every case of the tables that is about a client, over sockets: whole, a byte at a time, and in random pieces.
+//! Every client case of the tables, over sockets: in one piece, byte by byte, and in random pieces.
 //!
-//! After each answer that is as it should be, a second request shows whether the connection was used again.
+//! After each valid response, a second request shows whether the connection is reused.
 
 #[path = "support/cases.rs"]
 #[expect(dead_code, reason = "the server's half of the table is for others")]
@@ -20,22 +20,22 @@ use glassloop::http::client::{Client, ClientError, ClientErrorKind};
 use http::{Method, Request};
 use peer::{Peer, accept, accept_request, read_head, send};
 
-/// The ways in which the answer is cut, as lengths that are taken again and again. The last is random, from a fixed seed.
+/// How the response is split: lengths of pieces, which are repeated. The last ones are random, from a fixed seed.
 const CUTTINGS: [&[usize]; 3] = [&[usize::MAX], &[1], &[3, 17, 1, 39, 2, 2, 28, 11, 1, 7, 33, 5, 24]];
 
 #[test]
-fn every_case_of_the_contract_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_first_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases.json"), 100);
 }
 
 #[test]
-fn every_further_case_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_second_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases_more.json"), 50);
 }
 
 fn run(json: &str, at_least: usize) {
     let mut cases = read(json);
-    // No client of this kind asks for a tunnel.
+    // The client does not support CONNECT as a request method.
     cases.retain(|case| case.client && case.method != "CONNECT");
     assert!(cases.len() >= at_least, "only {} cases", cases.len());
     let mut mismatches = Vec::new();
@@ -49,11 +49,11 @@ fn run(json: &str, at_least: usize) {
     assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
 }
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Debug)]
 struct Outcome {
     answer: Result<(u16, Vec<u8>), ClientError>,
-    /// Connections that the client had made after a second request, if the first one went well.
+    /// The number of connections after a second request, if the first one succeeded.
     connections: u64,
 }
 
@@ -82,7 +82,7 @@ fn play(case: &Case, lengths: &'static [usize]) -> Outcome {
         let request = |method| Request::builder().method(method).uri(server.url("/x")).body(()).unwrap();
         let answer = fetch(&client, request(case.method.as_str())).await;
         if answer.is_ok() {
-            // The server has sent everything before the second request: longer ago than the client trusts its memory.
+            // The server has sent everything before the second request, so the check at checkout sees excess data.
             until_sent.recv().unwrap();
             std::thread::sleep(Duration::from_millis(1));
             let second = fetch(&client, request(Method::GET.as_str())).await;
@@ -91,13 +91,13 @@ fn play(case: &Case, lengths: &'static [usize]) -> Outcome {
         Outcome { answer, connections: client.connections_opened() }
     });
     if outcome.as_ref().is_ok_and(|outcome| outcome.answer.is_err()) {
-        drop(std::net::TcpStream::connect(server.address())); // the second connection, which nobody else will make
+        drop(std::net::TcpStream::connect(server.address())); // the second connection, which the client does not open
     }
     server.join();
     outcome.expect("no deadlock")
 }
 
-/// Sends pieces of these lengths, until the client does not listen any more.
+/// Sends pieces of these lengths, until the client closes the connection.
 fn send_in_pieces(connection: &mut std::net::TcpStream, mut bytes: &[u8], lengths: &[usize]) {
     use std::io::Write;
     for length in lengths.iter().cycle() {

@@ -1,4 +1,4 @@
-//! Every case of the tables, played to the codec alone: whole, a byte at a time, and in random pieces.
+//! Every case of the tables, with the codec alone: in one piece, byte by byte, and in random pieces.
 
 #[path = "support/cases.rs"]
 mod cases;
@@ -12,20 +12,20 @@ use cases::{Case, Expected, read};
 use codec::{Transcript, cut, play_requests, play_response};
 use http::Method;
 
-/// The ways in which the input is cut. The pieces of the last come from a fixed seed.
+/// How the input is split. The random pieces come from a fixed seed.
 const CUTTINGS: [&str; 3] = ["whole", "byte by byte", "random pieces"];
 
-/// A fault that no codec can see: the path is well-formed, and that it leads out of the root is known to the handler of
-/// files. The codec must pass these on, with the target as it came.
+/// The class of cases that a codec cannot detect: the path is well-formed, and only the file handler knows that it leads
+/// out of the root. The codec must return them with the target unchanged.
 const JUDGED_BY_THE_FILE_HANDLER: &str = "BadPath";
 
 #[test]
-fn every_case_of_the_contract_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_first_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases.json"), 197);
 }
 
 #[test]
-fn every_further_case_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_second_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases_more.json"), 150);
 }
 
@@ -72,7 +72,7 @@ fn play(case: &Case, cutting: &str, seed: u64) -> Transcript {
     }
 }
 
-/// Lengths between 1 and 40 from splitmix64.
+/// Returns random lengths from 1 to 40 (splitmix64).
 fn random_lengths(seed: u64) -> Vec<usize> {
     let mut state = seed;
     let next = || {

@@ -1,5 +1,4 @@
-//! Every case of the tables that is about a server, played over real sockets: whole, a byte at a time, and in random
-//! pieces.
+//! Every server case of the tables, over sockets: in one piece, byte by byte, and in random pieces.
 
 #[path = "support/cases.rs"]
 #[expect(dead_code, reason = "bodies and reuse are for the tests of the codec and of the client")]
@@ -16,19 +15,19 @@ use glassloop::flags::site::EmbeddedServer;
 use glassloop::http::server::{Faults, Limits, StaticFiles, text};
 use http::StatusCode;
 
-/// The ways in which the input is cut.
+/// How the input is split.
 const CUTTINGS: [&str; 3] = ["whole", "byte by byte", "random pieces"];
 
-/// The class of cases that only a service for files can refuse.
+/// The class of cases that only a file service can reject.
 const BAD_PATH: &str = "BadPath";
 
 #[test]
-fn every_case_of_the_contract_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_first_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases.json"), 73);
 }
 
 #[test]
-fn every_further_case_comes_out_as_written_in_any_cut() {
+fn every_case_of_the_second_table_has_the_expected_outcome_however_it_is_split() {
     run(include_str!("data/http_cases_more.json"), 70);
 }
 
@@ -57,20 +56,20 @@ fn run(json: &str, at_least: usize) {
 fn serve<S: glassloop::http::server::Service + 'static>(
     make: impl FnOnce() -> std::io::Result<S> + Send + 'static,
 ) -> EmbeddedServer {
-    // No limit on time is to come to anybody's aid.
+    // No timeout of the server may hide a missing response.
     let forever = Duration::from_secs(3600);
     let limits = Limits { head: forever, idle: forever, body: forever, ..Limits::default() };
     EmbeddedServer::serve(limits, Faults::default(), make).expect("a server")
 }
 
-/// Sends a case and returns the statuses of all final answers, up to the end of the connection.
+/// Sends a case and returns the statuses of all final responses until the connection is closed.
 fn play(address: SocketAddr, case: &Case, cutting: &str, seed: u64) -> Vec<u16> {
     let mut stream = TcpStream::connect(address).expect("connected");
     stream.set_nodelay(true).expect("the option");
-    // Only so that a server that never answers fails the test.
+    // Makes the test fail if the server never responds.
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("the option");
     for piece in pieces(&case.bytes, cutting, seed) {
-        // A server that has seen enough need not listen any longer.
+        // The server may close the connection before it has read everything.
         if stream.write_all(piece).is_err() {
             break;
         }
@@ -95,7 +94,7 @@ fn pieces<'a>(bytes: &'a [u8], cutting: &str, seed: u64) -> Vec<&'a [u8]> {
             let mut pieces = Vec::new();
             let mut state = seed;
             while !rest.is_empty() {
-                // splitmix64: lengths between 1 and 40.
+                // Random lengths from 1 to 40 (splitmix64).
                 state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                 let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 let length = ((mixed ^ (mixed >> 27)) % 40 + 1) as usize;
@@ -108,7 +107,7 @@ fn pieces<'a>(bytes: &'a [u8], cutting: &str, seed: u64) -> Vec<&'a [u8]> {
     }
 }
 
-/// Takes whole answers apart. All of them have a length.
+/// Parses complete responses, all of which have a `Content-Length`.
 fn statuses(mut received: &[u8]) -> Vec<u16> {
     let mut statuses = Vec::new();
     while !received.is_empty() {
@@ -133,9 +132,9 @@ fn compare(case: &Case, statuses: &[u16], is_about_files: bool) -> Result<(), St
             if is_as_written { Ok(()) } else { Err(format!("expected {requests} times {status}")) }
         }
         Expected::Error { status: 0, .. } if statuses.is_empty() => Ok(()),
-        Expected::Error { status: 0, .. } => Err("expected no answer".to_owned()),
+        Expected::Error { status: 0, .. } => Err("expected no response".to_owned()),
         Expected::Error { status, .. } => {
-            let (last, before) = statuses.split_last().ok_or("no answer")?;
+            let (last, before) = statuses.split_last().ok_or("no response")?;
             let is_as_written = last == status && before.iter().all(|given| *given == 200);
             if is_as_written || (is_about_files && *last == 400) { Ok(()) } else { Err(format!("expected {status}")) }
         }

@@ -1,4 +1,4 @@
-//! The client through proxies that pass requests on. (Tunnels are among the tests of TLS, which goes through them.)
+//! The client with a forward proxy. (Tunnels are tested together with TLS.)
 
 #[path = "support/peer.rs"]
 #[expect(dead_code, reason = "proxies here answer otherwise")]
@@ -21,7 +21,7 @@ fn run<F: Future>(future: F) -> F::Output {
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 
-/// A client whose proxy is this server, with a user name and a password.
+/// Returns a client that uses this server as its proxy, with credentials.
 fn client_of(proxy: &Peer, except: &str) -> Client {
     let proxy = format!("http://me:secret@{}", proxy.address()).parse().expect("a proxy");
     Client::builder().proxies(ProxyConfig::none().http(proxy).no_proxy(except)).build()
@@ -47,7 +47,7 @@ fn one_connection_to_the_proxy_serves_requests_to_many_servers() {
     });
     run(async {
         let client = client_of(&proxy, "");
-        // There are no such names: nobody looks them up.
+        // These names do not exist: only the proxy would look them up.
         for url in ["http://a.test/1#y", "http://A.test:81/2?x", "http://b.test"] {
             assert_eq!(fetch(&client, url).await.unwrap(), b"hello");
         }
@@ -57,7 +57,7 @@ fn one_connection_to_the_proxy_serves_requests_to_many_servers() {
 }
 
 #[test]
-fn where_no_proxy_leads_the_server_is_asked_itself() {
+fn a_host_in_no_proxy_is_reached_directly() {
     let server = Peer::start(|listener| {
         let mut connection = accept(listener);
         let head = read_head(&mut connection);
@@ -77,7 +77,7 @@ fn where_no_proxy_leads_the_server_is_asked_itself() {
 }
 
 #[test]
-fn stray_bytes_on_a_kept_connection_to_a_proxy_cost_that_connection_and_not_the_next_request() {
+fn stray_bytes_on_a_pooled_connection_to_a_proxy_do_not_fail_the_next_request() {
     let proxy = Peer::start(|listener| {
         for strays in [&["", "\r\n"][..], &[""]] {
             let mut connection = accept(listener);
@@ -99,7 +99,7 @@ fn stray_bytes_on_a_kept_connection_to_a_proxy_cost_that_connection_and_not_the_
 }
 
 #[test]
-fn a_proxy_that_goes_away_is_named() {
+fn an_error_of_the_connection_to_a_proxy_names_the_proxy() {
     for (answer, says) in [
         ("", "reading the response head from the proxy "),
         ("HTTP/1.1 200 OK\r\ncontent-le", "reading the response head from the proxy "),
@@ -119,7 +119,7 @@ fn a_proxy_that_goes_away_is_named() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_reached_is_told_from_the_server() {
+fn an_unreachable_proxy_is_distinguished_from_the_server() {
     let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it is bound");
     run(async {
         let proxies = ProxyConfig::none().http(address.to_string().parse().unwrap());

@@ -128,7 +128,7 @@ mod tests {
             "{error}"
         );
         for (name, value, says) in [
-            ("http_proxy", "http://me:secret@", "http_proxy: it does not name a proxy"),
+            ("http_proxy", "http://me:secret@", "http_proxy: not a proxy URL"),
             ("all_proxy", "socks5://me:secret@a", "all_proxy: `socks5:` proxies are not supported"),
         ] {
             let proxies = proxies(&[(name, value)], ProxyArguments::default()).expect("no request would use it yet");

@@ -47,12 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_ends_in_signs_for_what_is_missing() {
+    fn base64_is_padded() {
         assert_eq!([b"".as_slice(), b"f", b"fo", b"foo"].map(base64), ["", "Zg==", "Zm8=", "Zm9v"]);
     }
 
     #[test]
-    fn what_only_looks_percent_encoded_stays() {
+    fn invalid_percent_encoding_is_left_unchanged() {
         for (text, decoded) in [("a%40b", "a@b"), ("%2e%2E", ".."), ("100%", "100%"), ("%4", "%4"), ("%zz", "%zz")] {
             assert_eq!(percent_decoded(text), decoded.as_bytes(), "{text}");
         }

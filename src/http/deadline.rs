@@ -46,7 +46,7 @@ mod tests {
     use crate::event_loop::{EventLoop, now, sleep};
 
     #[test]
-    fn it_ends_at_the_time_that_was_asked_for_last() {
+    fn it_expires_at_the_time_of_the_last_call() {
         let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
         event_loop
             .block_on(async {

@@ -249,13 +249,13 @@ pub enum ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tried = match self {
-            ConnectError::NoAddress => return f.write_str("there is no address to connect to"),
+            ConnectError::NoAddress => return f.write_str("no address to connect to"),
             ConnectError::Failed { address, tried, error } => {
                 write!(f, "connecting to {address}: {error}")?;
                 tried
             }
             ConnectError::TimedOut { address, tried, limit } => {
-                write!(f, "connecting to {address}: no answer for {limit:.1?}")?;
+                write!(f, "connecting to {address}: timed out after {limit:.1?}")?;
                 tried
             }
         };
@@ -292,10 +292,10 @@ mod tests {
             assert_eq!(refused.to_string(), format!("connecting to 192.0.2.1:80: no{others}"));
             assert_eq!(refused.source().unwrap().to_string(), "no");
             let timed_out = ConnectError::TimedOut { address, tried, limit: Duration::from_millis(1500) };
-            assert_eq!(timed_out.to_string(), format!("connecting to 192.0.2.1:80: no answer for 1.5s{others}"));
+            assert_eq!(timed_out.to_string(), format!("connecting to 192.0.2.1:80: timed out after 1.5s{others}"));
             assert!(timed_out.source().is_none());
         }
-        assert_eq!(ConnectError::NoAddress.to_string(), "there is no address to connect to");
+        assert_eq!(ConnectError::NoAddress.to_string(), "no address to connect to");
         assert!(ConnectError::NoAddress.source().is_none());
     }
 }

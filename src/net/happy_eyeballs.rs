@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_begin_a_quarter_of_a_second_apart() {
+    fn attempts_start_250_ms_apart() {
         let start = Instant::now();
         let mut race = HappyEyeballs::new(3, at(start, 10_000));
         assert_eq!(race.next(start), Action::Start(0));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_of_the_latest_attempt_starts_the_next_at_once_and_that_of_an_earlier_one_does_not() {
+    fn only_a_failure_of_the_latest_attempt_starts_the_next_one_immediately() {
         let start = Instant::now();
         let mut race = HappyEyeballs::new(4, at(start, 10_000));
         assert_eq!(race.next(start), Action::Start(0));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_all_have_failed() {
+    fn it_fails_when_all_attempts_have_failed() {
         let start = Instant::now();
         assert_eq!(HappyEyeballs::new(0, at(start, 1)).next(start), Action::Fail);
         let mut race = HappyEyeballs::new(2, at(start, 10_000));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_families_take_turns() {
+    fn address_families_are_interleaved() {
         let addresses = |text: &str| -> Vec<SocketAddr> {
             text.split(' ').map(|ip| SocketAddr::new(ip.parse().unwrap(), 80)).collect()
         };
@@ -180,18 +180,18 @@ mod tests {
 
     /// The simulated behaviour of an address, with the delay in milliseconds.
     #[derive(Clone, Copy, Debug)]
-    enum Manner {
+    enum Behaviour {
         Connects(u64),
         Fails(u64),
         Hangs,
     }
 
-    fn manner() -> impl Strategy<Value = Manner> {
+    fn behaviour() -> impl Strategy<Value = Behaviour> {
         prop_oneof![
-            (0..2000u64).prop_map(Manner::Connects),
-            (0..2000u64).prop_map(Manner::Fails),
-            Just(Manner::Fails(0)),
-            Just(Manner::Hangs),
+            (0..2000u64).prop_map(Behaviour::Connects),
+            (0..2000u64).prop_map(Behaviour::Fails),
+            Just(Behaviour::Fails(0)),
+            Just(Behaviour::Hangs),
         ]
     }
 
@@ -204,10 +204,10 @@ mod tests {
     }
 
     /// Simulates a race with a virtual clock, which jumps to the next event.
-    fn run(manners: &[Manner], limit: u64) -> Course {
+    fn run(behaviours: &[Behaviour], limit: u64) -> Course {
         let start = Instant::now();
-        let mut race = HappyEyeballs::new(manners.len(), at(start, limit));
-        let (mut now, mut starts, mut is_failed) = (0, Vec::new(), vec![false; manners.len()]);
+        let mut race = HappyEyeballs::new(behaviours.len(), at(start, limit));
+        let (mut now, mut starts, mut is_failed) = (0, Vec::new(), vec![false; behaviours.len()]);
         loop {
             let asked_again = match race.next(at(start, now)) {
                 Action::Start(attempt) => {
@@ -219,9 +219,9 @@ mod tests {
                 Action::Wait(until) => u64::try_from((until - start).as_millis()).unwrap(),
             };
             // The next event; if two occur at the same time, the connection takes precedence.
-            let events = starts.iter().enumerate().filter_map(|(attempt, &began)| match manners[attempt] {
-                Manner::Connects(after) => Some((began + after, false, attempt)),
-                Manner::Fails(after) if !is_failed[attempt] => Some((began + after, true, attempt)),
+            let events = starts.iter().enumerate().filter_map(|(attempt, &began)| match behaviours[attempt] {
+                Behaviour::Connects(after) => Some((began + after, false, attempt)),
+                Behaviour::Fails(after) if !is_failed[attempt] => Some((began + after, true, attempt)),
                 _ => None,
             });
             match events.min() {
@@ -239,19 +239,20 @@ mod tests {
     }
 
     /// Computes the expected course directly: when each address would start, and which one connects first.
-    fn expected(manners: &[Manner], limit: u64) -> Course {
+    fn expected(behaviours: &[Behaviour], limit: u64) -> Course {
         let mut starts = vec![0];
-        for manner in &manners[..manners.len() - 1] {
-            let after = if let Manner::Fails(after @ ..=250) = manner { *after } else { 250 };
+        for behaviour in &behaviours[..behaviours.len() - 1] {
+            let after = if let Behaviour::Fails(after @ ..=250) = behaviour { *after } else { 250 };
             starts.push(starts[starts.len() - 1] + after);
         }
-        let arrivals = starts.iter().zip(manners).enumerate().filter_map(|(attempt, (&began, manner))| match manner {
-            Manner::Connects(after) if began < limit => Some((began + after, attempt)),
-            _ => None,
-        });
+        let arrivals =
+            starts.iter().zip(behaviours).enumerate().filter_map(|(attempt, (&began, behaviour))| match behaviour {
+                Behaviour::Connects(after) if began < limit => Some((began + after, attempt)),
+                _ => None,
+            });
         let first = arrivals.min().filter(|&(at, _)| at <= limit);
-        let have_all_failed = starts.iter().zip(manners).map(|(&began, manner)| match manner {
-            Manner::Fails(after) => Some(began + after),
+        let have_all_failed = starts.iter().zip(behaviours).map(|(&began, behaviour)| match behaviour {
+            Behaviour::Fails(after) => Some(began + after),
             _ => None,
         });
         let all_failed = have_all_failed.collect::<Option<Vec<u64>>>().and_then(|ends| ends.into_iter().max());
@@ -267,19 +268,19 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_to_connect_wins_whatever_the_addresses_do(
-            manners in proptest::collection::vec(manner(), 1..12),
+            behaviours in proptest::collection::vec(behaviour(), 1..12),
             limit in 1..4000u64,
         ) {
-            let course = run(&manners, limit);
+            let course = run(&behaviours, limit);
             for (attempt, pair) in course.starts.windows(2).enumerate() {
-                let has_failed = matches!(manners[attempt], Manner::Fails(after) if pair[0] + after <= pair[1]);
+                let has_failed = matches!(behaviours[attempt], Behaviour::Fails(after) if pair[0] + after <= pair[1]);
                 prop_assert!(pair[1] - pair[0] >= 250 || has_failed, "{course:?}");
             }
             if course.winner.is_none() && course.ended < limit {
-                prop_assert_eq!(course.starts.len(), manners.len(), "given up before all were tried");
+                prop_assert_eq!(course.starts.len(), behaviours.len(), "given up before all were tried");
             }
             // It does not matter whether another attempt starts at the exact time at which the winner connects.
-            let expected = expected(&manners, limit);
+            let expected = expected(&behaviours, limit);
             prop_assert_eq!((course.winner, course.ended), (expected.winner, expected.ended));
             prop_assert!(expected.starts.starts_with(&course.starts));
         }

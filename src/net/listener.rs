@@ -142,18 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unref_listener_does_not_keep_the_loop_running() {
+    fn an_unref_listener_does_not_prevent_deadlock_detection() {
         let mut event_loop = EventLoop::new().unwrap();
         let ended = event_loop.block_on(async {
             let mut listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             listener.set_unref(true);
             listener.accept().await.map(|_| ())
         });
-        assert!(ended.is_err(), "that is a deadlock");
+        assert!(ended.is_err(), "this is a deadlock");
     }
 
     #[test]
-    fn an_address_that_is_taken_cannot_be_bound() {
+    fn binding_to_a_used_address_fails() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut event_loop = EventLoop::new().unwrap();
         let bound = event_loop.block_on(async { TcpListener::bind(taken.local_addr().unwrap()).map(|_| ()) });

@@ -235,11 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn poll_readable_waits_for_a_byte_and_for_the_end() {
+    fn poll_readable_waits_for_data_and_for_eof() {
         run(async |mut stream, mut peer| {
             // A new source is assumed to be ready; this read finds that there is no data yet.
             assert!(poll_once(|cx| stream.poll_read(cx, &mut [0; 64])).await.is_pending());
-            assert!(poll_once(|cx| stream.poll_readable(cx)).await.is_pending(), "nothing has come");
+            assert!(poll_once(|cx| stream.poll_readable(cx)).await.is_pending(), "no data was sent");
             peer.write_all(b"x").unwrap();
             poll_fn(|cx| stream.poll_readable(cx)).await;
             assert_eq!(read(&mut stream).await, b"x");
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_written_in_order_and_counted() {
+    fn a_vectored_write_writes_all_buffers_in_order() {
         run(async |mut stream, mut peer| {
             let pieces = [&b"one "[..], b"", b"two"].map(IoSlice::new);
             assert_eq!(poll_fn(|cx| stream.poll_write_vectored(cx, &pieces)).await.unwrap(), 7);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_silent_until_a_byte_or_the_end_has_come() {
+    fn has_no_input_asks_the_kernel_for_data_and_eof() {
         for send in
             [|mut peer: &Peer| peer.write_all(b"x").unwrap(), |peer: &Peer| peer.shutdown(Shutdown::Write).unwrap()]
         {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_other_side_is_known_once_the_loop_has_looked() {
+    fn is_read_closed_is_true_after_the_loop_has_received_the_eof() {
         run(async |mut stream, peer| {
             assert!(!stream.is_read_closed());
             peer.shutdown(Shutdown::Write).unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_one_direction_leaves_the_other() {
+    fn shutting_down_one_direction_keeps_the_other_open() {
         run(async |mut stream, mut peer| {
             stream.shutdown(Shutdown::Write).unwrap();
             assert_eq!(peer.read(&mut [0]).unwrap(), 0);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_ends_the_connection_and_resets_it_only_if_told_to() {
+    fn dropping_a_stream_closes_it_and_resets_it_only_on_request() {
         run(async |stream, mut peer| {
             drop(stream);
             assert_eq!(peer.read(&mut [0]).unwrap(), 0);
@@ -314,7 +314,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn what_is_read_and_written_now_waits_for_nothing() {
+    fn try_read_and_try_write_do_not_wait() {
         run(async |mut stream, mut peer| {
             assert!(stream.try_read(&mut [0; 64]).is_pending());
             assert_eq!(stream.try_write(b"abc").unwrap(), 3);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unref_stream_does_not_keep_the_loop_running() {
+    fn an_unref_stream_does_not_prevent_deadlock_detection() {
         let mut event_loop = EventLoop::new().unwrap();
         let (stream, _peer) = pair();
         let ended = event_loop.block_on(async {
@@ -349,7 +349,7 @@ mod tests {
             stream.set_unref(true);
             read(&mut stream).await
         });
-        assert!(ended.is_err(), "that is a deadlock");
+        assert!(ended.is_err(), "this is a deadlock");
     }
 
     /// An observer that records the id, the descriptor and the peer of each source that is added.
@@ -368,7 +368,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_connection_is_announced_with_its_descriptor_and_its_peer() {
+    fn the_observer_receives_the_descriptor_and_the_peer_of_a_connection() {
         use std::os::fd::AsRawFd;
         let added = Added::default();
         let mut event_loop = EventLoop::builder().observer(added.clone()).build().unwrap();

@@ -1,9 +1,9 @@
-//! What differs between operating systems, so that nothing else has to ask on which one it runs.
+//! The file system calls that differ between operating systems, with one interface for all of them.
 //!
-//! Files are reached through the directory they are in, as `openat` and its relatives do. The Unix systems have these calls, and
-//! [rustix](https://docs.rs/rustix) offers them under these names; `windows.rs` does the same with paths.
+//! Files are accessed relative to an open directory, as with `openat`. On Unix systems,
+//! [rustix](https://docs.rs/rustix) has these calls under these names; `windows/` implements them with paths.
 
-// The server alone writes nothing.
+// Without the command, only the server uses this module, and it writes no files.
 #![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 
 #[cfg(unix)]

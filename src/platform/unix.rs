@@ -16,8 +16,8 @@ pub(crate) use rustix::io::Errno;
 
 pub(crate) use std::os::fd::AsFd;
 
-/// Renames a file unless the new name is taken ([`Errno::EXIST`]). [`Errno::NOSYS`] where there is no such call, and
-/// [`Errno::INVAL`] or [`Errno::OPNOTSUPP`] where the file system does not support it.
+/// Renames a file, or fails with [`Errno::EXIST`] if the new name exists. Fails with [`Errno::NOSYS`] if the system has no
+/// such call, and with [`Errno::INVAL`] or [`Errno::OPNOTSUPP`] if the file system does not support it.
 pub(crate) fn rename_noreplace(from: impl AsFd, name: &str, to: impl AsFd, new_name: &str) -> Result<(), Errno> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
@@ -30,15 +30,15 @@ pub(crate) fn rename_noreplace(from: impl AsFd, name: &str, to: impl AsFd, new_n
     }
 }
 
-/// Links an open file to a name. [`Errno::NOENT`] where an open file has no path: that is, without `/proc`.
+/// Creates a name for an open file. Fails with [`Errno::NOENT`] without `/proc`, where an open file has no path.
 pub(crate) fn link_open_file(file: &File, directory: impl AsFd, name: &str) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
-    // `AT_EMPTY_PATH` would need a privilege; the way through /proc needs none.
+    // `AT_EMPTY_PATH` requires a privilege; a path in /proc does not.
     let open_file = format!("/proc/self/fd/{}", file.as_raw_fd());
     linkat(CWD, &open_file, directory, name, AtFlags::SYMLINK_FOLLOW)
 }
 
-/// Locks a file for as long as it is open, without waiting. [`Errno::WOULDBLOCK`] if another process has locked it.
+/// Locks a file as long as it is open. Fails with [`Errno::WOULDBLOCK`] if another process has locked it.
 pub(crate) fn lock(file: &File) -> Result<(), Errno> {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
 }
@@ -48,7 +48,7 @@ pub(crate) fn is_own(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
-/// Returns whether no process of this machine has this id. `None` if the system does not say.
+/// Returns whether there is no process with this id on this machine. `None` if that is unknown.
 pub(crate) fn is_gone(process: i32) -> Option<bool> {
     let process = rustix::process::Pid::from_raw(process)?;
     Some(rustix::process::test_kill_process(process) == Err(Errno::SRCH))
@@ -69,7 +69,7 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], position: u64) -> io
     file.read_exact_at(buffer, position)
 }
 
-/// Returns a file name of these bytes. `None` if they can be none.
+/// Returns a file name with these bytes, or `None` if they are not a valid name.
 pub(crate) fn os_string(bytes: Vec<u8>) -> Option<OsString> {
     Some(OsString::from_vec(bytes))
 }

@@ -41,10 +41,10 @@ fn the_proxy_of_the_environment_is_asked_and_no_proxy_is_heeded() {
 fn a_bad_proxy_is_a_usage_error_that_does_not_show_the_password() {
     let place = Place::new();
     for (environment, arguments, says) in [
-        (&[("http_proxy", "http://me:hunter2@")][..], &[][..], "http_proxy: it does not name a proxy"),
+        (&[("http_proxy", "http://me:hunter2@")][..], &[][..], "http_proxy: not a proxy URL"),
         (&[("all_proxy", "socks5h://me:hunter2@a")], &[], "all_proxy: `socks5h:` proxies are not supported"),
         (&[], &["--proxy", "https://me:hunter2@a.test"], "--proxy: `https:` proxies are not supported"),
-        (&[], &["--proxy", "me:hunter2@a.test:x"], "--proxy: it does not name a proxy"),
+        (&[], &["--proxy", "me:hunter2@a.test:x"], "--proxy: not a proxy URL"),
     ] {
         let run = get(&place, environment, &[arguments, &["http://a.test/"]].concat());
         run.assert(2, says);
@@ -133,9 +133,9 @@ mod tunnels {
     #[test]
     fn a_refused_tunnel_is_a_trouble_of_the_network_and_asked_for_again_only_if_that_may_help() {
         for (status, requests, says) in [
-            (403, 1, "it answered 403 Forbidden"),
+            (403, 1, "the proxy responded with 403 Forbidden"),
             (407, 1, "--proxy http://USER:PASSWORD@HOST:PORT"),
-            (503, 2, "it answered 503 Service Unavailable"),
+            (503, 2, "the proxy responded with 503 Service Unavailable"),
         ] {
             let proxy = Server::start(move |_| Reply::status(status));
             let run = Place::new().get(["--json", "--retry", "1", "--proxy", &proxy.url(""), "https://a.test/x"]);

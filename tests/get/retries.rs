@@ -304,6 +304,6 @@ fn a_transfer_that_waits_lets_others_go_first() {
 fn silence_has_limits() {
     let slow = Server::start(|_| Reply::ok("x").delay(Duration::from_secs(60)));
     let url = slow.url("/x");
-    Place::new().get(["--head-timeout", "0.2", "--retry", "0", &url]).assert(4, "not complete after 200ms");
+    Place::new().get(["--head-timeout", "0.2", "--retry", "0", &url]).assert(4, "timed out after 200ms");
     Place::new().get(["--max-time", "0.2", &url]).assert(4, "--max-time");
 }

@@ -145,7 +145,7 @@ fn a_server_that_breaks_the_handshake_is_tried_again() {
         }
     });
     let run = Place::new().get(["-k", "--json", "--retry", "1", &url]);
-    run.assert(4, "agreeing on TLS with 127.0.0.1:");
+    run.assert(4, "TLS handshake with 127.0.0.1:");
     assert_eq!(CONNECTIONS.load(Ordering::SeqCst), 2);
     assert_eq!(run.line("fail")["error"]["code"], "tls");
 }

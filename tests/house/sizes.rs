@@ -11,8 +11,6 @@ type Exception = (&'static str, &'static str, usize, &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
     ("src/event_loop/mod.rs", "", 440, "to be split when the root future becomes a task"),
-    ("src/platform/windows.rs", "", 475, "the calls of one system, which are not part of the loop"),
-    ("src/http/client/exchange.rs", "poll", 150, "to be split into a function for each state"),
 ];
 
 fn check(project: &Project, exceptions: &[Exception]) -> Vec<String> {

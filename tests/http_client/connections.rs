@@ -1,4 +1,4 @@
-//! Connections: which are kept, and what a kept one may cost the next request.
+//! Reuse of connections: which ones are returned to the pool, and what happens if a pooled one is stale.
 
 use std::io::Write;
 use std::sync::mpsc;
@@ -9,19 +9,19 @@ use glassloop::spawn;
 use http::Method;
 
 use crate::peer::{Peer, accept, accept_request, is_closed, read_head, send};
-use crate::run::{HELLO, fetch, hear, protocol_error, request, run};
+use crate::run::{HELLO, fetch, protocol_error, receive, request, run};
 
 #[test]
-fn a_connection_that_the_server_gives_up_is_not_kept() {
+fn a_connection_that_the_server_closes_is_not_returned_to_the_pool() {
     let server = Peer::start(|listener| {
-        for answer in [
+        for response in [
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello",
             "HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello",
-            // A byte too many: where would the next response begin?
+            // One byte too many: the start of the next response would be unknown.
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello!",
         ] {
             let mut connection = accept_request(listener);
-            send(&mut connection, answer);
+            send(&mut connection, response);
             assert!(is_closed(&mut connection));
         }
     });
@@ -36,8 +36,8 @@ fn a_connection_that_the_server_gives_up_is_not_kept() {
 }
 
 #[test]
-fn a_body_says_from_the_start_whether_its_connection_can_be_kept() {
-    for (answer, keeps) in [
+fn keeps_connection_is_known_before_the_body_is_read() {
+    for (response, keeps) in [
         (HELLO, true),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true),
         ("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive\r\n\r\nhello", true),
@@ -45,10 +45,10 @@ fn a_body_says_from_the_start_whether_its_connection_can_be_kept() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello", false),
         ("HTTP/1.1 200 OK\r\n\r\nhello", false),
     ] {
-        let server = Peer::start(move |listener| send(&mut accept_request(listener), answer));
+        let server = Peer::start(move |listener| send(&mut accept_request(listener), response));
         run(async {
             let body = Client::new().get(&server.url("/")).await.unwrap().into_body();
-            assert_eq!(body.keeps_connection(), keeps, "{answer}");
+            assert_eq!(body.keeps_connection(), keeps, "{response}");
             assert_eq!(body.collect(5).await.unwrap(), b"hello");
         });
         server.join();
@@ -56,7 +56,7 @@ fn a_body_says_from_the_start_whether_its_connection_can_be_kept() {
 }
 
 #[test]
-fn a_connection_that_the_request_gives_up_is_not_kept() {
+fn connection_close_in_the_request_prevents_reuse() {
     let server = Peer::answering(&[HELLO]);
     run(async {
         let client = Client::new();
@@ -71,21 +71,21 @@ fn a_connection_that_the_request_gives_up_is_not_kept() {
 }
 
 #[test]
-fn a_connection_whose_end_came_with_the_response_is_not_kept() {
-    let (asked, until_asked) = mpsc::channel();
-    let (answer, until_told) = mpsc::channel::<()>();
+fn a_connection_closed_together_with_the_response_is_not_returned_to_the_pool() {
+    let (requested, until_requested) = mpsc::channel();
+    let (respond, until_released) = mpsc::channel::<()>();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
-        asked.send(()).unwrap();
-        until_told.recv().unwrap();
+        requested.send(()).unwrap();
+        until_released.recv().unwrap();
         send(&mut connection, HELLO);
     });
     run(async {
         let client = Client::new();
         let exchange = spawn(client.get(&server.url("/")));
-        hear(until_asked).await;
-        // The loop stands still until response and end are both there.
-        answer.send(()).unwrap();
+        receive(until_requested).await;
+        // The loop is blocked until both the response and the EOF have arrived.
+        respond.send(()).unwrap();
         server.join();
         let body = exchange.await.unwrap().unwrap().into_body();
         assert_eq!(body.collect(10).await.unwrap(), b"hello");
@@ -93,8 +93,9 @@ fn a_connection_whose_end_came_with_the_response_is_not_kept() {
     });
 }
 
-/// A server that answers once, closes the connection when the second request has come, and answers on the next.
-fn closing_late() -> Peer {
+/// Starts a server that responds once, closes the connection after it has received the second request, and responds on
+/// the next connection.
+fn start_closing_late() -> Peer {
     Peer::start(|listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
@@ -108,9 +109,9 @@ fn closing_late() -> Peer {
 }
 
 #[test]
-fn a_kept_connection_that_turns_out_to_be_dead_costs_one_free_retry() {
+fn a_get_or_head_on_a_stale_connection_is_retried_once_on_a_new_one() {
     for method in [Method::GET, Method::HEAD] {
-        let server = closing_late();
+        let server = start_closing_late();
         run(async {
             let client = Client::new();
             fetch(&client, &server.url("/")).await.unwrap();
@@ -121,15 +122,15 @@ fn a_kept_connection_that_turns_out_to_be_dead_costs_one_free_retry() {
     }
 }
 
-/// A server that answers the first request, sends this instead of an answer to the second, closes the connection if it is
-/// told to, and answers on the next connection.
-fn leaving_bytes(stray: &'static [u8], pieces: usize, closes: bool) -> Peer {
+/// Starts a server that responds to the first request, sends `stray` instead of a response to the second, closes the
+/// connection if `closes` is set, and responds on the next connection.
+fn start_sending_stray_bytes(stray: &'static [u8], pieces: usize, closes: bool) -> Peer {
     Peer::start(move |listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
         read_head(&mut connection);
         for piece in stray.chunks(pieces) {
-            // A client that has seen enough need not take the rest.
+            // The client may close the connection before it has read everything.
             if connection.write_all(piece).is_err() {
                 break;
             }
@@ -137,7 +138,7 @@ fn leaving_bytes(stray: &'static [u8], pieces: usize, closes: bool) -> Peer {
         if closes {
             drop(connection);
         } else {
-            assert!(is_closed(&mut connection), "the client goes on");
+            assert!(is_closed(&mut connection), "the client continues to use the connection");
         }
         let mut connection = accept(listener);
         if !read_head(&mut connection).is_empty() {
@@ -146,7 +147,7 @@ fn leaving_bytes(stray: &'static [u8], pieces: usize, closes: bool) -> Peer {
     })
 }
 
-/// What may be left on a connection after a response, and whether the server then closes it.
+/// Stray bytes after a response, and whether the server then closes the connection.
 const STRAY: [(&[u8], bool); 12] = [
     (b"\r\n", false),
     (b"\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", false),
@@ -163,10 +164,10 @@ const STRAY: [(&[u8], bool); 12] = [
 ];
 
 #[test]
-fn stray_bytes_on_a_kept_connection_cost_that_connection_and_not_the_next_request() {
+fn stray_bytes_on_a_pooled_connection_close_it_and_do_not_fail_the_next_request() {
     for (number, (stray, closes)) in STRAY.into_iter().enumerate() {
         for (method, pieces) in [(Method::GET, usize::MAX), (Method::HEAD, 1)] {
-            let server = leaving_bytes(stray, pieces, closes);
+            let server = start_sending_stray_bytes(stray, pieces, closes);
             run(async {
                 let client = Client::new();
                 fetch(&client, &server.url("/")).await.unwrap();
@@ -180,8 +181,8 @@ fn stray_bytes_on_a_kept_connection_cost_that_connection_and_not_the_next_reques
 }
 
 #[test]
-fn stray_bytes_are_reported_for_a_request_that_may_have_changed_something() {
-    let server = leaving_bytes(b"0\r\n\r\n", usize::MAX, false);
+fn stray_bytes_fail_a_request_that_is_not_safe_to_repeat() {
+    let server = start_sending_stray_bytes(b"0\r\n\r\n", usize::MAX, false);
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
@@ -195,10 +196,11 @@ fn stray_bytes_are_reported_for_a_request_that_may_have_changed_something() {
 }
 
 #[test]
-fn what_is_wrong_with_the_first_response_on_a_connection_is_the_answer() {
+fn a_408_or_an_invalid_response_on_a_new_connection_is_not_retried() {
     let server = Peer::start(|listener| {
-        for answer in ["HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "0\r\n\r\n"] {
-            send(&mut accept_request(listener), answer);
+        for response in ["HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "0\r\n\r\n"]
+        {
+            send(&mut accept_request(listener), response);
         }
     });
     run(async {
@@ -212,8 +214,8 @@ fn what_is_wrong_with_the_first_response_on_a_connection_is_the_answer() {
 }
 
 #[test]
-fn what_may_have_changed_something_is_not_sent_twice() {
-    let server = closing_late();
+fn a_post_on_a_stale_connection_is_not_retried() {
+    let server = start_closing_late();
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
@@ -227,7 +229,7 @@ fn what_may_have_changed_something_is_not_sent_twice() {
 }
 
 #[test]
-fn a_new_connection_that_gives_no_answer_is_not_tried_again() {
+fn a_new_connection_closed_without_a_response_is_not_retried() {
     let server = Peer::start(|listener| {
         accept_request(listener);
     });

@@ -1,4 +1,4 @@
-//! What is dropped before its end.
+//! Dropping exchanges, bodies and clients before they complete.
 
 use std::sync::mpsc;
 
@@ -6,7 +6,7 @@ use glassloop::http::client::Client;
 use glassloop::{Job, run_in_executor, spawn};
 
 use crate::peer::{Peer, accept_request, is_closed, send};
-use crate::run::{HELLO, fetch, hear, run};
+use crate::run::{HELLO, fetch, receive, run};
 
 #[test]
 fn dropping_an_exchange_closes_its_connection() {
@@ -19,10 +19,10 @@ fn dropping_an_exchange_closes_its_connection() {
     run(async {
         let client = Client::new();
         let exchange = spawn(client.get(&server.url("/")));
-        hear(until_asked).await;
+        receive(until_asked).await;
         exchange.abort();
         let _aborted = exchange.await;
-        // The loop and the client live on: it is the exchange that closes.
+        // The loop and the client still exist: the exchange closes the connection.
         run_in_executor(None, Job::new(|| server.join())).await.unwrap();
     });
 }
@@ -43,7 +43,7 @@ fn dropping_a_body_before_its_end_closes_its_connection() {
 }
 
 #[test]
-fn dropping_the_client_closes_what_is_idle() {
+fn dropping_the_client_closes_idle_connections() {
     let server = Peer::answering(&[HELLO]);
     run(async {
         fetch(&Client::new(), &server.url("/")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Faults of servers, and limits on time.
+//! Invalid, truncated and slow responses, and the timeouts of the client.
 
 use std::future::poll_fn;
 use std::io::Write;
@@ -13,14 +13,14 @@ use glassloop::sleep;
 use http::Method;
 
 use crate::peer::{Peer, accept_request, is_closed, reset, send};
-use crate::run::{fetch, let_the_loop_look, protocol_error, request, run, run_in_virtual_time};
+use crate::run::{fetch, poll_the_reactor, protocol_error, request, run, run_in_virtual_time};
 
 #[test]
-fn bytes_that_trickle_in_do_not_extend_the_time_for_the_head() {
+fn slowly_arriving_bytes_do_not_extend_the_head_timeout() {
     let server = Peer::start(|listener| {
         let mut connection = accept_request(listener);
         let head = "HTTP/1.1 100 Continue\r\n\r\n".repeat(10) + "HTTP/1.1 200 OK\r\nx: " + &"x".repeat(300);
-        // It would take 5 s to send all of it; and then it closes, which is another error.
+        // Sending all of it would take 5 s; then the connection is closed, which would be another error.
         for byte in head.as_bytes() {
             if connection.write_all(&[*byte]).is_err() {
                 break;
@@ -33,14 +33,14 @@ fn bytes_that_trickle_in_do_not_extend_the_time_for_the_head() {
         let error = client.get(&server.url("/")).await.unwrap_err();
         assert!(matches!(error.kind(), ClientErrorKind::HeadTimedOut { .. }), "{error:?}");
         assert!(error.is_timeout());
-        let expected = format!("reading the response head from {}: it was not complete after 100ms", server.address());
+        let expected = format!("reading the response head from {}: timed out after 100ms", server.address());
         assert_eq!(error.to_string(), expected);
     });
     server.join();
 }
 
 #[test]
-fn a_body_that_falls_silent_is_an_error() {
+fn a_stalled_body_exceeds_the_read_timeout() {
     let server = Peer::start(|listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe");
@@ -56,13 +56,13 @@ fn a_body_that_falls_silent_is_an_error() {
 }
 
 #[test]
-fn every_byte_starts_the_time_for_silence_anew() {
-    let (go_on, until_told) = mpsc::channel();
+fn every_received_byte_restarts_the_read_timeout() {
+    let (release, until_released) = mpsc::channel();
     let (has_sent, sent) = mpsc::channel();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n");
-        while let Ok(()) = until_told.recv() {
+        while let Ok(()) = until_released.recv() {
             send(&mut connection, "x");
             has_sent.send(()).unwrap();
         }
@@ -72,39 +72,39 @@ fn every_byte_starts_the_time_for_silence_anew() {
         for _ in 0..4 {
             let is_waiting = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx, |_| ()).is_pending())).await;
             assert!(is_waiting);
-            go_on.send(()).unwrap();
+            release.send(()).unwrap();
             sent.recv().unwrap();
-            let_the_loop_look().await;
-            // What has come waits to be read, and virtual time may jump: 80 s in all, with a limit of 30 s.
+            poll_the_reactor().await;
+            // The data waits to be read, so virtual time may jump: 80 s in total, with a limit of 30 s.
             sleep(Duration::from_secs(20)).await;
             assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
         }
     });
-    drop(go_on);
+    drop(release);
     server.join();
 }
 
 #[test]
-fn a_reader_that_takes_its_time_is_no_silence_of_the_server() {
-    let (go_on, until_told) = mpsc::channel();
+fn the_read_timeout_does_not_run_while_the_caller_does_not_read() {
+    let (release, until_released) = mpsc::channel();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe");
-        until_told.recv().unwrap();
+        until_released.recv().unwrap();
         send(&mut connection, "llo");
     });
     run_in_virtual_time(async {
         let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
         assert_eq!(body.chunk().await.unwrap().unwrap(), "he");
         sleep(Duration::from_secs(3600)).await;
-        go_on.send(()).unwrap();
+        release.send(()).unwrap();
         assert_eq!(body.chunk().await.unwrap().unwrap(), "llo");
     });
     server.join();
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_as_such() {
+fn a_closed_port_is_a_connect_error_without_userinfo_in_its_url() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     run(async {
         let error = Client::new().get(&format!("http://me:secret@{address}/x")).await.unwrap_err();
@@ -114,11 +114,11 @@ fn a_port_where_nobody_listens_is_told_as_such() {
     });
 }
 
-/// What comes of a first answer, after which the server closes.
-fn fault(answer: &'static str) -> ClientError {
+/// Returns the error that this response causes, after which the server closes the connection.
+fn error_of(response: &'static str) -> ClientError {
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
-        send(&mut connection, answer);
+        send(&mut connection, response);
     });
     let error = run(async { fetch(&Client::new(), &server.url("/")).await.unwrap_err() });
     server.join();
@@ -126,8 +126,8 @@ fn fault(answer: &'static str) -> ClientError {
 }
 
 #[test]
-fn a_response_that_is_cut_off_is_an_error_that_says_where() {
-    for (answer, kind, phase) in [
+fn a_truncated_response_is_an_error_with_its_phase() {
+    for (response, kind, phase) in [
         ("HTTP/1.1 200 OK\r\ncontent-le", ProtocolErrorKind::TruncatedHead, RequestPhase::ReadingHead),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
@@ -140,13 +140,13 @@ fn a_response_that_is_cut_off_is_an_error_that_says_where() {
             RequestPhase::ReadingBody,
         ),
     ] {
-        let error = fault(answer);
-        assert_eq!((protocol_error(&error), error.phase()), (kind, phase), "{answer:?}");
+        let error = error_of(response);
+        assert_eq!((protocol_error(&error), error.phase()), (kind, phase), "{response:?}");
     }
 }
 
 #[test]
-fn a_reset_is_an_error_even_where_an_end_would_not_be() {
+fn a_reset_is_an_error_even_in_a_close_delimited_body() {
     let (received, until_received) = mpsc::channel::<()>();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
@@ -161,18 +161,19 @@ fn a_reset_is_an_error_even_where_an_end_would_not_be() {
         let error = body.chunk().await.unwrap_err();
         assert!(matches!(error.kind(), ClientErrorKind::Read(_)), "{error:?}");
         assert_eq!(error.phase(), RequestPhase::ReadingBody);
-        // It does not pass for an end when asked again.
+        // A further call does not report the end of the body.
         assert!(body.chunk().await.is_err());
     });
     server.join();
 }
 
 #[test]
-fn what_is_not_http_is_refused_before_it_ends() {
+fn an_invalid_response_is_rejected_before_its_end() {
     let server = Peer::start(|listener| {
-        for answer in ["SSH-2.0-OpenSSH_9.9\r\n".to_owned(), format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(70_000))] {
+        for response in ["SSH-2.0-OpenSSH_9.9\r\n".to_owned(), format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(70_000))]
+        {
             let mut connection = accept_request(listener);
-            send(&mut connection, answer);
+            send(&mut connection, response);
             assert!(is_closed(&mut connection));
         }
     });
@@ -187,7 +188,7 @@ fn what_is_not_http_is_refused_before_it_ends() {
 }
 
 #[test]
-fn what_is_no_url_is_an_error_without_a_connection() {
+fn an_invalid_url_is_an_error_without_a_connection() {
     run(async {
         let client = Client::new();
         for url in ["", "/x", "a b", "http://", "http://a:99999/"] {

@@ -1,4 +1,4 @@
-//! Idle connections: what may happen on them, and how long and how many are kept.
+//! Idle connections: unexpected input, expiry, and the limits of the pool.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use glassloop::http::client::Client;
 use glassloop::{EventLoop, LoopError, sleep, spawn};
 
 use crate::peer::{Peer, accept, accept_request, is_closed, read_head, send};
-use crate::run::{HELLO, fetch, hear, let_the_loop_look, run, run_in_virtual_time};
+use crate::run::{HELLO, fetch, poll_the_reactor, receive, run, run_in_virtual_time};
 
-/// Says something of its own accord after its answer, when it is told to.
-fn speaking_unasked() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
+/// Starts a server that sends an unsolicited response after its first one, when the test releases it.
+fn start_unsolicited() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let (speak, until_told) = mpsc::channel();
     let (has_spoken, until_spoken) = mpsc::channel();
     let server = Peer::start(move |listener| {
@@ -27,26 +27,26 @@ fn speaking_unasked() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
 }
 
 #[test]
-fn a_response_that_nobody_asked_for_closes_the_connection() {
-    let (server, speak, until_spoken) = speaking_unasked();
+fn an_unsolicited_response_closes_an_idle_connection() {
+    let (server, speak, until_spoken) = start_unsolicited();
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
         speak.send(()).unwrap();
-        hear(until_spoken).await;
+        receive(until_spoken).await;
         assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
     });
     server.join();
 }
 
 #[test]
-fn a_response_that_nobody_asked_for_is_noticed_even_if_the_loop_could_not_look() {
-    let (server, speak, until_spoken) = speaking_unasked();
+fn an_unsolicited_response_is_detected_at_checkout_even_if_the_loop_has_not_polled() {
+    let (server, speak, until_spoken) = start_unsolicited();
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
         speak.send(()).unwrap();
-        // The whole loop stands still, for longer than the client trusts to what it saw last.
+        // The loop is blocked, so only the check of the socket at checkout can detect the response.
         until_spoken.recv().unwrap();
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
@@ -55,7 +55,7 @@ fn a_response_that_nobody_asked_for_is_noticed_even_if_the_loop_could_not_look()
 }
 
 #[test]
-fn an_idle_connection_that_ends_is_closed_at_once() {
+fn an_idle_connection_is_closed_immediately_after_eof() {
     for requests in [1, 2] {
         let (close, until_told) = mpsc::channel::<()>();
         let server = Peer::start(move |listener| {
@@ -70,19 +70,19 @@ fn an_idle_connection_that_ends_is_closed_at_once() {
             let client = Client::new();
             for _ in 0..requests {
                 fetch(&client, &server.url("/")).await.unwrap();
-                let_the_loop_look().await;
+                poll_the_reactor().await;
             }
             assert_eq!((client.connections_opened(), client.connections_idle()), (1, 1));
             close.send(()).unwrap();
             server.join();
-            let_the_loop_look().await;
+            poll_the_reactor().await;
             assert_eq!(client.connections_idle(), 0);
         });
     }
 }
 
 #[test]
-fn a_connection_is_kept_for_four_seconds_and_no_longer() {
+fn an_idle_connection_expires_after_four_seconds() {
     let server = Peer::start(|listener| {
         for _ in 0..2 {
             let mut connection = accept_request(listener);
@@ -100,7 +100,7 @@ fn a_connection_is_kept_for_four_seconds_and_no_longer() {
                 assert_eq!(client.connections_idle(), 1);
                 sleep(Duration::from_millis(200)).await;
                 assert_eq!(client.connections_idle(), 0);
-                // Now nobody watches any more: the second connection has a watch of its own.
+                // The idle reaper has completed: the second connection starts a new one.
                 sleep(Duration::from_secs(60)).await;
             }
             server.join();
@@ -113,7 +113,7 @@ fn a_connection_is_kept_for_four_seconds_and_no_longer() {
 }
 
 #[test]
-fn a_connection_is_used_for_ten_minutes_and_no_longer() {
+fn a_connection_is_reused_for_at_most_ten_minutes() {
     let server = Peer::start(|listener| {
         for _ in 0..2 {
             let mut connection = accept(listener);
@@ -143,12 +143,12 @@ fn a_connection_is_used_for_ten_minutes_and_no_longer() {
 }
 
 #[test]
-fn a_connection_that_is_used_again_is_waited_for_again() {
+fn a_reused_connection_counts_for_virtual_time_again() {
     let server = Peer::start(|listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
         read_head(&mut connection);
-        // Long enough for virtual time to jump to the limit for the head, if it could.
+        // Long enough for virtual time to jump to the head timeout, if it could.
         std::thread::sleep(Duration::from_millis(20));
         send(&mut connection, HELLO);
     });
@@ -162,7 +162,7 @@ fn a_connection_that_is_used_again_is_waited_for_again() {
 }
 
 #[test]
-fn an_idle_connection_is_no_reason_to_wait() {
+fn an_idle_connection_does_not_prevent_deadlock_detection() {
     let server = Peer::answering(&[HELLO]);
     let mut event_loop = EventLoop::new().unwrap();
     let client = Client::new();
@@ -174,7 +174,7 @@ fn an_idle_connection_is_no_reason_to_wait() {
 }
 
 #[test]
-fn no_more_idle_connections_are_kept_than_allowed() {
+fn the_pool_keeps_at_most_its_limits_of_idle_connections() {
     let server = Peer::start(|listener| {
         let mut connections = [accept(listener), accept(listener)];
         for connection in &mut connections {
@@ -199,7 +199,7 @@ fn no_more_idle_connections_are_kept_than_allowed() {
 }
 
 #[test]
-fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
+fn the_oldest_idle_connection_is_evicted_for_one_to_another_server() {
     let (servers, closed): (Vec<_>, Vec<_>) = (0..3)
         .map(|_| {
             let (closed, until_closed) = mpsc::channel();
@@ -220,7 +220,7 @@ fn the_oldest_idle_connection_makes_way_for_one_to_another_server() {
         }
         assert_eq!((client.connections_opened(), client.connections_idle()), (3, 2));
         let [first, second, third] = closed.try_into().unwrap();
-        hear(second).await;
+        receive(second).await;
         for number in [0, 2] {
             fetch(&client, &servers[number].url("/")).await.unwrap();
         }

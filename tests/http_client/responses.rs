@@ -1,4 +1,4 @@
-//! Responses: heads, bodies, and how they are taken.
+//! Responses: heads, framings, and the ways of reading a body.
 
 use std::future::poll_fn;
 use std::sync::mpsc;
@@ -24,7 +24,7 @@ fn one_connection_serves_many_requests() {
 }
 
 #[test]
-fn localhost_and_the_names_below_it_are_this_machine_and_each_address_is_tried_until_one_answers() {
+fn localhost_and_its_subdomains_are_loopback_and_every_address_is_tried() {
     for host in ["LOCALHOST", "a.b.localhost"] {
         let server = Peer::answering(&[HELLO]);
         run(async {
@@ -37,7 +37,7 @@ fn localhost_and_the_names_below_it_are_this_machine_and_each_address_is_tried_u
 }
 
 #[test]
-fn a_chunked_body_is_put_together_from_any_pieces() {
+fn a_chunked_body_is_decoded_from_fragments_of_any_size() {
     let server = Peer::start(|listener| {
         let mut connection = accept(listener);
         for pieces in [1, 7, 1000] {
@@ -60,7 +60,7 @@ fn a_chunked_body_is_put_together_from_any_pieces() {
 }
 
 #[test]
-fn a_body_without_a_length_ends_with_the_connection() {
+fn a_close_delimited_body_ends_with_the_connection() {
     let server = Peer::start(|listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, "HTTP/1.1 200 OK\r\n\r\nhello");
@@ -76,7 +76,7 @@ fn a_body_without_a_length_ends_with_the_connection() {
 }
 
 #[test]
-fn a_response_without_a_body_gives_its_connection_back_before_anybody_asks() {
+fn a_response_without_a_body_returns_its_connection_immediately() {
     let server = Peer::answering(&[
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
@@ -97,7 +97,7 @@ fn a_response_without_a_body_gives_its_connection_back_before_anybody_asks() {
 }
 
 #[test]
-fn the_last_piece_gives_the_connection_back() {
+fn reading_the_last_chunk_returns_the_connection() {
     let server = Peer::answering(&[HELLO]);
     run(async {
         let client = Client::new();
@@ -111,7 +111,7 @@ fn the_last_piece_gives_the_connection_back() {
 }
 
 #[test]
-fn interim_responses_are_passed_over() {
+fn interim_responses_are_skipped() {
     let server = Peer::answering(&[
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
     ]);
@@ -122,11 +122,11 @@ fn interim_responses_are_passed_over() {
 }
 
 #[test]
-fn a_refusal_is_heard_while_the_request_is_still_being_written() {
+fn an_error_response_is_received_while_the_request_is_being_written() {
     let (done, until_done) = mpsc::channel::<()>();
     let server = Peer::start(move |listener| {
         let mut connection = accept(listener);
-        // Not a byte is read, so the request cannot have been written.
+        // The server has not read anything, so the request cannot have been written completely.
         send(&mut connection, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 2\r\n\r\nno");
         until_done.recv().unwrap();
     });
@@ -137,7 +137,7 @@ fn a_refusal_is_heard_while_the_request_is_still_being_written() {
         let response = client.request(request).await.unwrap();
         assert_eq!(response.status(), 431);
         assert_eq!(response.into_body().collect(10).await.unwrap(), b"no");
-        // The rest of the request was never sent: nobody knows what the server would make of another one.
+        // The rest of the request was never sent, so the server could not tell where another one starts.
         assert_eq!(client.connections_idle(), 0);
     });
     done.send(()).unwrap();
@@ -145,11 +145,11 @@ fn a_refusal_is_heard_while_the_request_is_still_being_written() {
 }
 
 #[test]
-fn a_refusal_is_heard_even_if_the_request_cannot_be_written_to_its_end() {
+fn an_error_response_is_received_even_if_writing_the_request_fails() {
     let server = Peer::start(|listener| {
         let mut connection = accept(listener);
         send(&mut connection, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 2\r\n\r\nno");
-        // It closes with the request unread: the client is told by a reset.
+        // The server closes the connection with unread input, which sends a reset.
         assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
     });
     run(async {
@@ -162,7 +162,7 @@ fn a_refusal_is_heard_even_if_the_request_cannot_be_written_to_its_end() {
 }
 
 #[test]
-fn a_request_that_cannot_be_written_is_an_error_of_writing() {
+fn a_request_that_cannot_be_written_is_a_write_error() {
     let server = Peer::start(|listener| {
         let connection = accept(listener);
         assert_eq!(connection.peek(&mut [0]).unwrap(), 1);
@@ -179,7 +179,7 @@ fn a_request_that_cannot_be_written_is_an_error_of_writing() {
 }
 
 #[test]
-fn a_body_can_be_taken_in_pieces_of_any_size() {
+fn a_body_can_be_read_with_any_size_of_buffer() {
     let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
     let answer = content.clone();
     let server = Peer::start(move |listener| {
@@ -215,11 +215,11 @@ fn a_body_can_be_taken_in_pieces_of_any_size() {
 }
 
 #[test]
-fn more_than_the_caller_wants_is_an_error_as_soon_as_that_is_known() {
+fn collect_fails_as_soon_as_the_limit_is_exceeded() {
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let answers = [
         HELLO.to_owned(),
-        // The length alone says it: the body never comes.
+        // The announced length is enough: the body is never sent.
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_owned(),
         format!("{CHUNKED}5\r\nhello\r\n"),
         format!("{CHUNKED}2\r\nhe\r\n3\r\nllo\r\n"),
@@ -244,7 +244,7 @@ fn more_than_the_caller_wants_is_an_error_as_soon_as_that_is_known() {
 }
 
 #[test]
-fn a_body_may_be_as_large_as_the_caller_wants() {
+fn collect_accepts_a_body_as_large_as_the_limit() {
     let server = Peer::answering(&[
         HELLO,
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
@@ -260,7 +260,7 @@ fn a_body_may_be_as_large_as_the_caller_wants() {
 }
 
 #[test]
-fn a_body_counts_what_has_come_and_knows_its_server() {
+fn a_body_counts_received_bytes_and_knows_its_peer() {
     let server =
         Peer::answering(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]);
     run(async {
@@ -276,7 +276,7 @@ fn a_body_counts_what_has_come_and_knows_its_server() {
 }
 
 #[test]
-fn a_new_connection_says_how_long_it_took_and_a_kept_one_took_no_time() {
+fn connect_timings_exist_only_for_a_new_connection() {
     let server = Peer::answering(&[HELLO; 2]);
     run(async {
         let client = Client::new();

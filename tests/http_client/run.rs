@@ -1,4 +1,4 @@
-//! What the tests of the client share.
+//! Helpers of the client tests: running a loop, and fetching a URL.
 
 use std::future::Future;
 use std::sync::mpsc;
@@ -16,13 +16,13 @@ pub fn run<F: Future>(future: F) -> F::Output {
     EventLoop::new().expect("a loop").block_on(future).expect("no deadlock")
 }
 
-/// The same on a loop whose clock jumps to the next deadline when there is nothing else to wait for.
+/// Runs a future on a loop with virtual time, whose clock jumps to the next deadline when only timers are left.
 pub fn run_in_virtual_time<F: Future>(future: F) -> F::Output {
     crate::watchdog::watch();
     EventLoop::builder().virtual_time().build().expect("a loop").block_on(future).expect("no deadlock")
 }
 
-/// Gets the whole of a small thing.
+/// Sends a GET request and returns the status and the complete body.
 pub async fn fetch(client: &Client, url: &str) -> Result<(StatusCode, Vec<u8>), ClientError> {
     let response = client.get(url).await?;
     let status = response.status();
@@ -36,17 +36,17 @@ pub fn request(method: Method, url: &str) -> Request<()> {
 pub fn protocol_error(error: &ClientError) -> ProtocolErrorKind {
     match error.kind() {
         ClientErrorKind::Protocol(error) => error.kind,
-        other => panic!("{other:?} is no protocol error"),
+        other => panic!("{other:?} is not a protocol error"),
     }
 }
 
-/// Waits for a message of another thread without holding up the loop.
-pub async fn hear<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> T {
+/// Receives a message from another thread, without blocking the loop.
+pub async fn receive<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> T {
     run_in_executor(None, Job::new(move || receiver.recv())).await.expect("no panic").expect("a message")
 }
 
-/// One look at the reactor shows what the kernel knows, and one turn later it has been seen to.
-pub async fn let_the_loop_look() {
+/// Waits until the loop has polled the reactor, and the tasks that it has woken have been polled.
+pub async fn poll_the_reactor() {
     for _ in 0..3 {
         sleep(Duration::from_millis(1)).await;
     }

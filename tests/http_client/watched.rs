@@ -1,4 +1,4 @@
-//! What an observer sees of an exchange.
+//! The events of an exchange that an observer receives.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use glassloop::observe::{Event, EventKind, HttpStep, Observer};
 use crate::peer::Peer;
 use crate::run::fetch;
 
-/// Writes down the states of exchanges and bodies, and their steps.
+/// Records the states of exchanges and bodies, and their steps.
 #[derive(Clone, Default)]
 struct Notes {
     states: Rc<RefCell<Vec<String>>>,
@@ -30,7 +30,7 @@ impl Observer for Notes {
 }
 
 #[test]
-fn an_exchange_shows_every_state_and_every_step() {
+fn every_state_and_step_of_an_exchange_is_emitted() {
     let server = Peer::answering(&[
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",

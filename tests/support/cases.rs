@@ -1,8 +1,8 @@
-//! The table of cases: bytes that a peer may send, and what has to come of them.
+//! The tables of cases: bytes that a peer may send, and the expected outcome.
 //!
-//! `who` is the side under test. For `client`, `bytes_b64` is everything that the server answers to one request; for
+//! `who` is the side under test. For `client`, `bytes_b64` is everything that the server sends for one request; for
 //! `server`, everything that the client sends. With `close_after` the peer then closes. `level` says whether an RFC
-//! demands the outcome (`must`, `should`) or this project chose it where the RFCs leave a choice.
+//! requires the outcome (`must`, `should`), or this project has chosen it where the RFCs permit several.
 
 use serde_json::Value;
 
@@ -11,39 +11,39 @@ use serde_json::Value;
 pub(crate) struct Case {
     /// The name of the case.
     pub(crate) id: String,
-    /// Whether a client is under test, or a server.
+    /// Whether the client is under test, and not the server.
     pub(crate) client: bool,
     /// Everything that the peer sends.
     pub(crate) bytes: Vec<u8>,
-    /// Whether the peer closes behind it.
+    /// Whether the peer then closes the connection.
     pub(crate) close_after: bool,
     /// The method of the request.
     pub(crate) method: String,
-    /// What has to come of it.
+    /// The expected outcome.
     pub(crate) expected: Expected,
     /// `must`, `should` or `choice`.
     pub(crate) level: String,
 }
 
-/// What has to come of a case.
+/// The expected outcome of a case.
 #[derive(Debug)]
 pub(crate) enum Expected {
-    /// It is understood.
+    /// The message is accepted.
     Ok {
-        /// The status that the client delivers, or that the server answers.
+        /// The status that the client returns, or with which the server responds.
         status: u16,
-        /// The body that is delivered.
+        /// The body that the client returns.
         body: Vec<u8>,
-        /// For a client, whether the connection may be used again.
+        /// For a client, whether the connection may be reused.
         reuse: Option<bool>,
-        /// For a server, how many requests it has seen.
+        /// For a server, the number of requests.
         requests: Option<u64>,
     },
-    /// It is refused.
+    /// The message is rejected.
     Error {
-        /// The class of fault.
+        /// The class of the error.
         class: String,
-        /// What a server answers; 0 for nothing.
+        /// The status with which a server responds; 0 if it does not respond.
         status: u16,
     },
 }

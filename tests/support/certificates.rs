@@ -1,16 +1,16 @@
-//! An authority of the test's own, and certificates that it has issued.
+//! A certificate authority for tests, and the certificates that it issues.
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 
-/// An authority.
+/// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// What a server shows, and the key that belongs to it.
+/// A server's certificate chain and its private key.
 pub struct Identity {
     pub certificate: Certificate,
     pub key: KeyPair,
@@ -25,12 +25,12 @@ impl Authority {
         Authority { issuer: CertifiedIssuer::self_signed(params, key).expect("a certificate") }
     }
 
-    /// Its own certificate, for those who are to believe it.
+    /// Returns its own certificate, for clients that are to trust it.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A certificate for these names and addresses, changed before it is signed.
+    /// Issues a certificate for these names and addresses. `change` may modify it before it is signed.
     pub fn issue(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = params(names, "a server");
         change(&mut params);

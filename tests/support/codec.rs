@@ -1,34 +1,34 @@
-//! Drives the codec the way a client or a server would, over input that is cut into pieces, and writes down what it
-//! says. Tests and fuzz targets share it; what they compare are these records.
+//! Drives the codec like a client or a server, with input that is split into pieces, and records its events. Tests and fuzz
+//! targets share this file, and compare the records.
 
 use glassloop::http::proto::{
     ProtocolError, RequestDecoder, RequestEvent, RequestHead, ResponseDecoder, ResponseEvent, ResponseHead,
 };
 use http::Method;
 
-/// One event, in a form that can be compared. Neighbouring pieces of a body are joined.
+/// One event, in a form that can be compared. Adjacent pieces of a body are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// An interim response with this status.
     Interim(u16),
-    /// A head: the status (0 for a request), and everything in it written out.
+    /// A head: the status (0 for a request), and its content as text.
     Head(u16, String),
     /// Body bytes.
     Data(Vec<u8>),
-    /// Trailer fields, written out.
+    /// Trailer fields, as text.
     Trailers(String),
-    /// The end of a message: whether the connection may be used again, with what is left over taken into account.
+    /// The end of a message, and whether the connection may be reused, which depends on excess data, too.
     End(bool),
 }
 
-/// Everything that came out of one exchange or one connection.
+/// The events of one exchange or of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcript {
     /// The events in order.
     pub records: Vec<Record>,
-    /// How it ended, if not with all input used or the exchange done.
+    /// The error, if there was one.
     pub error: Option<ProtocolError>,
-    /// Whether the error came at the end of the input, and not before.
+    /// Whether the error was returned for the EOF, and not before.
     pub failed_at_eof: bool,
 }
 
@@ -45,7 +45,7 @@ impl Transcript {
         }
     }
 
-    /// All body bytes.
+    /// Returns all body bytes.
     pub fn body(&self) -> Vec<u8> {
         let bodies = self.records.iter().filter_map(|record| match record {
             Record::Data(bytes) => Some(bytes.as_slice()),
@@ -54,7 +54,7 @@ impl Transcript {
         bodies.collect::<Vec<_>>().concat()
     }
 
-    /// The status of the final head.
+    /// Returns the status of the final head.
     pub fn status(&self) -> Option<u16> {
         self.records.iter().find_map(|record| match record {
             Record::Head(status, _) => Some(*status),
@@ -62,7 +62,7 @@ impl Transcript {
         })
     }
 
-    /// For each complete message, whether the connection may be used again behind it.
+    /// Returns for each complete message whether the connection may be reused after it.
     pub fn ends(&self) -> Vec<bool> {
         let ends = self.records.iter().filter_map(|record| match record {
             Record::End(again) => Some(*again),
@@ -82,7 +82,7 @@ fn request_head(head: &RequestHead) -> Record {
     Record::Head(0, text)
 }
 
-/// Plays the answer to one request, `pieces` being what each read brought.
+/// Decodes the response to one request. Each of `pieces` is the result of one read.
 pub fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Transcript {
     let mut decoder = ResponseDecoder::new(method);
     let mut transcript = Transcript::new();
@@ -134,7 +134,7 @@ pub fn play_response(method: &Method, pieces: &[&[u8]], close_after: bool) -> Tr
     transcript
 }
 
-/// Plays the requests of one connection, `pieces` being what each read brought.
+/// Decodes the requests of one connection. Each of `pieces` is the result of one read.
 pub fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
     let mut decoder = RequestDecoder::new();
     let mut transcript = Transcript::new();
@@ -179,7 +179,7 @@ pub fn play_requests(pieces: &[&[u8]], close_after: bool) -> Transcript {
     transcript
 }
 
-/// Cuts `bytes` into pieces of the given lengths, taken again and again; a length of 0 counts as 1.
+/// Splits `bytes` into pieces of these lengths, which are repeated; a length of 0 counts as 1.
 pub fn cut<'bytes>(bytes: &'bytes [u8], lengths: &[usize]) -> Vec<&'bytes [u8]> {
     let mut pieces = Vec::new();
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! A server on a thread of its own that does what a test says, byte for byte.
+//! A server on its own thread that follows a script of the test, byte for byte.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ impl Peer {
         Peer { address, thread: std::thread::spawn(move || script(&listener)) }
     }
 
-    /// A server of one connection, on which it gives these answers to as many requests, and then waits for the end.
+    /// Starts a server that accepts one connection, sends one of these responses after each request, and then waits for EOF.
     pub(crate) fn answering(answers: &[&'static str]) -> Peer {
         let answers = answers.to_vec();
         Peer::start(move |listener| {
@@ -40,7 +40,7 @@ impl Peer {
         self.address
     }
 
-    /// Waits for the end of the script; what it found wrong is the test's failure.
+    /// Waits for the end of the script, and panics if the script has panicked.
     pub(crate) fn join(self) {
         if let Err(panic) = self.thread.join() {
             std::panic::resume_unwind(panic);
@@ -48,21 +48,21 @@ impl Peer {
     }
 }
 
-/// The next connection.
+/// Accepts a connection.
 pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
     let (stream, _) = listener.accept().expect("a client comes");
     stream.set_nodelay(true).expect("a TCP stream has the option");
     stream
 }
 
-/// The next connection, and the head of its first request is read.
+/// Accepts a connection and reads the head of its first request.
 pub(crate) fn accept_request(listener: &TcpListener) -> TcpStream {
     let mut connection = accept(listener);
     read_head(&mut connection);
     connection
 }
 
-/// Reads to the end of a request's head; nothing if the client closes instead.
+/// Reads a request head. Returns an empty string if the client closes the connection instead.
 pub(crate) fn read_head(connection: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -75,12 +75,12 @@ pub(crate) fn read_head(connection: &mut impl Read) -> String {
     String::from_utf8(head).expect("a request is text")
 }
 
-/// Sends it all.
+/// Sends all of these bytes.
 pub(crate) fn send(connection: &mut impl Write, bytes: impl AsRef<[u8]>) {
     connection.write_all(bytes.as_ref()).expect("the client listens");
 }
 
-/// Waits until the client says something or closes: whether it closed.
+/// Waits until the client sends data or closes the connection. Returns whether it has closed it.
 pub(crate) fn is_closed(connection: &mut impl Read) -> bool {
     match connection.read(&mut [0]) {
         Ok(read) => read == 0,
@@ -88,7 +88,7 @@ pub(crate) fn is_closed(connection: &mut impl Read) -> bool {
     }
 }
 
-/// Closes with a reset instead of an end.
+/// Closes the connection with a reset.
 pub(crate) fn reset(connection: TcpStream) {
     let socket = socket2::SockRef::from(&connection);
     socket.set_linger(Some(std::time::Duration::ZERO)).expect("a TCP stream has the option");

@@ -1,4 +1,4 @@
-//! A proxy that makes tunnels.
+//! A proxy that supports CONNECT.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// One that connects to wherever it is told.
+    /// Starts a proxy that connects to every requested server.
     pub fn start() -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let relay = Relay { address: listener.local_addr().expect("its address"), heads: Arc::default() };
@@ -26,12 +26,12 @@ impl Relay {
         relay
     }
 
-    /// Its URL, with a user name and a password.
+    /// Returns its URL, with credentials.
     pub fn url(&self) -> String {
         format!("http://proxyuser:pr0xypass@{}", self.address)
     }
 
-    /// The heads of the requests so far.
+    /// Returns the heads of the requests received so far.
     pub fn requests(&self) -> Vec<String> {
         self.heads.lock().expect("no test thread panics with it").clone()
     }

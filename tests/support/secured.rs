@@ -1,4 +1,4 @@
-//! The server's side of TLS, over a stream that blocks.
+//! The server's side of TLS, over a blocking stream.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersi
 
 use crate::certificates::Identity;
 
-/// A connection on which a server has something to say.
+/// The server's side of a TLS connection.
 pub type Secured = StreamOwned<ServerConnection, TcpStream>;
 
-/// How a server with this identity behaves.
+/// Returns the configuration of a server with this certificate.
 pub fn configuration(identity: &Identity, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
     let mut configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -25,7 +25,7 @@ pub fn configuration(identity: &Identity, versions: &[&'static SupportedProtocol
     Arc::new(configuration)
 }
 
-/// The server's side of a connection. The handshake begins with the first read.
+/// Wraps an accepted connection. The handshake is performed by the first read.
 pub fn secure(configuration: &Arc<ServerConfig>, stream: TcpStream) -> Secured {
     let connection = ServerConnection::new(configuration.clone()).expect("a configuration that can be used");
     StreamOwned::new(connection, stream)

@@ -1,17 +1,17 @@
-//! An address at which connections neither come about nor fail.
+//! An address at which connecting neither succeeds nor fails.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A listener that accepts nobody and whose queue is full: the kernel drops what else comes.
+/// A listener that does not accept and whose queue is full: the kernel drops further connection requests.
 pub(crate) struct Silent {
     listener: TcpListener,
-    /// Those that stand in the queue.
+    /// The connections in the queue.
     _queue: Vec<TcpStream>,
 }
 
 impl Silent {
-    /// One at this address; with port 0 on a free port.
+    /// Listens on this address, where port 0 means a free port.
     pub(crate) fn at(address: &str) -> Silent {
         let address: SocketAddr = address.parse().expect("an address");
         let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None);
@@ -20,7 +20,7 @@ impl Silent {
         socket.listen(0).expect("it listens");
         let listener = TcpListener::from(socket);
         let address = listener.local_addr().expect("it is bound");
-        // On loopback a handshake is done before `connect` returns, or it is not done at all.
+        // On loopback, the TCP handshake completes before `connect` returns, or not at all.
         let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100));
         Silent { listener, _queue: std::iter::from_fn(|| connect().ok()).collect() }
     }
@@ -29,9 +29,9 @@ impl Silent {
         self.listener.local_addr().expect("it is bound")
     }
 
-    /// How many sockets of this machine are trying to connect to it at the moment.
+    /// Returns the number of sockets on this machine that are connecting to this address.
     pub(crate) fn attempts(&self) -> usize {
-        // `/proc/net/tcp` has a line a socket: number, own address, other address, state. 02 is SYN-SENT.
+        // `/proc/net/tcp` has one line per socket: number, local address, remote address, state. 02 is SYN-SENT.
         let port = format!(":{:04X}", self.address().port());
         let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
         let is_ours = |line: &&str| {

@@ -113,7 +113,7 @@ fn rejected(configuration: Arc<ServerConfig>, client: &Client, expected: &str) -
     server.join();
     assert_eq!(error.phase(), RequestPhase::NothingSent);
     let message = error.to_string();
-    assert!(message.starts_with("agreeing on TLS with 127.0.0.1:") && message.contains(expected), "{message}");
+    assert!(message.starts_with("TLS handshake with 127.0.0.1:") && message.contains(expected), "{message}");
     assert!(tls_error(&error).is_certificate());
     error
 }

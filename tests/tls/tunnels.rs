@@ -112,7 +112,7 @@ fn tunnel_fails(script: impl FnOnce(TcpStream) + Send + 'static, check: impl FnO
     });
     proxy.join();
     assert_eq!((error.phase(), error.proxy()), (RequestPhase::NothingSent, Some(&*name)));
-    let prefix = format!("asking the proxy {name} for a tunnel to the host of https://a.test/x: ");
+    let prefix = format!("requesting a tunnel to the host of https://a.test/x from the proxy {name}: ");
     let message = error.to_string();
     let reason = message.strip_prefix(&prefix).unwrap_or_else(|| panic!("{message}"));
     match error.kind() {
@@ -134,14 +134,14 @@ fn a_status_other_than_2xx_to_connect_is_an_error_with_that_status() {
     // The message does not contain the reason phrase, which may have control characters.
     tunnel_fails(responding("HTTP/1.1 403 No\x1b[2J\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Rejected(status) if *status == 403), "{error:?}");
-        assert_eq!(reason, "it answered 403 Forbidden");
+        assert_eq!(reason, "the proxy responded with 403 Forbidden");
     });
     tunnel_fails(responding("HTTP/1.1 403 No\0\r\ncontent-length: 100\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Protocol(_)), "{error:?}: {reason}");
     });
     tunnel_fails(responding("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nbecause"), |error, reason| {
         assert!(matches!(error, TunnelError::Rejected(status) if *status == 403), "{error:?}");
-        assert_eq!(reason, "it answered 403 Forbidden");
+        assert_eq!(reason, "the proxy responded with 403 Forbidden");
     });
     tunnel_fails(responding("HTTP/1.1 407 Who?\r\nproxy-authenticate: Basic realm=x\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Rejected(status) if *status == 407), "{error:?}");
@@ -176,7 +176,7 @@ fn a_closed_or_reset_connection_and_an_invalid_response_are_different_errors() {
 fn the_connect_timeout_covers_the_connect_request() {
     tunnel_fails(responding("HTTP/1.1 200"), |error, reason| {
         assert!(matches!(error, TunnelError::TimedOut { .. }), "{error:?}");
-        assert_eq!(reason, "no answer for 500ms");
+        assert_eq!(reason, "timed out after 500ms");
     });
 }
 
@@ -190,7 +190,7 @@ fn the_certificate_is_verified_in_a_tunnel() {
     });
     let error = run(async { fetch(&client_behind(&proxy), "https://b.test/").await }).unwrap_err();
     assert!(tls_error(&error).is_certificate());
-    let prefix = format!("agreeing on TLS with the host of https://b.test/ through the proxy {}: ", proxy.address());
+    let prefix = format!("TLS handshake with the host of https://b.test/ through the proxy {}: ", proxy.address());
     assert!(error.to_string().starts_with(&prefix), "{error}");
     proxy.join();
 }

@@ -63,8 +63,8 @@ pub struct Body {
 
 /// The states of a body.
 enum BodyState {
-    /// Waiting for data, or for the caller to consume `held`.
-    Read { flight: Box<InFlight>, held: Option<Held> },
+    /// Waiting for data, or for the caller to consume `buffered`.
+    Read { flight: Box<InFlight>, buffered: Option<BufferedData> },
     /// Complete.
     Ended,
     /// Failed; the error is returned by every further call.
@@ -72,7 +72,7 @@ enum BodyState {
 }
 
 /// A chunk of content in the buffer that it was read into.
-struct Held {
+struct BufferedData {
     buffer: ReadBuffer,
     /// The number of bytes at the start of the unread bytes that are content.
     content_bytes: usize,
@@ -95,9 +95,9 @@ impl Body {
     pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
         let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
         let (connect_timings, peer) = (flight.connect_timings(), flight.peer());
-        let state = TracedState::new(BodyState::Read { flight, held: None });
+        let state = TracedState::new(BodyState::Read { flight, buffered: None });
         let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, connect_timings, peer };
-        body.look_ahead(buffer);
+        body.decode_next(buffer);
         body
     }
 
@@ -195,20 +195,20 @@ impl Body {
     ) -> Poll<Result<Option<R>, ClientError>> {
         loop {
             match self.state.get_mut() {
-                BodyState::Read { held: Some(held), .. } => {
-                    let taken = held.content_bytes.min(limit);
-                    let result = take(&held.buffer.unread()[..taken]);
-                    self.release(taken);
+                BodyState::Read { buffered: Some(buffered), .. } => {
+                    let taken = buffered.content_bytes.min(limit);
+                    let result = take(&buffered.buffer.unread()[..taken]);
+                    self.consume(taken);
                     return Poll::Ready(Ok(Some(result)));
                 }
-                BodyState::Read { flight, held: None } => match flight.poll_read(cx) {
-                    Poll::Ready(Ok(Some(buffer))) => self.look_ahead(buffer),
+                BodyState::Read { flight, buffered: None } => match flight.poll_read(cx) {
+                    Poll::Ready(Ok(Some(buffer))) => self.decode_next(buffer),
                     Poll::Ready(Ok(None)) => match flight.decoder().on_eof() {
                         Ok(_) => self.end(false),
                         Err(error) => self.fail(ClientErrorKind::Protocol(error)),
                     },
                     Poll::Ready(Err(error)) => self.fail(ClientErrorKind::Read(error)),
-                    Poll::Pending => match flight.check_idle_limit(cx) {
+                    Poll::Pending => match flight.poll_read_timeout(cx) {
                         Poll::Ready(kind) => self.fail(kind),
                         Poll::Pending => {
                             self.state.set_wait_reason();
@@ -223,22 +223,22 @@ impl Body {
     }
 
     /// Consumes `taken` bytes of the current chunk.
-    fn release(&mut self, taken: usize) {
-        let BodyState::Read { held, .. } = self.state.get_mut() else { return };
-        let Some(mut piece) = held.take() else { return };
+    fn consume(&mut self, taken: usize) {
+        let BodyState::Read { buffered, .. } = self.state.get_mut() else { return };
+        let Some(mut piece) = buffered.take() else { return };
         piece.buffer.consume(taken);
         piece.content_bytes -= taken;
         if piece.content_bytes == 0 {
-            self.look_ahead(piece.buffer);
+            self.decode_next(piece.buffer);
         } else {
-            *held = Some(piece);
+            *buffered = Some(piece);
         }
     }
 
     /// Advances to the next content in the buffer, or to the end of the body or of the buffer.
-    fn look_ahead(&mut self, mut buffer: ReadBuffer) {
+    fn decode_next(&mut self, mut buffer: ReadBuffer) {
         loop {
-            let BodyState::Read { flight, held } = self.state.get_mut() else { return };
+            let BodyState::Read { flight, buffered } = self.state.get_mut() else { return };
             let step = match flight.decoder().decode(buffer.unread()) {
                 Ok(step) => step,
                 Err(error) => return self.fail(ClientErrorKind::Protocol(error)),
@@ -251,7 +251,7 @@ impl Body {
                     flight.emit(HttpStep::Body(self.received));
                     // The consumed bytes end with the content; there may be framing before it.
                     buffer.consume(consumed - content_bytes);
-                    *held = Some(Held { buffer, content_bytes });
+                    *buffered = Some(BufferedData { buffer, content_bytes });
                     return;
                 }
                 ResponseEvent::Trailers(_) => buffer.consume(consumed),

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use super::pool::Pool;
 use super::proxy::ProxyConfig;
-use super::{Client, Shared};
+use super::{Client, ClientContext};
 use crate::net::Resolver;
 #[cfg(feature = "tls")]
 use crate::net::tls::{TlsConnector, Trust};
@@ -30,7 +30,7 @@ use crate::net::tls::{TlsConnector, Trust};
 /// ```
 #[derive(Debug)]
 pub struct Builder {
-    limits: Limits,
+    timeouts: Timeouts,
     user_agent: HeaderValue,
     pool_max_idle: Option<usize>,
     pool_max_idle_per_host: usize,
@@ -40,24 +40,24 @@ pub struct Builder {
     trust: Trust,
 }
 
-/// The time limits.
+/// The time timeouts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct Timeouts {
     pub(super) connect: Duration,
     pub(super) head: Duration,
-    pub(super) idle: Duration,
+    pub(super) read: Duration,
 }
 
 /// The default limit on the total number of idle connections.
-const USUAL_IDLE_CONNECTIONS: usize = 256;
+const DEFAULT_POOL_MAX_IDLE: usize = 256;
 
 impl Default for Builder {
     fn default() -> Self {
-        let limits =
-            Limits { connect: Duration::from_secs(10), head: Duration::from_secs(30), idle: Duration::from_secs(30) };
+        let timeouts =
+            Timeouts { connect: Duration::from_secs(10), head: Duration::from_secs(30), read: Duration::from_secs(30) };
         let user_agent = HeaderValue::from_static(concat!("glassloop/", env!("CARGO_PKG_VERSION")));
         Builder {
-            limits,
+            timeouts,
             user_agent,
             pool_max_idle: None,
             pool_max_idle_per_host: 64,
@@ -72,21 +72,21 @@ impl Default for Builder {
 impl Builder {
     /// Sets the time limit for DNS resolution, connecting and the TLS handshake together. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Builder {
-        self.limits.connect = limit;
+        self.timeouts.connect = limit;
         self
     }
 
     /// Sets the time limit from the start of writing the request until the response head is complete. Neither interim
     /// (1xx) responses nor partial data extend it. Default: 30 s.
     pub fn head_timeout(mut self, limit: Duration) -> Builder {
-        self.limits.head = limit;
+        self.timeouts.head = limit;
         self
     }
 
     /// Sets the read timeout: how long the caller may wait for the next data of a body. There is no limit on the total
     /// time of a body. Default: 30 s. (The time that pooled connections may be idle is not configurable; it is 4 s.)
     pub fn read_timeout(mut self, limit: Duration) -> Builder {
-        self.limits.idle = limit;
+        self.timeouts.read = limit;
         self
     }
 
@@ -131,9 +131,9 @@ impl Builder {
     /// Builds the client.
     pub fn build(self) -> Client {
         let per_host = self.pool_max_idle_per_host;
-        let pool_max_idle = self.pool_max_idle.unwrap_or(USUAL_IDLE_CONNECTIONS.max(per_host));
-        let shared = Shared {
-            limits: self.limits,
+        let pool_max_idle = self.pool_max_idle.unwrap_or(DEFAULT_POOL_MAX_IDLE.max(per_host));
+        let shared = ClientContext {
+            timeouts: self.timeouts,
             user_agent: self.user_agent,
             resolver: self.resolver.unwrap_or_default(),
             proxies: self.proxies,

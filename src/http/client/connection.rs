@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::Shared;
+use super::ClientContext;
 use super::error::{ClientError, ClientErrorKind, RequestPhase};
-use super::target::{Target, Way};
+use super::target::{PoolKey, Target};
 use super::transport::Transport;
 use crate::event_loop::now;
 use crate::http::buffers::ReadBuffer;
@@ -22,7 +22,7 @@ use crate::observe::{EventKind, FutureId, HttpStep, current_task, emit};
 #[derive(Debug)]
 pub(super) struct Connection {
     transport: Transport,
-    way: Rc<Way>,
+    pool_key: Rc<PoolKey>,
     peer: Option<SocketAddr>,
     opened_at: Instant,
     setup: ConnectTimings,
@@ -39,22 +39,22 @@ pub struct ConnectTimings {
 
 /// The timestamps of a connection that is being established.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Opening {
-    pub(super) asked_at: Instant,
-    pub(super) looked_up_at: Instant,
+pub(super) struct ConnectTimestamps {
+    pub(super) requested_at: Instant,
+    pub(super) resolved_at: Instant,
 }
 
 impl Connection {
     /// Creates a connection from a transport that has just been established.
-    pub(super) fn new(transport: Transport, way: Way, opening: Opening) -> Connection {
+    pub(super) fn new(transport: Transport, pool_key: PoolKey, timestamps: ConnectTimestamps) -> Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
-        let Opening { asked_at, looked_up_at } = opening;
+        let ConnectTimestamps { requested_at, resolved_at } = timestamps;
         let setup = ConnectTimings {
-            dns: looked_up_at.saturating_duration_since(asked_at),
-            connect: opened_at.saturating_duration_since(looked_up_at),
+            dns: resolved_at.saturating_duration_since(requested_at),
+            connect: opened_at.saturating_duration_since(resolved_at),
         };
-        Connection { transport, way: Rc::new(way), peer, opened_at, setup }
+        Connection { transport, pool_key: Rc::new(pool_key), peer, opened_at, setup }
     }
 
     pub(super) fn transport(&mut self) -> &mut Transport {
@@ -65,8 +65,8 @@ impl Connection {
         self.transport.set_unref(is_unref);
     }
 
-    pub(super) fn way(&self) -> &Rc<Way> {
-        &self.way
+    pub(super) fn pool_key(&self) -> &Rc<PoolKey> {
+        &self.pool_key
     }
 
     pub(super) fn opened_at(&self) -> Instant {
@@ -77,16 +77,16 @@ impl Connection {
 /// An exchange in progress: the state that is passed from `Exchange` to `Body`.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    client: Rc<Shared>,
+    client: Rc<ClientContext>,
     target: Rc<Target>,
     connection: Connection,
     decoder: ResponseDecoder,
-    /// The timer, which all time limits share.
+    /// The timer, which all time timeouts share.
     deadline: Deadline,
     /// The time by which the head must be complete.
     head_due: Instant,
     /// The time since which the caller has been waiting for data of the body; `None` if it is not waiting.
-    quiet_since: Option<Instant>,
+    waiting_since: Option<Instant>,
     progress: Progress,
     /// The error of writing the request, if it could not be written completely.
     write_error: Option<io::Error>,
@@ -114,7 +114,7 @@ struct Progress {
 impl InFlight {
     /// Creates an exchange that is about to start on `connection`.
     pub(super) fn new(
-        client: Rc<Shared>,
+        client: Rc<ClientContext>,
         target: Rc<Target>,
         connection: Connection,
         is_reused: bool,
@@ -122,7 +122,7 @@ impl InFlight {
         exchange: FutureId,
     ) -> InFlight {
         let decoder = ResponseDecoder::new(&target.method);
-        let head_due = now() + client.limits.head;
+        let head_due = now() + client.timeouts.head;
         let flight = InFlight {
             client,
             target,
@@ -130,7 +130,7 @@ impl InFlight {
             decoder,
             deadline: Deadline::default(),
             head_due,
-            quiet_since: None,
+            waiting_since: None,
             progress: Progress::default(),
             write_error: None,
             is_reused,
@@ -188,7 +188,7 @@ impl InFlight {
         match self.connection.transport.poll_read(cx, buffer.room()) {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
             Poll::Ready(Ok(read)) => {
-                self.quiet_since = None;
+                self.waiting_since = None;
                 self.progress.read += read as u64;
                 buffer.fill(read);
                 Poll::Ready(Ok(Some(buffer)))
@@ -212,17 +212,19 @@ impl InFlight {
                     }
                 }
                 Poll::Ready(Ok(None)) => {
-                    let error = self.decoder.on_eof().expect_err("an exchange without a head cannot end well");
-                    return Poll::Ready(Err(self.blame(ClientErrorKind::Protocol(error))));
+                    let error = self.decoder.on_eof().expect_err("EOF before the response head is an error");
+                    return Poll::Ready(Err(self.prefer_write_error(ClientErrorKind::Protocol(error))));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.blame(ClientErrorKind::Read(error)))),
-                Poll::Pending => return self.check_head_limit(cx).map(Err),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(self.prefer_write_error(ClientErrorKind::Read(error))));
+                }
+                Poll::Pending => return self.poll_head_timeout(cx).map(Err),
             }
         }
     }
 
     /// Returns the write error instead of `kind` if the request could not be written and nothing was read.
-    fn blame(&mut self, kind: ClientErrorKind) -> ClientErrorKind {
+    fn prefer_write_error(&mut self, kind: ClientErrorKind) -> ClientErrorKind {
         match self.write_error.take() {
             Some(error) if self.progress.read == 0 => ClientErrorKind::Write(error),
             _ => kind,
@@ -242,7 +244,7 @@ impl InFlight {
                 }
                 ResponseEvent::Head(head) => Some(head),
                 ResponseEvent::Data(_) | ResponseEvent::Trailers(_) | ResponseEvent::End { .. } => {
-                    unreachable!("these come behind the head")
+                    unreachable!("these come after the head")
                 }
             };
             buffer.consume(consumed);
@@ -256,16 +258,16 @@ impl InFlight {
     }
 
     /// Polls the time limit for the response head. It is not extended by interim responses or partial data.
-    fn check_head_limit(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
-        let limit = self.client.limits.head;
+    fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
+        let limit = self.client.timeouts.head;
         self.deadline.poll_until(cx, self.head_due).map(|()| ClientErrorKind::HeadTimedOut { limit })
     }
 
     /// Polls the read timeout of the body.
-    pub(super) fn check_idle_limit(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
-        let limit = self.client.limits.idle;
-        let quiet_since = *self.quiet_since.get_or_insert_with(now);
-        self.deadline.poll_until(cx, quiet_since + limit).map(|()| ClientErrorKind::BodyTimedOut { limit })
+    pub(super) fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
+        let limit = self.client.timeouts.read;
+        let waiting_since = *self.waiting_since.get_or_insert_with(now);
+        self.deadline.poll_until(cx, waiting_since + limit).map(|()| ClientErrorKind::BodyTimedOut { limit })
     }
 
     /// Ends an exchange whose response is complete, and returns the connection to the pool if it can be reused.
@@ -273,14 +275,14 @@ impl InFlight {
         let reusable = is_reusable && self.is_persistent() && !self.connection.transport.is_read_closed();
         self.emit(HttpStep::Done { reusable });
         if reusable {
-            self.client.give_back(self.connection);
+            self.client.return_to_pool(self.connection);
         }
     }
 
     /// Ends the exchange with an error. The connection cannot be used any more.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
         self.emit(HttpStep::Done { reusable: false });
-        ClientError::on_the_way(kind, &self.target, self.progress.phase(), self.connection.peer, self.is_reused)
+        self.target.error(kind, self.progress.phase(), self.connection.peer, self.is_reused)
     }
 
     /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on

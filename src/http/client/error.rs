@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-
-use super::target::Target;
 #[cfg(feature = "tls")]
-use super::tunnel::TunnelError;
+use http::StatusCode;
+
 use crate::http::proto::ProtocolError;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsError;
@@ -103,35 +102,27 @@ pub struct ClientError {
 }
 
 /// The content of a [`ClientError`], which its clones share.
-struct Failure {
-    kind: ClientErrorKind,
-    phase: RequestPhase,
-    url: String,
+pub(super) struct Failure {
+    pub(super) kind: ClientErrorKind,
+    pub(super) phase: RequestPhase,
+    /// The URL without userinfo; empty if it could not be parsed.
+    pub(super) url: String,
     /// The address of the peer, if there was a connection.
-    peer: Option<SocketAddr>,
+    pub(super) peer: Option<SocketAddr>,
     /// The proxy of the request, if any.
-    proxy: Option<String>,
-    is_reused: bool,
+    pub(super) proxy: Option<String>,
+    pub(super) is_reused: bool,
 }
 
 impl ClientError {
-    /// Creates the error of a request that is rejected before it is sent.
-    pub(super) fn refused(kind: ClientErrorKind, url: String) -> ClientError {
-        let failure =
-            Failure { kind, phase: RequestPhase::NothingSent, url, peer: None, proxy: None, is_reused: false };
+    pub(super) fn new(failure: Failure) -> ClientError {
         ClientError { failure: Arc::new(failure) }
     }
 
-    /// Creates the error of an exchange that failed while connecting or on a connection.
-    pub(super) fn on_the_way(
-        kind: ClientErrorKind,
-        target: &Target,
-        phase: RequestPhase,
-        peer: Option<SocketAddr>,
-        is_reused: bool,
-    ) -> ClientError {
-        let proxy = target.proxy().map(ToString::to_string);
-        ClientError { failure: Arc::new(Failure { kind, phase, url: target.url(), peer, proxy, is_reused }) }
+    /// Creates the error of a request that is rejected before a connection is established.
+    pub(super) fn invalid_request(kind: ClientErrorKind, url: String) -> ClientError {
+        let phase = RequestPhase::NothingSent;
+        ClientError::new(Failure { kind, phase, url, peer: None, proxy: None, is_reused: false })
     }
 
     /// Returns the kind of error.
@@ -199,12 +190,13 @@ impl fmt::Display for ClientError {
         let Failure { kind, phase, url, peer, proxy, .. } = &*self.failure;
         let peer = Peer { address: *peer, proxy: proxy.as_deref() };
         match kind {
-            ClientErrorKind::InvalidUri(_)
-            | ClientErrorKind::UnusableProxy(_)
+            ClientErrorKind::InvalidUri(_) if url.is_empty() => f.write_str("invalid URL: ")?,
+            ClientErrorKind::InvalidUri(_) => write!(f, "invalid URL {url}: ")?,
+            ClientErrorKind::UnusableProxy(_)
             | ClientErrorKind::UnsupportedScheme
             | ClientErrorKind::UnsupportedMethod
             | ClientErrorKind::InvalidHeader(_) => write!(f, "requesting {url}: ")?,
-            // These two errors describe the operation and its object themselves.
+            // These two errors name the operation and its object themselves.
             ClientErrorKind::Resolve(_) | ClientErrorKind::Connect(_) => {
                 if let Some(proxy) = proxy {
                     write!(f, "reaching the proxy {proxy}: ")?;
@@ -215,25 +207,25 @@ impl fmt::Display for ClientError {
                 None => write!(f, "looking up the host of {url}: ")?,
             },
             #[cfg(feature = "tls")]
-            ClientErrorKind::Tunnel(_) => write!(f, "asking {peer} for a tunnel to the host of {url}: ")?,
+            ClientErrorKind::Tunnel(_) => write!(f, "requesting a tunnel to the host of {url} from {peer}: ")?,
             #[cfg(feature = "tls")]
             ClientErrorKind::Tls(_) => match proxy {
-                Some(proxy) => write!(f, "agreeing on TLS with the host of {url} through the proxy {proxy}: ")?,
-                None => write!(f, "agreeing on TLS with {peer}: ")?,
+                Some(proxy) => write!(f, "TLS handshake with the host of {url} through the proxy {proxy}: ")?,
+                None => write!(f, "TLS handshake with {peer}: ")?,
             },
             ClientErrorKind::Write(_) => write!(f, "writing the request to {peer}: ")?,
             _ if *phase == RequestPhase::ReadingBody => write!(f, "reading the response body from {peer}: ")?,
             _ => write!(f, "reading the response head from {peer}: ")?,
         }
         match kind {
-            ClientErrorKind::InvalidUri(why) => f.write_str(why),
-            ClientErrorKind::UnusableProxy(why) => f.write_str(why),
+            ClientErrorKind::InvalidUri(reason) => f.write_str(reason),
+            ClientErrorKind::UnusableProxy(reason) => f.write_str(reason),
             ClientErrorKind::UnsupportedScheme if cfg!(feature = "tls") => {
-                f.write_str("only http and https are spoken here")
+                f.write_str("only http and https are supported")
             }
-            ClientErrorKind::UnsupportedScheme => f.write_str("only http is spoken here: this build has no TLS"),
-            ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT asks for a tunnel"),
-            ClientErrorKind::InvalidHeader(name) => write!(f, "the field `{name}` does not fit the request"),
+            ClientErrorKind::UnsupportedScheme => f.write_str("only http is supported by this build, without TLS"),
+            ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT is not supported as a request method"),
+            ClientErrorKind::InvalidHeader(name) => write!(f, "the header `{name}` is not allowed here"),
             ClientErrorKind::Resolve(error) => error.fmt(f),
             ClientErrorKind::Connect(error) => error.fmt(f),
             #[cfg(feature = "tls")]
@@ -242,10 +234,11 @@ impl fmt::Display for ClientError {
             ClientErrorKind::Tls(error) => error.fmt(f),
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => error.fmt(f),
             ClientErrorKind::Protocol(error) => error.fmt(f),
-            ClientErrorKind::ResolveTimedOut { limit } => write!(f, "no answer for {limit:?}"),
-            ClientErrorKind::HeadTimedOut { limit } => write!(f, "it was not complete after {limit:?}"),
-            ClientErrorKind::BodyTimedOut { limit } => write!(f, "nothing came for {limit:?}"),
-            ClientErrorKind::TooLarge { limit } => write!(f, "it is larger than {limit} bytes"),
+            ClientErrorKind::ResolveTimedOut { limit } | ClientErrorKind::HeadTimedOut { limit } => {
+                write!(f, "timed out after {limit:?}")
+            }
+            ClientErrorKind::BodyTimedOut { limit } => write!(f, "timed out: no data for {limit:?}"),
+            ClientErrorKind::TooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
         }
     }
 }
@@ -292,6 +285,54 @@ impl std::error::Error for ClientError {
             ClientErrorKind::Write(error) | ClientErrorKind::Read(error) => Some(error),
             ClientErrorKind::Protocol(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+/// The reason why a proxy did not establish a tunnel.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub enum TunnelError {
+    /// The proxy responded with this status instead of a 2xx. 407 requires proxy authentication.
+    Rejected(StatusCode),
+    /// The proxy sent data after its response.
+    UnexpectedData,
+    /// The response is not valid HTTP/1.1, or is truncated.
+    Protocol(ProtocolError),
+    /// The request could not be written.
+    Write(io::Error),
+    /// The connection failed before there was a response.
+    Read(io::Error),
+    /// There was no response within the time limit for connecting.
+    TimedOut {
+        /// The time limit.
+        limit: Duration,
+    },
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Display for TunnelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+                f.write_str("the proxy requires authentication (407): the user name or password is missing or wrong")
+            }
+            TunnelError::Rejected(status) => write!(f, "the proxy responded with {status}"),
+            TunnelError::UnexpectedData => f.write_str("unexpected data after the response to CONNECT"),
+            TunnelError::Protocol(error) => error.fmt(f),
+            TunnelError::Write(error) | TunnelError::Read(error) => error.fmt(f),
+            TunnelError::TimedOut { limit } => write!(f, "timed out after {limit:?}"),
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::error::Error for TunnelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TunnelError::Protocol(error) => Some(error),
+            TunnelError::Write(error) | TunnelError::Read(error) => Some(error),
+            TunnelError::Rejected(_) | TunnelError::UnexpectedData | TunnelError::TimedOut { .. } => None,
         }
     }
 }

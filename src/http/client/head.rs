@@ -10,8 +10,8 @@ use super::error::ClientErrorKind;
 use super::target::Target;
 use crate::http::proto::encode_request_head;
 
-/// The usual length of a head, allocated in advance so that one allocation suffices.
-const USUAL_BYTES: usize = 256;
+/// The initial capacity of the buffer: more than most heads need, so that one allocation suffices.
+const INITIAL_CAPACITY: usize = 256;
 
 /// An encoded request head.
 #[derive(Debug)]
@@ -34,11 +34,11 @@ impl Head {
         if let Some(name) = [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().find(|name| fields.contains_key(name)) {
             return Err(ClientErrorKind::InvalidHeader(name));
         }
-        fill_in(&mut fields, USER_AGENT, user_agent.clone());
-        fill_in(&mut fields, ACCEPT, HeaderValue::from_static("*/*"));
-        fill_in(&mut fields, ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        insert_default(&mut fields, USER_AGENT, user_agent.clone());
+        insert_default(&mut fields, ACCEPT, HeaderValue::from_static("*/*"));
+        insert_default(&mut fields, ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(authorization) = target.proxy_authorization() {
-            fill_in(&mut fields, PROXY_AUTHORIZATION, authorization.clone());
+            insert_default(&mut fields, PROXY_AUTHORIZATION, authorization.clone());
         }
         if matches!(target.method, Method::POST | Method::PUT | Method::PATCH) {
             // RFC 9110 §8.6: requests with these methods usually have a body, so state explicitly that this one has
@@ -49,10 +49,10 @@ impl Head {
             Some(host) => host.to_str().map_err(|_| ClientErrorKind::InvalidHeader(HOST))?,
             None => target.origin().authority(),
         };
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        let encoded = encode_request_head(&mut bytes, &target.method, target.form(), host, &fields);
+        let mut bytes = Vec::with_capacity(INITIAL_CAPACITY);
+        let encoded = encode_request_head(&mut bytes, &target.method, target.request_target(), host, &fields);
         match encoded {
-            Ok(()) => Ok(Head { bytes, is_persistent: !says_close(&fields) }),
+            Ok(()) => Ok(Head { bytes, is_persistent: !has_connection_close(&fields) }),
             // The `Host` that is derived from the URL has already been validated.
             Err(_) => Err(ClientErrorKind::InvalidHeader(HOST)),
         }
@@ -60,12 +60,12 @@ impl Head {
 }
 
 /// Sets a header that the caller has not set.
-fn fill_in(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+fn insert_default(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     fields.entry(name).or_insert(value);
 }
 
 /// Returns whether the request asks for the connection to be closed (RFC 9112 §9.6).
-fn says_close(fields: &HeaderMap) -> bool {
+fn has_connection_close(fields: &HeaderMap) -> bool {
     let options = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_request_says_this_and_nothing_else() {
+    fn a_request_has_these_default_headers_and_no_others() {
         assert_eq!(
             text(head(Method::GET, "http://me:secret@A.test:8080/a%20b?c#d", &[])),
             "GET /a%20b?c HTTP/1.1\r\nhost: a.test:8080\r\nuser-agent: agent/1\r\naccept: */*\r\n\
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_told_the_whole_url_and_who_asks() {
+    fn a_forward_proxy_receives_the_absolute_url_and_the_credentials() {
         let proxies = ProxyConfig::none().http("http://me:secret@proxy.test:3128".parse().unwrap());
         assert_eq!(
             text(head_through(&proxies, Method::GET, "http://you:too@A.test:80/b?c#d", &[(ACCEPT, "text/html")])),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_fields_take_the_place_of_the_usual_ones() {
+    fn the_callers_headers_replace_the_defaults() {
         let fields = [(USER_AGENT, "me"), (ACCEPT, "image/png"), (HOST, "b.test")];
         assert_eq!(
             text(head(Method::GET, "http://a.test", &fields)),
@@ -124,22 +124,22 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_usually_has_a_body_says_that_there_is_none() {
+    fn methods_that_usually_have_a_body_send_content_length_0() {
         assert!(text(head(Method::POST, "http://a.test/", &[])).contains("\r\ncontent-length: 0\r\n"));
         assert!(!text(head(Method::DELETE, "http://a.test/", &[])).contains("content-length"));
     }
 
     #[test]
-    fn a_field_that_announces_a_body_is_refused() {
+    fn a_header_that_announces_a_body_is_rejected() {
         for (name, value) in [(CONTENT_LENGTH, "5"), (TRANSFER_ENCODING, "chunked")] {
-            let refused = head(Method::GET, "http://a.test/", &[(name.clone(), value)]);
-            assert!(matches!(refused, Err(ClientErrorKind::InvalidHeader(named)) if named == name));
+            let rejected = head(Method::GET, "http://a.test/", &[(name.clone(), value)]);
+            assert!(matches!(rejected, Err(ClientErrorKind::InvalidHeader(named)) if named == name));
         }
         assert!(head(Method::GET, "http://a.test/", &[(EXPECT, "x"), (REFERER, "x")]).is_ok());
     }
 
     #[test]
-    fn close_in_the_request_gives_the_connection_up() {
+    fn connection_close_in_the_request_prevents_reuse() {
         assert!(head(Method::GET, "http://a.test/", &[]).unwrap().is_persistent);
         assert!(!head(Method::GET, "http://a.test/", &[(CONNECTION, "te, Close")]).unwrap().is_persistent);
     }

@@ -7,11 +7,11 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `mod.rs`, `builder.rs` | the client and its builder |
-//! | `target.rs`, `head.rs` | the request target and the request head |
-//! | `exchange.rs` | the future of the response head |
+//! | `origin.rs`, `target.rs`, `head.rs` | the server, the request target and the request head |
+//! | `exchange/` | the future of the response head |
 //! | `body.rs` | the response body |
 //! | `connection.rs` | connection I/O that `Exchange` and `Body` share |
-//! | `pool.rs`, `watch.rs` | the connection pool and its idle reaper |
+//! | `pool.rs`, `idle_reaper.rs` | the connection pool and its idle reaper |
 //! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | proxy selection, `no_proxy`, and tunnels for https |
 //! | `transport.rs` | a connection with or without TLS |
 //! | `error.rs` | errors, and the phase at which they occurred |
@@ -25,14 +25,15 @@ mod connection;
 mod error;
 mod exchange;
 mod head;
+mod idle_reaper;
 mod no_proxy;
+mod origin;
 mod pool;
 mod proxy;
 mod target;
 mod transport;
 #[cfg(feature = "tls")]
 mod tunnel;
-mod watch;
 
 use std::cell::Cell;
 use std::fmt;
@@ -40,10 +41,10 @@ use std::rc::Rc;
 
 use http::{HeaderValue, Request, Uri};
 
-use self::builder::Limits;
+use self::builder::Timeouts;
 use self::connection::Connection;
+use self::idle_reaper::IdleReaper;
 use self::pool::Pool;
-use self::watch::IdleWatch;
 use crate::event_loop::{now, spawn_named};
 use crate::http::buffers::Buffers;
 use crate::net::Resolver;
@@ -53,11 +54,11 @@ use crate::net::tls::TlsConnector;
 pub use body::{Body, Chunk, Collect};
 pub use builder::Builder;
 pub use connection::ConnectTimings;
+#[cfg(feature = "tls")]
+pub use error::TunnelError;
 pub use error::{ClientError, ClientErrorKind, RequestPhase};
 pub use exchange::Exchange;
 pub use proxy::{Proxy, ProxyConfig, ProxyError};
-#[cfg(feature = "tls")]
-pub use tunnel::TunnelError;
 
 /// An HTTP client with a connection pool. It is a handle: clones share one pool. It must not be used from another event
 /// loop.
@@ -89,13 +90,13 @@ pub use tunnel::TunnelError;
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    shared: Rc<Shared>,
+    shared: Rc<ClientContext>,
 }
 
 /// The state that the clones of a client share.
 #[derive(Debug)]
-struct Shared {
-    limits: Limits,
+struct ClientContext {
+    timeouts: Timeouts,
     user_agent: HeaderValue,
     resolver: Resolver,
     proxies: ProxyConfig,
@@ -140,8 +141,8 @@ impl Client {
         let uri = match url.parse::<Uri>() {
             Ok(uri) => uri,
             Err(_) => {
-                let kind = ClientErrorKind::InvalidUri("it is no absolute URL in ASCII");
-                return Exchange::refused(ClientError::refused(kind, "what was given".to_owned()));
+                let kind = ClientErrorKind::InvalidUri("it is not an absolute URL in ASCII");
+                return Exchange::failed(ClientError::invalid_request(kind, String::new()));
             }
         };
         let mut request = Request::new(());
@@ -176,12 +177,12 @@ impl Default for Client {
     }
 }
 
-impl Shared {
+impl ClientContext {
     /// Returns a connection to the pool after its exchange has ended, and starts the idle reaper if it is not running.
-    fn give_back(self: &Rc<Self>, connection: Connection) {
+    fn return_to_pool(self: &Rc<Self>, connection: Connection) {
         self.pool.put(connection, now());
-        if !self.pool.is_watched.replace(true) {
-            spawn_named("idle connections", IdleWatch::new(Rc::downgrade(self)));
+        if !self.pool.has_reaper.replace(true) {
+            spawn_named("idle connections", IdleReaper::new(Rc::downgrade(self)));
         }
     }
 

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 /// A parsed `no_proxy` list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exceptions(Vec<Exception>);
+pub(super) struct NoProxy(Vec<NoProxyEntry>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Exception {
+struct NoProxyEntry {
     hosts: Hosts,
     /// The port that the entry is restricted to, if any.
     port: Option<u16>,
@@ -26,21 +26,21 @@ enum Hosts {
     Network(IpAddr, u32),
 }
 
-impl Exceptions {
+impl NoProxy {
     /// Parses a list that is separated by commas or white space.
-    pub(super) fn read(list: &str) -> Exceptions {
+    pub(super) fn parse(list: &str) -> NoProxy {
         let entries = list.split(|character: char| character == ',' || character.is_whitespace());
-        Exceptions(entries.filter_map(Exception::read).collect())
+        NoProxy(entries.filter_map(NoProxyEntry::parse).collect())
     }
 
     /// Returns whether a server matches the list. The host is in lower case, and an IPv6 address in brackets, as in a
     /// URL.
-    pub(super) fn hold(&self, host: &str, port: u16) -> bool {
+    pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let address = bare.parse::<IpAddr>().ok();
         let name = bare.strip_suffix('.').unwrap_or(bare);
-        self.0.iter().any(|exception| {
-            let is_host = match (&exception.hosts, address) {
+        self.0.iter().any(|entry| {
+            let is_host = match (&entry.hosts, address) {
                 (Hosts::All, _) => true,
                 (Hosts::Named(end), None) => {
                     let above = name.strip_suffix(end.as_str());
@@ -49,13 +49,13 @@ impl Exceptions {
                 (Hosts::Network(network, bits), Some(address)) => is_within(address, *network, *bits),
                 (Hosts::Named(_), Some(_)) | (Hosts::Network(..), None) => false,
             };
-            is_host && exception.port.is_none_or(|only| only == port)
+            is_host && entry.port.is_none_or(|only| only == port)
         })
     }
 }
 
-impl Exception {
-    fn read(entry: &str) -> Option<Exception> {
+impl NoProxyEntry {
+    fn parse(entry: &str) -> Option<NoProxyEntry> {
         let (host, port) = split_port(entry)?;
         let hosts = match host {
             "*" => Hosts::All,
@@ -68,7 +68,7 @@ impl Exception {
                 }
             },
         };
-        Some(Exception { hosts, port })
+        Some(NoProxyEntry { hosts, port })
     }
 }
 
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_read_as_curl_reads_it() {
-        for (list, host, port, is_held) in [
+    fn the_list_is_parsed_as_in_curl() {
+        for (list, host, port, is_matched) in [
             ("a.test", "a.test", 80, true),
             ("A.Test", "a.test", 80, true),
             ("a.test", "b.a.test", 80, true),
@@ -157,7 +157,7 @@ mod tests {
             (".", "a.test", 80, false),
             (",,", "a.test", 80, false),
         ] {
-            assert_eq!(Exceptions::read(list).hold(host, port), is_held, "{list:?} and {host}:{port}");
+            assert_eq!(NoProxy::parse(list).matches(host, port), is_matched, "{list:?} and {host}:{port}");
         }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! Two mechanisms ensure this:
 //!
-//! * the idle reaper ([`IdleWatch`](super::watch::IdleWatch)) waits on all idle connections at once, and closes any on
+//! * the idle reaper ([`IdleReaper`](super::idle_reaper::IdleReaper)) waits on all idle connections at once, and closes any on
 //!   which data or EOF is received;
 //! * taking a connection out of the pool checks the socket with a system call, since the reactor may not have polled
 //!   yet in this turn of the loop. This costs one system call per request. Without it, unsolicited bytes that arrived
@@ -25,21 +25,21 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
-use super::target::Way;
+use super::target::PoolKey;
 use crate::sync::WakerSlot;
 
 /// The maximum idle time of a connection. Many servers close idle connections after 5 s; closing earlier than the
 /// server avoids the race with its close.
-pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The maximum age of a connection, so that new connections use changed DNS records and other servers behind a load
 /// balancer.
-const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// The idle connections, grouped by pool key. Reuse is LIFO: the connection that was used most recently is taken first,
 /// and the others can expire.
 pub(super) struct Pool {
-    idle: RefCell<HashMap<Rc<Way>, Vec<Idle>>>,
+    idle: RefCell<HashMap<Rc<PoolKey>, Vec<Idle>>>,
     /// The number of idle connections.
     count: Cell<usize>,
     /// The limit on idle connections.
@@ -47,9 +47,9 @@ pub(super) struct Pool {
     /// The limit on idle connections per host.
     limit_per_host: usize,
     /// The waker of the idle reaper.
-    watcher: Cell<WakerSlot>,
+    reaper_waker: Cell<WakerSlot>,
     /// Whether the idle reaper is running.
-    pub(super) is_watched: Cell<bool>,
+    pub(super) has_reaper: Cell<bool>,
 }
 
 /// An idle connection.
@@ -61,7 +61,7 @@ struct Idle {
 
 impl Idle {
     fn expires_at(&self) -> Instant {
-        (self.since + MAX_IDLE).min(self.connection.opened_at() + MAX_AGE)
+        (self.since + IDLE_TIMEOUT).min(self.connection.opened_at() + MAX_LIFETIME)
     }
 }
 
@@ -72,15 +72,15 @@ impl Pool {
             count: Cell::new(0),
             limit,
             limit_per_host,
-            watcher: Cell::default(),
-            is_watched: Cell::new(false),
+            reaper_waker: Cell::default(),
+            has_reaper: Cell::new(false),
         }
     }
 
     /// Takes a usable connection to this server out of the pool, if there is one.
-    pub(super) fn take(&self, way: &Way, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, pool_key: &PoolKey, now: Instant) -> Option<Connection> {
         loop {
-            let mut idle = self.idle.borrow_mut().get_mut(way)?.pop()?;
+            let mut idle = self.idle.borrow_mut().get_mut(pool_key)?.pop()?;
             self.count.set(self.count.get() - 1);
             if now < idle.expires_at() && idle.connection.transport().has_no_input() {
                 idle.connection.transport().set_unref(false);
@@ -97,9 +97,9 @@ impl Pool {
         }
         connection.set_unref(true);
         let mut idle = self.idle.borrow_mut();
-        let connections = match idle.get_mut(connection.way()) {
+        let connections = match idle.get_mut(connection.pool_key()) {
             Some(connections) => connections,
-            None => idle.entry(connection.way().clone()).or_default(),
+            None => idle.entry(connection.pool_key().clone()).or_default(),
         };
         connections.push(Idle { connection, since: now });
         let oldest = if connections.len() > self.limit_per_host {
@@ -115,26 +115,26 @@ impl Pool {
         }
         drop(oldest); // I4: closing a connection drops wakers
         // Taken out of its cell while it is used (I4).
-        let watcher = self.watcher.take();
-        watcher.wake_by_ref();
-        self.watcher.set(watcher);
+        let reaper_waker = self.reaper_waker.take();
+        reaper_waker.wake_by_ref();
+        self.reaper_waker.set(reaper_waker);
     }
 
     /// Closes all idle connections on which data or EOF was received or that have expired, and registers the reaper's
     /// waker for the others.
-    pub(super) fn sweep(&self, cx: &mut Context<'_>, now: Instant) {
+    pub(super) fn evict(&self, cx: &mut Context<'_>, now: Instant) {
         // Taken out of the cell meanwhile (I4): polling a connection may drop the waker that its previous user
         // registered.
-        let mut swept = self.idle.take();
+        let mut checked = self.idle.take();
         self.count.set(0);
-        for connections in swept.values_mut() {
+        for connections in checked.values_mut() {
             connections.retain_mut(|idle| {
                 let has_no_input = idle.connection.transport().poll_unexpected_input(cx).is_pending();
                 has_no_input && now < idle.expires_at()
             });
         }
-        let left = swept.values().map(Vec::len).sum();
-        let newcomers = self.idle.replace(swept);
+        let left = checked.values().map(Vec::len).sum();
+        let newcomers = self.idle.replace(checked);
         self.count.set(left);
         for idle in newcomers.into_values().flatten() {
             self.put(idle.connection, idle.since);
@@ -149,10 +149,10 @@ impl Pool {
     }
 
     /// Registers the waker of the idle reaper.
-    pub(super) fn register_watcher(&self, cx: &Context<'_>) {
-        let mut watcher = self.watcher.take();
-        let replaced = watcher.register(cx.waker());
-        self.watcher.set(watcher);
+    pub(super) fn register_reaper(&self, cx: &Context<'_>) {
+        let mut reaper_waker = self.reaper_waker.take();
+        let replaced = reaper_waker.register(cx.waker());
+        self.reaper_waker.set(reaper_waker);
         drop(replaced);
     }
 
@@ -171,14 +171,14 @@ impl Pool {
 
 /// Removes the connection that has been idle for the longest time, and its entry if that becomes empty. The connections
 /// of each entry are in order, so only the first one of each entry has to be compared.
-fn take_oldest(idle: &mut HashMap<Rc<Way>, Vec<Idle>>) -> Option<Idle> {
+fn take_oldest(idle: &mut HashMap<Rc<PoolKey>, Vec<Idle>>) -> Option<Idle> {
     let first = |connections: &Vec<Idle>| connections.first().map(|idle| idle.since);
-    let ways = idle.iter().filter_map(|(way, connections)| Some((first(connections)?, way)));
-    let way = ways.min_by_key(|&(since, _)| since)?.1.clone();
-    let connections = idle.get_mut(&way)?;
+    let pool_keys = idle.iter().filter_map(|(pool_key, connections)| Some((first(connections)?, pool_key)));
+    let pool_key = pool_keys.min_by_key(|&(since, _)| since)?.1.clone();
+    let connections = idle.get_mut(&pool_key)?;
     let oldest = connections.remove(0);
     if connections.is_empty() {
-        idle.remove(&way);
+        idle.remove(&pool_key);
     }
     Some(oldest)
 }

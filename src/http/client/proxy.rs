@@ -11,8 +11,8 @@ use std::str::FromStr;
 use http::{HeaderValue, Uri};
 
 use super::error::ClientErrorKind;
-use super::no_proxy::Exceptions;
-use super::target::Origin;
+use super::no_proxy::NoProxy;
+use super::origin::Origin;
 use crate::http::credentials::{basic, percent_decoded};
 
 /// An HTTP proxy, reached without TLS.
@@ -97,11 +97,11 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProxyError::NotAUrl => f.write_str(
-                "it does not name a proxy; give it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with \
-                 percent-encoding for what is not a letter or a digit in the password",
+                "not a proxy URL; expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, where special characters \
+                 in the password are percent-encoded",
             ),
             ProxyError::Scheme(scheme) => {
-                write!(f, "`{scheme}:` proxies are not supported; give one like http://HOST:PORT")
+                write!(f, "`{scheme}:` proxies are not supported; expected http://HOST:PORT")
             }
         }
     }
@@ -123,14 +123,14 @@ impl std::error::Error for ProxyError {}
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ProxyConfig {
-    http: Option<Hop>,
-    https: Option<Hop>,
-    except: Exceptions,
+    http: Option<ProxySetting>,
+    https: Option<ProxySetting>,
+    no_proxy: NoProxy,
 }
 
 /// The proxy setting for a scheme.
 #[derive(Clone, Debug)]
-enum Hop {
+enum ProxySetting {
     Proxy(Rc<Proxy>),
     /// A proxy that is not usable, with the reason.
     Unusable(String),
@@ -144,27 +144,27 @@ impl ProxyConfig {
 
     /// Sets the proxy for `http` URLs.
     pub fn http(mut self, proxy: Proxy) -> ProxyConfig {
-        self.http = Some(Hop::Proxy(Rc::new(proxy)));
+        self.http = Some(ProxySetting::Proxy(Rc::new(proxy)));
         self
     }
 
     /// Sets the proxy for `https` URLs, which is used with `CONNECT`.
     pub fn https(mut self, proxy: Proxy) -> ProxyConfig {
-        self.https = Some(Hop::Proxy(Rc::new(proxy)));
+        self.https = Some(ProxySetting::Proxy(Rc::new(proxy)));
         self
     }
 
     /// Makes requests for `http` URLs fail with this reason, unless they match an exception, because their proxy is not
     /// usable.
     pub fn unusable_http(mut self, why: String) -> ProxyConfig {
-        self.http = Some(Hop::Unusable(why));
+        self.http = Some(ProxySetting::Unusable(why));
         self
     }
 
     /// Makes requests for `https` URLs fail with this reason, unless they match an exception, because their proxy is
     /// not usable.
     pub fn unusable_https(mut self, why: String) -> ProxyConfig {
-        self.https = Some(Hop::Unusable(why));
+        self.https = Some(ProxySetting::Unusable(why));
         self
     }
 
@@ -173,7 +173,7 @@ impl ProxyConfig {
     /// everything; an address, or a network such as `10.0.0.0/8`, matches URLs with an IP address. A port after a name
     /// or an address restricts the entry to that port.
     pub fn no_proxy(mut self, list: &str) -> ProxyConfig {
-        self.except = Exceptions::read(list);
+        self.no_proxy = NoProxy::parse(list);
         self
     }
 
@@ -181,12 +181,12 @@ impl ProxyConfig {
     ///
     /// # Errors
     /// If the proxy is not usable.
-    pub(super) fn to(&self, origin: &Origin) -> Result<Option<&Rc<Proxy>>, ClientErrorKind> {
-        let hop = if origin.is_https() { &self.https } else { &self.http };
-        match hop.as_ref().filter(|_| !self.except.hold(origin.host(), origin.port())) {
+    pub(super) fn select(&self, origin: &Origin) -> Result<Option<&Rc<Proxy>>, ClientErrorKind> {
+        let setting = if origin.is_https() { &self.https } else { &self.http };
+        match setting.as_ref().filter(|_| !self.no_proxy.matches(origin.host(), origin.port())) {
             None => Ok(None),
-            Some(Hop::Proxy(proxy)) => Ok(Some(proxy)),
-            Some(Hop::Unusable(why)) => Err(ClientErrorKind::UnusableProxy(why.clone())),
+            Some(ProxySetting::Proxy(proxy)) => Ok(Some(proxy)),
+            Some(ProxySetting::Unusable(why)) => Err(ClientErrorKind::UnusableProxy(why.clone())),
         }
     }
 }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_a_host_and_a_port_with_or_without_a_user() {
+    fn a_proxy_url_has_a_host_a_port_and_optional_credentials() {
         for (text, name, authorization) in [
             ("http://a.test:3128", "a.test:3128", None),
             ("HTTP://A.test/", "a.test", None),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_proxy_is_refused_without_being_shown() {
+    fn an_invalid_proxy_url_is_rejected_and_not_displayed() {
         for text in [
             "",
             "http://",

@@ -6,21 +6,19 @@
 //!
 //! A 2xx response to `CONNECT` has no body. With any other status, the connection is closed without reading the body.
 
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use http::Method;
 use http::header::{HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{Method, StatusCode};
 
+use super::error::TunnelError;
+use super::origin::Origin;
 use super::proxy::Proxy;
-use super::target::Origin;
 use crate::http::buffers::{Buffers, ReadBuffer};
-use crate::http::proto::{ProtocolError, RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
+use crate::http::proto::{RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
 use crate::net::TcpStream;
 use crate::observe::{State, TracedState, polled_after_ready};
 
@@ -86,7 +84,7 @@ impl Tunnel {
     /// Processes the bytes of one read. Returns `true` if the response is complete and its status is 2xx.
     fn read(&mut self, buffer: &mut ReadBuffer, read: usize) -> Result<bool, TunnelError> {
         if read == 0 {
-            let error = self.decoder.on_eof().expect_err("an answer without a head cannot end well");
+            let error = self.decoder.on_eof().expect_err("EOF before the response head is an error");
             return Err(TunnelError::Protocol(error));
         }
         buffer.fill(read);
@@ -98,7 +96,7 @@ impl Tunnel {
                 ResponseEvent::Interim(_) => None,
                 ResponseEvent::Head(head) => Some(head.response.status()),
                 ResponseEvent::Data(_) | ResponseEvent::Trailers(_) | ResponseEvent::End { .. } => {
-                    unreachable!("these come behind the head")
+                    unreachable!("these come after the head")
                 }
             };
             buffer.consume(consumed);
@@ -158,76 +156,5 @@ impl Future for Tunnel {
             let stream = this.stream.take().expect("it was read from a moment ago");
             return Poll::Ready(result.map(|()| stream));
         }
-    }
-}
-
-/// The reason why a proxy did not establish a tunnel.
-#[derive(Debug)]
-pub enum TunnelError {
-    /// The proxy responded with this status instead of a 2xx. 407 requires proxy authentication.
-    Rejected(StatusCode),
-    /// The proxy sent data after its response.
-    UnexpectedData,
-    /// The response is not valid HTTP/1.1, or is truncated.
-    Protocol(ProtocolError),
-    /// The request could not be written.
-    Write(io::Error),
-    /// The connection failed before there was a response.
-    Read(io::Error),
-    /// There was no response within the time limit for connecting.
-    TimedOut {
-        /// The time limit.
-        limit: Duration,
-    },
-}
-
-impl fmt::Display for TunnelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
-                f.write_str("it answered 407: it wants a user name and a password, or others than those it was given")
-            }
-            TunnelError::Rejected(status) => write!(f, "it answered {status}"),
-            TunnelError::UnexpectedData => f.write_str("it said more than that there is one"),
-            TunnelError::Protocol(error) => error.fmt(f),
-            TunnelError::Write(error) | TunnelError::Read(error) => error.fmt(f),
-            TunnelError::TimedOut { limit } => write!(f, "no answer for {limit:?}"),
-        }
-    }
-}
-
-impl std::error::Error for TunnelError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            TunnelError::Protocol(error) => Some(error),
-            TunnelError::Write(error) | TunnelError::Read(error) => Some(error),
-            TunnelError::Rejected(_) | TunnelError::UnexpectedData | TunnelError::TimedOut { .. } => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::error::Error;
-
-    use super::*;
-
-    #[test]
-    fn an_error_says_what_the_proxy_did_and_names_its_source() {
-        let io = || io::Error::other("io");
-        let protocol = ResponseDecoder::new(&Method::CONNECT).decode(b"x").unwrap_err();
-        let no_http = "the protocol version is not HTTP/1.0 or HTTP/1.1 (at byte 0)";
-        for (error, says, source) in [
-            (TunnelError::Rejected(StatusCode::FORBIDDEN), "it answered 403 Forbidden", None),
-            (TunnelError::Protocol(protocol), no_http, Some(no_http)),
-            (TunnelError::Write(io()), "io", Some("io")),
-            (TunnelError::Read(io()), "io", Some("io")),
-            (TunnelError::TimedOut { limit: Duration::from_secs(7) }, "no answer for 7s", None),
-        ] {
-            assert_eq!(error.to_string(), says);
-            assert_eq!(error.source().map(ToString::to_string), source.map(str::to_owned));
-        }
-        let unauthorized = TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED).to_string();
-        assert!(unauthorized.starts_with("it answered 407: ") && unauthorized.contains("password"), "{unauthorized}");
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_end_a_line_is_refused_and_leaves_nothing_behind() {
+    fn values_with_line_breaks_are_rejected_without_output() {
         let mut out = Vec::new();
         let fields = HeaderMap::new();
         for host in ["", "a\r\nx: y", "a b", "user@a"] {

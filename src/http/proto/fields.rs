@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_found_in_any_cut() {
+    fn the_end_is_found_wherever_the_input_is_split() {
         let section = b"A: 1\r\nB:\t2 \r\n\r\nrest";
         for cut in 0..section.len() - 4 {
             let mut scanner = FieldScanner::new(Section::Request);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_with_all_its_white_space_becomes_one_space() {
+    fn a_fold_and_its_white_space_become_one_space() {
         let section = Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(&section), Ok(Some(section.len())));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_in_a_value_becomes_a_space_except_where_something_depends_on_it() {
+    fn control_characters_in_values_become_spaces_except_in_fields_with_a_meaning_for_the_client() {
         let fields =
             cut_response(b"A: \x01b\x7fc\x1f\r\nB: \x08\n \x0b\r\nETag: \"a\x02\"\r\nLast-Modified: \x02\r\n\r\n");
         let fields = fields.unwrap();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_is_accepted_in_both_sections_of_a_response_and_in_none_of_a_request() {
+    fn folded_lines_are_accepted_in_responses_and_rejected_in_requests() {
         for (section, is_accepted) in [
             (Section::Response, true),
             (Section::ResponseTrailers, true),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_field_keeps_every_line() {
+    fn every_line_of_a_repeated_field_is_kept() {
         let fields = cut(Bytes::from_static(b"A: 1\r\na: 2\r\n\r\n"), false).unwrap();
         assert_eq!(fields.get_all("a").iter().collect::<Vec<_>>(), ["1", "2"]);
     }

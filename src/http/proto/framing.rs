@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_reads_what_is_meant_and_keeps_the_connection_only_if_everybody_reads_the_same() {
+    fn a_client_accepts_ambiguous_framing_but_does_not_reuse_the_connection() {
         let of = |values: &[&'static str], length: Option<&'static str>| {
             let mut fields = transfer_encoding(values);
             fields.extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length))));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_accepts_no_transfer_encoding_but_chunked_alone() {
+    fn a_server_accepts_only_chunked_as_transfer_encoding() {
         let of = |values: &[&'static str]| {
             of_request(Version::HTTP_11, &transfer_encoding(values)).map_err(|fault| fault.in_request(0).status())
         };
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn close_on_any_line_ends_persistence() {
+    fn connection_close_on_any_line_prevents_reuse() {
         let persists = |version, values: &[&'static str]| {
             let lines: Vec<_> = values.iter().map(|value| ("connection", *value)).collect();
             is_persistent(version, &fields(&lines))
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_has_no_body_and_no_next_message() {
+    fn a_2xx_response_to_connect_has_no_body_and_no_next_message() {
         let fields = fields(&[("content-length", "5")]);
         let of = |status| of_response(&Method::CONNECT, status, Version::HTTP_11, &fields);
         assert_eq!(of(StatusCode::OK), Ok((BodyFraming::None, false)));

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn list_members_lose_only_the_optional_white_space() {
+    fn only_optional_white_space_around_list_members_is_removed() {
         let members: Vec<&[u8]> = list_members(b" a ,\tb\t,, c d ").collect();
         assert_eq!(members, [&b"a"[..], b"b", b"", b"c d"]);
     }

@@ -129,7 +129,7 @@ mod tests {
     const SECTION: &[u8] = b"A: 1\r\n\r\n";
 
     #[test]
-    fn a_head_in_one_piece_is_never_kept() {
+    fn a_head_in_one_piece_is_not_buffered() {
         let mut head = HeadReader::new(NoStartLine, Section::Request, 0);
         assert_eq!(head.read(SECTION), Ok(Some(SECTION.len())));
         assert_eq!(head.partial.capacity(), 0);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_of_a_head_goes_with_it() {
+    fn the_buffered_part_of_a_head_is_released_with_it() {
         let mut head = HeadReader::new(NoStartLine, Section::Request, 0);
         assert_eq!(head.read(&SECTION[..3]), Ok(None));
         assert_eq!(head.partial, &SECTION[..3]);

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_may_close_its_half_behind_a_complete_request() {
+    fn a_client_may_shut_down_its_sending_side_after_a_complete_request() {
         let mut decoder = RequestDecoder::new();
         decoder.decode(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         assert!(matches!(decoder.on_eof(), Ok(RequestEvent::End { keep_alive: false })));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_idle_between_two_requests_only() {
+    fn is_idle_is_true_only_between_requests() {
         let mut decoder = RequestDecoder::new();
         assert!(decoder.is_idle());
         decoder.decode(b"\r\nG").unwrap();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_with_a_body_to_send_waits_for_continue() {
+    fn expect_continue_is_ignored_without_a_body() {
         let expecting = |version, length| {
             let head = head_of(&format!(
                 "POST / HTTP/{version}\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: {length}\r\n\r\n"
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_lines_in_front_of_a_request_are_charged_to_its_head() {
+    fn empty_lines_before_a_request_count_towards_its_head_limit() {
         let mut decoder = RequestDecoder::new();
         let endless = "\r\n".repeat(MAX_HEAD_BYTES);
         let error = decoder.decode(endless.as_bytes()).unwrap_err();

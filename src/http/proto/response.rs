@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_that_cannot_stand_where_it_stands_is_reported_at_once_and_by_its_place() {
+    fn an_invalid_byte_is_reported_immediately_with_its_position() {
         use ProtocolErrorKind::*;
         for (input, kind) in [
             ("HTTQ", BadVersion),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_phrase_is_kept_as_it_came() {
+    fn the_reason_phrase_is_preserved() {
         for (line, reason) in [
             (&b"HTTP/1.1 200 All \xe9 well \r\n"[..], &b"All \xe9 well "[..]),
             (b"HTTP/1.1 200 lf\n", b"lf"),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_only_the_close_can_end_says_so() {
+    fn a_close_delimited_body_is_not_self_delimited() {
         let mut decoder = ResponseDecoder::new(&Method::GET);
         let step = decoder.decode(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         let ResponseEvent::Head(head) = step.event else { panic!("a whole head") };
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_behind_the_end_forbid_reuse_whenever_they_are_shown() {
+    fn bytes_after_the_end_prevent_reuse_whenever_they_arrive() {
         let mut decoder = ResponseDecoder::new(&Method::GET);
         let head = decoder.decode(b"HTTP/1.1 204 \r\n\r\n").unwrap();
         assert!(matches!(head.event, ResponseEvent::Head(_)));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_complete_is_not_cut_short_by_the_close_behind_it() {
+    fn a_complete_body_is_not_truncated_by_a_later_eof() {
         let mut decoder = ResponseDecoder::new(&Method::GET);
         decoder.decode(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         let step = decoder.decode(b"0\r\nA: 1\r\n\r\n").unwrap();

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::rc::Weak;
 use std::task::{Context, Poll};
 
-use super::Shared;
-use super::pool::MAX_IDLE;
+use super::ClientContext;
+use super::pool::IDLE_TIMEOUT;
 use crate::event_loop::{Sleep, now, sleep};
 use crate::observe::{State, TracedState};
 
@@ -17,72 +17,74 @@ use crate::observe::{State, TracedState};
 /// and there is no idle connection, or the client has been dropped. The next connection that becomes idle starts a new
 /// one.
 #[derive(Debug)]
-pub(super) struct IdleWatch {
-    client: Weak<Shared>,
+pub(super) struct IdleReaper {
+    client: Weak<ClientContext>,
     /// The timer, never later than the first expiry of the connections that were idle when it was set. Connections that
     /// become idle later also expire later.
     expiry: Sleep,
-    state: TracedState<WatchState>,
+    state: TracedState<ReaperState>,
 }
 
 #[derive(Debug)]
-enum WatchState {
-    Watch,
+enum ReaperState {
+    /// Waiting for data, EOF or the expiry of a connection.
+    Wait,
+    /// Completed.
     Done,
 }
 
-impl State for WatchState {
-    const TYPE_NAME: &'static str = "IdleWatch";
+impl State for ReaperState {
+    const TYPE_NAME: &'static str = "IdleReaper";
 
     fn name(&self) -> &'static str {
         match self {
-            WatchState::Watch => "Watch",
-            WatchState::Done => "Done",
+            ReaperState::Wait => "Wait",
+            ReaperState::Done => "Done",
         }
     }
 }
 
-impl IdleWatch {
-    pub(super) fn new(client: Weak<Shared>) -> IdleWatch {
-        IdleWatch { client, expiry: sleep(MAX_IDLE).unref(), state: TracedState::new(WatchState::Watch) }
+impl IdleReaper {
+    pub(super) fn new(client: Weak<ClientContext>) -> IdleReaper {
+        IdleReaper { client, expiry: sleep(IDLE_TIMEOUT).unref(), state: TracedState::new(ReaperState::Wait) }
     }
 }
 
-impl Future for IdleWatch {
+impl Future for IdleReaper {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
             match this.state.get() {
-                WatchState::Watch => {
+                ReaperState::Wait => {
                     let Some(client) = this.client.upgrade() else {
-                        this.state.transition_to(WatchState::Done);
+                        this.state.transition_to(ReaperState::Done);
                         continue;
                     };
-                    client.pool.register_watcher(cx);
-                    client.pool.sweep(cx, now());
+                    client.pool.register_reaper(cx);
+                    client.pool.evict(cx, now());
                     if Pin::new(&mut this.expiry).poll(cx).is_pending() {
                         this.state.set_wait_reason();
                         return Poll::Pending;
                     }
                     match client.pool.next_expiry() {
                         Some(expiry) => this.expiry.reset(expiry),
-                        None => this.state.transition_to(WatchState::Done),
+                        None => this.state.transition_to(ReaperState::Done),
                     }
                 }
-                WatchState::Done => return Poll::Ready(()),
+                ReaperState::Done => return Poll::Ready(()),
             }
         }
     }
 }
 
-impl Drop for IdleWatch {
+impl Drop for IdleReaper {
     fn drop(&mut self) {
         // Also reached when the loop is dropped: idle connections without a reaper, registered with a loop that has
         // ended, cannot be used any more.
         if let Some(client) = self.client.upgrade() {
-            client.pool.is_watched.set(false);
+            client.pool.has_reaper.set(false);
             client.pool.clear();
         }
     }
