@@ -1,60 +1,60 @@
-//! Read buffers that connections share.
+//! A pool of read buffers that all connections share.
 //!
-//! A connection that waits has nothing to keep bytes for. So it borrows a buffer for the moment in which it reads, and
-//! the same few buffers serve them all: memory grows with what is being read, not with what is open. (nginx and hyper
-//! give a buffer to each connection; with a thousand idle ones that is what their memory consists of.)
+//! A connection needs a buffer only while it has received data that is not processed yet. So it takes a buffer from the
+//! pool for each read, and idle connections use no memory for buffers. (nginx and hyper have a buffer per connection;
+//! with a thousand idle connections, these buffers are most of their memory.)
 
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The size of a buffer, and so the most that one system call may bring: enough for the head and body of nearly every small
-/// file at once. Each transfer whose body waits for the disk keeps the buffer that its head came in, so it is not larger.
+/// The size of a buffer, and thus the maximum of one read: enough for the head and the body of most small files. It is not
+/// larger, since a transfer whose body waits for the disk keeps the buffer in which the head was received.
 pub(super) const BUFFER_BYTES: usize = 32 * 1024;
 
-/// Buffers kept for the next reader; more than this are given back to the allocator.
-const KEPT: usize = 8;
+/// The maximum number of unused buffers. Further ones are deallocated.
+const MAX_SPARE: usize = 8;
 
-/// The buffers that nobody uses at the moment.
+/// The pool of unused buffers.
 #[derive(Default)]
 pub(super) struct Buffers {
     spare: RefCell<Vec<Box<[u8]>>>,
 }
 
 impl Buffers {
-    /// Lends a buffer. It comes back by itself.
-    pub(super) fn lend(self: &Rc<Buffers>) -> ReadBuffer {
+    /// Takes a buffer from the pool, or allocates one. Dropping it returns it to the pool.
+    pub(super) fn take(self: &Rc<Buffers>) -> ReadBuffer {
         let spare = self.spare.borrow_mut().pop();
         let bytes = spare.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice());
-        ReadBuffer { bytes, unread: 0..0, home: self.clone() }
+        ReadBuffer { bytes, unread: 0..0, pool: self.clone() }
     }
 }
 
-/// A buffer on loan, with the part of it that has been filled and not been used up.
+/// A read buffer, with the range of received bytes that are not processed yet.
 pub(super) struct ReadBuffer {
     bytes: Box<[u8]>,
     unread: Range<usize>,
-    home: Rc<Buffers>,
+    pool: Rc<Buffers>,
 }
 
 impl ReadBuffer {
-    /// All of it, to read into.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    /// Returns the whole buffer, to read into.
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
-    /// So many bytes at the front have been filled.
+    /// Records that the first `filled` bytes have been received.
     pub(super) fn fill(&mut self, filled: usize) {
         self.unread = 0..filled;
     }
 
-    /// What has not been used up.
+    /// Returns the bytes that are not processed yet.
     pub(super) fn unread(&self) -> &[u8] {
         &self.bytes[self.unread.clone()]
     }
 
-    /// So many bytes of it are used up.
+    /// Records that the next `used` bytes have been processed.
     pub(super) fn consume(&mut self, used: usize) {
         self.unread.start += used;
     }
@@ -62,8 +62,8 @@ impl ReadBuffer {
 
 impl Drop for ReadBuffer {
     fn drop(&mut self) {
-        let mut spare = self.home.spare.borrow_mut();
-        if spare.len() < KEPT {
+        let mut spare = self.pool.spare.borrow_mut();
+        if spare.len() < MAX_SPARE {
             spare.push(std::mem::take(&mut self.bytes));
         }
     }

@@ -1,8 +1,8 @@
-//! User names and passwords: how they stand in a URL, and how they are sent.
+//! Credentials: percent-decoding of the userinfo in a URL, and the value of an `Authorization` field.
 
 use http::HeaderValue;
 
-/// The field value for a user and a password (RFC 7617 §2).
+/// Returns the field value for Basic authentication (RFC 7617 §2).
 pub(crate) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
     let value = format!("Basic {}", base64(&[user, b":", password].concat()));
     let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
@@ -10,7 +10,7 @@ pub(crate) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
     value
 }
 
-/// RFC 4648 §4.
+/// Encodes bytes as base64 (RFC 4648 §4).
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -24,12 +24,12 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Undoes percent-encoding, once. What only looks like it stays.
+/// Decodes percent-encoding once. A `%` without two hexadecimal digits is left unchanged.
 pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let encoded = match (first, behind) {
+    while let [first, following @ ..] = rest {
+        let encoded = match (first, following) {
             (b'%', [high, low, ..]) => {
                 let hex = |digit: u8| char::from(digit).to_digit(16);
                 hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low) as u8)
@@ -37,7 +37,7 @@ pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
             _ => None,
         };
         bytes.push(encoded.unwrap_or(*first));
-        rest = if encoded.is_some() { &behind[2..] } else { behind };
+        rest = if encoded.is_some() { &following[2..] } else { following };
     }
     bytes
 }

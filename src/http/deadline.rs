@@ -1,8 +1,8 @@
-//! One timer for all the limits of an exchange, or of a connection.
+//! One timer for all timeouts of an exchange or of a connection.
 //!
-//! The limits follow each other (connect, head, silence in the body), and nearly none is ever reached. So there is one
-//! entry in the wheel, and a limit that moves further away does not touch it: the entry fires too early, finds that
-//! there is time left, and is armed anew. A byte that arrives costs no work here at all.
+//! The timeouts follow each other (connect, response head, body), and few of them ever elapse. So they share one entry
+//! in the timer wheel, which is not changed when the deadline moves further away: the timer then fires too early, and is
+//! set again for the rest of the time. Received data does not cause any work here.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,17 +11,17 @@ use std::time::Instant;
 
 use crate::event_loop::{Sleep, sleep_until};
 
-/// A timer whose time may move while it runs.
+/// A timer whose deadline may change while it is running.
 #[derive(Debug, Default)]
 pub(super) struct Deadline {
-    /// The timer, with the time for which it is set. Nothing until somebody has had to wait.
-    set: Option<(Sleep, Instant)>,
+    /// The timer, with the time for which it is set. `None` before the first call.
+    timer: Option<(Sleep, Instant)>,
 }
 
 impl Deadline {
-    /// Waits until `deadline`, which may be another one at every call.
+    /// Waits until `deadline`, which may be different in each call.
     pub(super) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let (sleep, due) = self.set.get_or_insert_with(|| (sleep_until(deadline), deadline));
+        let (sleep, due) = self.timer.get_or_insert_with(|| (sleep_until(deadline), deadline));
         if deadline < *due {
             sleep.reset(deadline);
             *due = deadline;

@@ -1,12 +1,12 @@
-//! HTTP/1.1 in layers.
+//! HTTP/1.1: a codec without I/O, and a client and a server that use it.
 //!
-//! | room | subject |
+//! | module | subject |
 //! | --- | --- |
-//! | [`proto`] | bytes in, events out; no input or output |
-//! | [`client`] | the exchange: a request goes out, a response comes in |
-//! | `server` | the connection: requests come in, responses go out; files |
-//! | `buffers.rs`, `deadline.rs` | what both sides read into, and how long they let it take |
-//! | `credentials.rs` | user names and passwords |
+//! | [`proto`] | the codec, sans-I/O |
+//! | [`client`] | the client: exchanges over pooled connections |
+//! | `server` | the server: connections, services, static files |
+//! | `buffers.rs`, `deadline.rs` | read buffers and timeouts, for both |
+//! | `credentials.rs` | Basic authentication, and userinfo in URLs |
 
 mod buffers;
 pub mod client;

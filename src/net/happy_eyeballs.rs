@@ -9,7 +9,7 @@
 //! ```text
 //!                 ┌──▶ Start(i)    start an attempt with address i, then call `next` again
 //!   next(now) ────┼──▶ Wait(t)     call `next` again at t, or when an attempt has failed
-//!                 └──▶ Fail      all attempts have failed, or the time limit is reached
+//!                 └──▶ Fail        all attempts have failed, or the time limit is reached
 //! ```
 //!
 //! The caller reports only failures. On success, it drops the state machine.
@@ -41,7 +41,7 @@ pub(super) enum Action {
     Start(usize),
     /// Call [`HappyEyeballs::next`] again at this time, or as soon as an attempt has failed.
     Wait(Instant),
-    /// Give up: there will be no connection.
+    /// Fail: there will be no connection.
     Fail,
 }
 

@@ -184,8 +184,8 @@ impl InFlight {
     /// Reads once, into a buffer that is returned to the buffer pool when it is used up. Returns `None` at the end of
     /// the stream.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<ReadBuffer>>> {
-        let mut buffer = self.client.buffers.lend();
-        match self.connection.transport.poll_read(cx, buffer.room()) {
+        let mut buffer = self.client.buffers.take();
+        match self.connection.transport.poll_read(cx, buffer.as_mut_slice()) {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
             Poll::Ready(Ok(read)) => {
                 self.waiting_since = None;

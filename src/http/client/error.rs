@@ -1,4 +1,4 @@
-//! Client errors: why a request failed, and at which phase.
+//! Client errors: why a request failed, and in which phase.
 
 use std::fmt;
 use std::io;
@@ -82,7 +82,7 @@ pub enum ClientErrorKind {
     },
 }
 
-/// The error of an exchange: what failed, at which phase, and with which peer.
+/// The error of an exchange: what failed, in which phase, and with which peer.
 ///
 /// Cloning is cheap. The URL in the error never contains userinfo.
 ///

@@ -14,7 +14,7 @@
 //! | `pool.rs`, `idle_reaper.rs` | the connection pool and its idle reaper |
 //! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | proxy selection, `no_proxy`, and tunnels for https |
 //! | `transport.rs` | a connection with or without TLS |
-//! | `error.rs` | errors, and the phase at which they occurred |
+//! | `error.rs` | errors, and the phase in which they occurred |
 //!
 //! A request on a pooled connection costs one write, one read, and its share of one `epoll_wait`. This module does not
 //! handle redirects, retries (except on stale connections) or files.
@@ -127,7 +127,7 @@ impl Client {
     /// have them. Redirects and error statuses are returned as responses, not as errors.
     ///
     /// # Errors
-    /// [`ClientError`], which states what failed and at which phase. If a pooled connection turns out to be stale, a
+    /// [`ClientError`], which states what failed, and in which phase. If a pooled connection turns out to be stale, a
     /// GET or HEAD is first resent once on a new connection.
     pub fn request(&self, request: Request<()>) -> Exchange {
         Exchange::new(self.shared.clone(), request)

@@ -1,6 +1,6 @@
 //! The connection pool: idle connections between two exchanges.
 //!
-//! Reusing a connection saves the round trips of opening one, but it is only safe if client and server agree where the
+//! Reusing a connection saves the round trips of opening one, but it is only safe if client and server agree on where the
 //! next message begins. So a connection is pooled only after an exchange that ended properly, without excess data, and
 //! it stays in the pool only as long as nothing is received on it: a server must not send data without a request. Bytes
 //! on an idle connection would be parsed as the response to the next request (response splitting), and an EOF would

@@ -1,8 +1,8 @@
 //! Proxy selection: whether a request uses a proxy, and which one.
 //!
 //! An `http` request is sent to the proxy, which forwards it; its request target is the absolute URL (RFC 9112 §3.2.2).
-//! A connection to the proxy can serve requests to any server. For `https`, the client asks the proxy for a
-//! [tunnel](super::tunnel) with `CONNECT` (RFC 9110 §9.3.6), whose content is opaque to the proxy.
+//! A connection to the proxy can serve requests to any server. For `https`, the client requests a
+//! [tunnel](super::tunnel) from the proxy with `CONNECT` (RFC 9110 §9.3.6), whose content is opaque to the proxy.
 
 use std::fmt;
 use std::rc::Rc;

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::Method;
 use http::header::{HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -81,8 +81,35 @@ impl Tunnel {
         Tunnel { stream: Some(stream), head, written: 0, decoder, buffers, state }
     }
 
+    fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<TunnelState, TunnelError>> {
+        let stream = self.stream.as_mut().expect(HAS_STREAM);
+        while self.written < self.head.len() {
+            match ready!(stream.poll_write(cx, &self.head[self.written..])) {
+                Ok(written) => self.written += written,
+                Err(error) => return Poll::Ready(Err(TunnelError::Write(error))),
+            }
+        }
+        Poll::Ready(Ok(TunnelState::ReadHead))
+    }
+
+    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<TunnelState, TunnelError>> {
+        loop {
+            let mut buffer = self.buffers.take();
+            let stream = self.stream.as_mut().expect(HAS_STREAM);
+            let result = match ready!(stream.poll_read(cx, buffer.as_mut_slice())) {
+                Ok(read) => self.on_data(&mut buffer, read),
+                Err(error) => Err(TunnelError::Read(error)),
+            };
+            match result {
+                Ok(false) => {}
+                Ok(true) => return Poll::Ready(Ok(TunnelState::Done)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     /// Processes the bytes of one read. Returns `true` if the response is complete and its status is 2xx.
-    fn read(&mut self, buffer: &mut ReadBuffer, read: usize) -> Result<bool, TunnelError> {
+    fn on_data(&mut self, buffer: &mut ReadBuffer, read: usize) -> Result<bool, TunnelError> {
         if read == 0 {
             let error = self.decoder.on_eof().expect_err("EOF before the response head is an error");
             return Err(TunnelError::Protocol(error));
@@ -119,42 +146,29 @@ impl Future for Tunnel {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            let Some(stream) = &mut this.stream else { polled_after_ready("Tunnel") };
-            let result = match this.state.get() {
-                TunnelState::WriteHead => match stream.poll_write(cx, &this.head[this.written..]) {
-                    Poll::Ready(Ok(written)) => {
-                        this.written += written;
-                        if this.written == this.head.len() {
-                            this.state.transition_to(TunnelState::ReadHead);
-                        }
-                        continue;
-                    }
-                    Poll::Ready(Err(error)) => Err(TunnelError::Write(error)),
-                    Poll::Pending => {
-                        this.state.set_wait_reason();
-                        return Poll::Pending;
-                    }
-                },
-                TunnelState::ReadHead => {
-                    let mut buffer = this.buffers.lend();
-                    match stream.poll_read(cx, buffer.room()) {
-                        Poll::Ready(Ok(read)) => match this.read(&mut buffer, read) {
-                            Ok(false) => continue,
-                            Ok(true) => Ok(()),
-                            Err(error) => Err(error),
-                        },
-                        Poll::Ready(Err(error)) => Err(TunnelError::Read(error)),
-                        Poll::Pending => {
-                            this.state.set_wait_reason();
-                            return Poll::Pending;
-                        }
-                    }
-                }
+            let step = match this.state.get() {
+                TunnelState::WriteHead => this.poll_write_head(cx),
+                TunnelState::ReadHead => this.poll_read_head(cx),
                 TunnelState::Done => polled_after_ready("Tunnel"),
             };
-            this.state.transition_to(TunnelState::Done);
-            let stream = this.stream.take().expect("it was read from a moment ago");
-            return Poll::Ready(result.map(|()| stream));
+            match step {
+                Poll::Ready(Ok(TunnelState::Done)) => {
+                    this.state.transition_to(TunnelState::Done);
+                    return Poll::Ready(Ok(this.stream.take().expect(HAS_STREAM)));
+                }
+                Poll::Ready(Ok(next)) => this.state.transition_to(next),
+                Poll::Ready(Err(error)) => {
+                    this.state.transition_to(TunnelState::Done);
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    this.state.set_wait_reason();
+                    return Poll::Pending;
+                }
+            }
         }
     }
 }
+
+/// Why a tunnel in `WriteHead` or `ReadHead` has a connection.
+const HAS_STREAM: &str = "the stream is taken only when the tunnel is established";

@@ -168,7 +168,7 @@ impl ChunkedDecoder {
         if self.trailers.fields() == 0 {
             return Ok(Step::new(end, BodyEvent::End));
         }
-        let fields = self.trailers.finish(&rest[..length]).cut_fields();
+        let fields = self.trailers.finish(&rest[..length]).parse_fields();
         let fields = fields.map_err(|_| Fault::new(ProtocolErrorKind::BadTrailer, end))?;
         Ok(Step::new(end, BodyEvent::Trailers(fields)))
     }

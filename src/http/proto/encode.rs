@@ -19,7 +19,7 @@ pub enum RequestTarget<'a> {
     Origin(&'a str),
     /// An `http` URL, for a proxy that forwards the request.
     Absolute {
-        /// The host, with its port unless that is 80.
+        /// The host, with its port unless it is 80.
         authority: &'a str,
         /// Path and query.
         path_and_query: &'a str,
@@ -42,9 +42,9 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            EncodeError::BadHost => "cannot write a request: its host is not a host with an optional port",
-            EncodeError::BadVersion => "cannot write a response: its version is neither HTTP/1.0 nor HTTP/1.1",
-            EncodeError::BadReason => "cannot write a response: its reason phrase holds a control character",
+            EncodeError::BadHost => "cannot encode the request: the host is not a host with an optional port",
+            EncodeError::BadVersion => "cannot encode the response: the version is neither HTTP/1.0 nor HTTP/1.1",
+            EncodeError::BadReason => "cannot encode the response: the reason phrase contains a control character",
         })
     }
 }
@@ -129,10 +129,10 @@ pub fn encode_target(out: &mut Vec<u8>, path_and_query: &str) {
         out.push(b'/');
     }
     let mut rest = path_and_query.as_bytes();
-    while let [byte, behind @ ..] = rest {
-        rest = behind;
-        let begins_an_encoding =
-            *byte == b'%' && matches!(behind, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    while let [byte, following @ ..] = rest {
+        rest = following;
+        let begins_an_encoding = *byte == b'%'
+            && matches!(following, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
         if is_path_or_query(*byte) || begins_an_encoding {
             out.push(*byte);
         } else {
@@ -250,14 +250,14 @@ mod tests {
             for (target, host) in
                 [(RequestTarget::Origin("/"), host), (absolute, "a.test"), (RequestTarget::Authority(host), "a.test")]
             {
-                let refused = encode_request_head(&mut out, &Method::GET, target, host, &fields);
-                assert_eq!(refused, Err(EncodeError::BadHost), "{target:?}");
+                let rejected = encode_request_head(&mut out, &Method::GET, target, host, &fields);
+                assert_eq!(rejected, Err(EncodeError::BadHost), "{target:?}");
             }
         }
-        let refused = encode_response_head(&mut out, Version::HTTP_11, StatusCode::OK, Some("a\nb"), &fields);
-        assert_eq!(refused, Err(EncodeError::BadReason));
-        let refused = encode_response_head(&mut out, Version::HTTP_2, StatusCode::OK, None, &fields);
-        assert_eq!(refused, Err(EncodeError::BadVersion));
+        let rejected = encode_response_head(&mut out, Version::HTTP_11, StatusCode::OK, Some("a\nb"), &fields);
+        assert_eq!(rejected, Err(EncodeError::BadReason));
+        let rejected = encode_response_head(&mut out, Version::HTTP_2, StatusCode::OK, None, &fields);
+        assert_eq!(rejected, Err(EncodeError::BadVersion));
         assert!(out.is_empty());
     }
 

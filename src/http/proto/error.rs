@@ -111,7 +111,7 @@ pub enum ProtocolErrorKind {
 
 impl ProtocolErrorKind {
     /// Returns the status code that a server responds with by default.
-    fn usual_answer(self) -> Option<StatusCode> {
+    fn default_status(self) -> Option<StatusCode> {
         use ProtocolErrorKind::*;
         match self {
             EmptyReply | IdleClose | TruncatedHead | TruncatedBody => None,
@@ -128,14 +128,14 @@ impl fmt::Display for ProtocolErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         use ProtocolErrorKind::*;
         formatter.write_str(match self {
-            EmptyReply => "the peer closed the connection without an answer",
+            EmptyReply => "the peer closed the connection without a response",
             IdleClose => "the peer closed the connection between two requests",
             TruncatedHead => "the peer closed the connection in the middle of a head",
             TruncatedBody => "the peer closed the connection before the body was complete",
             BadStatusLine => "the status line is not HTTP-version SP 3DIGIT SP reason",
             BadStatus => "the status code is below 100",
             BadVersion => "the protocol version is not HTTP/1.0 or HTTP/1.1",
-            UnexpectedUpgrade => "the server switches protocols without having been asked",
+            UnexpectedUpgrade => "the server switched protocols, which the request did not ask for",
             TooManyInterim => "too many interim responses before the final one",
             BadRequestLine => "the request line is not method SP target SP HTTP-version",
             UnknownMethod => "the method is not implemented",
@@ -180,7 +180,7 @@ impl Fault {
     }
 
     /// Sets the status code to respond with.
-    pub(super) fn answered_with(self, status: StatusCode) -> Fault {
+    pub(super) fn with_status(self, status: StatusCode) -> Fault {
         Fault { answer: Some(status), ..self }
     }
 
@@ -196,7 +196,7 @@ impl Fault {
 
     /// Converts this to the error of a request decoder, with a status code to respond with.
     pub(super) fn in_request(self, position: u64) -> ProtocolError {
-        let status = self.answer.or_else(|| self.kind.usual_answer());
+        let status = self.answer.or_else(|| self.kind.default_status());
         ProtocolError { status, ..self.in_response(position) }
     }
 }

@@ -1,7 +1,7 @@
 //! Field sections: finds their end and errors in them, and parses them into a map.
 //!
 //! [`FieldScanner`] scans each byte once, in fragments of any size, and detects the end and every error at the byte
-//! where it occurs. When the section is complete, [`cut`] parses it once with `httparse`.
+//! where it occurs. When the section is complete, [`parse_fields`] parses it once with `httparse`.
 //!
 //! ```text
 //!                     CR                LF
@@ -14,7 +14,7 @@
 //!        └─────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Folds and control characters, which are accepted only in responses, are removed by [`tidy`] before the values are
+//! Folds and control characters, which are accepted only in responses, are removed by [`normalize`] before the values are
 //! used.
 
 use bytes::Bytes;
@@ -92,14 +92,14 @@ pub(super) struct FieldScanner {
     state: State,
     /// The number of field lines, including an incomplete one.
     fields: usize,
-    /// Whether there was a fold or a control character, so that [`cut`] must [`tidy`] first.
-    is_untidy: bool,
+    /// Whether there was a fold or a control character, so that [`parse_fields`] must [`normalize`] first.
+    needs_normalizing: bool,
 }
 
 impl FieldScanner {
     /// Creates a scanner.
     pub(super) fn new(section: Section) -> FieldScanner {
-        FieldScanner { section, state: State::LineStart, fields: 0, is_untidy: false }
+        FieldScanner { section, state: State::LineStart, fields: 0, needs_normalizing: false }
     }
 
     /// Returns the place of the section.
@@ -113,8 +113,8 @@ impl FieldScanner {
     }
 
     /// Returns whether there was a fold or a control character.
-    pub(super) fn is_untidy(&self) -> bool {
-        self.is_untidy
+    pub(super) fn needs_normalizing(&self) -> bool {
+        self.needs_normalizing
     }
 
     /// Scans `input`, which continues the previous input. Returns the number of bytes that belong to the section, or
@@ -136,7 +136,7 @@ impl FieldScanner {
                 (State::LineStart, b'\r') => State::EndLineFeed,
                 (State::LineStart, b'\n') if takes_bare_lf => return Ok(Some(at + 1)),
                 (State::LineStart, b' ' | b'\t') if is_lenient && self.fields > 0 => {
-                    self.is_untidy = true;
+                    self.needs_normalizing = true;
                     State::Value
                 }
                 (State::LineStart, byte) if is_token(byte) => {
@@ -150,7 +150,7 @@ impl FieldScanner {
                 (State::Value, b'\r') => State::ValueLineFeed,
                 (State::Value, b'\n') if takes_bare_lf => State::LineStart,
                 (State::Value, byte) if is_lenient && is_lenient_text(byte) => {
-                    self.is_untidy = true;
+                    self.needs_normalizing = true;
                     State::Value
                 }
                 (State::ValueLineFeed, b'\n') => State::LineStart,
@@ -175,8 +175,8 @@ impl FieldScanner {
 
 /// Parses a complete section. The values are slices of `section`, so a head needs a single allocation, and a value
 /// keeps the memory of the whole head alive.
-pub(super) fn cut(section: Bytes, is_untidy: bool) -> Result<HeaderMap, ProtocolErrorKind> {
-    let section = if is_untidy { tidy(&section)? } else { section };
+pub(super) fn parse_fields(section: Bytes, needs_normalizing: bool) -> Result<HeaderMap, ProtocolErrorKind> {
+    let section = if needs_normalizing { normalize(&section)? } else { section };
     let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let lines = match httparse::parse_headers(&section, &mut lines) {
         Ok(httparse::Status::Complete((_, lines))) => lines,
@@ -201,7 +201,7 @@ pub(super) fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
 
 /// Fields in which control characters are rejected. The framing, the persistence of the connection, the range and the
 /// target of a redirect must not depend on how a recipient interprets such a character.
-static REFUSED_WITH_CONTROLS: [HeaderName; 5] =
+static REJECTED_WITH_CONTROLS: [HeaderName; 5] =
     [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_RANGE, LOCATION];
 
 /// Fields that are ignored if they contain a control character. If it were replaced by a space, two different
@@ -209,20 +209,20 @@ static REFUSED_WITH_CONTROLS: [HeaderName; 5] =
 static IGNORED_WITH_CONTROLS: [HeaderName; 2] = [ETAG, LAST_MODIFIED];
 
 /// Removes folds, and replaces each control character in a value by a space, since a [`HeaderValue`] cannot contain it.
-fn tidy(section: &[u8]) -> Result<Bytes, ProtocolErrorKind> {
+fn normalize(section: &[u8]) -> Result<Bytes, ProtocolErrorKind> {
     let section = unfold(section);
     let is_control = |byte: u8| is_lenient_text(byte) && !is_text(byte);
-    let mut tidied = Vec::with_capacity(section.len());
+    let mut normalized = Vec::with_capacity(section.len());
     for line in section.split_inclusive(|&byte| byte == b'\n') {
         let name = &line[..leading(line, is_token)];
         let is_one_of = |names: &[HeaderName]| names.iter().any(|other| name.eq_ignore_ascii_case(other.as_ref()));
         match line.iter().any(|&byte| is_control(byte)) {
-            true if is_one_of(&REFUSED_WITH_CONTROLS) => return Err(ProtocolErrorKind::BadHeaderValue),
+            true if is_one_of(&REJECTED_WITH_CONTROLS) => return Err(ProtocolErrorKind::BadHeaderValue),
             true if is_one_of(&IGNORED_WITH_CONTROLS) => {}
-            _ => tidied.extend(line.iter().map(|&byte| if is_control(byte) { b' ' } else { byte })),
+            _ => normalized.extend(line.iter().map(|&byte| if is_control(byte) { b' ' } else { byte })),
         }
     }
-    Ok(tidied.into())
+    Ok(normalized.into())
 }
 
 /// Replaces each line fold, and the white space around it, by one space (RFC 9112 §5.2), before the values are used:
@@ -265,7 +265,7 @@ mod tests {
         let section = Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(&section), Ok(Some(section.len())));
-        let fields = cut(section, scanner.is_untidy()).unwrap();
+        let fields = cut(section, scanner.needs_normalizing()).unwrap();
         assert_eq!(fields["a"], "one two three");
         assert_eq!(fields["b"], "5");
         assert_eq!(fields["c"], "");
@@ -275,7 +275,7 @@ mod tests {
     fn cut_response(section: &'static [u8]) -> Result<HeaderMap, ProtocolErrorKind> {
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(section), Ok(Some(section.len())));
-        cut(Bytes::from_static(section), scanner.is_untidy())
+        cut(Bytes::from_static(section), scanner.needs_normalizing())
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_line_of_a_repeated_field_is_kept() {
-        let fields = cut(Bytes::from_static(b"A: 1\r\na: 2\r\n\r\n"), false).unwrap();
+        let fields = parse_fields(Bytes::from_static(b"A: 1\r\na: 2\r\n\r\n"), false).unwrap();
         assert_eq!(fields.get_all("a").iter().collect::<Vec<_>>(), ["1", "2"]);
     }
 }

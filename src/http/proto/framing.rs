@@ -80,7 +80,7 @@ pub(super) fn of_request(version: Version, fields: &HeaderMap) -> Result<(BodyFr
         TransferCoding::Chunked { is_plain: true, .. } if version == Version::HTTP_11 => BodyFraming::Chunked,
         TransferCoding::Unknown | TransferCoding::Identity if version == Version::HTTP_11 => {
             let fault = Fault::from(ProtocolErrorKind::BadTransferEncoding);
-            return Err(fault.answered_with(StatusCode::NOT_IMPLEMENTED));
+            return Err(fault.with_status(StatusCode::NOT_IMPLEMENTED));
         }
         _ => return Err(ProtocolErrorKind::BadTransferEncoding.into()),
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::error::{Fault, ProtocolErrorKind};
-use super::fields::{FieldScanner, Section, cut};
+use super::fields::{FieldScanner, Section, parse_fields};
 
 /// A scanner for the first line of a message.
 pub(super) trait StartLine {
@@ -43,7 +43,7 @@ pub(super) struct HeadReader<L> {
 pub(super) struct RawHead {
     bytes: Bytes,
     fields_start: usize,
-    is_untidy: bool,
+    needs_normalizing: bool,
 }
 
 impl<L: StartLine> HeadReader<L> {
@@ -106,7 +106,11 @@ impl<L: StartLine> HeadReader<L> {
             self.partial.extend_from_slice(last);
             Bytes::from(std::mem::take(&mut self.partial))
         };
-        RawHead { bytes, fields_start: self.line_length.unwrap_or_default(), is_untidy: self.fields.is_untidy() }
+        RawHead {
+            bytes,
+            fields_start: self.line_length.unwrap_or_default(),
+            needs_normalizing: self.fields.needs_normalizing(),
+        }
     }
 }
 
@@ -117,8 +121,8 @@ impl RawHead {
     }
 
     /// Parses the fields.
-    pub(super) fn cut_fields(&self) -> Result<HeaderMap, ProtocolErrorKind> {
-        cut(self.bytes.slice(self.fields_start..), self.is_untidy)
+    pub(super) fn parse_fields(&self) -> Result<HeaderMap, ProtocolErrorKind> {
+        parse_fields(self.bytes.slice(self.fields_start..), self.needs_normalizing)
     }
 }
 
@@ -133,7 +137,7 @@ mod tests {
         let mut head = HeadReader::new(NoStartLine, Section::Request, 0);
         assert_eq!(head.read(SECTION), Ok(Some(SECTION.len())));
         assert_eq!(head.partial.capacity(), 0);
-        assert_eq!(head.finish(SECTION).cut_fields().unwrap()["a"], "1");
+        assert_eq!(head.finish(SECTION).parse_fields().unwrap()["a"], "1");
     }
 
     #[test]
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(head.read(&SECTION[..3]), Ok(None));
         assert_eq!(head.partial, &SECTION[..3]);
         assert_eq!(head.read(&SECTION[3..]), Ok(Some(SECTION.len() - 3)));
-        assert_eq!(head.finish(&SECTION[3..]).cut_fields().unwrap()["a"], "1");
+        assert_eq!(head.finish(&SECTION[3..]).parse_fields().unwrap()["a"], "1");
         assert_eq!(head.partial.capacity(), 0);
     }
 

@@ -252,7 +252,7 @@ fn complete_head(head: &mut HeadReader<RequestLine>, last: &[u8]) -> Result<Requ
     if !has_proper_form(&uri) {
         return Err(ProtocolErrorKind::BadTarget.into());
     }
-    let fields = raw.cut_fields()?;
+    let fields = raw.parse_fields()?;
     if !has_proper_host(version, &fields) {
         return Err(ProtocolErrorKind::BadHost.into());
     }

@@ -116,7 +116,7 @@ impl RequestLine {
                 Fault::new(BadRequestLine, offset)
             }
             (State::Version(5), b'0'..=b'9') => {
-                Fault::new(BadVersion, offset).answered_with(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+                Fault::new(BadVersion, offset).with_status(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
             }
             (State::Version(_), _) => Fault::new(BadVersion, offset),
             _ => Fault::new(BadRequestLine, offset),

@@ -234,7 +234,7 @@ fn final_head(
 ) -> Result<ResponseHead, ProtocolErrorKind> {
     let raw = head.finish(last);
     let version = head.line().version();
-    let fields = raw.cut_fields()?;
+    let fields = raw.parse_fields()?;
     let (framing, keep_alive) = framing::of_response(method, status, version, &fields)?;
     let mut response = Response::new(());
     *response.status_mut() = status;
@@ -266,7 +266,7 @@ mod tests {
             let error = input.bytes().find_map(|byte| decoder.decode(&[byte]).err());
             let error = error.unwrap_or_else(|| panic!("{input:?} was taken"));
             assert_eq!((error.kind, error.position), (kind, input.len() as u64 - 1), "{input:?}");
-            assert_eq!(error.status(), None, "a client answers nothing");
+            assert_eq!(error.status(), None, "a client sends no error response");
         }
     }
 

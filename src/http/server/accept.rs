@@ -139,6 +139,29 @@ impl Server {
         self.listener.as_mut().expect("the listener is dropped only in `Finish`").poll_accept(cx)
     }
 
+    /// Accepts connections until there are no more, and returns the next state if one cannot be served.
+    ///
+    /// The listener's budget allows at most 32 accepts per poll, so that other tasks can run (I11).
+    fn poll_accept_all(&mut self, cx: &mut Context<'_>) -> Poll<ServerState> {
+        loop {
+            match ready!(self.poll_accept(cx)) {
+                Ok((stream, peer)) => {
+                    // At the limit, the new connection replaces one that has not sent a request yet.
+                    if !self.is_below_limit() && !self.shared.open_connections.request_close_of_oldest_new() {
+                        return Poll::Ready(ServerState::Full(stream, peer));
+                    }
+                    self.spawn_connection(stream, peer);
+                }
+                Err(error) => {
+                    if let Some(next) = self.on_accept_error(&error) {
+                        return Poll::Ready(next);
+                    }
+                }
+            }
+            self.join_finished(cx);
+        }
+    }
+
     /// Handles a failed accept and returns the next state, or `None` to stay in `Accept`.
     fn on_accept_error(&mut self, error: &io::Error) -> Option<ServerState> {
         // Only these errors concern a single connection, which was closed before it was accepted. Others may persist
@@ -171,21 +194,8 @@ impl Future for Server {
         loop {
             this.join_finished(cx);
             match this.state.get_mut() {
-                // The listener's budget allows at most 32 accepts per poll, so that other tasks can run (I11).
-                ServerState::Accept => match this.poll_accept(cx) {
-                    Poll::Ready(Ok((stream, peer))) => {
-                        // At the limit, the new connection replaces one that has not sent a request yet.
-                        if this.is_below_limit() || this.shared.open_connections.request_close_of_oldest_new() {
-                            this.spawn_connection(stream, peer);
-                        } else {
-                            this.state.transition_to(ServerState::Full(stream, peer));
-                        }
-                    }
-                    Poll::Ready(Err(error)) => {
-                        if let Some(next) = this.on_accept_error(&error) {
-                            this.state.transition_to(next);
-                        }
-                    }
+                ServerState::Accept => match this.poll_accept_all(cx) {
+                    Poll::Ready(next) => this.state.transition_to(next),
                     Poll::Pending => {
                         this.state.set_wait_reason();
                         return Poll::Pending;

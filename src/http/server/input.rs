@@ -44,8 +44,8 @@ impl Input {
             if let Some(received) = self.decode() {
                 return Poll::Ready(received);
             }
-            let mut buffer = buffers.lend();
-            match ready!(stream.poll_read(cx, buffer.room())) {
+            let mut buffer = buffers.take();
+            match ready!(stream.poll_read(cx, buffer.as_mut_slice())) {
                 Ok(0) => return Poll::Ready(self.end()),
                 Ok(read) => {
                     buffer.fill(read);

@@ -1,4 +1,4 @@
-//! The set of open connections, through which a connection can be asked to close.
+//! The set of open connections, through which the server requests that a connection close.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ impl Registration {
         self.entry.is_new.set(false);
     }
 
-    /// Returns whether the connection has been asked to close. If not, registers `waker` to be woken when it is.
+    /// Returns whether the close of the connection has been requested. If not, registers `waker` to be woken when it is.
     pub(super) fn is_close_requested(&self, waker: &Waker) -> bool {
         if !self.entry.is_close_requested.get() {
             let replaced = self.entry.waker.borrow_mut().register(waker);

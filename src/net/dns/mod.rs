@@ -202,7 +202,7 @@ impl ResolverBuilder {
     }
 
     /// Sets the time limit of a lookup. Default: 30 s. A thread that is blocked in the system's resolver cannot be
-    /// interrupted, but when the limit is exceeded, those who wait for the lookup receive an error, and the next request
+    /// interrupted, but when the limit is exceeded, the futures that wait for the lookup receive an error, and the next request
     /// for the name starts a new lookup on another thread.
     pub fn lookup_timeout(mut self, limit: Duration) -> ResolverBuilder {
         self.lookup_timeout = limit;

@@ -19,8 +19,8 @@ fn concurrent_lookups_are_merged_and_the_result_is_cached_for_a_minute() {
     });
     let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();
     let run = async {
-        let answers = join_all((0..5).map(|_| resolver.resolve("Flags.Example", 80))).await;
-        assert!(answers.iter().all(|answer| answer.as_deref() == Ok(&["192.0.2.1:80".parse().unwrap()])));
+        let results = join_all((0..5).map(|_| resolver.resolve("Flags.Example", 80))).await;
+        assert!(results.iter().all(|result| result.as_deref() == Ok(&["192.0.2.1:80".parse().unwrap()])));
         resolver.resolve("flags.example", 443).await.unwrap();
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1);
         sleep(CACHE_TTL).await;
@@ -98,8 +98,8 @@ fn the_restriction_to_an_address_family_is_passed_to_the_system() {
         Ok(vec![IpAddr::from([0; 16])])
     };
     let resolver = ResolverBuilder { look_up, ..Resolver::builder().address_family(AddressFamily::V6) }.build();
-    let answer = EventLoop::new().unwrap().block_on(async { resolver.resolve("a.example", 80).await }).unwrap();
-    assert_eq!(answer.as_deref(), Ok(&["[::]:80".parse().unwrap()][..]));
+    let result = EventLoop::new().unwrap().block_on(async { resolver.resolve("a.example", 80).await }).unwrap();
+    assert_eq!(result.as_deref(), Ok(&["[::]:80".parse().unwrap()][..]));
 }
 
 #[test]

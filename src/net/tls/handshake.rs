@@ -11,7 +11,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
 
@@ -75,6 +75,14 @@ impl Handshake {
         }
     }
 
+    /// Starts the handshake if the root certificates are loaded, or starts to load them.
+    fn load_roots(&mut self) -> Result<HandshakeState, TlsError> {
+        match self.connector.configuration() {
+            Some(configuration) => self.start(configuration),
+            None => Ok(HandshakeState::ReadRoots(self.connector.load_configuration())),
+        }
+    }
+
     /// Creates the stream, with a ClientHello that is ready to be written.
     fn start(&mut self, configuration: Configuration) -> Result<HandshakeState, TlsError> {
         let socket = self.socket.take().expect("a handshake is started once");
@@ -83,6 +91,27 @@ impl Handshake {
         let stream = TlsStream::start(socket, self.connector.clone(), configuration, name)?;
         self.stream = Some(Box::new(stream));
         Ok(HandshakeState::Write)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<HandshakeState, TlsError>> {
+        let flushed = started(&mut self.stream).poll_flush(cx);
+        flushed.map(|result| result.map(|()| HandshakeState::Read).map_err(TlsError::Connection))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<HandshakeState, TlsError>> {
+        let stream = started(&mut self.stream);
+        loop {
+            match ready!(stream.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer))) {
+                Ok(Received::Records(_)) if stream.is_open() => return Poll::Ready(Ok(HandshakeState::Done)),
+                Ok(Received::Records(_)) if stream.has_pending_records() => {
+                    return Poll::Ready(Ok(HandshakeState::Write));
+                }
+                // The message is not complete yet.
+                Ok(Received::Records(_)) => {}
+                Ok(Received::End) => return Poll::Ready(Err(TlsError::Closed)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
@@ -93,35 +122,14 @@ impl Future for Handshake {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            // Each arm returns the next state, or `Pending` to stay in this one.
             let next = match this.state.get_mut() {
-                HandshakeState::Start => Poll::Ready(match this.connector.configuration() {
-                    Some(configuration) => this.start(configuration),
-                    None => Ok(HandshakeState::ReadRoots(this.connector.load_configuration())),
+                HandshakeState::Start => Poll::Ready(this.load_roots()),
+                HandshakeState::ReadRoots(job) => Pin::new(job).poll(cx).map(|loaded| {
+                    // The outer error is a panic of the job.
+                    this.start(loaded.unwrap_or_else(|panic| Err(panic.to_string())))
                 }),
-                HandshakeState::ReadRoots(job) => match Pin::new(job).poll(cx) {
-                    Poll::Ready(Ok(configuration)) => Poll::Ready(this.start(configuration)),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(TlsError::Roots(error.to_string()))),
-                    Poll::Pending => Poll::Pending,
-                },
-                HandshakeState::Write => {
-                    let flushed = started(&mut this.stream).poll_flush(cx);
-                    flushed.map(|result| result.map(|()| HandshakeState::Read).map_err(TlsError::Connection))
-                }
-                HandshakeState::Read => {
-                    let stream = started(&mut this.stream);
-                    match stream.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer)) {
-                        Poll::Ready(Ok(Received::Records(_))) if stream.is_open() => {
-                            Poll::Ready(Ok(HandshakeState::Done))
-                        }
-                        // The message is not complete yet.
-                        Poll::Ready(Ok(Received::Records(_))) if !stream.has_pending_records() => continue,
-                        Poll::Ready(Ok(Received::Records(_))) => Poll::Ready(Ok(HandshakeState::Write)),
-                        Poll::Ready(Ok(Received::End)) => Poll::Ready(Err(TlsError::Closed)),
-                        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                        Poll::Pending => Poll::Pending,
-                    }
-                }
+                HandshakeState::Write => this.poll_write(cx),
+                HandshakeState::Read => this.poll_read(cx),
                 HandshakeState::Done => polled_after_ready("Handshake"),
             };
             match next {

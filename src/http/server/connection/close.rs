@@ -47,7 +47,7 @@ impl ConnectionParts {
         self.start_response(text(status, format!("{message}\n")))
     }
 
-    /// Ends the connection because of a shutdown, or to make room for another connection.
+    /// Ends the connection because of a shutdown, or to free its slot for another connection.
     pub(super) fn close_on_request(&mut self, awaited: AwaitedHead) -> ConnectionState {
         if self.server.is_stopping.get() || awaited == AwaitedHead::Next {
             return ConnectionState::Close;
@@ -101,8 +101,8 @@ impl ConnectionParts {
     /// Reads and discards input until EOF, an error, or `left` bytes.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, left: &mut u64) -> Poll<()> {
         while *left > 0 {
-            let mut buffer = self.server.buffers.lend();
-            match ready!(self.stream.poll_read(cx, buffer.room())) {
+            let mut buffer = self.server.buffers.take();
+            match ready!(self.stream.poll_read(cx, buffer.as_mut_slice())) {
                 Ok(0) | Err(_) => break,
                 Ok(read) => *left = left.saturating_sub(read as u64),
             }
