@@ -35,7 +35,7 @@ fn a_recording_shows_retries_and_pauses() {
     // One after the other: the pause is not to hold up the retry.
     place.get(["--jobs", "1", "--trace", recording, &server.url("/again")]).assert(0, "1 saved");
     let states_again = states(&place.text("run.jsonl"), "again");
-    assert_eq!(states_again, ["Request", "Wait", "Turn", "Request", "Body", "Save", "Done"]);
+    assert_eq!(states_again, ["Request", "Wait", "Permit", "Request", "Body", "Save", "Done"]);
     place.get(["--trace", recording, &server.url("/later")]).assert(0, "1 saved");
     assert_eq!(states(&place.text("run.jsonl"), "later"), ["Request", "Pause", "Request", "Body", "Save", "Done"]);
     trace(&["check", recording]).assert(0, "");

@@ -1,7 +1,7 @@
-//! A server on threads of its own that answers as a test says.
+//! A server on its own threads, whose responses a test computes from the requests.
 
 #[path = "peer.rs"]
-#[expect(dead_code, reason = "here the answers depend on the request, and not on a script")]
+#[expect(dead_code, reason = "the responses depend on the requests, not on a script")]
 mod peer;
 
 use std::collections::HashMap;
@@ -21,25 +21,25 @@ pub struct Server {
 
 struct Shared {
     answer: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
-    /// The heads of all requests, as they came.
+    /// The heads of all requests, in the order of their arrival.
     log: Mutex<Vec<String>>,
-    /// Requests, by path.
+    /// The number of requests, by path.
     counts: Mutex<HashMap<String, usize>>,
-    /// Bytes of bodies that were sent.
+    /// The number of body bytes that were sent.
     sent: AtomicU64,
 }
 
-/// What a client has asked.
+/// A request that was received.
 pub struct Request {
     pub method: String,
     pub path: String,
-    /// How many requests there were for this path before.
+    /// The number of earlier requests for this path.
     pub earlier: usize,
     head: String,
 }
 
 impl Request {
-    /// The value of a field.
+    /// Returns the value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
@@ -48,33 +48,33 @@ impl Request {
     }
 }
 
-/// An answer, and how it is sent.
+/// A response, and how it is sent.
 #[derive(Clone)]
 pub struct Reply {
-    /// Sent as it is, before the connection is closed, in place of all the rest.
+    /// Sent instead of everything else; then the connection is closed.
     raw: Option<&'static str>,
     status: u16,
     fields: String,
     body: Vec<u8>,
-    /// Close after so many bytes of the body.
+    /// Close the connection after this number of body bytes.
     cut_after: Option<usize>,
-    /// Bytes of the body a millisecond.
+    /// The number of body bytes per millisecond.
     rate: Option<usize>,
-    /// Wait before the head.
+    /// The delay before the head.
     delay: Duration,
     framing: Framing,
-    /// Called when the head and the first piece of the body are sent.
+    /// Called when the head and the first chunk of the body have been sent.
     begun: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// How the end of a body is marked.
+/// The framing of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// `Content-Length`.
+    /// A `Content-Length`.
     Length,
-    /// Chunks.
+    /// The chunked transfer coding.
     Chunked,
-    /// The end of the connection: where a reply is cut off, that is a reset.
+    /// The close of the connection; a truncated body ends with a reset.
     UntilClose,
 }
 
@@ -94,7 +94,7 @@ impl Reply {
         }
     }
 
-    /// These bytes, whatever they are, and the end of the connection.
+    /// Returns a reply that consists of these bytes, after which the connection is closed.
     pub fn raw(bytes: &'static str) -> Reply {
         Reply { raw: Some(bytes), ..Reply::status(0) }
     }
@@ -132,12 +132,12 @@ impl Reply {
         Reply { framing, ..self }
     }
 
-    /// Calls this when the head and the first 10,000 bytes of the body are sent.
+    /// Sets a function that is called when the head and the first 10,000 bytes of the body have been sent.
     pub fn begun(self, call: impl Fn() + Send + Sync + 'static) -> Reply {
         Reply { begun: Some(Arc::new(call)), ..self }
     }
 
-    /// A file with a validator: the range that was asked for, if it is of this version, else all of it.
+    /// Returns a file with an ETag: the requested range if `If-Range` matches, or else the whole file.
     pub fn file(request: &Request, content: &[u8], etag: &str) -> Reply {
         let reply = Reply::ok(content).field("ETag", etag);
         let range = request.field("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
@@ -159,7 +159,7 @@ impl Server {
         Server::start_over("http", |stream| stream, answer)
     }
 
-    /// Starts one that speaks over something on top of TCP.
+    /// Starts a server with a protocol on top of TCP.
     pub fn start_over<S: Read + Write>(
         scheme: &'static str,
         over: impl Fn(TcpStream) -> S + Clone + Send + 'static,
@@ -188,7 +188,7 @@ impl Server {
         server
     }
 
-    /// One that answers every path with the path itself.
+    /// Starts a server that responds to every request with its path.
     pub fn echo() -> Server {
         Server::start(|request| Reply::ok(request.path.clone()))
     }
@@ -197,7 +197,7 @@ impl Server {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    /// The same with a user name and a password.
+    /// Returns the URL of a path, with credentials.
     pub fn url_with_password(&self, path: &str) -> String {
         format!("http://user:hunter2@{}{path}", self.address)
     }
@@ -206,23 +206,23 @@ impl Server {
         self.address.port()
     }
 
-    /// The heads of all requests so far.
+    /// Returns the heads of all requests received so far.
     pub fn requests(&self) -> Vec<String> {
         self.shared.log.lock().expect("no test thread panics with it").clone()
     }
 
-    /// How many requests there were for a path.
+    /// Returns the number of requests for a path.
     pub fn count(&self, path: &str) -> usize {
         self.shared.counts.lock().expect("no test thread panics with it").get(path).copied().unwrap_or_default()
     }
 
-    /// Bytes of bodies that have been sent.
+    /// Returns the number of body bytes that have been sent.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
     }
 }
 
-/// One request; `None` when there is no more to be had on this connection.
+/// Serves one request. Returns `None` if the connection has ended.
 fn serve(stream: &mut (impl Read + Write), socket: &TcpStream, shared: &Shared) -> Option<()> {
     let head = peer::read_head(stream);
     let mut words = head.split_whitespace();
@@ -243,9 +243,9 @@ fn serve(stream: &mut (impl Read + Write), socket: &TcpStream, shared: &Shared) 
     }
     let body = if request.method == "HEAD" { &[][..] } else { &reply.body };
     let kept = &body[..reply.cut_after.unwrap_or(body.len()).min(body.len())];
-    // The head goes out with the first piece, as servers do it.
+    // The head is sent together with the first chunk, as most servers do.
     let mut unsent = head_of(&reply).into_bytes();
-    for (at, piece) in kept.chunks(reply.rate.unwrap_or(PIECE_BYTES)).enumerate() {
+    for (at, piece) in kept.chunks(reply.rate.unwrap_or(CHUNK_BYTES)).enumerate() {
         match reply.framing {
             Framing::Chunked => unsent.extend([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()),
             Framing::Length | Framing::UntilClose => unsent.extend(piece),
@@ -272,8 +272,8 @@ fn serve(stream: &mut (impl Read + Write), socket: &TcpStream, shared: &Shared) 
     (is_complete && reply.framing != Framing::UntilClose).then_some(())
 }
 
-/// How much of a body is written at once.
-const PIECE_BYTES: usize = 10_000;
+/// The size of the chunks in which a body is written.
+const CHUNK_BYTES: usize = 10_000;
 
 fn head_of(reply: &Reply) -> String {
     let framing = match reply.framing {

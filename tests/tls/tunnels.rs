@@ -145,7 +145,7 @@ fn a_status_other_than_2xx_to_connect_is_an_error_with_that_status() {
     });
     tunnel_fails(responding("HTTP/1.1 407 Who?\r\nproxy-authenticate: Basic realm=x\r\n\r\n"), |error, reason| {
         assert!(matches!(error, TunnelError::Rejected(status) if *status == 407), "{error:?}");
-        assert!(reason.contains("407") && reason.contains("user name and a password"), "{reason}");
+        assert!(reason.contains("407") && reason.contains("user name or password"), "{reason}");
     });
     tunnel_fails(responding("HTTP/1.1 302 There\r\nlocation: http://b.test/\r\n\r\n"), |error, _| {
         assert!(matches!(error, TunnelError::Rejected(status) if *status == 302), "{error:?}");

@@ -225,13 +225,13 @@ impl Body {
     /// Consumes `taken` bytes of the current chunk.
     fn consume(&mut self, taken: usize) {
         let BodyState::Read { buffered, .. } = self.state.get_mut() else { return };
-        let Some(mut piece) = buffered.take() else { return };
-        piece.buffer.consume(taken);
-        piece.content_bytes -= taken;
-        if piece.content_bytes == 0 {
-            self.decode_next(piece.buffer);
+        let Some(mut chunk) = buffered.take() else { return };
+        chunk.buffer.consume(taken);
+        chunk.content_bytes -= taken;
+        if chunk.content_bytes == 0 {
+            self.decode_next(chunk.buffer);
         } else {
-            *buffered = Some(piece);
+            *buffered = Some(chunk);
         }
     }
 

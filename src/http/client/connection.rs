@@ -98,6 +98,10 @@ pub(super) struct InFlight {
     exchange: FutureId,
 }
 
+/// The final response head and the buffer with the body bytes that were received with it, or the reason why there is no
+/// head.
+pub(super) type HeadResult = Result<(ResponseHead, ReadBuffer), ClientErrorKind>;
+
 /// The progress of an exchange.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
@@ -200,10 +204,7 @@ impl InFlight {
 
     /// Reads until the head of the final response is complete. Body bytes that were received with it stay in the
     /// buffer.
-    pub(super) fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(ResponseHead, ReadBuffer), ClientErrorKind>> {
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<HeadResult> {
         loop {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(Some(mut buffer))) => {
@@ -287,7 +288,7 @@ impl InFlight {
 
     /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on
     /// a new one: the server has closed the connection while it was idle, or has sent more than the previous response.
-    pub(super) fn is_stale(&self, head: &Result<(ResponseHead, ReadBuffer), ClientErrorKind>) -> bool {
+    pub(super) fn is_stale(&self, head: &HeadResult) -> bool {
         self.is_reused
             && match head {
                 // A server may send a 408 before it closes an idle connection (RFC 9110 §15.5.9), while the request is

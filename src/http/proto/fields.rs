@@ -265,7 +265,7 @@ mod tests {
         let section = Bytes::from_static(b"A: one \t\r\n \t two\n three\r\nB:\r\n 5\r\nC: \r\n \r\n\r\n");
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(&section), Ok(Some(section.len())));
-        let fields = cut(section, scanner.needs_normalizing()).unwrap();
+        let fields = parse_fields(section, scanner.needs_normalizing()).unwrap();
         assert_eq!(fields["a"], "one two three");
         assert_eq!(fields["b"], "5");
         assert_eq!(fields["c"], "");
@@ -275,7 +275,7 @@ mod tests {
     fn cut_response(section: &'static [u8]) -> Result<HeaderMap, ProtocolErrorKind> {
         let mut scanner = FieldScanner::new(Section::Response);
         assert_eq!(scanner.scan(section), Ok(Some(section.len())));
-        cut(Bytes::from_static(section), scanner.needs_normalizing())
+        parse_fields(Bytes::from_static(section), scanner.needs_normalizing())
     }
 
     #[test]

@@ -34,16 +34,14 @@ use http::{Method, Request, Response};
 
 use super::ClientContext;
 use super::body::Body;
-use super::connection::{ConnectTimestamps, Connection, InFlight};
-use super::error::{ClientError, ClientErrorKind};
+use super::connection::{ConnectTimestamps, Connection, HeadResult, InFlight};
+use super::error::ClientError;
 use super::head::Head;
 use super::target::{Target, redacted_url};
 #[cfg(feature = "tls")]
 use super::tunnel::Tunnel;
 use crate::event_loop::now;
-use crate::http::buffers::ReadBuffer;
 use crate::http::deadline::Deadline;
-use crate::http::proto::ResponseHead;
 #[cfg(feature = "tls")]
 use crate::net::tls::Handshake;
 use crate::net::{Connect, Lookup};
@@ -82,8 +80,11 @@ enum ExchangeState {
     Done,
 }
 
-/// The result of polling a state: the next state, or the result of the exchange.
-type Step = Poll<ControlFlow<Result<Response<Body>, ClientError>, ExchangeState>>;
+/// The result of polling a state: the next state, or the end of the exchange.
+type Step = Poll<ControlFlow<End, ExchangeState>>;
+
+/// The end of an exchange: a head, or the error of reading it, with the connection; or the error of establishing one.
+type End = Result<(Box<InFlight>, HeadResult), ClientError>;
 
 /// The parts of an exchange that exist in every state.
 struct ExchangeParts {
@@ -164,9 +165,9 @@ impl Future for Exchange {
             };
             match step {
                 Poll::Ready(ControlFlow::Continue(next)) => state.transition_to(next),
-                Poll::Ready(ControlFlow::Break(result)) => {
+                Poll::Ready(ControlFlow::Break(end)) => {
                     state.transition_to(ExchangeState::Done);
-                    return Poll::Ready(result);
+                    return Poll::Ready(respond(end));
                 }
                 Poll::Pending => {
                     state.set_wait_reason();
@@ -208,31 +209,31 @@ impl ExchangeParts {
     fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Step {
         let head = ready!(self.in_flight.as_mut().expect(HAS_CONNECTION).poll_head(cx));
         let in_flight = self.in_flight.take().expect(HAS_CONNECTION);
-        self.on_head(in_flight, head)
-    }
-
-    /// Handles the response head, or the error of reading it.
-    fn on_head(&mut self, in_flight: Box<InFlight>, head: Result<(ResponseHead, ReadBuffer), ClientErrorKind>) -> Step {
         if in_flight.is_stale(&head) && self.is_safe_to_repeat() {
             // Retry once on a new connection. That connection is not reused, so there is no second retry (RFC 9112
             // §9.3.1).
             drop((in_flight, head));
             return self.resolve();
         }
-        let result = match head {
-            Ok((head, buffer)) => {
-                let body = Body::new(in_flight, head.framing, buffer);
-                Ok(head.response.map(|()| body))
-            }
-            Err(kind) => Err(in_flight.fail(kind)),
-        };
-        Poll::Ready(ControlFlow::Break(result))
+        Poll::Ready(ControlFlow::Break(Ok((in_flight, head))))
     }
 
     /// Returns whether the client may resend the request transparently: GET and HEAD are safe methods, which change
     /// nothing on the server.
     fn is_safe_to_repeat(&self) -> bool {
         matches!(self.target.method, Method::GET | Method::HEAD)
+    }
+}
+
+/// Returns the result of an exchange that has ended.
+fn respond(end: End) -> Result<Response<Body>, ClientError> {
+    let (in_flight, head) = end?;
+    match head {
+        Ok((head, buffer)) => {
+            let body = Body::new(in_flight, head.framing, buffer);
+            Ok(head.response.map(|()| body))
+        }
+        Err(kind) => Err(in_flight.fail(kind)),
     }
 }
 
