@@ -43,7 +43,7 @@ fn the_delay_of_a_poll_is_counted_from_a_wake_since_the_poll_before() {
     let recording = record(everything);
     let (mut began, mut repeated) = (std::collections::HashMap::new(), 0);
     for line in lines(&recording) {
-        let Fact::PollBegin { task, delay, .. } = line.fact else { continue };
+        let RecordKind::PollBegin { task, delay, .. } = line.kind else { continue };
         if let Some(before) = began.insert(task, line.time) {
             repeated += 1;
             assert!(delay <= line.time - before, "task {task} is polled at {} after a delay of {delay}", line.time);
