@@ -43,3 +43,17 @@ pub(super) fn getaddrinfo_blocking(name: &str, family: Option<AddressFamily>) ->
 fn is_descriptor_left() -> bool {
     !cfg!(unix) || std::fs::File::open("/dev/null").is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_requested_family_is_returned_and_each_address_once() {
+        let resolve = |family| getaddrinfo_blocking("127.0.0.1", family);
+        let expected: [IpAddr; 1] = [[127, 0, 0, 1].into()];
+        assert_eq!(resolve(None).expect("it is an address"), expected);
+        assert_eq!(resolve(Some(AddressFamily::V4)).expect("it is an address"), expected);
+        resolve(Some(AddressFamily::V6)).expect_err("it is an IPv4 address");
+    }
+}
