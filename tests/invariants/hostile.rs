@@ -422,3 +422,30 @@ fn i04_the_drop_of_a_future_may_call_back_into_the_loop() {
         assert_eq!(calls.get(), 1);
     });
 }
+
+/// A waker of which only the number of clones matters.
+struct Inert;
+
+impl std::task::Wake for Inert {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn one_clone_of_a_waker_is_kept_and_dropped_with_the_future_that_was_polled_with_it() {
+    for (name, place) in places() {
+        run(async move {
+            let (mut future, end) = place();
+            let inert = Arc::new(Inert);
+            let waker = Waker::from(inert.clone());
+            for _ in 0..3 {
+                poll_with(&waker, &mut future);
+                assert_eq!(Arc::strong_count(&inert), 3, "{name}: one clone is kept");
+            }
+            drop(future);
+            // Tasks that are aborted by it are dropped in the next turn.
+            yield_times(2).await;
+            assert_eq!(Arc::strong_count(&inert), 2, "{name}: the future was dropped");
+            drop(end);
+        });
+    }
+}
