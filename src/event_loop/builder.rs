@@ -155,7 +155,7 @@ impl Builder {
             io_budget: IoBudget::new(),
             jobs: RefCell::default(),
             default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_room),
-            idle_observer: Cell::new(observer.and_then(IdleObserver::keep)),
+            idle_observer: Cell::new(observer.and_then(IdleObserver::store)),
             diagnosis: Diagnosis::new(self.slow_poll),
             next_wake: Cell::new(0),
             seen_foreign: Cell::new(TaskId::ROOT),

@@ -54,7 +54,7 @@ fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
     let observer_left = swap_observer(observer);
     if let Some(left) = &left {
-        left.idle_observer.set(observer_left.and_then(IdleObserver::keep));
+        left.idle_observer.set(observer_left.and_then(IdleObserver::store));
     }
     left
 }

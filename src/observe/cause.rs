@@ -1,40 +1,41 @@
-//! Why a task was woken.
+//! The causes of wakes.
 //!
-//! A call of `wake()` carries no reason. So the loop keeps one in a thread-local while it does something that
-//! may wake: round the dispatch of a readiness event, a timer that fires, a job that ends. Inside a poll, the
-//! reason is the task being polled. `wake()` reads it, and a wake from another thread carries it along.
+//! `wake()` has no parameter for its cause. So the loop stores the cause in a thread-local while it does something that may
+//! call wakers: while it dispatches a readiness event, fires a timer, or delivers the result of a job. During a poll, the
+//! cause is the task that is polled. `wake()` reads the thread-local, and a wake from another thread is sent with its
+//! cause.
 
 use std::cell::Cell;
 
 use super::{JobId, SourceId, TaskId, TimerId, current_task};
 
-/// What made a task ready.
+/// What caused a wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The reactor saw readiness on a source.
+    /// The reactor delivered a readiness event of this source.
     Source(SourceId),
-    /// A timer fired.
+    /// This timer fired.
     Timer(TimerId),
-    /// A job on a thread pool ended.
+    /// This job on a thread pool ended.
     Job(JobId),
-    /// Another task woke it while it was polled: a message, a permit, a finished task.
+    /// This task called the waker during its own poll: it sent a message, released a permit, or completed.
     Task(TaskId),
-    /// It woke itself: it yielded.
+    /// The task woke itself, for example to yield.
     SelfWake,
-    /// It is new.
+    /// The task was spawned.
     Spawn,
-    /// Code that is not run by the loop: another thread, or the program between two turns.
+    /// Code that the loop does not run: another thread, or the program between two calls of `turn`.
     External,
 }
 
-/// What a wake did.
+/// The effect of a wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WakeOutcome {
-    /// The task was put on the ready queue.
+    /// The task was added to the ready queue.
     Queued,
-    /// The task was on the ready queue already: one poll will serve both wakes.
+    /// The task was already in the ready queue: one poll follows both wakes.
     Coalesced,
-    /// The task had ended: nothing happened.
+    /// The task had ended: the wake had no effect.
     Stale,
 }
 
@@ -42,14 +43,14 @@ thread_local! {
     static CAUSE: Cell<Option<Cause>> = const { Cell::new(None) };
 }
 
-/// Says why whatever is woken is woken, until it is dropped.
+/// Sets the cause of all wakes on this thread until it is dropped.
 pub(crate) struct CauseGuard {
-    /// What was said before.
+    /// The cause to restore.
     outer: Option<Cause>,
 }
 
 impl CauseGuard {
-    /// From here on, wakes on this thread are caused by `cause`.
+    /// Sets the cause.
     pub(crate) fn set(cause: Cause) -> CauseGuard {
         CauseGuard { outer: CAUSE.replace(Some(cause)) }
     }
@@ -61,7 +62,7 @@ impl Drop for CauseGuard {
     }
 }
 
-/// The cause of a wake of `target` that happens now, on this thread.
+/// Returns the cause of a wake of `target` that happens now, on this thread.
 pub(crate) fn current_cause(target: TaskId) -> Cause {
     match (CAUSE.get(), current_task()) {
         (Some(cause), _) => cause,

@@ -1,7 +1,7 @@
-//! Who is watching, and what is happening at this moment on this thread.
+//! The thread-local context of the running loop: its observer, the task that is polled, and what that task waits for.
 //!
-//! All of it is thread-local, so that a semaphore or a future can report without being handed the loop. The loop
-//! puts its [`ObserverContext`] here while it runs and takes it back when it returns.
+//! Because it is thread-local, a semaphore or a future can emit events without a reference to the loop. The loop installs
+//! its [`ObserverContext`] while it runs, and removes it when it returns.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Event, EventKind, Observer, TaskId, contain, discard, log_error, notes};
 
-/// Tells the observer, if there is one. The event is built only then: with nobody watching, this is one branch.
+/// Emits an event, if there is an observer. Otherwise the event is not even created, and the cost is one branch.
 macro_rules! emit {
     ($kind:expr) => {
         if $crate::observe::is_observed() {
@@ -20,28 +20,28 @@ macro_rules! emit {
 pub(crate) use emit;
 
 thread_local! {
-    /// Whether a context with an observer is on this thread.
+    /// Whether `CONTEXT` contains an observer.
     static IS_OBSERVED: Cell<bool> = const { Cell::new(false) };
-    /// The observer and what it needs. Empty while the observer runs, so that it is never entered twice.
+    /// The context of the running loop. `None` while the observer is called, so that calls do not nest.
     static CONTEXT: RefCell<Option<ObserverContext>> = const { RefCell::new(None) };
-    /// Those of the loops that do not run.
+    /// The contexts of the loops that are not running.
     static IDLE: RefCell<IdleObservers> = RefCell::default();
     /// The task being polled.
     static TASK: Cell<Option<TaskId>> = const { Cell::new(None) };
-    /// What the future that returned `Pending` last was waiting for.
+    /// What the last future that returned `Pending` waits for.
     static WAIT_REASON: Cell<&'static str> = const { Cell::new("") };
 }
 
-/// One loop's observer, with the numbers that go into every event.
+/// The observer of a loop, with the numbers that are part of every event.
 pub(crate) struct ObserverContext {
     observer: Box<dyn Observer>,
-    /// Reads the loop's clock, as time since the loop was built.
+    /// Returns the time since the loop was built, by the loop's clock.
     elapsed: Box<dyn Fn() -> Duration>,
-    /// The number of the next event.
+    /// The sequence number of the next event.
     seq: u64,
-    /// The number of the turn.
+    /// The number of the current turn.
     turn: u64,
-    /// How long the observer has taken: that is no task's fault.
+    /// The total time spent in the observer, which is not counted as time of the task that is polled.
     observed_for: Duration,
 }
 
@@ -50,7 +50,7 @@ impl ObserverContext {
         ObserverContext { observer, elapsed, seq: 0, turn: 0, observed_for: Duration::ZERO }
     }
 
-    /// Hands one event to the observer. `false` if it panicked.
+    /// Passes an event to the observer. Returns `false` if it panicked.
     fn deliver(&mut self, at: Option<(Duration, u32)>, kind: EventKind<'_>) -> bool {
         let (time, thread) = at.unwrap_or_else(|| ((self.elapsed)(), 0));
         let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
@@ -70,25 +70,26 @@ impl ObserverContext {
     }
 }
 
-/// Puts a loop's context on this thread, or none. Returns the one that was here.
+/// Replaces the context of this thread. Returns the previous one.
 pub(crate) fn swap_observer(context: Option<ObserverContext>) -> Option<ObserverContext> {
-    // While the thread ends there may be no place for one.
+    // The thread-local may already have been destroyed, if the thread is ending.
     let is_some = context.is_some();
-    let replaced = CONTEXT.try_with(|place| place.replace(context));
+    let replaced = CONTEXT.try_with(|current| current.replace(context));
     IS_OBSERVED.set(is_some && replaced.is_ok());
     replaced.ok().flatten()
 }
 
-/// A context of a loop that does not run.
+/// Refers to the context of a loop that is not running.
 ///
-/// It is kept with the thread and not in the loop: `process::exit` drops what a thread keeps (with most C libraries), but
-/// no variable of a function. A recorder that is not dropped leaves out the end of its recording, or all of it.
+/// The context is stored in a thread-local and not in the loop, because `process::exit` runs the destructors of
+/// thread-locals (with most C libraries), but not those of local variables. A recorder that is not dropped loses the end of
+/// its recording.
 #[derive(Debug)]
 pub(crate) struct IdleObserver {
     key: u64,
 }
 
-/// The idle contexts of a thread's loops.
+/// The contexts of the loops of a thread that are not running.
 #[derive(Default)]
 struct IdleObservers {
     contexts: Vec<(u64, ObserverContext)>,
@@ -104,41 +105,42 @@ impl Drop for IdleObservers {
 }
 
 impl IdleObserver {
-    /// Keeps a context until its loop runs again, or ends. `None` while the thread ends: the context is dropped.
-    pub(crate) fn keep(context: ObserverContext) -> Option<IdleObserver> {
-        let kept = IDLE.try_with(|idle| {
+    /// Stores a context until its loop runs again or is dropped. Returns `None` if the thread is ending: then the context is
+    /// dropped.
+    pub(crate) fn store(context: ObserverContext) -> Option<IdleObserver> {
+        let stored = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             let key = idle.next_key;
             idle.next_key += 1;
             idle.contexts.push((key, context));
             key
         });
-        kept.ok().map(|key| IdleObserver { key })
+        stored.ok().map(|key| IdleObserver { key })
     }
 
-    /// Takes it out again. `None` if the thread ends and has dropped it.
+    /// Returns the context. `None` if the thread is ending and has dropped it.
     pub(crate) fn take(self) -> Option<ObserverContext> {
         let taken = IDLE.try_with(|idle| {
             let contexts = &mut idle.borrow_mut().contexts;
-            let place = contexts.iter().position(|(key, _)| *key == self.key)?;
-            Some(contexts.swap_remove(place).1)
+            let index = contexts.iter().position(|(key, _)| *key == self.key)?;
+            Some(contexts.swap_remove(index).1)
         });
         taken.ok().flatten()
     }
 }
 
-/// Ends an observer. Its drop may panic (I12).
+/// Drops an observer, whose destructor may panic (I12).
 pub(crate) fn drop_observer(context: ObserverContext) {
     contain("dropping the observer", || drop(context));
 }
 
-/// Whether anybody is watching.
+/// Returns whether there is an observer.
 #[inline]
 pub(crate) fn is_observed() -> bool {
     IS_OBSERVED.get()
 }
 
-/// Numbers the turn.
+/// Sets the number of the current turn.
 pub(crate) fn set_turn(turn: u64) {
     CONTEXT.with_borrow_mut(|context| {
         if let Some(context) = context {
@@ -147,37 +149,37 @@ pub(crate) fn set_turn(turn: u64) {
     });
 }
 
-/// How long the observer of this loop has taken so far.
+/// Returns the total time spent in the observer of this loop.
 pub(crate) fn observed_for() -> Duration {
     CONTEXT.with_borrow(|context| context.as_ref().map_or(Duration::ZERO, |context| context.observed_for))
 }
 
-/// Reports an event of the loop's thread, now.
+/// Emits an event of the loop's thread with the current time.
 pub(crate) fn emit_event(kind: EventKind<'_>) {
     emit_event_at(None, kind);
 }
 
-/// Reports an event that happened at another time on another thread.
+/// Emits an event that happened at another time on another thread.
 pub(crate) fn emit_event_at(at: Option<(Duration, u32)>, kind: EventKind<'_>) {
-    // Taken out and put back: nothing is borrowed while the observer runs (I4), and what it does is not told.
+    // Removed during the call: nothing is borrowed while the observer runs (I4), and its own actions are not observed.
     let Some(mut context) = CONTEXT.take() else { return };
     IS_OBSERVED.set(false);
     notes::record_event(&kind);
     if context.deliver(at, kind) {
         swap_observer(Some(context));
     } else {
-        log_error(format_args!("the observer panicked and was removed; the run goes on unobserved"));
+        log_error(format_args!("the observer panicked and was removed; the run continues without it"));
         drop_observer(context);
     }
 }
 
-/// The task being polled, if any.
+/// Returns the task that is being polled, if there is one.
 #[inline]
 pub(crate) fn current_task() -> Option<TaskId> {
     TASK.get()
 }
 
-/// Says which task is being polled, or dropped, until it is dropped itself.
+/// Sets the task that is being polled (or whose future is being dropped), until this guard is dropped.
 pub(crate) struct CurrentTask {
     outer: Option<TaskId>,
 }
@@ -196,8 +198,9 @@ impl Drop for CurrentTask {
     }
 }
 
-/// A future that is about to return `Pending` says what it waits for, in a few words: they stand in the trace, and in
-/// the error when nothing can ever wake it. A future whose states are [`TracedState`](super::TracedState) has a method for it.
+/// Sets what the current task waits for, in a few words, which appear in traces and in deadlock errors.
+///
+/// A future calls this when it is about to return `Pending`. [`TracedState`](super::TracedState) has a method for it.
 ///
 /// ```
 /// use std::{future::poll_fn, task::Poll};
@@ -215,7 +218,7 @@ pub fn set_wait_reason(what: &'static str) {
     WAIT_REASON.set(what);
 }
 
-/// What was said last; forgets it.
+/// Returns and clears what the current task waits for.
 #[inline]
 pub(crate) fn take_wait_reason() -> &'static str {
     WAIT_REASON.replace("")

@@ -1,4 +1,4 @@
-//! The events, one variant a fact.
+//! The events of a run, and the types of their fields.
 
 use std::net::SocketAddr;
 use std::panic::Location;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::{Cause, FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId, WakeOutcome};
 
-/// One fact about a run.
+/// An event of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// Its number: dense, from 0, in the order in which the loop learnt of the facts.
+    /// The sequence number: 0, 1, 2, … without gaps, in the order in which the loop emitted the events.
     pub seq: u64,
-    /// When it happened, since the loop was built, by the loop's clock. Rises within a thread.
+    /// The time of the event by the loop's clock, since the loop was built. Monotonic per thread.
     pub time: Duration,
-    /// Where it happened: 0 is the loop's thread, 1 and up are workers.
+    /// The thread: 0 is the loop's, 1 and up are workers.
     pub thread: u32,
-    /// The turn of the loop in which the loop learnt of it.
+    /// The turn in which the loop emitted the event.
     pub turn: u64,
     /// What happened.
     pub kind: EventKind<'a>,
@@ -23,366 +23,366 @@ pub struct Event<'a> {
 
 /// What happened.
 ///
-/// The variants come in the order in which a run meets them: the run, its turns, the waits, the sources, the
-/// timers, the tasks, the wakes, and what higher rooms add.
+/// The variants are sorted by subject: the run, turns, waits, sources, timers, tasks, wakes, and then what other modules
+/// emit (semaphores, jobs, HTTP).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'a> {
     /// `block_on` starts.
     RunBegin {
-        /// Threads of the default pool.
+        /// The maximum number of threads of the default pool.
         pool_threads: usize,
-        /// The seed that shuffles the ready queue; 0 when it is first-in first-out.
+        /// The seed that shuffles the ready queue; 0 if the queue is first-in first-out.
         seed: u64,
     },
     /// `block_on` ends.
     RunEnd {
-        /// Why: `finished`, `deadlock`, `failed`.
+        /// The reason: `finished`, `deadlock` or `failed`.
         reason: &'static str,
     },
     /// A turn starts.
     TurnBegin(LoopMetrics),
     /// A turn ends.
     TurnEnd(LoopMetrics),
-    /// The loop goes to sleep in the reactor.
+    /// The loop starts to wait in the reactor.
     WaitBegin {
-        /// The longest it will sleep; `None` is for ever.
+        /// The timeout; `None` waits without a limit.
         timeout: Option<Duration>,
-        /// Why that long.
+        /// The reason for this timeout.
         why: TimeoutReason,
     },
-    /// The loop is awake.
+    /// The wait ends.
     WaitEnd {
-        /// Readiness events that came.
+        /// The number of readiness events.
         events: usize,
-        /// Whether another thread woke it.
+        /// Whether another thread woke the loop.
         woken: bool,
     },
-    /// The reactor delivers readiness.
+    /// The reactor delivers a readiness event.
     Readiness {
-        /// For which source. If it is stale, the one that used to have this token.
+        /// The source. For a stale event, the source that had this token before.
         source: SourceId,
-        /// There is something to read.
+        /// Whether the source is readable.
         readable: bool,
-        /// There is room to write.
+        /// Whether the source is writable.
         writable: bool,
-        /// The other side will send nothing more.
+        /// Whether the peer has closed its write half.
         read_closed: bool,
-        /// The other side takes nothing more.
+        /// Whether the peer has closed its read half.
         write_closed: bool,
-        /// The source has failed.
+        /// Whether the source has an error.
         error: bool,
-        /// The source is gone: the event is dropped.
+        /// Whether the source no longer exists. The event is ignored.
         stale: bool,
     },
     /// A source is registered.
     SourceAdd {
-        /// Its id: also its token.
+        /// The id of the source, which is also its token.
         source: SourceId,
-        /// The task that did it.
+        /// The task that registered it.
         task: Option<TaskId>,
-        /// What it is: `connection`, `listener`, `signals`.
+        /// The type of source: `connection`, `listener`, `signals`.
         what: &'static str,
-        /// The descriptor, where the platform has them.
+        /// The file descriptor, on platforms that have them.
         descriptor: Option<i32>,
-        /// The other side, if it is known.
+        /// The address of the peer, if it is known.
         peer: Option<SocketAddr>,
     },
     /// A source is deregistered.
     SourceDel {
-        /// Which.
+        /// The source.
         source: SourceId,
     },
-    /// A system call was made on a source.
+    /// A system call on a source returned.
     Io {
-        /// By which task.
+        /// The task that made the call.
         task: Option<TaskId>,
-        /// On which source.
+        /// The source.
         source: SourceId,
-        /// Which call.
+        /// The call.
         operation: Operation,
-        /// What came of it.
+        /// The result of the call.
         outcome: IoOutcome,
     },
-    /// A timer is armed, or armed anew.
+    /// A timer is set or reset.
     TimerSet {
-        /// Its id.
+        /// The timer.
         timer: TimerId,
-        /// The task that did it.
+        /// The task that set it.
         task: Option<TaskId>,
-        /// When it is due, on the scale of [`Event::time`].
+        /// The deadline, on the scale of [`Event::time`].
         deadline: Duration,
     },
     /// A timer fires.
     TimerFire {
-        /// Which.
+        /// The timer.
         timer: TimerId,
-        /// How long after its deadline.
+        /// The time since the deadline.
         late: Duration,
     },
     /// A timer is cancelled.
     TimerDel {
-        /// Which.
+        /// The timer.
         timer: TimerId,
     },
-    /// A task begins its life.
+    /// A task is spawned.
     Spawn {
-        /// Its id.
+        /// The task.
         task: TaskId,
         /// The task that spawned it.
         parent: Option<TaskId>,
-        /// Its name: given, or made from its type.
+        /// The name, which is given or derived from the type of the future.
         name: &'a str,
         /// The type of its future.
         future: &'static str,
-        /// The line that spawned it.
+        /// The location in the source code that spawned it.
         location: &'static Location<'static>,
     },
-    /// A task is polled.
+    /// A poll of a task begins.
     PollBegin {
-        /// Which.
+        /// The task.
         task: TaskId,
-        /// How often it has been polled before.
+        /// The number of earlier polls of the task.
         number: u64,
-        /// How long it stood on the ready queue.
+        /// The time that the task spent in the ready queue.
         delay: Duration,
-        /// The wakes that led to this poll, in their order. The first one queued the task.
+        /// The wakes that led to this poll, in order. The first of them queued the task.
         wakes: &'a [WakeId],
     },
-    /// The poll is over.
+    /// The poll ends.
     PollEnd {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// Whether the task is done.
+        /// Whether the poll returned `Ready`.
         ready: bool,
-        /// What the task waits for, if it does, in the words of the future that said so last.
+        /// What the task waits for, as reported by the last future that returned `Pending`; empty if none did.
         waiting_for: &'static str,
-        /// Wakers of this task that are alive beside the loop's own.
+        /// The number of clones of the task's waker, apart from the loop's own.
         wakers: usize,
     },
-    /// A hand-written future goes from one state to the next.
+    /// A hand-written future changes its state.
     State {
-        /// The task in which it lives.
+        /// The task that polls the future.
         task: Option<TaskId>,
-        /// Which future.
+        /// The future.
         future: FutureId,
-        /// Its type, in one word.
+        /// The type of the future, for example `Exchange`.
         type_name: &'static str,
-        /// The hand-written future that polls it, if any.
+        /// The hand-written future that polls this one, if there is one.
         parent: Option<FutureId>,
-        /// The state it leaves.
+        /// The previous state.
         from: &'static str,
-        /// The state it enters.
+        /// The new state.
         to: &'static str,
     },
     /// A task has ended.
     Done {
-        /// Which.
+        /// The task.
         task: TaskId,
-        /// How.
+        /// How it ended.
         outcome: TaskOutcome,
     },
-    /// A task's future has been dropped before it was done.
+    /// A task's future is dropped before it has completed.
     Drop {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// A waker was called.
+    /// A waker is called.
     Wake {
-        /// The number of this wake.
+        /// The id of this wake.
         wake: WakeId,
-        /// Whom it wakes.
+        /// The task that is woken.
         task: TaskId,
-        /// Why.
+        /// The cause of the wake.
         cause: Cause,
-        /// What it did.
+        /// The effect of the wake.
         effect: WakeOutcome,
     },
     /// A task starts to wait for a permit.
     SemaphoreWait {
-        /// Of which semaphore.
+        /// The semaphore.
         semaphore: SemaphoreId,
-        /// Which task.
+        /// The task that waits.
         task: Option<TaskId>,
-        /// Permits that are free.
+        /// The number of available permits.
         free: usize,
     },
-    /// A permit is taken.
+    /// A permit is acquired.
     SemaphoreTake {
-        /// Of which semaphore.
+        /// The semaphore.
         semaphore: SemaphoreId,
-        /// By which task.
+        /// The task that acquires it.
         task: Option<TaskId>,
-        /// Permits that are left.
+        /// The number of permits that remain available.
         free: usize,
     },
-    /// A permit is given back.
+    /// A permit is released.
     SemaphoreFree {
-        /// To which semaphore.
+        /// The semaphore.
         semaphore: SemaphoreId,
-        /// By which task.
+        /// The task that releases it.
         task: Option<TaskId>,
-        /// Permits that are free now.
+        /// The number of available permits after the release.
         free: usize,
     },
     /// A job is queued on a pool.
     JobAdd {
-        /// Its id.
+        /// The job.
         job: JobId,
-        /// By which task.
+        /// The task that queues it.
         task: Option<TaskId>,
-        /// What it does, in a word or two.
+        /// The label: a word or two about what the job does.
         label: &'static str,
-        /// How much it writes or reads, if that is known.
+        /// The number of bytes that the job reads or writes; 0 if that is unknown.
         bytes: u64,
     },
-    /// A worker takes a job.
+    /// A worker starts a job.
     JobStart {
-        /// Which job.
+        /// The job.
         job: JobId,
-        /// How long it was queued.
+        /// The time that it spent in the queue.
         wait: Duration,
     },
     /// A job has ended.
     JobEnd {
-        /// Which job.
+        /// The job.
         job: JobId,
-        /// How.
+        /// How it ended.
         outcome: JobOutcome,
     },
-    /// An HTTP exchange comes a step further.
+    /// An HTTP exchange makes progress.
     Http {
-        /// In which task.
+        /// The task that polls the exchange.
         task: Option<TaskId>,
-        /// The exchange: a hand-written future.
+        /// The exchange, which is a hand-written future.
         exchange: FutureId,
-        /// Which step.
+        /// The step that it has reached.
         step: HttpStep,
     },
-    /// Something is wrong with the program that runs, and this is what.
+    /// The loop has detected a bug in the program.
     Finding {
-        /// The finding's name, for example `deadlock`.
+        /// The name of the finding, for example `deadlock`.
         what: &'static str,
-        /// The task it is about.
+        /// The task that the finding is about.
         task: Option<TaskId>,
-        /// The state the task is in.
+        /// The state of the task.
         state: &'a str,
-        /// What shows it.
+        /// The evidence for the finding.
         evidence: &'a str,
         /// What to look at.
         advice: &'a str,
     },
-    /// A line of text from the program that runs.
+    /// A line of text from the program.
     Mark {
-        /// The line.
+        /// The text.
         text: &'a str,
     },
-    /// Events were lost.
+    /// Events were dropped.
     Dropped {
-        /// How many.
+        /// The number of events.
         number: u64,
     },
 }
 
-/// How much there is of everything, at the edge of a turn.
+/// Counts at the beginning or the end of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoopMetrics {
-    /// Tasks on the ready queue.
+    /// The number of tasks in the ready queue.
     pub ready: usize,
-    /// Tasks alive.
+    /// The number of tasks that have not ended.
     pub tasks: usize,
-    /// Timers armed.
+    /// The number of timers that are set.
     pub timers: usize,
-    /// Sources registered.
+    /// The number of registered sources.
     pub sources: usize,
-    /// Jobs that no worker is known to have taken.
+    /// The number of jobs that no worker has started, as far as the loop knows.
     pub jobs_queued: usize,
-    /// Jobs that a worker runs, as far as the loop has heard.
+    /// The number of jobs that workers are running, as far as the loop knows.
     pub jobs_running: usize,
 }
 
-/// Which clock a loop goes by.
+/// The clock of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockKind {
-    /// The real one.
+    /// The system's monotonic clock.
     Real,
-    /// One that stands still while tasks run and jumps to the next deadline.
+    /// Virtual time, which stands still while tasks run and jumps to the next deadline when the loop would wait.
     Virtual,
 }
 
-/// Why the loop sleeps as long as it does.
+/// The reason for the timeout of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutReason {
-    /// Tasks are ready: it does not sleep, it only looks.
+    /// Tasks are ready: the timeout is zero.
     Ready,
-    /// Until the next timer.
+    /// The loop waits for the next timer.
     Timer,
-    /// Until something happens.
+    /// No timer is set: there is no timeout.
     Forever,
-    /// Until something happens, but not for long: it may be that nothing can, and the loop checks again.
+    /// A short timeout, after which the loop checks whether anything can still wake it.
     Recheck,
 }
 
 /// A system call on a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `connect`, or the look whether it has ended.
+    /// `connect`, or the check whether it has completed.
     Connect,
     /// `accept`.
     Accept,
-    /// `read` and its like.
+    /// `read`, `recv` and the like.
     Read,
-    /// `write` and its like.
+    /// `write`, `send` and the like.
     Write,
 }
 
-/// What came of a system call.
+/// The outcome of a system call on a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoOutcome {
-    /// It moved so many bytes; an accepted connection counts as 1, a finished connect as 0.
+    /// The number of bytes that were transferred; 1 for an accepted connection, 0 for an established one.
     Done(usize),
-    /// Nothing to read, or no room to write.
+    /// Nothing to read, or no space to write.
     WouldBlock,
-    /// The other side has ended its stream.
+    /// The peer has ended its stream.
     EndOfFile,
-    /// It failed.
+    /// The call failed.
     Failed(std::io::ErrorKind),
 }
 
-/// How a task ended.
+/// The outcome of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskOutcome {
-    /// With a result.
+    /// It returned a result.
     Finished,
-    /// With a panic.
+    /// It panicked.
     Panicked,
     /// It was aborted.
     Aborted,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobOutcome {
-    /// With a result.
+    /// It returned a result.
     Finished,
-    /// With a panic.
+    /// It panicked.
     Panicked,
-    /// It was cancelled before it started.
+    /// It was cancelled before a worker started it.
     Cancelled,
 }
 
-/// How far an HTTP exchange has come.
+/// A step of an HTTP exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpStep {
     /// The request is being written.
     Request,
-    /// An interim or final response head has come, with this status.
+    /// The head of an interim or final response has been received, with this status.
     Head(u16),
-    /// So many bytes of the body have come.
+    /// This number of bytes of the body has been received.
     Body(u64),
-    /// The exchange is over; whether the connection can be used again.
+    /// The exchange is complete.
     Done {
-        /// Whether it can.
+        /// Whether the connection can be reused.
         reusable: bool,
     },
 }

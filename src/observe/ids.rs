@@ -1,4 +1,4 @@
-//! The names of things in events. All are small, `Copy`, and print as people would say them: `task 7`.
+//! Identifiers of tasks, sources, timers and so on. `Display` prints `task 7`.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ macro_rules! slot_id {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
-            /// The slot. Slots are used again.
+            /// The index of the slot in its table. Slots are reused.
             pub index: u32,
-            /// A number that no other of its kind has had: tells a thing from its predecessors in the slot, and is
-            /// what people are shown.
+            /// A serial number, which is unique in the loop for this type of id: it distinguishes the uses of a slot, and
+            /// is the number that is displayed.
             pub generation: u32,
         }
 
         impl $name {
-            /// Both parts as one number, `generation << 32 | index`.
+            /// Returns both parts as one number: `generation << 32 | index`.
             pub const fn as_u64(self) -> u64 {
                 (self.generation as u64) << 32 | self.index as u64
             }
 
-            /// The inverse of [`as_u64`](Self::as_u64).
+            /// Returns the id for a number made by [`as_u64`](Self::as_u64).
             pub const fn from_u64(number: u64) -> Self {
                 Self { index: number as u32, generation: (number >> 32) as u32 }
             }
@@ -61,39 +61,39 @@ macro_rules! serial_id {
 }
 
 slot_id!(
-    /// A task: one spawned future, or the root that `block_on` was given (always [`TaskId::ROOT`]).
+    /// Identifies a task: a spawned future, or the root future passed to `block_on` ([`TaskId::ROOT`]).
     TaskId, "task"
 );
 slot_id!(
-    /// Something registered with the reactor, for example a socket.
+    /// Identifies a source that is registered with the reactor, for example a socket.
     SourceId, "source"
 );
 slot_id!(
-    /// An armed timer.
+    /// Identifies a timer.
     TimerId, "timer"
 );
 slot_id!(
-    /// A piece of work handed to a thread pool.
+    /// Identifies a job of a thread pool.
     JobId, "job"
 );
 serial_id!(
-    /// One call of `wake`.
+    /// Identifies a call of `wake`.
     WakeId, "wake"
 );
 serial_id!(
-    /// One hand-written future, so that several of one type in one task are told apart.
+    /// Identifies a hand-written future, so that several of the same type in one task can be distinguished.
     FutureId, "future"
 );
 serial_id!(
-    /// A semaphore.
+    /// Identifies a semaphore.
     SemaphoreId, "semaphore"
 );
 
 impl TaskId {
-    /// The future that `block_on` or `turn` was given.
+    /// The id of the root future, which is the one passed to `block_on` or `turn`.
     pub const ROOT: TaskId = TaskId { index: u32::MAX, generation: 0 };
 
-    /// Whether this is the root future.
+    /// Returns whether this is the root future.
     pub const fn is_root(self) -> bool {
         self.index == u32::MAX
     }

@@ -1,14 +1,14 @@
-//! What the loop tells whoever watches: the vocabulary, and nothing else.
+//! Events of the loop, and the trait for observers that receive them.
 //!
-//! * [`Event`] and [`EventKind`]: every fact worth knowing about a run, one event a fact;
+//! * [`Event`] and [`EventKind`]: what happens in a run;
 //! * [`Cause`]: why a task was woken, down to the socket, the timer, the job or the task;
-//! * [`Observer`]: the one method that receives events;
-//! * [`TracedState`]: the setter through which every hand-written future changes its state.
+//! * [`Observer`]: the trait for receivers of events;
+//! * [`TracedState`]: the state of a hand-written future, with an event for each change.
 //!
-//! The room depends on nothing. The rooms above call `emit!` at the places where
-//! something happens; with nobody watching, that is one branch on a thread-local flag. The design follows
-//! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api):
-//! the watcher is called synchronously, from the places themselves, and a watcher that panics is removed.
+//! This module depends on no other. The other modules call `emit!` where something happens; without an observer, the cost
+//! is one branch on a thread-local flag. The design follows
+//! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api): the observer is
+//! called synchronously, and one that panics is removed.
 //!
 //! ```
 //! use std::{cell::RefCell, rc::Rc};
@@ -54,15 +54,14 @@ pub use state::{State, TracedState};
 
 /// Receives every event of a run, in order, on the loop's thread.
 ///
-/// The event is borrowed: what must outlive the call is copied. An observer may wake tasks and may read
-/// its own shared state, but what it does is not itself observed. One that panics is removed, and the
-/// panic is logged; the run goes on.
+/// The event is borrowed, so an observer must copy what it keeps. It may wake tasks, but its own actions are not observed.
+/// An observer that panics is removed, the panic is logged, and the run continues.
 pub trait Observer {
-    /// The loop has been built, and goes by this clock. Called once, before the first event.
+    /// Called once, before the first event, with the clock of the loop.
     fn attach(&mut self, clock: ClockKind) {
-        let _the_same_to_most = clock;
+        let _ignored_by_default = clock;
     }
 
-    /// Something happened.
+    /// Called for each event.
     fn event(&mut self, event: &Event<'_>);
 }

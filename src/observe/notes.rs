@@ -1,7 +1,7 @@
-//! What is noted during one poll of a task, for the findings: only while somebody observes.
+//! Notes about the current poll of a task, from which the loop derives findings. They are only taken with an observer.
 //!
-//! The loop clears the notes before the poll and looks at them after it. Between the two, the places where something
-//! happens leave a word here: a waker was kept, a source said that it was ready, a future moved in from another task.
+//! The loop clears the notes before a poll and evaluates them after it. During the poll, other modules add to them: that a
+//! waker was stored, that a source was found ready, that a future was polled by another task before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,25 +9,26 @@ use std::sync::Weak;
 
 use super::{EventKind, FutureId, SourceId, TaskId, current_task, emit_event, is_observed};
 
-/// Futures of one task that are woken one by one.
+/// A group of child futures of a task, each of which has its own waker.
 pub(crate) trait WokenChildren {
-    /// How many have been woken and not polled since, if this task polled them last and it can be said for certain.
+    /// Returns how many children have been woken and not polled since. 0 if another task has polled the group last, or if
+    /// the number is uncertain.
     fn woken(&self, task: TaskId) -> usize;
 }
 
 #[derive(Default)]
 struct Notes {
-    /// Something was read or written, a timer was touched, a state changed.
+    /// Whether the task did I/O, set or cancelled a timer, or changed a state.
     made_progress: Cell<bool>,
-    /// A waker was kept somewhere.
+    /// Whether a waker was stored.
     stored_waker: Cell<bool>,
-    /// The source that said last that it is ready, and whether for reading.
+    /// The source that was last found ready, and whether for reading.
     ready: Cell<Option<(SourceId, bool)>>,
-    /// The task that was awaited last.
+    /// The task that was last awaited.
     awaited: Cell<Option<TaskId>>,
-    /// Futures that another task polled before.
+    /// The futures that another task polled before, and that task.
     task_changes: RefCell<Vec<(FutureId, TaskId)>>,
-    /// Groups of children, by the tasks that have polled them.
+    /// The groups of children that each task has polled.
     groups: RefCell<HashMap<TaskId, Vec<Weak<dyn WokenChildren>>>>,
 }
 
@@ -35,7 +36,7 @@ thread_local! {
     static NOTES: Notes = Notes::default();
 }
 
-/// A poll begins.
+/// Clears the notes at the beginning of a poll.
 pub(crate) fn clear() {
     NOTES.with(|notes| {
         notes.made_progress.set(false);
@@ -46,7 +47,7 @@ pub(crate) fn clear() {
     });
 }
 
-/// An event is told: some kinds show that the task is getting on.
+/// Notes an event: some kinds count as progress.
 pub(super) fn record_event(kind: &EventKind<'_>) {
     let made_progress = matches!(
         kind,
@@ -57,7 +58,7 @@ pub(super) fn record_event(kind: &EventKind<'_>) {
     }
 }
 
-/// A waker is kept.
+/// Notes that a waker was stored.
 #[inline]
 pub(crate) fn record_waker_stored() {
     if is_observed() {
@@ -65,7 +66,7 @@ pub(crate) fn record_waker_stored() {
     }
 }
 
-/// A source is ready, and says so to whoever asks.
+/// Notes that a source was found ready.
 #[inline]
 pub(crate) fn record_ready(source: SourceId, for_reading: bool) {
     if is_observed() {
@@ -73,7 +74,7 @@ pub(crate) fn record_ready(source: SourceId, for_reading: bool) {
     }
 }
 
-/// The task yields to the others to go on with its work later, or has woken a waiter.
+/// Notes progress that no event shows: the task yields, or has woken a waiter.
 #[inline]
 pub(crate) fn record_progress() {
     if is_observed() {
@@ -81,7 +82,7 @@ pub(crate) fn record_progress() {
     }
 }
 
-/// The end of a task is awaited.
+/// Notes that this task is awaited.
 #[inline]
 pub(crate) fn record_awaited(task: TaskId) {
     if is_observed() {
@@ -89,48 +90,48 @@ pub(crate) fn record_awaited(task: TaskId) {
     }
 }
 
-/// A future is polled by another task than before.
+/// Notes that a future was polled by the task `from` before.
 pub(super) fn record_task_change(future: FutureId, from: TaskId) {
     NOTES.with(|notes| notes.task_changes.borrow_mut().push((future, from)));
 }
 
-/// A group of children is polled by this task for the first time.
+/// Adds a group of children that this task polls for the first time.
 pub(crate) fn add_children(task: TaskId, group: Weak<dyn WokenChildren>) {
     NOTES.with(|notes| notes.groups.borrow_mut().entry(task).or_default().push(group));
 }
 
-/// The task has ended.
+/// Forgets the groups of children of a task that has ended.
 pub(crate) fn forget(task: TaskId) {
     let groups = NOTES.with(|notes| notes.groups.borrow_mut().remove(&task));
     drop(groups);
 }
 
-/// Whether the task was getting on.
+/// Returns whether the task made progress during the poll.
 pub(crate) fn made_progress() -> bool {
     NOTES.with(|notes| notes.made_progress.get())
 }
 
-/// Whether a waker was kept.
+/// Returns whether a waker was stored during the poll.
 pub(crate) fn stored_waker() -> bool {
     NOTES.with(|notes| notes.stored_waker.get())
 }
 
-/// The source that said last that it is ready, and whether for reading.
+/// Returns the source that was last found ready, and whether for reading.
 pub(crate) fn last_ready() -> Option<(SourceId, bool)> {
     NOTES.with(|notes| notes.ready.get())
 }
 
-/// The task that was awaited last.
+/// Returns the task that was last awaited.
 pub(crate) fn last_awaited() -> Option<TaskId> {
     NOTES.with(|notes| notes.awaited.get())
 }
 
-/// The future that moved in from another task, and which.
+/// Returns the last future that another task polled before, and that task.
 pub(crate) fn last_task_change() -> Option<(FutureId, TaskId)> {
     NOTES.with(|notes| notes.task_changes.borrow().last().copied())
 }
 
-/// Children of this task that were woken and not polled since.
+/// Returns the number of children of this task that have been woken and not polled since.
 pub(crate) fn woken_children(task: TaskId) -> usize {
     NOTES.with(|notes| {
         let mut groups = notes.groups.borrow_mut();
@@ -140,9 +141,7 @@ pub(crate) fn woken_children(task: TaskId) -> usize {
     })
 }
 
-/// A future was polled that had answered already: says so to whoever observes, and panics.
-///
-/// For the last state of a hand-written future.
+/// Emits the finding `poll_after_ready`, and panics. For the last state of a hand-written future.
 ///
 /// # Panics
 /// Always.
@@ -154,8 +153,8 @@ pub fn polled_after_ready(future: &'static str) -> ! {
             what: "poll_after_ready",
             task: current_task(),
             state: "Done",
-            evidence: &format!("`{future}` had answered that it is ready, and was polled again"),
-            advice: "drop a future when it is ready, or keep it in something that remembers that it is",
+            evidence: &format!("`{future}` was polled after it had returned `Ready`"),
+            advice: "drop a future when it is ready, or wrap it in one that may be polled again, such as `Fuse` or `MaybeDone`",
         });
     }
     panic!("`{future}` polled after it was ready");

@@ -1,26 +1,26 @@
-//! The setter through which a hand-written future changes its state.
+//! The state of a hand-written future, with an event for each change.
 
 use std::cell::Cell;
 
 use super::{EventKind, FutureId, TaskId, current_task, emit, is_observed, notes, set_wait_reason};
 
-/// A state of a hand-written future.
+/// The states of a hand-written future.
 pub trait State {
-    /// The future's name, in one word: `Exchange`.
+    /// The name of the future's type, for example `Exchange`.
     const TYPE_NAME: &'static str;
 
-    /// The state's name: `ReadHead`.
+    /// Returns the name of the state, for example `ReadHead`.
     fn name(&self) -> &'static str;
 }
 
 thread_local! {
-    /// The number of the next future.
+    /// The id of the next future.
     static NEXT: Cell<u64> = const { Cell::new(1) };
-    /// The hand-written future that is being polled.
+    /// The innermost hand-written future that is being polled.
     static INNERMOST: Cell<Option<FutureId>> = const { Cell::new(None) };
 }
 
-/// Holds the state of a hand-written future and reports each change.
+/// Contains the state of a hand-written future, and emits an event for each transition.
 ///
 /// ```
 /// use glassloop::observe::{State, TracedState};
@@ -41,32 +41,31 @@ thread_local! {
 pub struct TracedState<S> {
     state: S,
     id: FutureId,
-    /// The future that polled this one when it first changed.
+    /// The future that was being polled when this one was created.
     parent: Option<FutureId>,
-    /// The task that polled it last; kept only for an observer.
+    /// The task that polled the future last, if there is an observer.
     polled_by: Cell<Option<TaskId>>,
 }
 
 impl<S: State> TracedState<S> {
-    /// A future in its first state.
+    /// Creates a future in its first state.
     pub fn new(state: S) -> TracedState<S> {
         let id = NEXT.get();
         NEXT.set(id + 1);
         TracedState { state, id: FutureId(id), parent: INNERMOST.get(), polled_by: Cell::new(None) }
     }
 
-    /// The future's number.
+    /// Returns the id of the future.
     pub fn id(&self) -> FutureId {
         self.id
     }
 
-    /// Goes to another state.
+    /// Changes the state, and drops the previous one.
     pub fn transition_to(&mut self, next: S) {
-        let left = self.replace(next);
-        drop(left);
+        drop(self.replace(next));
     }
 
-    /// Goes to another state and gives back the one that was left, with what is inside it.
+    /// Changes the state, and returns the previous one.
     pub fn replace(&mut self, next: S) -> S {
         emit!(EventKind::State {
             task: current_task(),
@@ -79,27 +78,29 @@ impl<S: State> TracedState<S> {
         std::mem::replace(&mut self.state, next)
     }
 
-    /// The state, to look at.
+    /// Returns the state.
     pub fn get(&self) -> &S {
         &self.state
     }
 
-    /// The state, to change what is inside it. Another variant is gone to with [`transition_to`](Self::transition_to).
+    /// Returns the state mutably, to change the fields of the variant. Use [`transition_to`](Self::transition_to) to change
+    /// the variant.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.state
     }
 
-    /// The state's name.
+    /// Returns the name of the state.
     pub fn name(&self) -> &'static str {
         self.state.name()
     }
 
-    /// Says, when the future is about to return `Pending`, that its task waits in this state.
+    /// Sets the state as what the current task waits for; see [`set_wait_reason`].
     pub fn set_wait_reason(&self) {
         set_wait_reason(self.state.name());
     }
 
-    /// Marks this future as the one being polled until the guard is dropped, so that those it polls know their parent.
+    /// Marks this future as the one that is being polled, until the guard is dropped. The futures that it creates
+    /// meanwhile have it as their parent.
     pub fn enter(&self) -> FutureScope {
         if is_observed() {
             self.note_task();
@@ -109,7 +110,7 @@ impl<S: State> TracedState<S> {
 }
 
 impl<S> TracedState<S> {
-    /// Notes by which task it is polled, and whether it was another one's before.
+    /// Notes whether another task polled the future before.
     #[cold]
     fn note_task(&self) {
         let before = self.polled_by.replace(current_task());
@@ -121,7 +122,7 @@ impl<S> TracedState<S> {
     }
 }
 
-/// While it lives, the future that made it is the one being polled.
+/// Marks a future as the one that is being polled. Created by [`TracedState::enter`].
 #[derive(Debug)]
 pub struct FutureScope {
     outer: Option<FutureId>,

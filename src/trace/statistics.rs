@@ -20,7 +20,7 @@ use crate::observe::{Operation, WakeOutcome};
 /// use glassloop::trace::{RecordKind, Record, Statistics};
 ///
 /// let mut statistics = Statistics::default();
-/// statistics.add(&Record { seq: 0, time: 0, thread: 0, turn: 0, fact: RecordKind::RunBegin { pool_threads: 4, seed: 0 } });
+/// statistics.add(&Record { seq: 0, time: 0, thread: 0, turn: 0, kind: RecordKind::RunBegin { pool_threads: 4, seed: 0 } });
 /// assert_eq!(statistics.polls(), 0);
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 "use strict";
-// What both canvases need: sharp pixels, and the style sheet's colours.
+// Functions for both canvases: the resolution of the screen, and the colours of the style sheet.
 
-/** Makes a canvas as fine as the screen and empties it. The context's unit is a CSS pixel. */
+/** Sets the resolution of a canvas to that of the screen, and clears it. The unit of the context is a CSS pixel. */
 function fitCanvas(canvas) {
   const scale = window.devicePixelRatio || 1;
   const width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
@@ -17,7 +17,7 @@ const COLOURS = [
 ];
 let coloursNow = null;
 
-/** The colours of the style sheet, as it is now: light or dark. */
+/** Returns the colours of the current theme, light or dark. */
 function theme() {
   if (coloursNow === null) {
     const style = getComputedStyle(document.documentElement);

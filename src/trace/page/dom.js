@@ -1,12 +1,12 @@
 "use strict";
-// Small tools for the panels: making elements, keeping lists of them in step with lists of things, and units.
+// Functions for all panels: creating elements, updating lists of elements, and formatting quantities.
 //
-// Text from the recording reaches the document only as text: through `textContent`, `append` and `setAttribute` of
-// attributes that nothing runs. Nothing here, and nothing in the other files, parses it as markup.
+// Text of the recording is inserted only as text: with `textContent`, `append`, and `setAttribute` of attributes that are
+// not executed. No script of the page parses it as markup.
 
 /**
- * Makes an element: `make("button.step", { title: "…" }, "text", child)`. A property that is a function becomes a
- * listener, `null` and `false` leave it out.
+ * Creates an element: `make("button.step", { title: "…" }, "text", child)`. A property that is a function becomes an event
+ * listener; `null` and `false` omit the attribute.
  */
 function make(selector, properties = {}, ...children) {
   const [tag, ...classes] = selector.split(".");
@@ -20,7 +20,7 @@ function make(selector, properties = {}, ...children) {
   return element;
 }
 
-/** The same for drawings. */
+/** Creates an SVG element. */
 function draw(tag, properties = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
@@ -28,12 +28,12 @@ function draw(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Changes an element's text if it differs: an unchanged document need not be laid out anew. */
+/** Changes the text of an element, unless it is the same: that would cause a layout for nothing. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets or removes an attribute, if that changes anything. */
+/** Sets or removes an attribute, unless it is the same. */
 function setAttribute(element, name, value) {
   if (value === null || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
@@ -43,19 +43,19 @@ function setAttribute(element, name, value) {
 }
 
 /**
- * Keeps the children of `parent` in step with `things`: an element stays with the thing of its key as long as there
- * is one. `create(thing)` makes it, `update(element, thing)` fills it.
+ * Updates the children of `parent` to match `items`. The element of an item is reused as long as there is an item with the
+ * same key. `create(item)` creates the element, `update(element, item)` fills it.
  */
-function keepChildren(parent, things, keyOf, create, update = () => {}) {
+function keepChildren(parent, items, keyOf, create, update = () => {}) {
   const before = parent.kept ?? new Map();
   const kept = new Map();
   let place = parent.firstChild;
-  for (const thing of things) {
-    const key = keyOf(thing);
-    const element = before.get(key) ?? create(thing);
+  for (const item of items) {
+    const key = keyOf(item);
+    const element = before.get(key) ?? create(item);
     before.delete(key);
     kept.set(key, element);
-    update(element, thing);
+    update(element, item);
     if (element === place) place = place.nextSibling;
     else parent.insertBefore(element, place);
   }
@@ -63,7 +63,7 @@ function keepChildren(parent, things, keyOf, create, update = () => {}) {
   parent.kept = kept;
 }
 
-/** Nanoseconds in words that can be read: `12.3 µs`. */
+/** Formats nanoseconds: `12.3 µs`. */
 function duration(nanoseconds) {
   const size = Math.abs(nanoseconds);
   if (size < 1e3) return `${Math.round(nanoseconds)} ns`;
@@ -77,7 +77,7 @@ function threeDigits(number) {
   return number.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
 }
 
-/** Bytes: `13.1 KB`. */
+/** Formats a number of bytes: `13.1 KB`. */
 function bytes(number) {
   if (number < 1000) return `${number} B`;
   if (number < 1e6) return `${threeDigits(number / 1e3)} KB`;
@@ -91,36 +91,36 @@ function count(number, one, many = `${one}s`) {
   return one === undefined ? text : `${text} ${number === 1 ? one : many}`;
 }
 
-/** A moment of the run, always in milliseconds so that moments can be compared: `12.345 ms`. */
-function moment(nanoseconds) {
+/** Formats a time of the run, always in milliseconds so that times can be compared: `12.345 ms`. */
+function timestamp(nanoseconds) {
   const milliseconds = nanoseconds / 1e6;
   const [whole, part] = milliseconds.toFixed(3).split(".");
   return `${NUMBERS.format(whole)}.${part} ms`;
 }
 
-/** The cause of a wake, in a word or two: what stands after "woken by". */
+/** Returns the cause of a wake, as it follows "woken by". */
 function causeWords({ cause, by }, nameOf) {
   switch (cause) {
     case "source": case "timer": case "job": return `${cause} ${by}`;
     case "task": return nameOf(by);
     case "self": return "itself";
-    case "spawn": return "its spawning";
-    default: return "the outside";
+    case "spawn": return "spawn";
+    default: return "outside the loop";
   }
 }
 
-/** A list of which only the rows in view exist, so that a hundred thousand rows cost as much as twenty. */
+/** A virtual list: only the visible rows have elements, so a hundred thousand rows cost as much as twenty. */
 class LongList {
   /**
-   * `container` scrolls; rows are `rowHeight` pixels high. `fill(row, index)` writes a row; `pick(index)` is called
-   * when a row is chosen, by click or key.
+   * `container` scrolls; rows are `rowHeight` pixels high. `fill(row, index)` fills a row; `pick(index)` is called when a
+   * row is selected with the mouse or the keyboard.
    */
   constructor(container, rowHeight, fill, pick) {
     Object.assign(this, { container, rowHeight, fill, pick });
     this.length = 0;
     this.chosen = -1;
     this.rows = [];
-    // Remembered, because asking the document for them would have it laid out at once, for each list anew.
+    // Cached, because reading them from the document would force a layout for each list.
     this.height = container.clientHeight;
     this.scrolled = 0;
     this.sheet = make("div.sheet");
@@ -145,7 +145,7 @@ class LongList {
     this.scrolled = Math.max(0, Math.min(this.scrolled, length * this.rowHeight - this.height));
   }
 
-  /** Fills the rows that are in view. */
+  /** Fills the visible rows. */
   show() {
     const first = Math.max(0, Math.floor(this.scrolled / this.rowHeight) - 2);
     const wanted = Math.max(0, Math.min(this.length - first, Math.ceil(this.height / this.rowHeight) + 4));
@@ -174,7 +174,7 @@ class LongList {
     return row;
   }
 
-  /** Marks a row as chosen and brings it into view. */
+  /** Marks a row as selected and scrolls to it. */
   choose(index, follow = true) {
     this.chosen = index;
     if (follow && index >= 0) {
@@ -184,7 +184,7 @@ class LongList {
     this.show();
   }
 
-  /** Scrolls at the next frame, when the document is laid out anyway; the rows are there at once. */
+  /** Fills the rows at once, but scrolls in the next frame, when there is a layout anyway. */
   scrollTo(top) {
     this.scrolled = Math.max(0, Math.min(top, this.length * this.rowHeight - this.height));
     if (this.isScrolling) return;

@@ -1,5 +1,5 @@
 "use strict";
-// Panel 7, findings: what the loop found wrong with the program, each with its evidence and a button that shows it.
+// Panel 7, findings: bugs that the loop has detected in the program, each with its evidence and a button "Show me".
 
 class Findings {
   constructor(player, timeline) {
@@ -11,7 +11,7 @@ class Findings {
     setText(badge, findings.length === 0 ? "no findings" : count(findings.length, "finding"));
     setAttribute(badge, "data-some", findings.length > 0 ? "" : null);
     if (findings.length === 0) {
-      this.list.append(make("p.quiet", {}, "Nothing in this run looks wrong. A finding is given only when it is certain."));
+      this.list.append(make("p.quiet", {}, "No problems found (only certain problems are reported)."));
     }
     this.cards = findings.map((seq) => this.card(seq));
     this.list.append(...this.cards);
@@ -23,7 +23,7 @@ class Findings {
     const button = make("button.show", { type: "button", click: () => this.show(finding), "aria-label": `Show me: ${finding.what}, ${about}` }, "Show me");
     const card = make("article.finding", {},
       make("h3", {}, make("code", {}, finding.what), " ", make("span", {}, about)),
-      finding.state ? make("p.quiet", {}, "in state ", make("code", {}, finding.state), `, at ${moment(finding.t)}`) : make("p.quiet", {}, `at ${moment(finding.t)}`),
+      finding.state ? make("p.quiet", {}, "in state ", make("code", {}, finding.state), `, at ${timestamp(finding.t)}`) : make("p.quiet", {}, `at ${timestamp(finding.t)}`),
       make("p", {}, finding.evidence ?? ""),
       make("p.advice", {}, finding.advice ?? ""),
       button);
@@ -31,7 +31,7 @@ class Findings {
     return card;
   }
 
-  /** Goes to the finding, selects its task, and lets the timeline show what came just before. */
+  /** Goes to the finding, selects its task, and shows the time just before it in the timeline. */
   show(finding) {
     this.player.selected = finding.task;
     this.player.seek(finding.seq);
@@ -39,9 +39,9 @@ class Findings {
     const polls = lane === undefined ? [] : lane.polls;
     const poll = lastBefore(polls, finding.seq, true);
     const from = poll < 0 ? finding.t - 1e6 : this.player.recording.timeOf[poll];
-    const room = Math.max(2e4, (finding.t - from) * 0.25);
-    this.timeline.show({ from: from - room, to: finding.t + room });
-    document.getElementById("machine").scrollIntoView({ block: "nearest" });
+    const margin = Math.max(2e4, (finding.t - from) * 0.25);
+    this.timeline.show({ from: from - margin, to: finding.t + margin });
+    document.getElementById("loop-state").scrollIntoView({ block: "nearest" });
     document.getElementById("sentence").focus({ preventScroll: true });
   }
 

@@ -1,8 +1,8 @@
 "use strict";
-// The state machines of hand-written futures, as far as the recording saw them move: for each type of future, its
-// states in the order in which they were first met, and the ways from one to another.
+// The state machines of hand-written futures, derived from the recorded transitions: for each type of future, its states
+// and the transitions (edges) between them.
 
-/** Reads the graphs of all types out of the recording: a Map from a type's name to its graph. */
+/** Returns the graphs of all types: a Map from the name of a type to its graph. */
 function readGraphs(recording) {
   const graphs = new Map();
   const stateKind = recording.kinds.findIndex((kind) => kind.name === "state");
@@ -11,26 +11,24 @@ function readGraphs(recording) {
     const { of, from, to } = recording.event(seq);
     let graph = graphs.get(of);
     if (graph === undefined) {
-      graph = { of, ways: new Map(), leaves: new Set(), states: new Set() };
+      graph = { of, edges: new Map(), leaves: new Set(), states: new Set() };
       graphs.set(of, graph);
     }
     graph.leaves.add(from);
     graph.states.add(from).add(to);
-    const way = `${from}\n${to}`;
-    graph.ways.set(way, (graph.ways.get(way) ?? 0) + 1);
+    const edge = `${from}\n${to}`;
+    graph.edges.set(edge, (graph.edges.get(edge) ?? 0) + 1);
   }
   for (const graph of graphs.values()) graph.states = inOrder(graph);
   return graphs;
 }
 
-/**
- * The states in an order in which most ways lead downwards: a depth-first walk, turned round. Ways back up are loops.
- */
+/** Sorts the states so that edges lead downwards, except for loops: the reverse post-order of a depth-first search. */
 function inOrder(graph) {
   const next = new Map([...graph.states].map((state) => [state, []]));
   const entered = new Set();
-  for (const way of graph.ways.keys()) {
-    const [from, to] = way.split("\n");
+  for (const edge of graph.edges.keys()) {
+    const [from, to] = edge.split("\n");
     if (from === to) continue;
     next.get(from).push(to);
     entered.add(to);
@@ -42,13 +40,13 @@ function inOrder(graph) {
     next.get(state).forEach(visit);
     left.push(state);
   };
-  // From the states that nothing leads to; then whatever is only a loop.
+  // Starts with the states without incoming edges; the second pass is for those that are only reached by loops.
   [...graph.states].filter((state) => !entered.has(state)).reverse().forEach(visit);
   [...graph.states].forEach(visit);
   return left.reverse();
 }
 
-/** Whether a future of this type was never seen to leave this state: it has ended there. */
+/** Returns whether this state is final: no transition out of it was recorded. */
 function isLast(graphs, of, state) {
   const graph = graphs.get(of);
   return graph !== undefined && !graph.leaves.has(state);

@@ -1,9 +1,9 @@
 "use strict";
-// Any moment of the run. A copy of the state was kept every few thousand events; from the nearest one before the moment
-// that is asked for, the events in between are folded in again. Going back is as quick as going on.
+// The state of the loop after any event. There is a copy of the state every few thousand events; from the nearest earlier
+// copy, the events in between are applied again. So going backwards is as fast as going forwards.
 
 class StateHistory {
-  /** `copies` are the states after every `distance` events, the first one after none. */
+  /** `copies` are the states after 0, `distance`, 2 × `distance`, … events. */
   constructor(recording, copies, distance) {
     this.recording = recording;
     this.copies = copies;
@@ -11,7 +11,7 @@ class StateHistory {
     this.now = copies[0].copy();
   }
 
-  /** The state just after the event `seq`. It changes with the next call. */
+  /** Returns the state after the event `seq`. The next call changes the returned object. */
   after(seq) {
     const wanted = seq + 1;
     const nearest = Math.floor(wanted / this.distance);

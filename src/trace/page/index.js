@@ -1,19 +1,19 @@
 "use strict";
-// What is where in the recording: found in one pass over the events, so that no panel has to search later.
+// An index of the recording, computed in one pass over the events, so that no panel has to search.
 //
-// * `turns`, `polls`, `findings`: the events that steps and links go to;
-// * `causeOf`: for each event, the earlier one that led to it, so that the page can answer "why?";
-// * `ledTo`: for each wake, the poll that it led to;
-// * spans of time for the timeline's lanes: waits, polls, turns, jobs, and the states of each task.
+// * `turns`, `polls`, `findings`: the events at which steps stop and to which links lead;
+// * `causeOf`: for each event, the earlier event that caused it;
+// * `ledTo`: for each wake, the poll that followed;
+// * the spans of the timeline: turns, waits, polls, jobs, and the states of each task.
 
-/** Spans of time on one lane, in the order in which they began. */
+/** The spans of one track of the timeline, sorted by their beginning. */
 class Spans {
   constructor() {
     this.from = [];
     this.to = [];
-    /** What the span is about: a task's state, or the number of a task or job. */
+    /** The subject of the span: the state of a task, or the number of a task or job. */
     this.what = [];
-    /** The event that began it. */
+    /** The event that began the span. */
     this.seq = [];
   }
 
@@ -34,7 +34,7 @@ class Spans {
     if (last >= 0 && this.to[last] === Infinity) this.to[last] = Math.max(t, this.from[last]);
   }
 
-  /** The first span that ends after `t`. */
+  /** Returns the index of the first span that ends after `t`. */
   firstAfter(t) {
     let low = 0, high = this.to.length;
     while (low < high) {
@@ -54,23 +54,23 @@ class Index {
     this.causeOf = new Int32Array(length).fill(-1);
     this.ledTo = new Int32Array(length).fill(-1);
 
-    /** How many sources and timers there were at most at one time. */
-    this.most = { sources: 0, timers: 0 };
+    /** The maximum numbers of sources and timers at one time. */
+    this.max = { sources: 0, timers: 0 };
 
-    /** Lanes of the timeline. */
+    /** The tracks of the timeline. */
     this.turnSpans = new Spans();
     this.waitSpans = new Spans();
     this.pollSpans = new Spans();
-    /** One entry a worker. */
+    /** One entry per worker. */
     this.jobSpans = [];
-    /** Task -> { name, spans, seqs: its events, polls: those of its events that begin a poll } */
+    /** Task -> { name, spans, seqs: its events, polls: the events that begin its polls } */
     this.tasks = new Map();
-    /** Future -> { of, task, parent, seqs: its changes of state } */
+    /** Future -> { of, task, parent, seqs: its transitions } */
     this.futures = new Map();
-    /** How long tasks stood on the ready queue before each of the `polls`, in nanoseconds. */
+    /** The time that the task spent in the ready queue before each of the `polls`, in nanoseconds. */
     this.lags = [];
 
-    // What was seen last of everything, to find causes.
+    // The last event of each object, to find causes.
     this.last = { poll: -1, wait: -1, turn: -1 };
     this.seen = { wake: new Map(), source: new Map(), timer: new Map(), job: new Map(), spawn: new Map() };
     this.workerOf = new Map();
@@ -85,16 +85,16 @@ class Index {
     return task;
   }
 
-  /** Takes one event into the index. Events come in their order. */
+  /** Adds the next event. */
   note(event) {
     if (typeof event.task === "number") this.task(event.task).seqs.push(event.seq);
-    const noting = NOTES[event.kind];
-    const cause = noting === undefined ? undefined : noting(this, event);
-    // What happens while a task is polled happens because it is polled.
+    const handler = HANDLERS[event.kind];
+    const cause = handler === undefined ? undefined : handler(this, event);
+    // By default, the cause of an event is the current poll.
     this.causeOf[event.seq] = cause ?? (event.thread === 0 ? this.last.poll : -1);
   }
 
-  /** Closes what is still open at the end of the recording. */
+  /** Ends all open spans at the end of the recording. */
   close(end) {
     const lanes = [this.turnSpans, this.waitSpans, this.pollSpans, ...this.jobSpans];
     for (const task of this.tasks.values()) lanes.push(task.spans);
@@ -102,8 +102,8 @@ class Index {
   }
 }
 
-/** What to remember of each kind of event. The answer is the event that caused it, -1 if there is none. */
-const NOTES = {
+/** How each kind of event is added. Returns the event that caused it, or -1 if there is none. */
+const HANDLERS = {
   turn_begin(index, event) {
     index.turns.push(event.seq);
     index.turnSpans.begin(event.t, event.turn, event.seq);
@@ -230,7 +230,7 @@ const NOTES = {
   },
 };
 
-/** The greatest element of a rising list that is less than `limit` (at most it, if `inclusive`); -1 if none. */
+/** Returns the greatest element of a sorted list below `limit` (or equal, if `inclusive`), or -1. */
 function lastBefore(list, limit, inclusive = false) {
   let low = 0, high = list.length;
   while (low < high) {
@@ -241,7 +241,7 @@ function lastBefore(list, limit, inclusive = false) {
   return low === 0 ? -1 : list[low - 1];
 }
 
-/** The least element of a rising list that is greater than `limit`; -1 if none. */
+/** Returns the least element of a sorted list above `limit`, or -1. */
 function firstAfter(list, limit) {
   let low = 0, high = list.length;
   while (low < high) {

@@ -1,8 +1,8 @@
 "use strict";
-// The keyboard, and the address: `#seq=812&task=7` leads anybody to the same moment.
+// Keyboard shortcuts, and the URL fragment, for example `#seq=812&task=7`, which contains the position.
 
-/** How long the page rests at a moment before the address says so, in milliseconds: browsers limit how often. */
-const REST = 200;
+/** The delay before a new position is written to the URL, in milliseconds: browsers limit the rate of such changes. */
+const URL_DELAY = 200;
 
 class Keyboard {
   constructor(player, transport, timeline) {
@@ -27,7 +27,7 @@ class Keyboard {
       Escape: () => player.select(null),
     };
     Object.assign(this, { player, transport });
-    // Before the elements' own listeners: with the scrubber focused, shift and an arrow are still a turn.
+    // Not after the elements' own listeners: even if the scrubber has the focus, shift and an arrow step by a turn.
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -58,7 +58,7 @@ class Keyboard {
   }
 }
 
-/** Whether the focused element needs this key for itself. */
+/** Returns whether the focused element handles this key itself. */
 function isForElement(event) {
   const { target, key } = event;
   const isText = target.matches("input:not([type=range], [type=checkbox]), textarea");
@@ -68,15 +68,15 @@ function isForElement(event) {
   return false;
 }
 
-/** Keeps the address in step with the player, both ways. */
-class Address {
+/** Keeps the URL fragment and the player in sync. */
+class UrlFragment {
   constructor(player) {
     this.player = player;
     this.timer = null;
     window.addEventListener("hashchange", () => this.read());
   }
 
-  /** Goes where the address says. Anything else in it is ignored. */
+  /** Goes to the position in the URL. Everything else in the fragment is ignored. */
   read() {
     const wanted = new URLSearchParams(location.hash.slice(1));
     const number = (name) => (/^\d{1,15}$/.test(wanted.get(name) ?? "") ? Number(wanted.get(name)) : null);
@@ -91,6 +91,6 @@ class Address {
     this.timer = setTimeout(() => {
       const hash = `#seq=${seq}${selected === null ? "" : `&task=${selected}`}`;
       if (location.hash !== hash) history.replaceState(null, "", hash);
-    }, REST);
+    }, URL_DELAY);
   }
 }

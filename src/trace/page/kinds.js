@@ -1,5 +1,5 @@
 "use strict";
-// The kinds of events in groups: for the log's filters, and for colours.
+// Groups of kinds of events, for the filters of the log and for colours.
 
 const GROUPS = [
   { name: "turn", label: "turns and waits", kinds: ["run_begin", "run_end", "turn_begin", "turn_end", "wait_begin", "wait_end"] },
@@ -16,7 +16,7 @@ const GROUPS = [
 
 const GROUP_OF = new Map(GROUPS.flatMap((group) => group.kinds.map((kind) => [kind, group])));
 
-/** The group of a kind. A kind that this page does not know is shown among the marks. */
+/** Returns the group of a kind. Unknown kinds belong to the last group. */
 function groupOf(kind) {
   return GROUP_OF.get(kind) ?? GROUPS.at(-1);
 }

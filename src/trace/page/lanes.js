@@ -1,10 +1,10 @@
 "use strict";
-// What the timeline shows, apart from how: its lanes from top to bottom, and the arrows of the selected task's wakes.
+// The content of the timeline: its lanes from top to bottom, and the arrows for the wakes of the selected task.
 
-/** How many arrows are drawn at most; with more of them in view nothing could be told apart. */
-const MOST_ARROWS = 120;
+/** The maximum number of arrows that are drawn, because more would be illegible. */
+const MAX_ARROWS = 120;
 
-/** The lanes: the loop, the workers, and every task of the recording. */
+/** Returns the lanes: the loop, the workers, and all tasks. */
 function makeLanes(index) {
   const fixed = [{ key: "loop", label: "loop", kind: "loop", spans: index.pollSpans }];
   index.jobSpans.forEach((spans, i) => fixed.push({ key: `worker ${i + 1}`, label: `worker ${i + 1}`, kind: "worker", spans }));
@@ -15,7 +15,7 @@ function makeLanes(index) {
   return { fixed, tasks };
 }
 
-/** What a span of a lane is, in words. */
+/** Describes a span of a lane. */
 function spanWords(player, lane, i) {
   const { spans } = lane;
   const long = duration(spans.to[i] - spans.from[i]);
@@ -25,8 +25,8 @@ function spanWords(player, lane, i) {
 }
 
 /**
- * The wakes of a task that led to a poll between two times: for each, the lane and moment where it came from, and the
- * moment of the poll. Those from outside the loop come from nowhere.
+ * Returns the wakes of a task that led to a poll between two times: for each, the lane and time of its cause, and the time
+ * of the poll. Wakes from outside the loop have no lane.
  */
 function arrowsOf(player, task, from, to) {
   const { recording, index } = player;

@@ -1,18 +1,18 @@
 "use strict";
-// Panel 6, the event log: every event as its sentence, filtered by kind, by the selected task and by text. Only the
-// rows in view exist. The search reads sentences in slices, so that it never holds up the page.
+// Panel 6, the event log: every event as a sentence, filtered by kind, by the selected task and by text. The search runs in
+// slices, so that it does not block the page.
 
-/** Events searched at a stretch. */
+/** The number of events that are searched at a time. */
 const SLICE = 8192;
 
 class Log {
   constructor(player) {
     this.player = player;
-    /** Groups of kinds that are left out. */
+    /** The groups of kinds that are hidden. */
     this.without = new Set();
-    /** The events that are shown, or null for all of them. */
+    /** The events that are shown, or null for all. */
     this.matches = null;
-    this.search = 0; // the number of the last search: a newer one ends it
+    this.search = 0; // the number of the latest search, which cancels earlier ones
     this.status = document.getElementById("log-status");
     this.text = document.getElementById("find");
     this.onlySelected = document.getElementById("log-selected");
@@ -58,7 +58,7 @@ class Log {
     return this.matches === null ? index : this.matches[index];
   }
 
-  /** The row of an event, or of the last one before it that is shown. */
+  /** Returns the row of an event, or that of the last event before it that is shown. */
   indexOf(seq) {
     if (this.matches === null) return seq;
     let low = 0, high = this.matches.length;
@@ -77,7 +77,7 @@ class Log {
     const { recording } = this.player;
     const [number, time, dot, sentence] = row.children;
     setText(number, seq);
-    setText(time, moment(recording.timeOf[seq]));
+    setText(time, timestamp(recording.timeOf[seq]));
     const kind = recording.kind(seq);
     setAttribute(dot, "data-group", groupOf(kind).name);
     setAttribute(dot, "title", kind);
@@ -136,7 +136,7 @@ class Log {
     }
   }
 
-  /** Goes to the next match after the current event, or the one before it; round the ends. */
+  /** Goes to the next or previous match, and wraps around. */
   goToMatch(direction) {
     const length = this.matches === null ? this.player.recording.length : this.matches.length;
     if (length === 0) return;

@@ -1,7 +1,7 @@
 "use strict";
-// Puts the page together: reads the recording, folds it once from end to end, and lets the panels listen to the player.
+// Starts the page: reads the recording, computes the index in one pass over all events, and creates the panels.
 
-/** How many events lie between two copies of the state. */
+/** The number of events between two copies of the state. */
 const COPY_EVERY = 4096;
 
 function readRun() {
@@ -10,31 +10,31 @@ function readRun() {
   const index = new Index(recording.length);
   const state = new LoopState(graphs);
   const copies = [state.copy()];
-  const most = { sources: 0, timers: 0 };
+  const max = { sources: 0, timers: 0 };
   for (let seq = 0; seq < recording.length; seq += 1) {
     const event = recording.event(seq);
     state.apply(event);
     index.note(event);
-    most.sources = Math.max(most.sources, state.sources.size);
-    most.timers = Math.max(most.timers, state.timers.size);
+    max.sources = Math.max(max.sources, state.sources.size);
+    max.timers = Math.max(max.timers, state.timers.size);
     if ((seq + 1) % COPY_EVERY === 0) copies.push(state.copy());
   }
   index.close(recording.end);
-  index.most = most;
+  index.max = max;
   return new Player(recording, new StateHistory(recording, copies, COPY_EVERY), index);
 }
 
-/** What the recording says about itself, at the top of the page. */
+/** Shows the header of the recording at the top of the page. */
 function showRun({ recording }) {
   const { run, left_out, notes } = recording.header;
   const [program = "", ...rest] = run.argv;
   const command = [program.split("/").pop(), ...rest].join(" ");
-  document.title = command === "" ? "A run, replayed" : `${command}, replayed`;
+  document.title = command === "" ? "glassloop trace" : `${command} – glassloop trace`;
   setText(document.getElementById("command"), command);
   const facts = [count(recording.length, "event"), duration(recording.end), run.started, run.clock === "virtual" ? "virtual time" : null, `glassloop ${run.glassloop}`];
   setText(document.getElementById("facts"), facts.filter((fact) => fact !== null && fact !== undefined).join(" · "));
   const all = [...notes];
-  if (left_out > 0) all.push(`This page holds the first ${count(recording.length, "event")}; ${count(left_out)} more were left out.`);
+  if (left_out > 0) all.push(`This page contains the first ${count(recording.length, "event")}; ${count(left_out)} more were left out.`);
   if (recording.length === 0) all.push("There are no events in this recording.");
   const place = document.getElementById("notes");
   place.append(...all.map((note) => make("p", {}, note)));
@@ -46,27 +46,27 @@ function start() {
   showRun(player);
   const transport = new Transport(player);
   const timeline = new Timeline(player);
-  const address = new Address(player);
+  const fragment = new UrlFragment(player);
   for (const panel of [
-    transport, new Now(player), new Machine(player), new Tasks(player), timeline, new Log(player),
-    new Findings(player, timeline), address,
+    transport, new Now(player), new StatePanel(player), new Tasks(player), timeline, new Log(player),
+    new Findings(player, timeline), fragment,
   ]) player.add(panel);
   new Keyboard(player, transport, timeline);
-  address.read();
+  fragment.read();
 
-  /** For tests, and for whoever wants to look further in the browser's console. */
+  /** For tests and for the browser's console. */
   window.glassloop = {
     seek: (seq) => player.seek(seq),
     step: (n, unit = "event") => player.step(n, unit),
     select: (task) => player.select(task),
-    /** The loop's state after the current event, as plain data. Its text is its JSON. */
+    /** Returns the loop's state after the current event as plain data, whose `toString` is JSON. */
     state() {
       const plain = JSON.parse(JSON.stringify(player.state ?? {}));
       return Object.defineProperty(plain, "toString", { value: () => JSON.stringify(plain) });
     },
     player,
   };
-  // Ready is when it has been painted.
+  // The page is ready after its first paint.
   requestAnimationFrame(() => setTimeout(() => {
     document.documentElement.dataset.ready = "true";
     document.documentElement.dataset.readyAfter = performance.now().toFixed(0);

@@ -1,8 +1,8 @@
 "use strict";
-// Panel 2, "now": the current event as a sentence, and why it came to be: the chain of causes that led to it.
+// Panel 2, "now": the current event as a sentence, and the chain of its causes.
 
-/** How far back the chain is followed. */
-const LONGEST_CHAIN = 6;
+/** The maximum length of the chain. */
+const MAX_CAUSES = 6;
 
 class Now {
   constructor(player) {
@@ -20,7 +20,7 @@ class Now {
     setText(this.kind, kind.replaceAll("_", " "));
     setAttribute(this.kind, "data-group", groupOf(kind).name);
     const causes = [];
-    for (let cause = index.causeOf[seq]; cause >= 0 && causes.length < LONGEST_CHAIN; cause = index.causeOf[cause]) {
+    for (let cause = index.causeOf[seq]; cause >= 0 && causes.length < MAX_CAUSES; cause = index.causeOf[cause]) {
       causes.push(cause);
     }
     this.because.hidden = causes.length === 0;

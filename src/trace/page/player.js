@@ -1,20 +1,19 @@
 "use strict";
-// Where in the run the page is, and what is selected. Every panel listens to the one player; nobody keeps a position
-// of their own.
+// The current position in the run and the selection. All panels observe the player and store no position themselves.
 
 class Player {
   constructor(recording, history, index) {
     Object.assign(this, { recording, history, index });
-    /** The event that happened last, at this moment of the replay. */
+    /** The current event. */
     this.seq = 0;
     /** The selected task, or null. */
     this.selected = null;
-    /** The loop's state just after the event. */
+    /** The state of the loop after the current event. */
     this.state = recording.length > 0 ? history.after(0) : null;
     this.panels = [];
   }
 
-  /** Adds a panel: an object with `update(player)`, called after each change. */
+  /** Adds a panel: an object with a method `update(player)`, which is called after each change. */
   add(panel) {
     this.panels.push(panel);
   }
@@ -23,7 +22,7 @@ class Player {
     for (const panel of this.panels) panel.update(this);
   }
 
-  /** Goes to an event; to the first or last one if there is none of that number. */
+  /** Goes to an event. The number is clamped. */
   seek(seq) {
     if (this.recording.length === 0) return;
     const wanted = Number.isFinite(seq) ? Math.trunc(seq) : seq === Infinity ? this.recording.length : 0;
@@ -32,7 +31,7 @@ class Player {
     this.update();
   }
 
-  /** Goes `n` events, polls or turns forwards, or backwards if `n` is negative. */
+  /** Steps `n` events, polls or turns forwards, or backwards if `n` is negative. */
   step(n, unit = "event") {
     if (unit === "event") return this.seek(this.seq + n);
     const stops = unit === "poll" ? this.index.polls : this.index.turns;
@@ -45,13 +44,13 @@ class Player {
     this.seek(seq);
   }
 
-  /** Selects a task, or none with null. */
+  /** Selects a task; null clears the selection. */
   select(task) {
     this.selected = task === null || !this.index.tasks.has(task) ? null : task;
     this.update();
   }
 
-  /** A task's name, at any moment of the run. */
+  /** Returns the name of a task, even before its spawn and after its end. */
   nameOf(task) {
     return this.index.tasks.get(task)?.name ?? `task ${task}`;
   }

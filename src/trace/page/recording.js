@@ -1,32 +1,32 @@
 "use strict";
-// The recording, as the page received it.
+// The recording, parsed from the data elements of the page.
 //
-// Events lie in the document as blocks of rows, one row an event:
+// The document contains blocks of rows, with one row per event:
 //
-//     [kind, nanoseconds since the row before, turns since the row before, thread, field, field, ...]
+//     [kind, nanoseconds since the previous row, turns since the previous row, thread, field, field, ...]
 //
-// The header says which kinds there are and how their fields are called. A field whose name begins with `$` is text,
-// and its number points into the table of strings; one with `*` is a list, and takes all that is left of the row.
-// Absent fields are null, or simply missing at the row's end.
+// The header lists the kinds and the names of their fields. A field whose name begins with `$` is a text: its number is an
+// index into the table of strings. A field with `*` is a list, which takes up the rest of the row. Absent fields are null,
+// or missing at the end of the row.
 //
-// Here the rows become columns of plain numbers: two hundred thousand small arrays would keep the browser's garbage
-// collector busy for longer than all the rest takes.
+// The rows are converted to columns in typed arrays, because garbage collection of two hundred thousand small arrays would
+// take longer than everything else.
 //
-// Sentences lie in blocks of their own, which are read only when somebody looks at them. A row is
-// [template, number, number, ...]: the template is a string with holes, into which the numbers go.
+// Sentences are in blocks of their own, which are parsed when they are first shown. A row is [template, number, number, ...]:
+// the template is a string with placeholders for the numbers.
 
-/** Marks a hole in a sentence's template. */
-const HOLE = "\u0001";
+/** The placeholder for a number in a template. */
+const PLACEHOLDER = "\u0001";
 
 class Recording {
-  /** Reads the blocks out of the document. */
+  /** Parses the data elements of the document. */
   constructor(document) {
     const read = (element) => JSON.parse(element.textContent);
-    /** What the page knows of the run as a whole: `run`, `kinds`, `events`, `left_out`, `notes`, `block`. */
+    /** The header: `run`, `kinds`, `events`, `left_out`, `notes`, `block`. */
     this.header = read(document.getElementById("recording-header"));
     this.strings = read(document.getElementById("recording-strings"));
 
-    /** For each kind: its name, the names of its fields, which of them are text, and the list at its end, if any. */
+    /** For each kind: its name, the names of its fields, which of them are texts, and the list at the end, if there is one. */
     this.kinds = this.header.kinds.map(([name, ...columns]) => ({
       name,
       fields: columns.filter((column) => column[0] !== "*").map((column) => column.replace("$", "")),
@@ -35,25 +35,25 @@ class Recording {
     }));
 
     const { events: length, cells } = this.header;
-    /** How many events there are. */
+    /** The number of events. */
     this.length = length;
     this.kindOf = new Uint8Array(length);
     this.threadOf = new Uint16Array(length);
     this.turnOf = new Uint32Array(length);
     this.timeOf = new Float64Array(length);
-    /** The fields of all events, one after the other; and where those of each event begin. NaN is an absent field. */
+    /** The fields of all events, and the index of the first field of each event. NaN is an absent field. */
     this.cells = new Float64Array(cells);
     this.cellsFrom = new Uint32Array(length + 1);
     this.readRows(document.querySelectorAll("script.recording-events"), read);
 
     this.sentenceBlocks = [...document.querySelectorAll("script.recording-sentences")];
-    this.sentences = new Map(); // number of a block -> its rows
-    this.templates = new Map(); // number of a string -> its parts between the holes
+    this.sentences = new Map(); // index of a block -> its rows
+    this.templates = new Map(); // index of a string -> its parts between the placeholders
   }
 
   readRows(blocks, read) {
     let seq = 0, time = 0, turn = 0, cell = 0;
-    /** When the last thing happened that the recording knows of, in nanoseconds. */
+    /** The time of the last event, in nanoseconds. */
     this.end = 0;
     for (const block of blocks) {
       for (const row of read(block)) {
@@ -71,12 +71,12 @@ class Recording {
     }
   }
 
-  /** The name of an event's kind. */
+  /** Returns the name of the kind of an event. */
   kind(seq) {
     return this.kinds[this.kindOf[seq]].name;
   }
 
-  /** An event with its fields by name. */
+  /** Returns an event with its fields by name. */
   event(seq) {
     const { name, fields, isText, list } = this.kinds[this.kindOf[seq]];
     const event = { seq, t: this.timeOf[seq], turn: this.turnOf[seq], thread: this.threadOf[seq], kind: name };
@@ -89,12 +89,12 @@ class Recording {
     return event;
   }
 
-  /** What happened, in one sentence: the same words as `--explain`. */
+  /** Returns an event as a sentence, with the same wording as `--explain`. */
   sentence(seq) {
     const [template, ...numbers] = this.sentenceRow(seq);
     let parts = this.templates.get(template);
     if (parts === undefined) {
-      parts = this.strings[template].split(HOLE);
+      parts = this.strings[template].split(PLACEHOLDER);
       this.templates.set(template, parts);
     }
     let sentence = parts[0];

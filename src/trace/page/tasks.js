@@ -1,8 +1,8 @@
 "use strict";
-// Panel 4, tasks: what state each is in, how often it was polled, what it waits for, what woke it last; and of the
-// selected one everything, with the state diagrams of the hand-written futures inside it.
+// Panel 4, tasks: the state of each, its polls, what it waits for, and what last woke it; and details of the selected task,
+// with the state diagrams of its hand-written futures.
 
-/** How many of a task's futures are listed. */
+/** The maximum number of futures that are listed. */
 const FUTURES_LISTED = 12;
 
 class Tasks {
@@ -21,7 +21,7 @@ class Tasks {
     this.futures = document.getElementById("task-futures");
     this.drawing = document.getElementById("task-diagram");
     this.path = document.getElementById("task-path");
-    /** The future whose diagram was asked for; null for the one that changed last. */
+    /** The future whose diagram the user selected, or null. */
     this.wanted = null;
     for (const button of document.querySelectorAll("button[data-task-poll]")) {
       button.addEventListener("click", () => this.goToPoll(Number(button.dataset.taskPoll)));
@@ -93,8 +93,8 @@ class Tasks {
     return [
       ["state", `${task.state} for ${duration(state.time - task.since)}`],
       ["waits for", this.waitsFor(task) || "–"],
-      ["woken last by", task.last_wake === null ? "nobody yet" : this.wokenBy(task), task.last_wake?.seq],
-      ["polls", `${count(task.polls)}, ${duration(task.polling_time)} in all`],
+      ["last woken by", task.last_wake === null ? "not woken yet" : this.wokenBy(task), task.last_wake?.seq],
+      ["polls", `${count(task.polls)}, ${duration(task.polling_time)} in total`],
       ["wakers alive", task.wakers === null ? "–" : count(task.wakers)],
       ["exchange", task.exchange === null ? null : exchangeWords(task.exchange)],
       ["future", task.future],
@@ -108,7 +108,7 @@ class Tasks {
         ["polls", count(ended.polls)]];
     }
     const [first] = before.seqs;
-    return first > this.player.seq ? [["state", "not born yet", first]] : [["state", "ended", before.seqs.at(-1)]];
+    return first > this.player.seq ? [["state", "not spawned yet", first]] : [["state", "ended", before.seqs.at(-1)]];
   }
 
   showFacts(facts) {
@@ -129,27 +129,27 @@ class Tasks {
     );
   }
 
-  /** The future that moved last and has not ended; if all have, the one with the longest path. Null if there is none. */
-  mostTelling(futures) {
+  /** Returns the future that changed last and has not ended; if all have, the one with the longest path. */
+  defaultFuture(futures) {
     const { recording, seq, state } = this.player;
     let best = null;
     for (const [id, future] of futures) {
-      const moved = lastBefore(future.seqs, seq, true);
-      const lives = !isLast(state.graphs, future.of, recording.event(moved).to);
-      const rank = lives ? [1, moved] : [0, future.seqs.length];
+      const change = lastBefore(future.seqs, seq, true);
+      const isAlive = !isLast(state.graphs, future.of, recording.event(change).to);
+      const rank = isAlive ? [1, change] : [0, future.seqs.length];
       if (best === null || rank[0] > best.rank[0] || (rank[0] === best.rank[0] && rank[1] > best.rank[1])) best = { id, rank };
     }
     return best?.id ?? null;
   }
 
-  /** The futures of the task that have moved by now, and the diagram of one of them. */
+  /** Shows the futures of the task that have changed their state so far, and the diagram of one of them. */
   showFutures(task) {
     const { index, seq } = this.player;
     this.futuresOf ??= groupByTask(index.futures);
     const all = (this.futuresOf.get(task) ?? []).filter(([, future]) => future.seqs[0] <= seq);
-    // Of very many, the latest: a connection that has served a thousand requests has had a thousand exchanges.
+    // Only the latest: a connection that has served a thousand requests has had a thousand exchanges.
     const futures = all.slice(-FUTURES_LISTED);
-    const chosen = futures.some(([id]) => id === this.wanted) ? this.wanted : this.mostTelling(futures);
+    const chosen = futures.some(([id]) => id === this.wanted) ? this.wanted : this.defaultFuture(futures);
     keepChildren(
       this.futures, futures, ([id]) => id,
       ([id]) => make("button.future", { type: "button", click: () => {
@@ -178,7 +178,7 @@ class Tasks {
   }
 }
 
-/** What a future's exchange has come to, in a few words. */
+/** Describes the progress of an HTTP exchange. */
 function exchangeWords({ id, step, status, bytes: size }) {
   const parts = [`${id}: ${step}`];
   if (status !== null) parts.push(`status ${status}`);

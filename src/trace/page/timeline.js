@@ -1,13 +1,13 @@
 "use strict";
-// Panel 5, the timeline: a canvas the size of its panel, drawn anew whenever the view or the moment changes. Only what
-// is in view is drawn, and slices that share a pixel are drawn once. What the canvas shows stands in the document too:
-// under the pointer as a sentence, and for the whole view as a table.
+// Panel 5, the timeline: a canvas of the size of its panel, redrawn whenever the view or the current event changes. Only
+// visible spans are drawn, and spans that share a pixel are drawn once. The document has the same content as text: a
+// sentence about the span under the pointer, and a table of all visible spans.
 
 const LANE = 20, GUTTER = 132, AXIS = 22;
-/** The narrowest view, in nanoseconds. */
-const NARROWEST = 2000;
-/** Rows of the table. */
-const MOST_ROWS = 150;
+/** The minimum width of the view, in nanoseconds. */
+const MIN_SPAN = 2000;
+/** The maximum number of rows of the table. */
+const MAX_ROWS = 150;
 
 class Timeline {
   constructor(player) {
@@ -47,22 +47,22 @@ class Timeline {
 
   // -- The view ------------------------------------------------------------------------------------------------
 
-  /** Shows a part of the run, as near to the wanted one as the run and the screen allow. */
+  /** Shows a part of the run. It is adjusted to the limits of the run and of the zoom. */
   show({ from, to }) {
-    const span = Math.min(this.whole.to, Math.max(NARROWEST, to - from));
+    const span = Math.min(this.whole.to, Math.max(MIN_SPAN, to - from));
     const start = Math.max(0, Math.min(this.whole.to - span, from));
     this.view = { from: start, to: start + span };
     this.later();
   }
 
-  /** Zooms by a factor, round a moment: the current one unless told otherwise. */
+  /** Zooms by a factor, around a time, which defaults to that of the current event. */
   zoom(factor, round = this.player.state?.time ?? 0) {
     const { from, to } = this.view;
     const centre = Math.max(from, Math.min(to, round));
     this.show({ from: centre - (centre - from) * factor, to: centre + (to - centre) * factor });
   }
 
-  /** Moves the view by a part of its width. */
+  /** Moves the view by a fraction of its width. */
   pan(part) {
     const by = (this.view.to - this.view.from) * part;
     this.show({ from: this.view.from + by, to: this.view.to + by });
@@ -95,7 +95,7 @@ class Timeline {
     if (y < scrollTop || y + LANE > scrollTop + visible) this.scroller.scrollTop = Math.max(0, y - visible / 2);
   }
 
-  /** The lanes that are in view, each with its place. */
+  /** Returns the visible lanes with their positions. */
   lanesInView() {
     const lanes = this.lanes.fixed.map((lane, i) => ({ lane, y: AXIS + i * LANE }));
     const { scrollTop } = this.scroller;
@@ -110,7 +110,7 @@ class Timeline {
 
   // -- Drawing -------------------------------------------------------------------------------------------------
 
-  /** Draws once before the next frame, however much changes until then. */
+  /** Draws once in the next frame, no matter how many changes there are until then. */
   later() {
     if (this.isWaiting) return;
     this.isWaiting = true;
@@ -128,7 +128,7 @@ class Timeline {
     context.font = `12px ${colours.font}`;
     context.textBaseline = "middle";
     this.drawAxis(context, colours);
-    // Tasks first: those half scrolled away disappear under the lanes that stay.
+    // Tasks first, because the fixed lanes cover those that are partly scrolled out of view.
     const [stay, scroll] = [lanes.filter(({ lane }) => lane.kind !== "task"), lanes.filter(({ lane }) => lane.kind === "task")];
     context.save();
     context.beginPath();
@@ -224,7 +224,7 @@ class Timeline {
     const end = place.get(`task ${selected}`);
     if (end === undefined || end < this.top) return;
     this.arrows = arrowsOf(this.player, selected, this.view.from, this.view.to);
-    if (this.arrows.length > MOST_ARROWS) return;
+    if (this.arrows.length > MAX_ARROWS) return;
     context.strokeStyle = colours.accent;
     context.fillStyle = colours.accent;
     context.lineWidth = 1.4;
@@ -260,23 +260,23 @@ class Timeline {
     context.fill();
   }
 
-  // -- The same in words ---------------------------------------------------------------------------------------
+  // -- The timeline as text ------------------------------------------------------------------------------------
 
   describe(lanes) {
     const { from, to } = this.view;
     const hit = this.pointer === null ? null : this.spanAt(this.pointer.x, this.pointer.y);
-    let words = `From ${moment(from)} to ${moment(to)}; a pixel is ${duration((to - from) / Math.max(1, this.width - GUTTER))}.`;
-    if (hit !== null) words = `${spanWords(this.player, hit.lane, hit.i)}, from ${moment(hit.lane.spans.from[hit.i])}.`;
-    else if (this.arrows.length > MOST_ARROWS) words += ` ${count(this.arrows.length, "wake")} of the selected task are in view: zoom in to see their arrows.`;
+    let words = `From ${timestamp(from)} to ${timestamp(to)}; one pixel is ${duration((to - from) / Math.max(1, this.width - GUTTER))}.`;
+    if (hit !== null) words = `${spanWords(this.player, hit.lane, hit.i)}, from ${timestamp(hit.lane.spans.from[hit.i])}.`;
+    else if (this.arrows.length > MAX_ARROWS) words += ` ${count(this.arrows.length, "wake")} of the selected task are visible: zoom in to see their arrows.`;
     setText(this.readout, words);
     if (this.table.open) this.fillTable(lanes);
   }
 
-  /** The spans and arrows in view, in the order of time, as a table. */
+  /** Fills the table with the visible spans and arrows, sorted by time. */
   fillTable(lanes) {
     const facts = [];
     let more = 0;
-    const add = (fact) => (facts.length < MOST_ROWS * 4 ? facts.push(fact) : (more += 1));
+    const add = (fact) => (facts.length < MAX_ROWS * 4 ? facts.push(fact) : (more += 1));
     for (const { lane } of lanes) {
       const { spans } = lane;
       for (let i = spans.firstAfter(this.view.from); i < spans.length && spans.from[i] < this.view.to; i += 1) {
@@ -288,27 +288,27 @@ class Timeline {
       add({ t: arrow.from, lane: this.player.nameOf(this.player.selected), words, seq: arrow.seq });
     }
     facts.sort((a, b) => a.t - b.t || a.seq - b.seq);
-    more += Math.max(0, facts.length - MOST_ROWS);
+    more += Math.max(0, facts.length - MAX_ROWS);
     keepChildren(
-      this.rows, facts.slice(0, MOST_ROWS).map((fact, i) => ({ ...fact, i })), ({ i }) => i,
+      this.rows, facts.slice(0, MAX_ROWS).map((fact, i) => ({ ...fact, i })), ({ i }) => i,
       () => {
         const button = make("button.link", { type: "button", click: () => this.player.seek(Number(button.dataset.seq)) });
         return make("tr", {}, make("td"), make("td"), make("td", {}, button));
       },
       (row, { t, lane, words, seq }) => {
         const [when, where, what] = row.children;
-        setText(when, moment(t));
+        setText(when, timestamp(t));
         setText(where, lane);
         setText(what.firstChild, words);
         what.firstChild.dataset.seq = seq;
       },
     );
-    setText(document.getElementById("timeline-more"), more > 0 ? `${count(more)} more in view: zoom in.` : "");
+    setText(document.getElementById("timeline-more"), more > 0 ? `${count(more)} more: zoom in to see them.` : "");
   }
 
   // -- The pointer ---------------------------------------------------------------------------------------------
 
-  /** The span nearest to a point of the canvas, within a few pixels. */
+  /** Returns the span closest to a point of the canvas, within a few pixels. */
   spanAt(x, y) {
     const hit = this.lanesInView().findLast(({ lane, y: top }) => y >= top && y < top + LANE && (lane.kind !== "task" || y >= this.top));
     if (hit === undefined || x < GUTTER) return null;
@@ -354,7 +354,7 @@ class Timeline {
     }, { passive: false });
   }
 
-  /** A click goes to what is there, and selects its task. */
+  /** Goes to the span that was clicked, and selects its task. */
   click(x, y) {
     const hit = this.spanAt(x, y);
     if (hit === null) {
@@ -370,7 +370,7 @@ class Timeline {
   }
 }
 
-/** As much of a label as there is room for. */
+/** Shortens a label to a width. */
 function shortened(context, label, width) {
   if (context.measureText(label).width <= width) return label;
   let length = label.length;

@@ -1,11 +1,11 @@
 "use strict";
-// Panel 1, the transport: a scrubber over a strip of loop lag, steps back and forth, and playing.
+// Panel 1, the transport: a scrubber below a strip chart of loop lag, buttons for steps, and playback.
 
 class Transport {
   constructor(player) {
     this.player = player;
     this.isPlaying = false;
-    this.place = document.getElementById("place");
+    this.position = document.getElementById("position");
     this.scrubber = document.getElementById("scrubber");
     this.strip = document.getElementById("strip");
     this.playButton = document.getElementById("play");
@@ -32,12 +32,12 @@ class Transport {
   update({ seq, recording, state }) {
     if (state === null) return;
     this.scrubber.value = seq;
-    const words = `event ${count(seq)} of ${count(recording.length - 1)} · turn ${count(state.turn)} · ${moment(state.time)}`;
-    setText(this.place, words);
+    const words = `event ${count(seq)} of ${count(recording.length - 1)} · turn ${count(state.turn)} · ${timestamp(state.time)}`;
+    setText(this.position, words);
     setAttribute(this.scrubber, "aria-valuetext", words);
   }
 
-  // -- Playing -------------------------------------------------------------------------------------------------
+  // -- Playback ------------------------------------------------------------------------------------------------
 
   toggle() {
     if (this.isPlaying) this.pause();
@@ -49,7 +49,7 @@ class Transport {
     this.showPlaying();
   }
 
-  /** Plays on from here, or from the start if this is the end. A turn takes as long as the chosen speed says. */
+  /** Plays from the current event, or from the start if it is the last one. The speed is in turns per second. */
   play() {
     const { player } = this;
     if (player.seq >= player.recording.length - 1) player.seek(0);
@@ -60,7 +60,7 @@ class Transport {
       if (!this.isPlaying) return;
       const turns = (Math.min(now - before, 100) / 1000) * Number(this.speed.value);
       before = now;
-      position = this.onBy(position, turns);
+      position = this.advance(position, turns);
       if (Math.floor(position) !== player.seq) player.seek(Math.floor(position));
       if (player.seq >= player.recording.length - 1) this.pause();
       else requestAnimationFrame(frame);
@@ -68,8 +68,8 @@ class Transport {
     requestAnimationFrame(frame);
   }
 
-  /** The place that lies some turns further, or a part of one: the events of a turn are spread evenly over it. */
-  onBy(position, turns) {
+  /** Returns the position that is a number of turns later, which may be fractional: events are spread evenly over a turn. */
+  advance(position, turns) {
     const { index, recording } = this.player;
     while (turns > 0 && position < recording.length - 1) {
       const here = Math.floor(position);
@@ -90,9 +90,9 @@ class Transport {
     setAttribute(this.playButton, "aria-pressed", this.isPlaying);
   }
 
-  // -- The strip of loop lag -----------------------------------------------------------------------------------
+  // -- The strip chart of loop lag -----------------------------------------------------------------------------
 
-  /** For each pixel the longest time that a task stood on the ready queue before a poll that lies there. */
+  /** Draws, for each pixel, the longest delay of a poll after its wake. */
   drawStrip() {
     const { index, recording } = this.player;
     const width = this.strip.clientWidth, height = this.strip.clientHeight;
@@ -107,7 +107,7 @@ class Transport {
       if (lag > longest) longest = lag;
     });
     context.fillStyle = colours.queued;
-    // A logarithm: lags of a microsecond and of ten milliseconds are both to be seen.
+    // Logarithmic, so that both a microsecond and ten milliseconds are visible.
     const top = Math.log1p(longest / 1e3);
     columns.forEach((lag, x) => {
       if (lag === 0) return;
@@ -118,14 +118,14 @@ class Transport {
     for (const seq of index.findings) context.fillRect(Math.max(0, seq * scale - 1), 0, 3, height);
   }
 
-  /** The same in words. */
+  /** Describes the chart in words. */
   describeStrip() {
     const { lags, findings } = this.player.index;
     const sorted = Float64Array.from(lags).sort();
     const at = (part) => duration(sorted[Math.floor(part * (sorted.length - 1))]);
     const words = sorted.length === 0
       ? "No task was polled."
-      : `Loop lag (from wake to poll, logarithmic): half under ${at(0.5)}, 99 % under ${at(0.99)}, longest ${at(1)}.`;
+      : `Scheduling delay (wake to poll): p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}. The scale is logarithmic.`;
     setText(document.getElementById("lag"), findings.length === 0 ? words : `${words} Red: ${count(findings.length, "finding")}.`);
   }
 }

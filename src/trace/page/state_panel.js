@@ -1,36 +1,36 @@
 "use strict";
-// Panel 3, the machine: ready queue, polling, sources, timers, pool, semaphores. Each living task is one chip, which
-// stands wherever the task is: on the queue, being polled, at the source it waits for. When it moves, one sees it move.
+// Panel 3, the loop state: ready queue, current poll, sources, timers, pool and semaphores. Each task has one chip, shown
+// where the task is: in the queue, in its poll, or at the source that it waits for. Moves of chips are animated.
 
-/** How many of each are shown before "and N more". */
+/** The number of items of each list that are shown before "and N more". */
 const SHOWN = { ready: 40, sources: 10, timers: 8, jobs: 12, elsewhere: 40, semaphore: 18 };
-/** The height of a row in pixels, as the style sheet has it. */
+/** The heights of rows in pixels, which must match the style sheet. */
 const ROW_HEIGHTS = { source: 34, timer: 32 };
-/** The loop registers every source once, for both directions, and keeps it so. */
+/** The loop registers every source once, for both directions. */
 const INTEREST = "R W";
-/** Above this many chips nothing flies: it would be a swarm, and slow. */
-const MOST_FLYING = 120;
-/** Nor after a jump over more events than this: nobody could follow. */
-const LONGEST_FLIGHT = 200;
+/** With more chips than this there is no animation: it would be confusing and slow. */
+const MAX_ANIMATED = 120;
+/** Nor after a jump over more events than this. */
+const MAX_ANIMATED_JUMP = 200;
 
-const STAGES = [
-  ["hear", "hear other threads"], ["poll", "poll ready tasks"], ["wait", "wait"],
-  ["dispatch", "dispatch readiness"], ["timers", "fire timers"],
+const PHASES = [
+  ["drain", "drain remote queue"], ["poll", "poll tasks"], ["wait", "wait for events"],
+  ["dispatch", "dispatch I/O"], ["timers", "fire timers"],
 ];
 
-class Machine {
+class StatePanel {
   constructor(player) {
     this.player = player;
-    this.chips = new Map(); // task -> its chip
+    this.chips = new Map(); // task -> chip
     this.showsAll = new Set(); // lists that are shown in full
-    this.moreButtons = {}; // the button under each list that shows the rest
+    this.moreButtons = {}; // list -> the button that shows the rest of it
     const find = (id) => document.getElementById(id);
     this.parts = Object.fromEntries(
-      ["stages", "stage-note", "ready", "polling", "sources", "timers", "queue", "workers", "semaphores", "elsewhere"]
-        .map((name) => [name, find(`machine-${name}`)]),
+      ["phases", "phase-note", "ready", "polling", "sources", "timers", "queue", "workers", "semaphores", "elsewhere"]
+        .map((name) => [name, find(`loop-${name}`)]),
     );
-    for (const [name, words] of STAGES) this.parts.stages.append(make("li", { "data-stage": name }, words));
-    this.keepRoom(player.index.most);
+    for (const [name, words] of PHASES) this.parts.phases.append(make("li", { "data-phase": name }, words));
+    this.reserveSpace(player.index.max);
     for (const button of document.querySelectorAll("button[data-more]")) {
       const { more } = button.dataset;
       this.moreButtons[more] = button;
@@ -41,20 +41,20 @@ class Machine {
     }
   }
 
-  /** Keeps room for as many rows as there will be, so that the page does not jump while one steps through it. */
-  keepRoom({ sources, timers }) {
+  /** Reserves space for the maximum number of rows, so that the layout does not change while stepping. */
+  reserveSpace({ sources, timers }) {
     this.parts.sources.parentNode.parentNode.style.minHeight = `${30 + ROW_HEIGHTS.source * Math.min(sources, SHOWN.sources)}px`;
     this.parts.timers.style.minHeight = `${ROW_HEIGHTS.timer * Math.min(timers, SHOWN.timers)}px`;
   }
 
   update({ seq, state }) {
     if (state === null) return;
-    const isNear = Math.abs(seq - (this.shownSeq ?? -Infinity)) <= LONGEST_FLIGHT;
+    const isNear = Math.abs(seq - (this.shownSeq ?? -Infinity)) <= MAX_ANIMATED_JUMP;
     this.shownSeq = seq;
     const before = isNear ? this.placesOfChips() : new Map();
     const focused = document.activeElement;
-    this.seats = new Map(); // element -> the tasks that stand in it
-    this.showStage(state);
+    this.seats = new Map(); // element -> the tasks whose chips it contains
+    this.showPhase(state);
     this.seat(this.parts.ready, this.limited("ready", state.ready));
     this.seat(this.parts.polling, state.polling === null ? [] : [state.polling]);
     const waiting = this.waitingTasks(state);
@@ -65,12 +65,12 @@ class Machine {
     this.showElsewhere(waiting);
     for (const [element, tasks] of this.seats) this.fillSeat(element, tasks, state);
     for (const id of this.chips.keys()) if (!state.tasks.has(id)) this.chips.delete(id);
-    // An element that moves in the document loses the focus.
+    // An element that is moved in the document loses the focus.
     if (focused !== document.activeElement && focused?.isConnected && focused.classList.contains("chip")) focused.focus({ preventScroll: true });
-    this.fly(before);
+    this.animate(before);
   }
 
-  /** The tasks that wait, by what they wait at: `source 3` -> tasks. Those that wait for nothing here are at `null`. */
+  /** Returns the waiting tasks by what they wait at: `source 3` -> tasks. The key of tasks without a place is null. */
   waitingTasks(state) {
     const waiting = new Map();
     const ready = new Set(state.ready);
@@ -84,7 +84,7 @@ class Machine {
     return waiting;
   }
 
-  /** The first few of a list, and the button that shows the rest. */
+  /** Returns the items of a list to show, and updates the button for the rest. */
   limited(name, list) {
     const button = this.moreButtons[name];
     const showsAll = this.showsAll.has(name);
@@ -95,24 +95,24 @@ class Machine {
     return showsAll ? list : list.slice(0, SHOWN[name]);
   }
 
-  showStage(state) {
-    for (const item of this.parts.stages.children) {
-      setAttribute(item, "aria-current", item.dataset.stage === state.stage ? "step" : null);
+  showPhase(state) {
+    for (const item of this.parts.phases.children) {
+      setAttribute(item, "aria-current", item.dataset.phase === state.phase ? "step" : null);
     }
     const { wait } = state;
-    setText(this.parts["stage-note"],
+    setText(this.parts["phase-note"],
       wait !== null
-        ? `asleep for ${wait.timeout === null ? "as long as it takes" : `at most ${duration(wait.timeout)}`} (${wait.why})`
-        : state.stage === "outside" ? "between turns" : "");
+        ? `waiting, ${wait.timeout === null ? "no timeout" : `timeout ${duration(wait.timeout)}`} (${wait.why})`
+        : state.phase === "outside" ? "between turns" : "");
   }
 
-  // -- The stations --------------------------------------------------------------------------------------------
+  // -- The parts of the panel ----------------------------------------------------------------------------------
 
   showSources(state, waiting) {
     let sources = [...state.sources.values()];
     const { selected } = this.player;
     if (sources.length > SHOWN.sources && !this.showsAll.has("sources")) {
-      // Those where something happened last, and the selected task's, in the order of their numbers.
+      // Shows those with the latest events, and that of the selected task, sorted by number.
       sources.sort((a, b) => (b.task === selected) - (a.task === selected) || b.touched - a.touched);
       const first = sources.slice(0, SHOWN.sources).sort((a, b) => a.id - b.id);
       sources = [...first, ...sources.slice(SHOWN.sources)];
@@ -126,7 +126,7 @@ class Machine {
         setText(peer, source.peer === null ? source.what : `${source.what} ${source.peer}`);
         setAttribute(peer, "title", source.descriptor === null ? null : `descriptor ${source.descriptor}`);
         const { readiness: last, last_io } = source;
-        setText(readiness, last === null ? "none yet" : last.flags.map((flag) => flag.replace("_", " ")).join(", ") || "nothing");
+        setText(readiness, last === null ? "none yet" : last.flags.map((flag) => flag.replace("_", " ")).join(", ") || "none");
         setAttribute(readiness, "title", last === null ? null : `${duration(state.time - last.t)} ago`);
         setAttribute(row, "data-fresh", last !== null && last.seq === state.applied - 1 ? "" : null);
         setText(io, last_io === null ? "–" : `${last_io.operation}: ${last_io.outcome}`);
@@ -144,7 +144,7 @@ class Machine {
         const [name, bar, left, seat] = item.children;
         const time = timer.deadline - state.time;
         setText(name, `timer ${timer.id}`);
-        // A logarithm again: 1 µs is nothing, 100 s is full.
+        // Logarithmic: the bar is empty at 1 µs and full at 100 s.
         const part = Math.max(0, Math.min(1, Math.log10(Math.max(1, time / 1e3)) / 8));
         bar.firstChild.style.width = `${(part * 100).toFixed(1)}%`;
         setText(left, time < 0 ? `due ${duration(-time)} ago` : duration(time));
@@ -158,7 +158,7 @@ class Machine {
   showPool(state, waiting) {
     const jobs = [...state.jobs.values()];
     const queued = this.limited("jobs", jobs.filter((job) => job.state === "queued"));
-    this.jobs ??= new Map(); // job -> its card: one card from the queue to the worker
+    this.jobs ??= new Map(); // job -> card, which moves from the queue to the worker
     for (const id of this.jobs.keys()) if (!state.jobs.has(id)) this.jobs.delete(id);
     const card = (job) => {
       let element = this.jobs.get(job.id);
@@ -192,14 +192,14 @@ class Machine {
         const [name, free, seat] = item.children;
         setText(name, `semaphore ${semaphore.id}`);
         const tasks = waiting.get(`semaphore ${semaphore.id}`) ?? [];
-        const more = tasks.length > SHOWN.semaphore ? ", the first of them:" : "";
+        const more = tasks.length > SHOWN.semaphore ? `, of which ${SHOWN.semaphore} are shown` : "";
         setText(free, `${count(semaphore.free)} free${tasks.length > 0 ? `, ${count(tasks.length)} waiting${more}` : ""}`);
         this.seat(seat, tasks.slice(0, SHOWN.semaphore));
       },
     );
   }
 
-  /** Tasks that wait for other tasks, for messages, for whatever has no station of its own. */
+  /** Shows the tasks that wait for something without a place in this panel: other tasks, messages and so on. */
   showElsewhere(waiting) {
     this.seat(this.parts.elsewhere, this.limited("elsewhere", waiting.get(null) ?? []));
   }
@@ -212,8 +212,8 @@ class Machine {
 
   fillSeat(element, tasks, state) {
     keepChildren(element, tasks, (task) => task, (task) => this.chip(task), (chip, task) => {
-      const { state: stands } = state.tasks.get(task) ?? { state: "waiting" };
-      setAttribute(chip, "data-state", stands);
+      const { state: taskState } = state.tasks.get(task) ?? { state: "waiting" };
+      setAttribute(chip, "data-state", taskState);
       setAttribute(chip, "aria-pressed", this.player.selected === task);
     });
   }
@@ -221,7 +221,7 @@ class Machine {
   chip(task) {
     let chip = this.chips.get(task);
     if (chip === undefined) {
-      chip = make("button.chip", { type: "button", click: () => this.player.select(task), title: `task ${task}: select it` },
+      chip = make("button.chip", { type: "button", click: () => this.player.select(task), title: `Select task ${task}` },
         this.player.nameOf(task));
       this.chips.set(task, chip);
     }
@@ -230,33 +230,33 @@ class Machine {
 
   placesOfChips() {
     const places = new Map();
-    const things = [...this.chips.values(), ...(this.jobs?.values() ?? [])];
-    if (things.length > MOST_FLYING) return places;
-    for (const thing of things) if (thing.isConnected) places.set(thing, thing.getBoundingClientRect());
+    const elements = [...this.chips.values(), ...(this.jobs?.values() ?? [])];
+    if (elements.length > MAX_ANIMATED) return places;
+    for (const element of elements) if (element.isConnected) places.set(element, element.getBoundingClientRect());
     return places;
   }
 
   /**
-   * Lets every chip that has moved fly from where it was: it is put back there by a transform, and the style sheet's
-   * transition takes that away again. Whoever prefers reduced motion has no transition there, and sees it jump.
+   * Animates the chips that have moved: a transform puts each back to its old position, and the style sheet's transition
+   * then removes the transform. With `prefers-reduced-motion` there is no transition.
    */
-  fly(before) {
-    const flying = [];
+  animate(before) {
+    const moving = [];
     for (const [chip, from] of before) {
       if (!chip.isConnected) continue;
       const to = chip.getBoundingClientRect();
       const x = from.left - to.left, y = from.top - to.top;
       if (Math.abs(x) + Math.abs(y) < 2) continue;
-      // A chip inside a job's card flies with the card.
+      // A chip inside the card of a job moves with the card.
       if (chip.classList.contains("chip") && chip.closest(".job") !== null && before.has(chip.closest(".job"))) continue;
-      flying.push(chip);
-      chip.classList.add("taking-off");
+      moving.push(chip);
+      chip.classList.add("moving");
       chip.style.transform = `translate(${x}px, ${y}px)`;
     }
-    if (flying.length === 0) return;
-    void document.body.offsetWidth; // lays out, so that the transition has somewhere to start
-    for (const chip of flying) {
-      chip.classList.remove("taking-off");
+    if (moving.length === 0) return;
+    void document.body.offsetWidth; // forces a layout, so that the transition has a starting point
+    for (const chip of moving) {
+      chip.classList.remove("moving");
       chip.style.transform = "";
     }
   }

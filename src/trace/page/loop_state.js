@@ -1,31 +1,30 @@
 "use strict";
-// The loop's whole state, folded from its events.
+// The state of the loop after some events.
 //
-// `LoopState` is the state; `apply` takes it one event further. There is no way to take an event back, so copies are kept
-// to go back to (`history.js`). They are cheap because they share the records inside: a task, a source, a future.
-// Whoever changes a record asks for it with `own`, which takes a copy of it first if another state may share it. Lists
-// inside a record are only ever replaced.
+// `apply` adds the next event. An event cannot be removed again, so `history.js` keeps copies of earlier states. Copies are
+// cheap, because they share their records (a task, a source, a future). To change a record, get it with `own`, which copies
+// it first if another state may share it (copy on write). Lists inside a record are never changed, only replaced.
 
-/** How many ended tasks are remembered. */
+/** The number of ended tasks that are kept. */
 const ENDED_TASKS_KEPT = 64;
-/** How many futures of a task are remembered before those that have ended are forgotten. */
+/** The number of futures of a task above which those that have ended are removed. */
 const FUTURES_KEPT = 6;
 
 class LoopState {
   constructor(graphs) {
-    /** The state machines of the recording's futures, to know which states are last ones. */
+    /** The state machines of the futures, which show which states are final. */
     this.graphs = graphs;
-    /** Records that no other state shares. */
+    /** The records that no other state shares. */
     this.fresh = new Set();
-    /** How many events have been folded in. */
+    /** The number of events that have been applied. */
     this.applied = 0;
     this.time = 0;
     this.turn = 0;
-    /** Where the loop is: `outside`, or in its turn at `hear`, `poll`, `wait`, `dispatch`, `timers`. */
-    this.stage = "outside";
+    /** The phase of the turn: `drain`, `poll`, `wait`, `dispatch` or `timers`; `outside` between two turns. */
+    this.phase = "outside";
     /** The task that is being polled, or null. */
     this.polling = null;
-    /** While the loop sleeps: for how long at most, why, and since when. */
+    /** During a wait: its timeout, the reason for the timeout, and the start of the wait. */
     this.wait = null;
     /** The ready queue: ids of tasks. */
     this.ready = [];
@@ -34,10 +33,10 @@ class LoopState {
     this.sources = new Map();
     this.timers = new Map();
     this.jobs = new Map();
-    /** One entry a worker thread: the job it runs, or null. */
+    /** The job that each worker thread runs, or null. */
     this.workers = [];
     this.semaphores = new Map();
-    /** The tasks that ended last. */
+    /** The last tasks that ended. */
     this.ended = [];
     this.totals = {
       spawned: 0, ended: 0, polls: 0, wakes: 0, coalesced: 0, stale: 0,
@@ -45,20 +44,20 @@ class LoopState {
     };
   }
 
-  /** A copy that does not change when this one does. */
+  /** Returns an independent copy. */
   copy() {
     const copy = new LoopState(this.graphs);
     Object.assign(copy, this);
     for (const name of ["tasks", "futures", "sources", "timers", "jobs", "semaphores"]) copy[name] = new Map(this[name]);
     for (const name of ["ready", "workers", "ended"]) copy[name] = this[name].slice();
     copy.totals = { ...this.totals };
-    // From here on they share every record.
+    // From now on, the two share all records.
     this.fresh = new Set();
     copy.fresh = new Set();
     return copy;
   }
 
-  /** Takes the state one event further. */
+  /** Applies the next event. */
   apply(event) {
     this.applied = event.seq + 1;
     this.time = event.t;
@@ -67,12 +66,12 @@ class LoopState {
     if (change !== undefined) change(this, event);
   }
 
-  /** The state as plain data: the same for the same moment, however it was reached. */
+  /** Returns the state as plain data, which is the same for the same event, no matter how it was reached. */
   toJSON() {
-    const { time, turn, stage, polling, wait, ready, workers, ended, totals } = this;
+    const { time, turn, phase, polling, wait, ready, workers, ended, totals } = this;
     const list = (name) => [...this[name].values()];
     return {
-      seq: this.applied - 1, time, turn, stage, polling, wait, ready, tasks: list("tasks"), futures: list("futures"),
+      seq: this.applied - 1, time, turn, phase, polling, wait, ready, tasks: list("tasks"), futures: list("futures"),
       sources: list("sources"), timers: list("timers"), jobs: list("jobs"), workers, semaphores: list("semaphores"),
       ended, totals,
     };
@@ -80,21 +79,21 @@ class LoopState {
 
   // -- Changing records ----------------------------------------------------------------------------------------
 
-  /** A record that may be changed; undefined if there is none of this id. */
+  /** Returns a record that may be changed, or undefined if there is none with this id. */
   own(records, id) {
     const record = records.get(id);
     if (record === undefined || this.fresh.has(record)) return record;
     return this.put(records, { ...record });
   }
 
-  /** Puts in a new record. */
+  /** Adds a new record. */
   put(records, record) {
     this.fresh.add(record);
     records.set(record.id, record);
     return record;
   }
 
-  /** A task's record, to be changed; a new one if the recording never said that the task began. */
+  /** Returns the record of a task, which may be changed. It is created if the recording has no `spawn` of the task. */
   task(id, event) {
     return this.own(this.tasks, id) ?? this.put(this.tasks, {
       id, name: id === 0 ? "root" : `task ${id}`, future: null, location: null, parent: null,
@@ -103,7 +102,7 @@ class LoopState {
     });
   }
 
-  /** Notes that a task uses a source, timer, job or semaphore, so that it may come to wait for it. */
+  /** Notes that a task uses a source, timer, job or semaphore, for which it may wait later. */
   taskUses(id, event, what, number) {
     if (id === null) return;
     const task = this.task(id, event);
@@ -121,7 +120,7 @@ class LoopState {
     if (what === "semaphore") this.own(this.semaphores, number).waiting -= 1;
   }
 
-  /** A task is gone, and what lived in it. */
+  /** Removes a task that has ended, and its futures. */
   endTask(id, event, outcome) {
     const task = this.tasks.get(id);
     if (task === undefined) return;
@@ -135,7 +134,7 @@ class LoopState {
     if (this.ended.length > ENDED_TASKS_KEPT) this.ended.shift();
   }
 
-  /** A semaphore's record, to be changed. */
+  /** Returns the record of a semaphore, which may be changed. */
   semaphore({ semaphore: id, free }) {
     const semaphore = this.own(this.semaphores, id) ?? this.put(this.semaphores, { id, free, waiting: 0 });
     semaphore.free = free;
@@ -148,32 +147,30 @@ class LoopState {
   }
 }
 
-/**
- * What each kind of event changes. Kinds that are not here change nothing but the time.
- */
+/** How each kind of event changes the state. Other kinds change nothing except the time. */
 const CHANGES = {
   run_begin(state, event) {
     while (state.workers.length < event.pool_threads) state.workers.push(null);
-    // The root is ready from the start: no wake tells of it.
+    // The root future is ready from the start, without a wake.
     Object.assign(state.task(0, event), { state: "queued", since: event.t });
     if (!state.ready.includes(0)) state.ready.push(0);
   },
   run_end(state) {
-    state.stage = "outside";
+    state.phase = "outside";
     state.polling = null;
   },
   turn_begin(state) {
-    state.stage = "hear";
+    state.phase = "drain";
   },
   turn_end(state) {
-    state.stage = "outside";
+    state.phase = "outside";
   },
   wait_begin(state, event) {
-    state.stage = "wait";
+    state.phase = "wait";
     state.wait = { timeout: event.timeout, why: event.why, since: event.t };
   },
   wait_end(state) {
-    state.stage = "dispatch";
+    state.phase = "dispatch";
     state.wait = null;
   },
 
@@ -223,7 +220,7 @@ const CHANGES = {
     state.taskUses(task, event, "timer", id);
   },
   timer_fire(state, event) {
-    state.stage = "timers";
+    state.phase = "timers";
     state.totals.timers_fired += 1;
     forgetTimer(state, event.timer);
   },
@@ -239,7 +236,7 @@ const CHANGES = {
     Object.assign(state.task(task, event), { name, future, location, parent });
   },
   poll_begin(state, event) {
-    state.stage = "poll";
+    state.phase = "poll";
     state.polling = event.task;
     state.totals.polls += 1;
     state.takeFromReady(event.task);
@@ -258,7 +255,7 @@ const CHANGES = {
     if (event.ready) {
       task.state = "done";
       task.waiting_for = null;
-      // The root has no `done` of its own.
+      // There is no `done` event for the root future.
       if (event.task === 0) state.endTask(0, event, "finished");
       return;
     }
@@ -308,7 +305,7 @@ const CHANGES = {
   semaphore_wait(state, event) {
     const semaphore = state.semaphore(event);
     if (event.task === null) return;
-    // A task may wait more than once, in several futures: it counts once.
+    // A task that waits in several futures is counted once.
     const { using } = state.task(event.task, event);
     if (!using.some(([what, id]) => what === "semaphore" && id === event.semaphore)) semaphore.waiting += 1;
     state.taskUses(event.task, event, "semaphore", event.semaphore);
@@ -344,7 +341,7 @@ const CHANGES = {
     state.taskNoLongerUses(job.task, "job", event.job);
   },
 
-  // -- What higher rooms add -----------------------------------------------------------------------------------
+  // -- HTTP, findings and missing events -----------------------------------------------------------------------
 
   http(state, event) {
     if (event.task === null) return;
@@ -369,7 +366,7 @@ function forgetTimer(state, id) {
   state.taskNoLongerUses(timer.task, "timer", id);
 }
 
-/** Forgets futures that have ended, the oldest first, when there are many. */
+/** If there are many futures, removes the oldest one that has ended. */
 function withoutEnded(state, futures) {
   if (futures.length < FUTURES_KEPT) return futures;
   const index = futures.findIndex((id) => {
@@ -381,20 +378,21 @@ function withoutEnded(state, futures) {
   return [...futures.slice(0, index), ...futures.slice(index + 1)];
 }
 
-/** What a task says that it waits for, when it waits for neither input nor output. */
+/** The wait reasons for things that have a place in the panel "Loop state". */
 const WAITS_FOR = { "a permit": "semaphore", "a job": "job", "a timer": "timer" };
+/** The wait reasons for things that have none. */
 const WAITS_ELSEWHERE = new Set([
   "a task", "a message", "an event", "a oneshot", "the next task of a set", "its next turn", "a name's addresses",
-  "room in the pool's queue",
+  "capacity in the pool's queue",
 ]);
 
 /**
- * Where a task that waits is to be looked for: at the source, timer, job or semaphore that it used last and that
- * fits its own words. Null if it waits for something else, another task for example.
+ * Returns what a task waits at: the last source, timer, job or semaphore that it used, if it matches the wait reason. Null
+ * if the task waits for something else, for example another task.
  */
-function placeOf(using, words) {
-  if (WAITS_ELSEWHERE.has(words)) return null;
-  const wanted = WAITS_FOR[words];
+function placeOf(using, reason) {
+  if (WAITS_ELSEWHERE.has(reason)) return null;
+  const wanted = WAITS_FOR[reason];
   for (const what of wanted === undefined ? ["source", "job", "timer"] : [wanted]) {
     const use = using.findLast((candidate) => candidate[0] === what);
     if (use !== undefined) return { at: use[0], id: use[1] };
