@@ -21,10 +21,10 @@ use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-pub(crate) use directory::{Dir, DirEntry, EntryName};
+pub(crate) use directory::Dir;
 pub(crate) use errno::Errno;
 pub(crate) use flags::{Access, AtFlags, Mode, OFlags};
-pub(crate) use open_file::{AsFd, CWD, Cwd, OwnedFd};
+pub(crate) use open_file::{AsFd, CWD, OwnedFd};
 pub(crate) use stat::{FileType, Stat};
 
 /// Allows opening directories.

@@ -23,6 +23,7 @@ mod establish;
 
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "tls")]
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
