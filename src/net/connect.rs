@@ -8,8 +8,9 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::TcpStream;
@@ -61,6 +62,9 @@ enum ConnectState {
     Done,
 }
 
+/// The result of polling a state: the next state, or the result of the connect.
+type Step = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
+
 impl State for ConnectState {
     const TYPE_NAME: &'static str = "Connect";
 
@@ -92,6 +96,37 @@ impl Connect {
         }
     }
 
+    /// Starts attempts until the policy requires waiting.
+    fn start_next(&mut self) -> Step {
+        loop {
+            match self.policy.next(now()) {
+                Action::Start(number) => self.start(number),
+                Action::Wait(until) => {
+                    if self.timer.deadline() != until {
+                        self.timer.reset(until);
+                    }
+                    return Poll::Ready(ControlFlow::Continue(ConnectState::Handshake));
+                }
+                Action::Fail => return Poll::Ready(ControlFlow::Break(Err(self.error()))),
+            }
+        }
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Step {
+        let mut has_failed = false;
+        while let Poll::Ready((number, result)) = self.attempts.poll(cx) {
+            match result {
+                Ok(stream) => return Poll::Ready(ControlFlow::Break(Ok(stream))),
+                Err(error) => self.failed(number, error),
+            }
+            has_failed = true;
+        }
+        if !has_failed {
+            ready!(Pin::new(&mut self.timer).poll(cx));
+        }
+        Poll::Ready(ControlFlow::Continue(ConnectState::NextAddress))
+    }
+
     /// Starts an attempt.
     fn start(&mut self, number: usize) {
         let address = self.addresses[number];
@@ -120,13 +155,6 @@ impl Connect {
             (None, None) => ConnectError::NoAddress,
         }
     }
-
-    /// Ends the race: closes all other sockets.
-    fn finish(&mut self, result: Result<TcpStream, ConnectError>) -> Poll<Result<TcpStream, ConnectError>> {
-        self.attempts = Attempts::default();
-        self.state.transition_to(ConnectState::Done);
-        Poll::Ready(result)
-    }
 }
 
 impl Future for Connect {
@@ -136,36 +164,22 @@ impl Future for Connect {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            match this.state.get() {
-                ConnectState::NextAddress => match this.policy.next(now()) {
-                    Action::Start(number) => this.start(number),
-                    Action::Wait(until) => {
-                        if this.timer.deadline() != until {
-                            this.timer.reset(until);
-                        }
-                        this.state.transition_to(ConnectState::Handshake);
-                    }
-                    Action::Fail => {
-                        let error = this.error();
-                        return this.finish(Err(error));
-                    }
-                },
-                ConnectState::Handshake => {
-                    let mut has_failed = false;
-                    while let Poll::Ready((number, result)) = this.attempts.poll(cx) {
-                        match result {
-                            Ok(stream) => return this.finish(Ok(stream)),
-                            Err(error) => this.failed(number, error),
-                        }
-                        has_failed = true;
-                    }
-                    if !has_failed && Pin::new(&mut this.timer).poll(cx).is_pending() {
-                        this.state.set_wait_reason();
-                        return Poll::Pending;
-                    }
-                    this.state.transition_to(ConnectState::NextAddress);
-                }
+            let step = match this.state.get() {
+                ConnectState::NextAddress => this.start_next(),
+                ConnectState::Handshake => this.poll_handshake(cx),
                 ConnectState::Done => polled_after_ready("Connect"),
+            };
+            match step {
+                Poll::Ready(ControlFlow::Continue(next)) => this.state.transition_to(next),
+                Poll::Ready(ControlFlow::Break(result)) => {
+                    this.attempts = Attempts::default(); // closes all other sockets
+                    this.state.transition_to(ConnectState::Done);
+                    return Poll::Ready(result);
+                }
+                Poll::Pending => {
+                    this.state.set_wait_reason();
+                    return Poll::Pending;
+                }
             }
         }
     }

@@ -16,8 +16,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::connection::{ConnectTimings, InFlight};
+use super::connection::ConnectTimings;
 use super::error::{ClientError, ClientErrorKind};
+use super::in_flight::InFlight;
 use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
 use crate::observe::{HttpStep, State, TracedState};
@@ -64,7 +65,7 @@ pub struct Body {
 /// The states of a body.
 enum BodyState {
     /// Waiting for data, or for the caller to consume `buffered`.
-    Read { flight: Box<InFlight>, buffered: Option<BufferedData> },
+    Read { in_flight: Box<InFlight>, buffered: Option<BufferedData> },
     /// Complete.
     Ended,
     /// Failed; the error is returned by every further call.
@@ -92,10 +93,10 @@ impl State for BodyState {
 
 impl Body {
     /// Creates the body whose first bytes are in `buffer`.
-    pub(super) fn new(flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
-        let (is_reused, keeps_connection) = (flight.is_reused(), flight.is_persistent());
-        let (connect_timings, peer) = (flight.connect_timings(), flight.peer());
-        let state = TracedState::new(BodyState::Read { flight, buffered: None });
+    pub(super) fn new(in_flight: Box<InFlight>, framing: BodyFraming, buffer: ReadBuffer) -> Body {
+        let (is_reused, keeps_connection) = (in_flight.is_reused(), in_flight.is_persistent());
+        let (connect_timings, peer) = (in_flight.connect_timings(), in_flight.peer());
+        let state = TracedState::new(BodyState::Read { in_flight, buffered: None });
         let mut body = Body { state, framing, received: 0, is_reused, keeps_connection, connect_timings, peer };
         body.decode_next(buffer);
         body
@@ -201,25 +202,32 @@ impl Body {
                     self.consume(taken);
                     return Poll::Ready(Ok(Some(result)));
                 }
-                BodyState::Read { flight, buffered: None } => match flight.poll_read(cx) {
-                    Poll::Ready(Ok(Some(buffer))) => self.decode_next(buffer),
-                    Poll::Ready(Ok(None)) => match flight.decoder().on_eof() {
-                        Ok(_) => self.end(false),
-                        Err(error) => self.fail(ClientErrorKind::Protocol(error)),
-                    },
-                    Poll::Ready(Err(error)) => self.fail(ClientErrorKind::Read(error)),
-                    Poll::Pending => match flight.poll_read_timeout(cx) {
-                        Poll::Ready(kind) => self.fail(kind),
-                        Poll::Pending => {
-                            self.state.set_wait_reason();
-                            return Poll::Pending;
-                        }
-                    },
-                },
+                BodyState::Read { buffered: None, .. } => ready!(self.poll_data(cx)),
                 BodyState::Ended => return Poll::Ready(Ok(None)),
                 BodyState::Failed(error) => return Poll::Ready(Err(error.clone())),
             }
         }
+    }
+
+    /// Reads once and decodes the data. EOF, an error and the read timeout end the body.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let BodyState::Read { in_flight, .. } = self.state.get_mut() else { return Poll::Ready(()) };
+        match in_flight.poll_read(cx) {
+            Poll::Ready(Ok(Some(buffer))) => self.decode_next(buffer),
+            Poll::Ready(Ok(None)) => match in_flight.decoder().on_eof() {
+                Ok(_) => self.end(false),
+                Err(error) => self.fail(ClientErrorKind::Protocol(error)),
+            },
+            Poll::Ready(Err(error)) => self.fail(ClientErrorKind::Read(error)),
+            Poll::Pending => match in_flight.poll_read_timeout(cx) {
+                Poll::Ready(kind) => self.fail(kind),
+                Poll::Pending => {
+                    self.state.set_wait_reason();
+                    return Poll::Pending;
+                }
+            },
+        }
+        Poll::Ready(())
     }
 
     /// Consumes `taken` bytes of the current chunk.
@@ -238,8 +246,8 @@ impl Body {
     /// Advances to the next content in the buffer, or to the end of the body or of the buffer.
     fn decode_next(&mut self, mut buffer: ReadBuffer) {
         loop {
-            let BodyState::Read { flight, buffered } = self.state.get_mut() else { return };
-            let step = match flight.decoder().decode(buffer.unread()) {
+            let BodyState::Read { in_flight, buffered } = self.state.get_mut() else { return };
+            let step = match in_flight.decoder().decode(buffer.unread()) {
                 Ok(step) => step,
                 Err(error) => return self.fail(ClientErrorKind::Protocol(error)),
             };
@@ -248,7 +256,7 @@ impl Body {
                 ResponseEvent::Data(content) => {
                     let content_bytes = content.len();
                     self.received += content_bytes as u64;
-                    flight.emit(HttpStep::Body(self.received));
+                    in_flight.emit(HttpStep::Body(self.received));
                     // The consumed bytes end with the content; there may be framing before it.
                     buffer.consume(consumed - content_bytes);
                     *buffered = Some(BufferedData { buffer, content_bytes });
@@ -263,14 +271,14 @@ impl Body {
     }
 
     fn end(&mut self, is_reusable: bool) {
-        if let BodyState::Read { flight, .. } = self.state.replace(BodyState::Ended) {
-            flight.finish(is_reusable);
+        if let BodyState::Read { in_flight, .. } = self.state.replace(BodyState::Ended) {
+            in_flight.finish(is_reusable);
         }
     }
 
     fn fail(&mut self, kind: ClientErrorKind) {
-        let BodyState::Read { flight, .. } = self.state.get_mut() else { return };
-        let error = flight.fail(kind);
+        let BodyState::Read { in_flight, .. } = self.state.get_mut() else { return };
+        let error = in_flight.fail(kind);
         self.state.transition_to(BodyState::Failed(error)); // which closes the connection
     }
 }

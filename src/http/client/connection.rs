@@ -1,22 +1,12 @@
-//! A connection, and an exchange that is in progress on it.
+//! A connection, and the times that it took to establish it.
 
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-
-use super::ClientContext;
-use super::error::{ClientError, ClientErrorKind, RequestPhase};
-use super::target::{PoolKey, Target};
+use super::target::PoolKey;
 use super::transport::Transport;
 use crate::event_loop::now;
-use crate::http::buffers::ReadBuffer;
-use crate::http::deadline::Deadline;
-use crate::http::proto::{ResponseDecoder, ResponseEvent, ResponseHead};
-use crate::observe::{EventKind, FutureId, HttpStep, current_task, emit};
 
 /// A connection to a server or to a proxy. Dropping it closes it.
 #[derive(Debug)]
@@ -25,7 +15,7 @@ pub(super) struct Connection {
     pool_key: Rc<PoolKey>,
     peer: Option<SocketAddr>,
     opened_at: Instant,
-    setup: ConnectTimings,
+    timings: ConnectTimings,
 }
 
 /// The times it took to set up a connection.
@@ -50,11 +40,11 @@ impl Connection {
         let peer = transport.peer_addr().ok();
         let opened_at = now();
         let ConnectTimestamps { requested_at, resolved_at } = timestamps;
-        let setup = ConnectTimings {
+        let timings = ConnectTimings {
             dns: resolved_at.saturating_duration_since(requested_at),
             connect: opened_at.saturating_duration_since(resolved_at),
         };
-        Connection { transport, pool_key: Rc::new(pool_key), peer, opened_at, setup }
+        Connection { transport, pool_key: Rc::new(pool_key), peer, opened_at, timings }
     }
 
     pub(super) fn transport(&mut self) -> &mut Transport {
@@ -72,244 +62,18 @@ impl Connection {
     pub(super) fn opened_at(&self) -> Instant {
         self.opened_at
     }
-}
 
-/// An exchange in progress: the state that is passed from `Exchange` to `Body`.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    client: Rc<ClientContext>,
-    target: Rc<Target>,
-    connection: Connection,
-    decoder: ResponseDecoder,
-    /// The timer, which all time timeouts share.
-    deadline: Deadline,
-    /// The time by which the head must be complete.
-    head_due: Instant,
-    /// The time since which the caller has been waiting for data of the body; `None` if it is not waiting.
-    waiting_since: Option<Instant>,
-    progress: Progress,
-    /// The error of writing the request, if it could not be written completely.
-    write_error: Option<io::Error>,
-    /// Whether the connection had served an earlier exchange.
-    is_reused: bool,
-    /// Whether the request and, once it is known, the response head allow the connection to be reused.
-    is_persistent: bool,
-    /// The id of the exchange in observer events.
-    exchange: FutureId,
-}
-
-/// The final response head and the buffer with the body bytes that were received with it, or the reason why there is no
-/// head.
-pub(super) type HeadResult = Result<(ResponseHead, ReadBuffer), ClientErrorKind>;
-
-/// The progress of an exchange.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// The number of bytes of the request that have been written.
-    written: usize,
-    /// Whether the request has been written completely.
-    is_written: bool,
-    /// The number of bytes read.
-    read: u64,
-    /// Whether the response head is complete.
-    has_head: bool,
-}
-
-impl InFlight {
-    /// Creates an exchange that is about to start on `connection`.
-    pub(super) fn new(
-        client: Rc<ClientContext>,
-        target: Rc<Target>,
-        connection: Connection,
-        is_reused: bool,
-        is_persistent: bool,
-        exchange: FutureId,
-    ) -> InFlight {
-        let decoder = ResponseDecoder::new(&target.method);
-        let head_due = now() + client.timeouts.head;
-        let flight = InFlight {
-            client,
-            target,
-            connection,
-            decoder,
-            deadline: Deadline::default(),
-            head_due,
-            waiting_since: None,
-            progress: Progress::default(),
-            write_error: None,
-            is_reused,
-            is_persistent,
-            exchange,
-        };
-        flight.emit(HttpStep::Request);
-        flight
+    /// Returns whether the peer is known to have closed its side of the connection.
+    pub(super) fn is_read_closed(&self) -> bool {
+        self.transport.is_read_closed()
     }
 
-    pub(super) fn is_reused(&self) -> bool {
-        self.is_reused
-    }
-
-    /// Returns whether, as far as is known so far, the connection can be reused after this response.
-    pub(super) fn is_persistent(&self) -> bool {
-        self.is_persistent && self.progress.is_written
-    }
-
+    /// Returns the address of the peer: the server, or the proxy.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.connection.peer
+        self.peer
     }
 
-    /// Returns the time it took to set up the connection, if it was opened for this exchange.
-    pub(super) fn connect_timings(&self) -> Option<ConnectTimings> {
-        (!self.is_reused).then_some(self.connection.setup)
-    }
-
-    pub(super) fn decoder(&mut self) -> &mut ResponseDecoder {
-        &mut self.decoder
-    }
-
-    /// Writes the rest of the request head.
-    ///
-    /// Also returns `Ready` after a write error: a server that rejects a request may have sent an error response before
-    /// it closed the connection, and that response is more useful than `EPIPE`.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Poll<()> {
-        while self.progress.written < head.len() {
-            match ready!(self.connection.transport.poll_write(cx, &head[self.progress.written..])) {
-                Ok(written) => self.progress.written += written,
-                Err(error) => {
-                    self.write_error = Some(error);
-                    return Poll::Ready(());
-                }
-            }
-        }
-        self.progress.is_written = true;
-        Poll::Ready(())
-    }
-
-    /// Reads once, into a buffer that is returned to the buffer pool when it is used up. Returns `None` at the end of
-    /// the stream.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<ReadBuffer>>> {
-        let mut buffer = self.client.buffers.take();
-        match self.connection.transport.poll_read(cx, buffer.as_mut_slice()) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
-            Poll::Ready(Ok(read)) => {
-                self.waiting_since = None;
-                self.progress.read += read as u64;
-                buffer.fill(read);
-                Poll::Ready(Ok(Some(buffer)))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    /// Reads until the head of the final response is complete. Body bytes that were received with it stay in the
-    /// buffer.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<HeadResult> {
-        loop {
-            match self.poll_read(cx) {
-                Poll::Ready(Ok(Some(mut buffer))) => {
-                    if let Some(head) = self.decode_head(&mut buffer)? {
-                        return Poll::Ready(Ok((head, buffer)));
-                    }
-                }
-                Poll::Ready(Ok(None)) => {
-                    let error = self.decoder.on_eof().expect_err("EOF before the response head is an error");
-                    return Poll::Ready(Err(self.prefer_write_error(ClientErrorKind::Protocol(error))));
-                }
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(self.prefer_write_error(ClientErrorKind::Read(error))));
-                }
-                Poll::Pending => return self.poll_head_timeout(cx).map(Err),
-            }
-        }
-    }
-
-    /// Returns the write error instead of `kind` if the request could not be written and nothing was read.
-    fn prefer_write_error(&mut self, kind: ClientErrorKind) -> ClientErrorKind {
-        match self.write_error.take() {
-            Some(error) if self.progress.read == 0 => ClientErrorKind::Write(error),
-            _ => kind,
-        }
-    }
-
-    /// Decodes heads from the buffer. Returns `None` if the buffer is used up before the final head is complete.
-    fn decode_head(&mut self, buffer: &mut ReadBuffer) -> Result<Option<ResponseHead>, ClientErrorKind> {
-        loop {
-            let step = self.decoder.decode(buffer.unread()).map_err(ClientErrorKind::Protocol)?;
-            let consumed = step.consumed;
-            let head = match step.event {
-                ResponseEvent::NeedMore => return Ok(None),
-                ResponseEvent::Interim(status) => {
-                    self.emit(HttpStep::Head(status.as_u16()));
-                    None
-                }
-                ResponseEvent::Head(head) => Some(head),
-                ResponseEvent::Data(_) | ResponseEvent::Trailers(_) | ResponseEvent::End { .. } => {
-                    unreachable!("these come after the head")
-                }
-            };
-            buffer.consume(consumed);
-            if let Some(head) = head {
-                self.progress.has_head = true;
-                self.is_persistent &= head.keep_alive;
-                self.emit(HttpStep::Head(head.response.status().as_u16()));
-                return Ok(Some(head));
-            }
-        }
-    }
-
-    /// Polls the time limit for the response head. It is not extended by interim responses or partial data.
-    fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
-        let limit = self.client.timeouts.head;
-        self.deadline.poll_until(cx, self.head_due).map(|()| ClientErrorKind::HeadTimedOut { limit })
-    }
-
-    /// Polls the read timeout of the body.
-    pub(super) fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<ClientErrorKind> {
-        let limit = self.client.timeouts.read;
-        let waiting_since = *self.waiting_since.get_or_insert_with(now);
-        self.deadline.poll_until(cx, waiting_since + limit).map(|()| ClientErrorKind::BodyTimedOut { limit })
-    }
-
-    /// Ends an exchange whose response is complete, and returns the connection to the pool if it can be reused.
-    pub(super) fn finish(self, is_reusable: bool) {
-        let reusable = is_reusable && self.is_persistent() && !self.connection.transport.is_read_closed();
-        self.emit(HttpStep::Done { reusable });
-        if reusable {
-            self.client.return_to_pool(self.connection);
-        }
-    }
-
-    /// Ends the exchange with an error. The connection cannot be used any more.
-    pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
-        self.emit(HttpStep::Done { reusable: false });
-        self.target.error(kind, self.progress.phase(), self.connection.peer, self.is_reused)
-    }
-
-    /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on
-    /// a new one: the server has closed the connection while it was idle, or has sent more than the previous response.
-    pub(super) fn is_stale(&self, head: &HeadResult) -> bool {
-        self.is_reused
-            && match head {
-                // A server may send a 408 before it closes an idle connection (RFC 9110 §15.5.9), while the request is
-                // in flight.
-                Ok((head, _)) => head.response.status() == StatusCode::REQUEST_TIMEOUT,
-                Err(kind) => kind.is_broken_connection(),
-            }
-    }
-
-    pub(super) fn emit(&self, step: HttpStep) {
-        emit!(EventKind::Http { task: current_task(), exchange: self.exchange, step });
-    }
-}
-
-impl Progress {
-    fn phase(&self) -> RequestPhase {
-        match self {
-            Progress { has_head: true, .. } => RequestPhase::ReadingBody,
-            Progress { read: 1.., .. } => RequestPhase::ReadingHead,
-            Progress { written: 1.., .. } => RequestPhase::RequestSent,
-            _ => RequestPhase::NothingSent,
-        }
+    pub(super) fn timings(&self) -> ConnectTimings {
+        self.timings
     }
 }

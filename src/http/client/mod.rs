@@ -10,7 +10,7 @@
 //! | `origin.rs`, `target.rs`, `head.rs` | the server, the request target and the request head |
 //! | `exchange/` | the future of the response head |
 //! | `body.rs` | the response body |
-//! | `connection.rs` | connection I/O that `Exchange` and `Body` share |
+//! | `connection.rs`, `in_flight.rs` | a connection, and an exchange in progress on it |
 //! | `pool.rs`, `idle_reaper.rs` | the connection pool and its idle reaper |
 //! | `proxy.rs`, `no_proxy.rs`, `tunnel.rs` | proxy selection, `no_proxy`, and tunnels for https |
 //! | `transport.rs` | a connection with or without TLS |
@@ -26,6 +26,7 @@ mod error;
 mod exchange;
 mod head;
 mod idle_reaper;
+mod in_flight;
 mod no_proxy;
 mod origin;
 mod pool;

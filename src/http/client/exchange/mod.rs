@@ -35,9 +35,10 @@ use http::{Method, Request, Response};
 
 use super::ClientContext;
 use super::body::Body;
-use super::connection::{ConnectTimestamps, Connection, HeadResult, InFlight};
+use super::connection::{ConnectTimestamps, Connection};
 use super::error::ClientError;
 use super::head::Head;
+use super::in_flight::{HeadResult, InFlight};
 use super::target::{Target, redacted_url};
 #[cfg(feature = "tls")]
 use super::tunnel::Tunnel;
