@@ -9,10 +9,10 @@ use std::process::{Command, Output, Stdio};
 
 const GLASSLOOP: &str = env!("CARGO_BIN_EXE_glassloop");
 
-fn glassloop(arguments: &[&str], folder: &Path) -> Output {
+fn glassloop(arguments: &[&str], directory: &Path) -> Output {
     watchdog::watch();
     let mut command = Command::new(GLASSLOOP);
-    command.args(arguments).current_dir(folder).env_remove("RUST_LOG").env_remove("GLASSLOOP_TRACE");
+    command.args(arguments).current_dir(directory).env_remove("RUST_LOG").env_remove("GLASSLOOP_TRACE");
     command.stdin(Stdio::null()).output().expect("a started command")
 }
 
@@ -22,8 +22,8 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn a_recording_of_flags_is_accepted_by_every_trace_command() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let run = glassloop(&["flags", "BR", "IN", "--trace", "run.jsonl", "--summary"], folder.path());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let run = glassloop(&["flags", "BR", "IN", "--trace", "run.jsonl", "--summary"], directory.path());
     assert!(run.status.success(), "{}", text(&run.stderr));
     assert!(text(&run.stderr).contains("\npolls       "), "{}", text(&run.stderr));
     for (command, expected) in [
@@ -33,24 +33,24 @@ fn a_recording_of_flags_is_accepted_by_every_trace_command() {
         ("perfetto", "\"ph\":\"X\""),
         ("html", "<!doctype html>"),
     ] {
-        let output = glassloop(&["trace", command, "run.jsonl"], folder.path());
+        let output = glassloop(&["trace", command, "run.jsonl"], directory.path());
         assert!(output.status.success(), "{command}: {}", text(&output.stderr));
         assert!(text(&output.stdout).to_lowercase().contains(&expected.to_lowercase()), "{command}");
     }
-    let output = glassloop(&["trace", "explain", "run.jsonl", "-o", "run.txt"], folder.path());
+    let output = glassloop(&["trace", "explain", "run.jsonl", "-o", "run.txt"], directory.path());
     assert!(output.status.success() && output.stdout.is_empty());
-    let narration = std::fs::read_to_string(folder.path().join("run.txt")).expect("a text file");
+    let narration = std::fs::read_to_string(directory.path().join("run.txt")).expect("a text file");
     assert!(narration.contains("Task `flag BR` is woken because source "), "{narration}");
 }
 
 #[test]
 fn an_error_in_the_recording_gives_exit_code_1_and_the_line_number() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    assert!(glassloop(&["flags", "BR", "--trace", "run.jsonl"], folder.path()).status.success());
-    let recording = std::fs::read_to_string(folder.path().join("run.jsonl")).expect("a recording");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    assert!(glassloop(&["flags", "BR", "--trace", "run.jsonl"], directory.path()).status.success());
+    let recording = std::fs::read_to_string(directory.path().join("run.jsonl")).expect("a recording");
     let tenth_line = recording.match_indices('\n').nth(9).expect("ten lines").0;
-    std::fs::write(folder.path().join("cut.jsonl"), &recording[..tenth_line + 20]).expect("a file");
-    std::fs::write(folder.path().join("other.jsonl"), "hello\n").expect("a file");
+    std::fs::write(directory.path().join("cut.jsonl"), &recording[..tenth_line + 20]).expect("a file");
+    std::fs::write(directory.path().join("other.jsonl"), "hello\n").expect("a file");
     for (command, file, expected) in [
         ("check", "cut.jsonl", "cut.jsonl: line 11: the line is cut off"),
         ("explain", "cut.jsonl", "line 11: the line is cut off"),
@@ -58,20 +58,20 @@ fn an_error_in_the_recording_gives_exit_code_1_and_the_line_number() {
         ("perfetto", "cut.jsonl", "line 11: the line is cut off"),
         ("check", "other.jsonl", "other.jsonl: line 1: not a glassloop recording"),
     ] {
-        let output = glassloop(&["trace", command, file], folder.path());
+        let output = glassloop(&["trace", command, file], directory.path());
         assert_eq!(output.status.code(), Some(1), "{command} {file}");
         assert!(text(&output.stderr).contains(expected), "{command} {file}: {}", text(&output.stderr));
         assert_eq!(text(&output.stderr).lines().count(), 1);
     }
-    let missing = glassloop(&["trace", "check", "missing.jsonl"], folder.path());
+    let missing = glassloop(&["trace", "check", "missing.jsonl"], directory.path());
     assert_eq!(missing.status.code(), Some(2));
 }
 
 #[test]
 fn a_recording_can_be_read_from_standard_input() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    assert!(glassloop(&["flags", "BR", "--trace", "run.jsonl"], folder.path()).status.success());
-    let recording = std::fs::File::open(folder.path().join("run.jsonl")).expect("a recording");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    assert!(glassloop(&["flags", "BR", "--trace", "run.jsonl"], directory.path()).status.success());
+    let recording = std::fs::File::open(directory.path().join("run.jsonl")).expect("a recording");
     let check =
         Command::new(GLASSLOOP).args(["trace", "check", "-"]).stdin(recording).output().expect("a started command");
     assert!(check.status.success(), "{}", text(&check.stderr));
@@ -79,8 +79,8 @@ fn a_recording_can_be_read_from_standard_input() {
 
 #[test]
 fn turns_restricts_the_narration_to_these_turns() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let run = glassloop(&["flags", "BR", "-v", "--explain", "--turns", "2..3"], folder.path());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let run = glassloop(&["flags", "BR", "-v", "--explain", "--turns", "2..3"], directory.path());
     let narration = text(&run.stderr);
     let turns: Vec<&str> = narration.lines().filter(|line| line.contains("  Turn ")).collect();
     assert_eq!(turns.len(), 4, "{narration}");
@@ -89,13 +89,13 @@ fn turns_restricts_the_narration_to_these_turns() {
 
 #[test]
 fn a_recording_that_cannot_be_started_is_an_error_before_the_run() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     for (arguments, code, expected) in [
         (["flags", "BR", "--trace", "run.txt"], 2, "ends in .jsonl, .json or .html"),
-        (["flags", "BR", "--trace", "no/folder/run.jsonl"], 1, "recording to no/folder/run.jsonl"),
+        (["flags", "BR", "--trace", "no/directory/run.jsonl"], 1, "recording to no/directory/run.jsonl"),
         (["flags", "BR", "--turns", "3"], 2, "--explain"),
     ] {
-        let run = glassloop(&arguments, folder.path());
+        let run = glassloop(&arguments, directory.path());
         assert_eq!(run.status.code(), Some(code), "{arguments:?}");
         assert!(text(&run.stderr).contains(expected), "{arguments:?}: {}", text(&run.stderr));
     }
@@ -110,7 +110,7 @@ fn step_waits_for_enter_before_each_turn() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     watchdog::watch();
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
     let name = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("UTF-8");
@@ -120,7 +120,7 @@ fn step_waits_for_enter_before_each_turn() {
     let theirs = || rustix::fs::open(&*name, flags, Mode::empty()).expect("the other end of the terminal");
     let mut child = Command::new(GLASSLOOP)
         .args(["flags", "BR", "-v", "--step"])
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .stdin(theirs())
         .stdout(Stdio::null())
         .stderr(theirs())

@@ -27,17 +27,17 @@ use webdriver::Browser;
 struct OpenPage {
     browser: Browser,
     page: PathBuf,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl OpenPage {
     fn new(recording: &str) -> OpenPage {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let page = folder.path().join("run.html");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let page = directory.path().join("run.html");
         write(recording, &page);
         let browser = Browser::start();
         browser.open(&page, "");
-        OpenPage { browser, page, _folder: folder }
+        OpenPage { browser, page, _directory: directory }
     }
 
     /// Returns the number of the last event.
@@ -82,9 +82,9 @@ fn the_page_first_shows_the_sentence_of_the_first_event() {
     let recording = everything();
     let shown = OpenPage::new(&recording);
     assert_eq!(shown.seq(), 0);
-    let first = &programs::lines(&recording)[0];
+    let first = &programs::parse(&recording)[0];
     assert_eq!(shown.text_of("#sentence"), Narrator::default().sentence(first));
-    assert_eq!(shown.last() + 1, programs::lines(&recording).len() as u64);
+    assert_eq!(shown.last() + 1, programs::parse(&recording).len() as u64);
     shown.assert_no_errors();
 }
 
@@ -94,7 +94,7 @@ fn all_sentences_are_those_of_the_narration() {
     let recording = everything();
     let shown = OpenPage::new(&recording);
     let mut narrator = Narrator::default();
-    let sentences: Vec<String> = programs::lines(&recording).iter().map(|line| narrator.sentence(line)).collect();
+    let sentences: Vec<String> = programs::parse(&recording).iter().map(|line| narrator.sentence(line)).collect();
     let script = "const { recording } = glassloop.player;
                   return Array.from({ length: recording.length }, (_, seq) => recording.sentence(seq))";
     assert_eq!(shown.browser.run(script), json!(sentences));
@@ -152,7 +152,7 @@ fn the_state_after_a_seek_equals_the_state_computed_from_the_start() {
 fn the_counts_of_the_page_equal_the_metrics_of_the_loop() {
     let recording = everything();
     let shown = OpenPage::new(&recording);
-    for line in programs::lines(&recording) {
+    for line in programs::parse(&recording) {
         let (RecordKind::TurnBegin { metrics } | RecordKind::TurnEnd { metrics }) = line.kind else { continue };
         let script = "glassloop.seek(arguments[0]);
                       const state = glassloop.state();
@@ -182,7 +182,7 @@ fn a_seek_outside_the_run_is_clamped() {
 fn the_cause_of_a_wake_is_shown() {
     let recording = everything();
     let shown = OpenPage::new(&recording);
-    let lines = programs::lines(&recording);
+    let lines = programs::parse(&recording);
     let mut kinds = std::collections::HashSet::new();
     for line in &lines {
         let RecordKind::Wake { cause, .. } = &line.kind else { continue };
@@ -193,13 +193,13 @@ fn the_cause_of_a_wake_is_shown() {
             (RecordKind::JobEnd { job, .. }, Cause::Job(by)) => job == by,
             _ => false,
         };
-        let Some(wanted) = before.iter().rev().find(made_it) else { continue };
-        kinds.insert(wanted.kind.name());
+        let Some(expected) = before.iter().rev().find(made_it) else { continue };
+        kinds.insert(expected.kind.name());
         let cause = shown.browser.run_with("return glassloop.player.index.causeOf[arguments[0]]", json!([line.seq]));
-        assert_eq!(cause, json!(wanted.seq), "event {}: {:?}", line.seq, line.kind);
+        assert_eq!(cause, json!(expected.seq), "event {}: {:?}", line.seq, line.kind);
         shown.browser.run_with("glassloop.seek(arguments[0])", json!([line.seq]));
         let mut narrator = Narrator::default();
-        let sentence = lines[..=wanted.seq as usize].iter().map(|line| narrator.sentence(line)).last();
+        let sentence = lines[..=expected.seq as usize].iter().map(|line| narrator.sentence(line)).last();
         assert_eq!(Some(shown.text_of("#chain button")), sentence);
     }
     assert_eq!(kinds.len(), 3, "the run has wakes by a source, a timer and a job: {kinds:?}");
@@ -246,8 +246,8 @@ fn all_controls_can_be_reached_with_tab_and_show_the_focus() {
     let shown = OpenPage::new(&everything());
     shown.browser.run("glassloop.seek(40); glassloop.select(1)");
     let script = "
-        const wanted = 'a[href], button, select, input, summary, [tabindex=\"0\"]';
-        return [...document.querySelectorAll(wanted)].filter((element) =>
+        const expected = 'a[href], button, select, input, summary, [tabindex=\"0\"]';
+        return [...document.querySelectorAll(expected)].filter((element) =>
           !element.disabled && element.checkVisibility() && (element.tabIndex < 0 || element.closest('[inert]'))).length";
     assert_eq!(shown.browser.run(script), json!(0));
     for _ in 0..12 {

@@ -9,7 +9,7 @@ use crate::observe::{Event, Observer};
 /// ```
 /// use glassloop::{EventLoop, trace::{Follow, Record}};
 ///
-/// let follow = Follow::new(|line: &Record| println!("{} at {} ns", line.kind.name(), line.time));
+/// let follow = Follow::new(|record: &Record| println!("{} at {} ns", record.kind.name(), record.time));
 /// let mut event_loop = EventLoop::builder().observer(follow).build()?;
 /// event_loop.block_on(glassloop::futures::yield_now())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

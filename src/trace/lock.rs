@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_locked_file_is_not_truncated_by_a_second_recording() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("run.jsonl");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("run.jsonl");
         std::fs::write(&path, "an earlier run").expect("a file");
         let first = open_locked(&path).expect("a file that is not locked");
         assert_eq!(std::fs::read(&path).expect("a file"), b"");

@@ -22,8 +22,8 @@
 //! ```
 //! use glassloop::{EventLoop, spawn_named, trace::{Explain, Recorder, Tee}};
 //!
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("run.jsonl");
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("run.jsonl");
 //! let mut observers = Tee::new();
 //! observers.add(Recorder::create(&path)?);
 //! observers.add(Explain::new(std::io::stderr()));

@@ -34,8 +34,8 @@ const FLUSH_BURST: u64 = 8;
 /// ```
 /// use glassloop::{EventLoop, trace::{Reader, Recorder}};
 ///
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("run.jsonl");
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("run.jsonl");
 /// let mut event_loop = EventLoop::builder().observer(Recorder::create(&path)?).build()?;
 /// event_loop.block_on(glassloop::futures::yield_now())?;
 /// drop(event_loop); // drops the recorder, which completes the file

@@ -20,13 +20,13 @@ use crate::observe::{ClockKind, Event, Observer};
 /// ```
 /// use glassloop::{EventLoop, trace::Recording};
 ///
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("run.json");
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("run.json");
 /// let mut event_loop = EventLoop::builder().observer(Recording::create(&path)?).build()?;
 /// event_loop.block_on(glassloop::futures::yield_now())?;
 /// drop(event_loop);
 /// assert!(std::fs::read_to_string(&path)?.starts_with("{\"traceEvents\":["));
-/// assert!(folder.path().join("run.json.jsonl").exists());
+/// assert!(directory.path().join("run.json.jsonl").exists());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Recording {

@@ -25,14 +25,14 @@ pub fn findings(program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
 /// Runs a program with this threshold for slow polls, and returns its findings.
 pub fn findings_below(limit: Duration, program: impl FnOnce(&mut EventLoop)) -> Vec<(String, String)> {
     crate::watchdog::watch();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     let found = Rc::new(RefCell::new(vec![]));
     let mut tee = Tee::new();
     tee.add(Recorder::create(&path).expect("a recorder"));
     let mut names = std::collections::HashMap::from([(0, "root".to_owned())]);
     let keep = found.clone();
-    tee.add(Follow::new(move |line: &Record| match &line.kind {
+    tee.add(Follow::new(move |record: &Record| match &record.kind {
         RecordKind::Spawn { task, name, .. } => _ = names.insert(*task, name.to_string()),
         RecordKind::Finding { finding } => {
             let task = finding.task.map_or(String::new(), |task| names[&task].clone());

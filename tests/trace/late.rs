@@ -16,8 +16,8 @@ use crate::findings::{findings, findings_below};
 fn loop_lag_does_not_include_the_time_between_two_runs() {
     let delays = Rc::new(RefCell::new(vec![]));
     let keep = delays.clone();
-    let follow = Follow::new(move |line: &Record| {
-        if let RecordKind::PollBegin { task: 0, delay, .. } = &line.kind {
+    let follow = Follow::new(move |record: &Record| {
+        if let RecordKind::PollBegin { task: 0, delay, .. } = &record.kind {
             keep.borrow_mut().push(*delay);
         }
     });

@@ -2,7 +2,7 @@
 
 use glassloop::trace::{Narrator, Reader, explain};
 
-use crate::programs::lines;
+use crate::programs::parse;
 
 /// A recording of two tasks and a timer.
 const RECORDING: &str = include_str!("recordings/hello_turns.jsonl");
@@ -20,6 +20,6 @@ fn the_narration_of_two_tasks_and_a_timer_is_as_expected() {
 fn every_kind_of_event_has_a_sentence() {
     let mut narrator = Narrator::default();
     let sentences: String =
-        lines(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.sentence(line) + "\n").collect();
+        parse(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.sentence(line) + "\n").collect();
     assert_eq!(sentences, include_str!("recordings/every_kind.txt"));
 }

@@ -31,7 +31,7 @@ fn a_timeline_of_a_run_in_virtual_time_is_valid() {
 #[test]
 fn every_wake_that_led_to_a_poll_is_an_arrow_except_external_wakes() {
     let recording = record(everything);
-    let lines = crate::programs::lines(&recording);
+    let lines = crate::programs::parse(&recording);
     let polled = lines.iter().map(|line| match &line.kind {
         glassloop::trace::RecordKind::PollBegin { wakes, .. } => wakes.as_slice().len(),
         _ => 0,

@@ -3,7 +3,7 @@
 use glassloop::EventLoop;
 use glassloop::trace::{Reader, Recorder, Recording, check};
 
-use crate::programs::{hello, lines, record_into};
+use crate::programs::{hello, parse, record_into};
 use crate::recorder::{child, child_path};
 
 #[test]
@@ -15,8 +15,8 @@ fn uses_the_environment_variable() {
 
 #[test]
 fn the_environment_variable_enables_recording() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     let status = child("processes::uses_the_environment_variable", &path)
         .env(glassloop::trace::ENVIRONMENT_VARIABLE, &path)
         .status();
@@ -36,19 +36,19 @@ fn uses_the_environment_variable_for_three_loops() {
 
 #[test]
 fn each_loop_of_a_process_has_a_recording_of_its_own() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("my.run.html");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("my.run.html");
     let mut command = child("processes::uses_the_environment_variable_for_three_loops", &path);
     assert!(command.env(glassloop::trace::ENVIRONMENT_VARIABLE, &path).status().expect("a child").success());
-    let mut names: Vec<String> = std::fs::read_dir(folder.path())
-        .expect("the folder")
+    let mut names: Vec<String> = std::fs::read_dir(directory.path())
+        .expect("the directory")
         .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
         .collect();
     names.sort();
     let pages = ["my.run.2.html", "my.run.3.html", "my.run.html"];
     assert_eq!(names, pages.map(|page| [page.to_owned(), format!("{page}.jsonl")]).concat());
     for page in pages {
-        let recording = std::fs::read_to_string(folder.path().join(format!("{page}.jsonl"))).expect("the recording");
+        let recording = std::fs::read_to_string(directory.path().join(format!("{page}.jsonl"))).expect("the recording");
         check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect("a consistent recording");
     }
 }
@@ -72,15 +72,15 @@ fn runs_children_that_use_the_environment_variable() {
 #[test]
 #[cfg(unix)]
 fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_of_its_parent() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     for ending in ["jsonl", "html"] {
-        let path = folder.path().join(format!("my.run.{ending}"));
+        let path = directory.path().join(format!("my.run.{ending}"));
         std::fs::write(&path, "an earlier run").expect("a file");
         let mut command = child("processes::runs_children_that_use_the_environment_variable", &path);
         let mut parent = command.env(glassloop::trace::ENVIRONMENT_VARIABLE, &path).spawn().expect("a child");
         assert!(parent.wait().expect("a child").success());
         let mut runs = vec![];
-        for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+        for entry in std::fs::read_dir(directory.path()).expect("the directory") {
             let file = entry.expect("a file").path();
             let name = file.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
             let recording = std::fs::read_to_string(&file).expect("text");
@@ -94,7 +94,7 @@ fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_o
             check(&mut reader).expect("a consistent recording");
             let expected = if pid == parent.id() { "my.run.".to_owned() } else { format!("my.run.pid{pid}.") };
             assert!(name.starts_with(&expected) && !name[expected.len()..].starts_with("pid"), "{name} of {pid}");
-            let begins = lines(&recording).iter().filter(|line| line.kind.name() == "run_begin").count();
+            let begins = parse(&recording).iter().filter(|record| record.kind.name() == "run_begin").count();
             runs.push((pid == parent.id(), begins));
         }
         runs.sort();
@@ -105,8 +105,8 @@ fn a_child_process_that_inherits_the_variable_does_not_overwrite_the_recording_o
 #[test]
 #[cfg(unix)]
 fn two_concurrent_recordings_cannot_use_the_same_file() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     record_into(&path, |event_loop| {
         hello(event_loop);
         let error = Recording::create(&path).expect_err("a file in use");
@@ -123,17 +123,17 @@ fn two_concurrent_recordings_cannot_use_the_same_file() {
 
 #[test]
 fn the_error_for_a_missing_directory_names_the_remedy() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let error =
-        Recording::create(folder.path().join("no/such/run.html")).expect_err("an error for a missing directory");
+        Recording::create(directory.path().join("no/such/run.html")).expect_err("an error for a missing directory");
     let message = error.to_string();
     assert!(message.starts_with("recording to ") && message.ends_with("; create the directory first"), "{message}");
 }
 
 #[test]
 fn a_recording_is_complete_after_shutdown_even_if_handles_remain() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.json");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.json");
     let recording = Recording::create(&path).expect("a recording");
     let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
     hello(&mut event_loop);
@@ -148,13 +148,13 @@ fn a_recording_is_complete_after_shutdown_even_if_handles_remain() {
         })
         .expect("no deadlock");
     event_loop.shutdown();
-    let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
+    let lines = std::fs::read_to_string(directory.path().join("run.json.jsonl")).expect("the recording");
     check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("a consistent recording");
     assert_eq!(lines.matches(r#""kind":"run_end""#).count(), 2);
     let timeline = std::fs::read_to_string(&path).expect("a timeline");
     crate::timeline::validate(&timeline).expect("a valid timeline");
     drop(handles);
-    assert_eq!(std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording"), lines);
+    assert_eq!(std::fs::read_to_string(directory.path().join("run.json.jsonl")).expect("the recording"), lines);
 }
 
 /// The environment variable that selects where `exits` calls `process::exit`.
@@ -181,14 +181,14 @@ fn exits() {
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn all_events_are_recorded_wherever_the_process_exits() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     for (place, last) in [("in a poll", "poll_begin"), ("between two runs", "run_end"), ("with a panic", "run_end")] {
-        let path = folder.path().join(format!("{place}.jsonl"));
+        let path = directory.path().join(format!("{place}.jsonl"));
         let mut child = child("processes::exits", &path);
         let status = child.env(WHERE, place).status().expect("a child");
         assert_eq!(status.success(), place != "with a panic", "{place}");
         let recording = std::fs::read_to_string(&path).expect("the recording");
-        let lines = lines(&recording);
+        let lines = parse(&recording);
         assert_eq!(lines.last().expect("lines").kind.name(), last, "{place}");
         assert_eq!(recording.matches(r#""kind":"run_begin""#).count(), 1 + usize::from(place != "between two runs"));
     }

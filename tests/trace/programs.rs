@@ -13,8 +13,8 @@ use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep, spawn, spawn_na
 
 /// Records a run of `program` and returns the recording.
 pub fn record(program: impl FnOnce(&mut EventLoop)) -> String {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     record_into(&path, program);
     std::fs::read_to_string(&path).expect("the recording")
 }
@@ -29,8 +29,8 @@ pub fn record_into(path: &Path, program: impl FnOnce(&mut EventLoop)) {
 
 /// Records a run of `program` in virtual time and returns the recording.
 pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     crate::watchdog::watch();
     let recorder = Recorder::create(&path).expect("a recorder");
     let mut event_loop = EventLoop::builder().virtual_time().observer(recorder).build().expect("a loop");
@@ -40,7 +40,7 @@ pub fn record_virtual(program: impl FnOnce(&mut EventLoop)) -> String {
 }
 
 /// Parses a recording.
-pub fn lines(recording: &str) -> Vec<Record> {
+pub fn parse(recording: &str) -> Vec<Record> {
     Reader::open(recording.as_bytes()).expect("a header").collect::<Result<_, _>>().expect("valid lines")
 }
 

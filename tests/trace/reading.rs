@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use glassloop::EventLoop;
 use glassloop::trace::{FormatError, OutputFormat, ReadError, Reader, RecordKind, check};
 
-use crate::programs::{everything, lines, record};
+use crate::programs::{everything, parse, record};
 
 const EVERY_KIND: &str = include_str!("recordings/every_kind.jsonl");
 
 /// Reads a recording and returns it as written again.
 fn rewrite(recording: &str) -> String {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let (from, to) = (folder.path().join("from.jsonl"), folder.path().join("to.jsonl"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (from, to) = (directory.path().join("from.jsonl"), directory.path().join("to.jsonl"));
     std::fs::write(&from, recording).expect("a file");
     let error = OutputFormat::Jsonl.convert(&from, &to).expect("readable and writable files");
     assert!(error.is_none(), "{error:?}");
@@ -26,7 +26,7 @@ fn check_text(recording: &str) -> Result<(), ReadError> {
 
 #[test]
 fn every_kind_of_line_survives_a_round_trip() {
-    let present: HashSet<&str> = lines(EVERY_KIND).iter().map(|line| line.kind.name()).collect();
+    let present: HashSet<&str> = parse(EVERY_KIND).iter().map(|record| record.kind.name()).collect();
     assert_eq!(RecordKind::NAMES.iter().filter(|kind| !present.contains(*kind)).count(), 0);
     assert_eq!(rewrite(EVERY_KIND), EVERY_KIND);
     check_text(EVERY_KIND).expect("a consistent recording");
@@ -94,9 +94,13 @@ fn errors_have_the_line_number_and_the_cause() {
         (63, r#""turn":2"#, r#""turn":3"#, "expected `turn` 2, found 3"),
         (64, r#""number":312"#, r#""number":0"#, "`dropped` with `number` 0"),
     ];
-    for (line, what, by, wanted) in table {
-        let error = check_text(&changed(line, what, by)).expect_err(wanted);
-        assert_eq!((error.line as usize, error.reason.to_string().contains(wanted)), (line, true), "{wanted}: {error}");
+    for (line, what, by, expected) in table {
+        let error = check_text(&changed(line, what, by)).expect_err(expected);
+        assert_eq!(
+            (error.line as usize, error.reason.to_string().contains(expected)),
+            (line, true),
+            "{expected}: {error}"
+        );
     }
 }
 
@@ -152,10 +156,10 @@ fn a_recording_truncated_anywhere_is_read_up_to_the_last_complete_line() {
 fn a_recording_of_a_killed_run_does_not_pass_the_check() {
     let recording = record(everything);
     let last_poll = recording.lines().position(|line| line.contains(r#""number":1"#)).expect("there are polls");
-    for (lines, wanted) in [(last_poll + 1, "inside a poll"), (3, "inside turn 1"), (2, "before the run")] {
+    for (lines, expected) in [(last_poll + 1, "inside a poll"), (3, "inside turn 1"), (2, "before the run")] {
         let text: String = recording.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
         let error = check_text(&text).expect_err("an incomplete recording");
-        assert!(error.to_string().contains(wanted), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 

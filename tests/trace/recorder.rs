@@ -8,7 +8,7 @@ use glassloop::EventLoop;
 use glassloop::observe::{Event, Observer};
 use glassloop::trace::{Reader, RecordKind, Recorder, Recording, Tee, WriteReport, check};
 
-use crate::programs::{WakesWhenDropped, everything, hello, lines, record, record_into};
+use crate::programs::{WakesWhenDropped, everything, hello, parse, record, record_into};
 
 #[test]
 fn recordings_of_real_runs_pass_the_check() {
@@ -42,7 +42,7 @@ fn around(recording: &str, line: u64) -> String {
 fn the_delay_of_a_poll_is_counted_from_a_wake_since_the_poll_before() {
     let recording = record(everything);
     let (mut began, mut repeated) = (std::collections::HashMap::new(), 0);
-    for line in lines(&recording) {
+    for line in parse(&recording) {
         let RecordKind::PollBegin { task, delay, .. } = line.kind else { continue };
         if let Some(before) = began.insert(task, line.time) {
             repeated += 1;
@@ -55,7 +55,7 @@ fn the_delay_of_a_poll_is_counted_from_a_wake_since_the_poll_before() {
 #[test]
 fn a_run_contains_every_kind_of_event_that_the_loop_emits() {
     let recording = record(everything);
-    let present: std::collections::HashSet<&str> = lines(&recording).iter().map(|line| line.kind.name()).collect();
+    let present: std::collections::HashSet<&str> = parse(&recording).iter().map(|record| record.kind.name()).collect();
     // On a busy machine there may be a finding that says so.
     let is_missing = |kind: &&str| *kind != "diagnosis" && !present.contains(kind);
     let missing: Vec<&str> = RecordKind::NAMES.iter().copied().filter(is_missing).collect();
@@ -95,8 +95,8 @@ fn sleeps_for_ever() {
 
 #[test]
 fn a_run_that_is_killed_while_the_loop_sleeps_has_recorded_all_events() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.jsonl");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.jsonl");
     let mut child = child("recorder::sleeps_for_ever", &path).spawn().expect("a child");
     let recording = loop {
         assert!(child.try_wait().expect("a child").is_none(), "the child exited");
@@ -109,7 +109,7 @@ fn a_run_that_is_killed_while_the_loop_sleeps_has_recorded_all_events() {
     child.kill().expect("a running child");
     child.wait().expect("a child");
     assert_eq!(std::fs::read_to_string(&path).expect("the recording"), recording);
-    let lines = lines(&recording);
+    let lines = parse(&recording);
     assert_eq!(lines.last().expect("lines").kind.name(), "wait_begin");
     let error = check(&mut Reader::open(recording.as_bytes()).expect("a header")).expect_err("an incomplete recording");
     assert_eq!(error.reason.to_string(), "the recording ends inside turn 6");
@@ -137,8 +137,8 @@ fn makes_many_events() {
 
 /// Checks a recording by `makes_many_events` that did not fit on the disk.
 fn check_incomplete(recording: &str) {
-    let lines = lines(recording);
-    let Some(RecordKind::Dropped { number }) = lines.last().map(|line| line.kind.clone()) else {
+    let lines = parse(recording);
+    let Some(RecordKind::Dropped { number }) = lines.last().map(|record| record.kind.clone()) else {
         panic!("the last line is not `dropped`: {:?}", lines.last());
     };
     // Each poll causes at least three events: its begin, its end and a wake.
@@ -150,9 +150,9 @@ fn check_incomplete(recording: &str) {
 #[test]
 #[cfg(unix)]
 fn a_recording_at_the_file_size_limit_ends_with_dropped_and_the_run_continues() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     for blocks in [1, 8, 100] {
-        let path = folder.path().join(format!("{blocks}.jsonl"));
+        let path = directory.path().join(format!("{blocks}.jsonl"));
         let program = child("recorder::makes_many_events", &path);
         let mut limited = Command::new("sh");
         // `ulimit -f` counts blocks of 512 or 1024 bytes. Ignoring SIGXFSZ makes writes fail with an error instead.
@@ -166,16 +166,16 @@ fn a_recording_at_the_file_size_limit_ends_with_dropped_and_the_run_continues() 
 #[test]
 #[ignore = "needs permission to mount a file system in a user namespace"]
 fn a_recording_on_a_full_disk_ends_with_dropped() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("disk/run.jsonl");
-    std::fs::create_dir(folder.path().join("disk")).expect("a directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("disk/run.jsonl");
+    std::fs::create_dir(directory.path().join("disk")).expect("a directory");
     let program = child("recorder::makes_many_events", &path);
     let mut unshared = Command::new("unshare");
     let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && \"$@\" && cp \"$0/run.jsonl\" \"$0/../copy.jsonl\"";
-    unshared.args(["-Urm", "sh", "-c", script]).arg(folder.path().join("disk"));
+    unshared.args(["-Urm", "sh", "-c", script]).arg(directory.path().join("disk"));
     unshared.arg(program.get_program()).args(program.get_args()).env(PATH, &path);
     assert!(unshared.stdout(Stdio::null()).status().expect("unshare").success());
-    let recording = std::fs::read_to_string(folder.path().join("copy.jsonl")).expect("the recording");
+    let recording = std::fs::read_to_string(directory.path().join("copy.jsonl")).expect("the recording");
     assert!(recording.len() > 60_000, "{}", recording.len());
     check_incomplete(&recording);
 }
@@ -188,10 +188,10 @@ fn a_recording_that_cannot_be_written_does_not_stop_the_run() {
 
 #[test]
 fn finish_returns_the_error_that_made_the_recording_incomplete() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let recorder = Recorder::create(folder.path().join("run.jsonl")).expect("a recorder");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let recorder = Recorder::create(directory.path().join("run.jsonl")).expect("a recorder");
     assert_eq!(recorder.finish().expect("a complete recording"), WriteReport { records: 0, dropped: 0 });
-    Recorder::create(folder.path().join("no/such/folder.jsonl")).expect_err("a missing directory");
+    Recorder::create(directory.path().join("no/such/folder.jsonl")).expect_err("a missing directory");
     #[cfg(target_os = "linux")]
     {
         let error = Recorder::create("/dev/full").expect("a recorder").finish().expect_err("a full disk");
@@ -201,16 +201,52 @@ fn finish_returns_the_error_that_made_the_recording_incomplete() {
 
 #[test]
 fn the_timeline_is_written_when_the_loop_is_dropped() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("run.json");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("run.json");
     let recording = Recording::create(&path).expect("a recording");
     let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
     hello(&mut event_loop);
     drop(event_loop);
     let timeline = std::fs::read_to_string(&path).expect("a timeline");
     crate::timeline::validate(&timeline).expect("a valid timeline");
-    let lines = std::fs::read_to_string(folder.path().join("run.json.jsonl")).expect("the recording");
+    let lines = std::fs::read_to_string(directory.path().join("run.json.jsonl")).expect("the recording");
     check(&mut Reader::open(lines.as_bytes()).expect("a header")).expect("a consistent recording");
+}
+
+#[test]
+fn on_finish_reports_the_files_and_the_number_of_events() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, jsonl) in [("run.jsonl", None), ("run.json", Some("run.json.jsonl"))] {
+        let path = directory.path().join(name);
+        let reported = Rc::new(RefCell::new(None));
+        let keep = Rc::clone(&reported);
+        let recording = Recording::create(&path).expect("a recording").on_finish(move |report| {
+            // Both files are complete when the function is called.
+            let recording = report.jsonl.unwrap_or(report.path);
+            let lines = std::fs::read_to_string(recording).expect("the recording").lines().count() as u64;
+            assert_eq!((report.events, report.dropped), (lines - 1, 0));
+            assert!(report.path.exists());
+            *keep.borrow_mut() = Some((report.path.to_owned(), report.jsonl.map(ToOwned::to_owned)));
+        });
+        let mut event_loop = EventLoop::builder().observer(recording).build().expect("a loop");
+        hello(&mut event_loop);
+        assert_eq!(*reported.borrow(), None);
+        drop(event_loop);
+        assert_eq!(reported.take(), Some((path, jsonl.map(|name| directory.path().join(name)))));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_finish_is_not_called_if_the_recording_is_incomplete() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("full.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
+    let is_called = Rc::new(RefCell::new(false));
+    let keep = Rc::clone(&is_called);
+    let recording = Recording::create(&path).expect("a recording").on_finish(move |_| *keep.borrow_mut() = true);
+    hello(&mut EventLoop::builder().observer(recording).build().expect("a loop"));
+    assert!(!*is_called.borrow());
 }
 
 #[test]
@@ -234,8 +270,8 @@ fn a_tee_passes_all_events_to_every_observer() {
 #[test]
 #[cfg(target_os = "linux")]
 fn events_are_dropped_if_the_writer_falls_behind() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let path = folder.path().join("pipe");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
     // The pipe is not read while the loop runs.
     let recorder = Recorder::create(&path).expect("a recorder");

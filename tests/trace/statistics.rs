@@ -2,11 +2,11 @@
 
 use glassloop::trace::Statistics;
 
-use crate::programs::lines;
+use crate::programs::parse;
 
 fn count(recording: &str) -> Statistics {
     let mut statistics = Statistics::default();
-    lines(recording).iter().for_each(|line| statistics.add(line));
+    parse(recording).iter().for_each(|record| statistics.add(record));
     statistics
 }
 

@@ -148,12 +148,12 @@ class LongList {
   /** Fills the visible rows. */
   show() {
     const first = Math.max(0, Math.floor(this.scrolled / this.rowHeight) - 2);
-    const wanted = Math.max(0, Math.min(this.length - first, Math.ceil(this.height / this.rowHeight) + 4));
-    while (this.rows.length < wanted) this.rows.push(this.newRow());
+    const needed = Math.max(0, Math.min(this.length - first, Math.ceil(this.height / this.rowHeight) + 4));
+    while (this.rows.length < needed) this.rows.push(this.newRow());
     let active = null;
     this.rows.forEach((row, i) => {
       const index = first + i;
-      if (row.hidden !== i >= wanted) row.hidden = i >= wanted;
+      if (row.hidden !== i >= needed) row.hidden = i >= needed;
       if (row.hidden) return;
       if (row.index !== index) row.style.transform = `translateY(${index * this.rowHeight}px)`;
       row.index = index;

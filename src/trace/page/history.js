@@ -13,10 +13,10 @@ class StateHistory {
 
   /** Returns the state after the event `seq`. The next call changes the returned object. */
   after(seq) {
-    const wanted = seq + 1;
-    const nearest = Math.floor(wanted / this.distance);
-    if (this.now.applied > wanted || this.now.applied < nearest * this.distance) this.now = this.copies[nearest].copy();
-    while (this.now.applied < wanted) this.now.apply(this.recording.event(this.now.applied));
+    const target = seq + 1;
+    const nearest = Math.floor(target / this.distance);
+    if (this.now.applied > target || this.now.applied < nearest * this.distance) this.now = this.copies[nearest].copy();
+    while (this.now.applied < target) this.now.apply(this.recording.event(this.now.applied));
     return this.now;
   }
 }

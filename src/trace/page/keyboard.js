@@ -78,8 +78,8 @@ class UrlFragment {
 
   /** Goes to the position in the URL. Everything else in the fragment is ignored. */
   read() {
-    const wanted = new URLSearchParams(location.hash.slice(1));
-    const number = (name) => (/^\d{1,15}$/.test(wanted.get(name) ?? "") ? Number(wanted.get(name)) : null);
+    const parameters = new URLSearchParams(location.hash.slice(1));
+    const number = (name) => (/^\d{1,15}$/.test(parameters.get(name) ?? "") ? Number(parameters.get(name)) : null);
     const seq = number("seq") ?? this.player.seq;
     const task = number("task");
     this.player.selected = this.player.index.tasks.has(task) ? task : null;

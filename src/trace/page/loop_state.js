@@ -392,8 +392,8 @@ const WAITS_ELSEWHERE = new Set([
  */
 function placeOf(using, reason) {
   if (WAITS_ELSEWHERE.has(reason)) return null;
-  const wanted = WAITS_FOR[reason];
-  for (const what of wanted === undefined ? ["source", "job", "timer"] : [wanted]) {
+  const type = WAITS_FOR[reason];
+  for (const what of type === undefined ? ["source", "job", "timer"] : [type]) {
     const use = using.findLast((candidate) => candidate[0] === what);
     if (use !== undefined) return { at: use[0], id: use[1] };
   }

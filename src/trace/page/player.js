@@ -25,8 +25,8 @@ class Player {
   /** Goes to an event. The number is clamped. */
   seek(seq) {
     if (this.recording.length === 0) return;
-    const wanted = Number.isFinite(seq) ? Math.trunc(seq) : seq === Infinity ? this.recording.length : 0;
-    this.seq = Math.max(0, Math.min(this.recording.length - 1, wanted));
+    const target = Number.isFinite(seq) ? Math.trunc(seq) : seq === Infinity ? this.recording.length : 0;
+    this.seq = Math.max(0, Math.min(this.recording.length - 1, target));
     this.state = this.history.after(this.seq);
     this.update();
   }

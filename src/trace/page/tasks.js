@@ -22,7 +22,7 @@ class Tasks {
     this.drawing = document.getElementById("task-diagram");
     this.path = document.getElementById("task-path");
     /** The future whose diagram the user selected, or null. */
-    this.wanted = null;
+    this.requested = null;
     for (const button of document.querySelectorAll("button[data-task-poll]")) {
       button.addEventListener("click", () => this.goToPoll(Number(button.dataset.taskPoll)));
     }
@@ -38,7 +38,7 @@ class Tasks {
     const isOther = selected !== this.before;
     this.before = selected;
     this.list.choose(this.shown.findIndex((task) => task.id === selected), isOther);
-    if (isOther) this.wanted = null;
+    if (isOther) this.requested = null;
     this.showSelected();
   }
 
@@ -149,11 +149,11 @@ class Tasks {
     const all = (this.futuresOf.get(task) ?? []).filter(([, future]) => future.seqs[0] <= seq);
     // Only the latest: a connection that has served a thousand requests has had a thousand exchanges.
     const futures = all.slice(-FUTURES_LISTED);
-    const chosen = futures.some(([id]) => id === this.wanted) ? this.wanted : this.defaultFuture(futures);
+    const chosen = futures.some(([id]) => id === this.requested) ? this.requested : this.defaultFuture(futures);
     keepChildren(
       this.futures, futures, ([id]) => id,
       ([id]) => make("button.future", { type: "button", click: () => {
-        this.wanted = id;
+        this.requested = id;
         this.showSelected();
       } }),
       (button, [id, future]) => {
