@@ -71,6 +71,8 @@ pub(super) enum ReceivedBody {
 pub(super) struct ReceiveError {
     pub(super) error: FetchError,
     pub(super) sink: Option<BodySink>,
+    /// The bytes that were received while there was no sink.
+    pub(super) unwritten: Vec<u8>,
 }
 
 /// The chunks between the socket and the disk.
@@ -162,7 +164,8 @@ impl BodyReceiver<'_> {
                 if !matches!(error, FetchError::Save(_) | FetchError::Job(_)) {
                     let _first_error_counts = self.write_all(&mut chunks).await;
                 }
-                return Err(ReceiveError { error, sink: self.sink.take() });
+                let unwritten = if self.sink.is_none() { chunks.filling } else { Vec::new() };
+                return Err(ReceiveError { error, sink: self.sink.take(), unwritten });
             }
         }
         if self.sink.is_none() && chunks.writing.is_none() {
@@ -170,7 +173,7 @@ impl BodyReceiver<'_> {
         }
         match self.write_all(&mut chunks).await {
             Ok(()) => Ok(ReceivedBody::Written(self.sink.take().expect("all writes have ended"))),
-            Err(error) => Err(ReceiveError { error, sink: self.sink.take() }),
+            Err(error) => Err(ReceiveError { error, sink: self.sink.take(), unwritten: Vec::new() }),
         }
     }
 

@@ -13,13 +13,15 @@ use super::error::FetchError;
 use super::fetch::Transfer;
 use super::list::Sha256;
 use super::options::{DownloadOptions, Overwrite};
+use super::origin::Origin;
 use super::plan::{DownloadItem, TargetPath};
 use super::publish::PublishTarget;
 use super::report::{SuccessKind, TransferReport};
 use super::request::FinalResponse;
-use super::resume::{PartState, text};
+use super::resume::{PartState, content_length, text};
 use super::save::{Directory, Fsync, OnExisting, SaveError};
 use super::target_entry::{ExistingFile, TargetEntry};
+use super::used_names::numbered;
 use crate::event_loop::{Job, run_in_executor};
 use crate::platform::{Mode, OFlags, openat};
 
@@ -29,11 +31,18 @@ pub(super) struct Publication {
     existing: OnExisting,
     fsync: Fsync,
     modified: Option<SystemTime>,
+    origin: Option<Origin>,
 }
 
 impl Publication {
     pub(super) fn target(&self) -> PublishTarget<'_> {
-        PublishTarget { name: &self.name, existing: self.existing, fsync: self.fsync, modified: self.modified }
+        PublishTarget {
+            name: &self.name,
+            existing: self.existing,
+            fsync: self.fsync,
+            modified: self.modified,
+            origin: self.origin.as_ref(),
+        }
     }
 }
 
@@ -79,9 +88,8 @@ impl Transfer {
                 current.map(|file| self.done(SuccessKind::Exists, Some(self.item.target.path()), response, file.bytes))
             );
         }
-        let target_path = self.take_remote_name(&response.headers);
-        let (directory, path) = (self.run.options.directory.clone(), target_path.relative());
-        let file = match run_in_executor(None, Job::new(move || directory.entry(&path)).label("look")).await? {
+        let (target_path, entry) = self.take_remote_name(&response.headers).await?;
+        let file = match entry {
             None => return Ok(None),
             Some(TargetEntry::Other(obstacle)) => {
                 return Err(obstacle.error(self.run.options.directory.path().join(target_path.path())).into());
@@ -98,17 +106,34 @@ impl Transfer {
         Ok(stays.then(|| self.done(SuccessKind::Exists, Some(target_path.path()), response, file.bytes)))
     }
 
-    /// Returns a path with the name from `Content-Disposition`, or else with that of the URL. Within a run, every file
-    /// gets a different name.
-    fn take_remote_name(&mut self, answer: &HeaderMap) -> TargetPath {
-        let target_path = &self.item.target;
-        let name = self.remote_name.take().unwrap_or_else(|| {
-            let given = answer.get(CONTENT_DISPOSITION).and_then(|value| name_from_disposition(value.as_bytes()));
-            let wanted = given.unwrap_or_else(|| target_path.name.clone());
-            self.run.remote_names.borrow_mut().reserve_unique(target_path.directories.as_deref(), wanted)
-        });
-        self.remote_name = Some(name);
-        self.final_path()
+    /// Determines the path with the name from `Content-Disposition`, or else with that of the URL, and looks it up.
+    /// Numbers the name if it is used by another file of this run, or by an existing file of another URL.
+    async fn take_remote_name(&mut self, headers: &HeaderMap) -> Result<(TargetPath, Option<TargetEntry>), FetchError> {
+        if self.remote_name.is_some() {
+            let (directory, target_path) = (self.run.options.directory.clone(), self.final_path());
+            let path = target_path.relative();
+            let entry = run_in_executor(None, Job::new(move || directory.entry(&path)).label("look up")).await?;
+            return Ok((target_path, entry));
+        }
+        let given = headers.get(CONTENT_DISPOSITION).and_then(|value| name_from_disposition(value.as_bytes()));
+        let wanted =
+            TargetPath { name: given.unwrap_or_else(|| self.item.target.name.clone()), ..self.item.target.clone() };
+        let parent = wanted.directories.as_deref();
+        let mut number = 0;
+        loop {
+            number = self.run.remote_names.borrow().first_unused(parent, &wanted.name, number);
+            let (directory, path) = (self.run.options.directory.clone(), wanted.clone());
+            let origin = Origin::of(self.item.url.as_str());
+            let look_up = move || look_up_from(number, &directory, path, &origin);
+            let (found, entry) = run_in_executor(None, Job::new(look_up).label("look up")).await?;
+            // Another transfer may have taken the name in the meantime.
+            let reserved = self.run.remote_names.borrow_mut().reserve_number(parent, &wanted.name, found);
+            if reserved.is_some() {
+                self.remote_name = reserved;
+                return Ok((self.final_path(), entry));
+            }
+            number = found;
+        }
     }
 
     /// Returns the final path of the file.
@@ -127,6 +152,7 @@ impl Transfer {
             existing: if self.item.sha256.is_some() { OnExisting::Replace } else { options.existing() },
             fsync: options.fsync,
             modified: date.filter(|_| options.keeps_modified).and_then(|date| httpdate::parse_http_date(&date).ok()),
+            origin: options.remote_name.then(|| Origin::of(self.item.url.as_str())),
         }
     }
 
@@ -163,11 +189,31 @@ pub(super) fn file_to_keep(options: &DownloadOptions, item: &DownloadItem) -> Op
     item.on_disk.file.filter(|_| is_kept)
 }
 
+/// Returns the first numbered name, from `number` on, that is not used by an existing file of another URL, with what
+/// exists there. Blocking.
+fn look_up_from(
+    mut number: u64,
+    directory: &Directory,
+    wanted: TargetPath,
+    origin: &Origin,
+) -> (u64, Option<TargetEntry>) {
+    loop {
+        let path = TargetPath { name: numbered(&wanted.name, number), ..wanted.clone() }.relative();
+        match directory.entry(&path) {
+            Some(TargetEntry::File(_)) if origin.differs_from(directory, &path) => number += 1,
+            entry => return (number, entry),
+        }
+    }
+}
+
 /// Returns whether the server's version is newer than the existing file. Without a valid `Last-Modified`, it counts as
-/// newer.
-fn is_newer(answer: &HeaderMap, file: &ExistingFile) -> bool {
-    let date = text(answer, &LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(&date).ok());
-    date.is_none_or(|date| date > file.modified)
+/// newer. So does a version of the same second with another length.
+fn is_newer(headers: &HeaderMap, file: &ExistingFile) -> bool {
+    let date = text(headers, &LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(&date).ok());
+    date.is_none_or(|date| {
+        let has_other_length = content_length(headers).is_some_and(|length| length != file.bytes);
+        date > file.modified || (date == file.modified && has_other_length)
+    })
 }
 
 fn hash_of(directory: &Directory, path: &str) -> Result<Sha256, SaveError> {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::platform::Errno;
 use http::StatusCode;
 
+use super::descriptors::{ADVICE, is_out_of_descriptors};
 use super::download_url::UrlError;
 use super::list::Sha256;
 use super::retry::is_truncated_message;
@@ -116,6 +116,8 @@ pub enum FetchError {
         expected: Sha256,
         /// The SHA-256 of the content.
         found: Sha256,
+        /// Whether the content was kept as `NAME.part`. That of a stream is not.
+        is_kept: bool,
     },
     /// The transfer can neither resume nor restart: part of the file has already been written to a stream such as
     /// standard output.
@@ -158,14 +160,14 @@ impl FetchError {
     /// Returns whether the process or the system has run out of file descriptors for the connection or the file.
     pub(super) fn is_out_of_descriptors(&self) -> bool {
         let error = match self {
-            FetchError::Save(error) => &error.source,
+            FetchError::Save(error) => return error.is_out_of_descriptors(),
             FetchError::Http(error) => match error.kind() {
                 ClientErrorKind::Connect(ConnectError::Failed { error, .. }) => error,
                 _ => return false,
             },
             _ => return false,
         };
-        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+        is_out_of_descriptors(error)
     }
 
     /// Returns a short, stable code for programs, which does not change when the message does.
@@ -221,6 +223,7 @@ impl fmt::Display for FetchError {
             FetchError::Http(error) => {
                 error.fmt(f)?;
                 match error.kind() {
+                    _ if self.is_out_of_descriptors() => f.write_str(ADVICE),
                     #[cfg(feature = "tls")]
                     ClientErrorKind::Tunnel(TunnelError::Rejected(StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
                         f.write_str(PROXY_CREDENTIALS)
@@ -252,8 +255,9 @@ impl fmt::Display for FetchError {
             FetchError::Redirect { why, to } => write!(f, "the redirect to {to} is not followed: {why}"),
             FetchError::Unexpected { status, why } => write!(f, "the server answered {status}: {why}"),
             FetchError::TooLarge { limit } => write!(f, "it is larger than --max-filesize ({limit} bytes)"),
-            FetchError::Checksum { expected, found } => {
-                write!(f, "the content has the SHA-256 {found} and should have {expected}; it is kept as .part")
+            FetchError::Checksum { expected, found, is_kept } => {
+                write!(f, "checksum mismatch: expected {expected}, got {found}")?;
+                if *is_kept { f.write_str("; kept as NAME.part") } else { Ok(()) }
             }
             FetchError::CannotRestart => {
                 f.write_str("the rest of the file cannot be had, and what is on standard output cannot be taken back")
@@ -304,6 +308,7 @@ impl From<JobError> for FetchError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Errno;
 
     #[test]
     fn a_want_of_descriptors_is_told_from_other_errors() {

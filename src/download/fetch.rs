@@ -108,20 +108,6 @@ pub(super) struct AttemptError {
     pub(super) next: RetryDecision,
 }
 
-/// A shortage of file descriptors that lasts although no other transfer of this run is running, so that waiting for
-/// other transfers would not help.
-#[derive(Default)]
-struct DescriptorShortage {
-    /// The number of times that the transfer has waited for it to end.
-    waits: u32,
-}
-
-impl DescriptorShortage {
-    const WAIT: Duration = Duration::from_millis(50);
-    /// The maximum number of waits: 10 s in total.
-    const MOST_WAITS: u32 = 200;
-}
-
 /// The decision whether and when a failed transfer is retried.
 pub(super) enum RetryDecision {
     /// No retry: the error is permanent.
@@ -179,7 +165,10 @@ impl Transfer {
         };
         self.transition_to(TransferState::Done);
         let (what, ended) = match &outcome {
-            Some(Ok(done)) => (DownloadEventKind::Done(done), TransferOutcome::Succeeded(done.kind)),
+            Some(Ok(done)) => {
+                run.shortage.transfer_succeeded();
+                (DownloadEventKind::Done(done), TransferOutcome::Succeeded(done.kind))
+            }
             Some(Err(error)) => {
                 let is_disk_full = matches!(error, FetchError::Save(error) if error.is_disk_full());
                 (DownloadEventKind::Fail(error), TransferOutcome::Failed { class: error.class(), is_disk_full })
@@ -211,10 +200,9 @@ impl Transfer {
         if let Some(target) = self.run.options.stream.clone().filter(|_| !self.run.options.spider) {
             self.open_stream(target).await?;
         }
-        let mut shortage = DescriptorShortage::default();
         if self.has_part {
             while let Err(error) = self.open_part().await {
-                if !error.is_out_of_descriptors() || !self.wait_for_descriptors(&mut shortage).await {
+                if !error.is_out_of_descriptors() || !self.wait_for_descriptors().await {
                     return Err(error);
                 }
             }
@@ -232,7 +220,7 @@ impl Transfer {
             };
             let next = if error.is_out_of_descriptors() { RetryDecision::AfterShortage } else { next };
             let wait = match next {
-                RetryDecision::AfterShortage if self.wait_for_descriptors(&mut shortage).await => Duration::ZERO,
+                RetryDecision::AfterShortage if self.wait_for_descriptors().await => Duration::ZERO,
                 RetryDecision::AfterShortage => return Err(error),
                 RetryDecision::Never => return Err(error),
                 RetryDecision::FromZero if self.has_restarted => return Err(error),
@@ -273,19 +261,14 @@ impl Transfer {
 
     /// Waits until a file descriptor may be available for another attempt: closes idle connections, and releases the
     /// permit. Does not use up a retry, since the transfer did not cause the shortage. Returns `false` if the shortage
-    /// has lasted too long although no other transfer of this run is running.
-    async fn wait_for_descriptors(&mut self, shortage: &mut DescriptorShortage) -> bool {
+    /// has lasted too long.
+    async fn wait_for_descriptors(&mut self) -> bool {
         log::debug!("no file descriptor is left for {}", self.item.target.name);
         self.run.client.close_idle_connections();
         self.permit = None;
         self.transition_to(TransferState::Permit);
-        if self.run.scheduler.shrink() {
-            *shortage = DescriptorShortage::default();
-        } else {
-            shortage.waits += 1;
-        }
-        sleep(DescriptorShortage::WAIT).await;
-        shortage.waits <= DescriptorShortage::MOST_WAITS
+        self.run.scheduler.shrink();
+        self.run.shortage.wait(&self.run.counters).await
     }
 
     /// Returns how many bytes of the file the next attempt can resume from.

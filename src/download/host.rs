@@ -17,7 +17,8 @@
 //! A rejection may also concern a single URL. So probes alternate between tickets that were rejected before, and
 //! *controls*, which are tickets that were not. The controls show how long a pause has to be before the host accepts a
 //! request. If the host then rejects a ticket again that it has rejected before, the rejection is attributed to the
-//! URL, and uses up one of the transfer's retries.
+//! URL, and uses up one of the transfer's retries. Such a rejection does not make the pause longer, so that many URLs
+//! that are always rejected do not hold up a run.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -55,6 +56,9 @@ pub(super) struct Pauses {
     pub(super) random: f64,
 }
 
+/// The wait after a rejection that is due to its URL.
+const WAIT_AFTER_URL: Duration = Duration::from_millis(125);
+
 /// A host with its queues of tickets.
 #[derive(Debug)]
 pub(super) struct Host<T> {
@@ -76,19 +80,34 @@ pub(super) struct Host<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Circuit {
     Closed,
+    /// No requests are sent until the pause is over.
     Open {
-        since: Instant,
+        pause: Pause,
         until: Instant,
-        /// The number of failed probes.
-        times: u32,
     },
     /// The probe is in flight, or about to be sent. All other tickets wait for its result.
     HalfOpen {
-        since: Instant,
-        times: u32,
+        pause: Pause,
         probe: Option<Probe>,
     },
     GivenUp,
+}
+
+/// The history of a pause. It lasts over all probes that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    since: Instant,
+    /// The start of the pause, or the last time that a rejection was attributed to its URL. The host is given up if
+    /// there has been no such sign of its availability for too long.
+    unavailable_since: Instant,
+    /// The number of failed probes, which determines the length of the next wait.
+    failed_probes: u32,
+}
+
+impl Pause {
+    fn starting_at(now: Instant) -> Pause {
+        Pause { since: now, unavailable_since: now, failed_probes: 0 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,9 +206,9 @@ impl<T> Host<T> {
         if !is_allowed {
             return None;
         }
-        let ticket = if let Circuit::HalfOpen { since, probe, .. } = &mut self.state {
+        let ticket = if let Circuit::HalfOpen { pause, probe } = &mut self.state {
             let (ticket, is_control) = self.queues.take_probe(number)?;
-            *probe = Some(Probe { number, after: now.saturating_duration_since(*since), is_control });
+            *probe = Some(Probe { number, after: now.saturating_duration_since(pause.since), is_control });
             ticket
         } else {
             self.queues.take()?
@@ -273,13 +292,19 @@ impl<T> Host<T> {
                 if probe.is_control && !is_due_to_url {
                     self.accepts_after = self.accepts_after.map(|known| known.max(probe.after * 2));
                 }
-                // A rejection that is due to the URL says nothing about the host, so the next pause need not be longer.
-                self.extend_pause(asked, !is_due_to_url, now, pauses);
-                if is_due_to_url { RetryCost::Transfer } else { RetryCost::Host }
+                if is_due_to_url {
+                    self.pause_after_url(now);
+                    return RetryCost::Transfer;
+                }
+                // If the host has accepted others, the URL may be the reason after all. Only a control can show that
+                // the host needs a longer pause, as long as there are any.
+                let has_failed = probe.is_control || !self.has_accepted || self.queues.has_no_control();
+                self.extend_pause(asked, has_failed, now, pauses);
+                RetryCost::Host
             }
             (None, Circuit::Closed) => {
                 self.queues.pause_begins();
-                self.pause(now, 0, asked, now, pauses);
+                self.pause(Pause::starting_at(now), asked, now, pauses);
                 RetryCost::Host
             }
             // The request was sent before the pause began.
@@ -301,21 +326,31 @@ impl<T> Host<T> {
         }
     }
 
-    /// Pauses the host again after a failed probe.
-    fn extend_pause(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
-        if let Circuit::HalfOpen { since, times, .. } = self.state {
-            self.pause(since, times + u32::from(has_failed), asked, now, pauses);
+    /// Waits a little before the next probe, after a rejection that is due to its URL. That says nothing about the host,
+    /// so the wait is short, and always the same. But another probe is needed: the next URL may be rejected as well.
+    fn pause_after_url(&mut self, now: Instant) {
+        if let Circuit::HalfOpen { pause, .. } = self.state {
+            let pause = Pause { unavailable_since: now, failed_probes: 0, ..pause };
+            self.state = Circuit::Open { pause, until: now + WAIT_AFTER_URL };
         }
     }
 
-    fn pause(&mut self, since: Instant, times: u32, asked: Duration, now: Instant, pauses: Pauses) {
-        let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(times)).min(MAX_BACKOFF);
+    /// Pauses the host again after a probe without success. If it has failed, the wait is longer than before.
+    fn extend_pause(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
+        if let Circuit::HalfOpen { pause, .. } = self.state {
+            let failed_probes = pause.failed_probes + u32::from(has_failed);
+            self.pause(Pause { failed_probes, ..pause }, asked, now, pauses);
+        }
+    }
+
+    fn pause(&mut self, pause: Pause, asked: Duration, now: Instant, pauses: Pauses) {
+        let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(pause.failed_probes)).min(MAX_BACKOFF);
         // A `Retry-After` of zero, or with a date in the past, must not lead to immediate requests in an endless loop.
         let wait = if asked.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { asked };
         let until = now + wait;
-        self.state = match until - since > pauses.longest {
+        self.state = match until - pause.unavailable_since > pauses.longest {
             true => Circuit::GivenUp,
-            false => Circuit::Open { since, until, times },
+            false => Circuit::Open { pause, until },
         };
     }
 }

@@ -71,6 +71,9 @@ pub struct HostTable<T> {
     jobs: usize,
     /// The number of slots that have to be released before the current limit grows by one.
     until_growth: u32,
+    /// The number of transfers that wait for a file descriptor for a complete file. As long as there are any, no slot is
+    /// handed out, since another connection would take the descriptor.
+    saves_waiting: usize,
     next_number: u64,
 }
 
@@ -93,6 +96,7 @@ impl<T> HostTable<T> {
             running: 0,
             jobs: limits.jobs,
             until_growth: ENDS_PER_GROWTH,
+            saves_waiting: 0,
             next_number: 0,
         }
     }
@@ -165,7 +169,7 @@ impl<T> HostTable<T> {
     /// Returns the next ticket that may start or must fail, or else the time before which there is none.
     pub fn next(&mut self, now: Instant) -> NextTicket<T> {
         self.end_due_pauses(now);
-        if self.running < self.jobs {
+        if self.running < self.jobs && self.saves_waiting == 0 {
             while let Some(id) = self.ring.pop_front() {
                 let host = &mut self.hosts[id];
                 host.is_in_ring = false;
@@ -197,8 +201,8 @@ impl<T> HostTable<T> {
         while let Some(&id) = self.paused.get(at) {
             match self.hosts[id].state {
                 Circuit::Open { until, .. } if until > now => at += 1,
-                Circuit::Open { since, times, .. } => {
-                    self.hosts[id].state = Circuit::HalfOpen { since, times, probe: None };
+                Circuit::Open { pause, .. } => {
+                    self.hosts[id].state = Circuit::HalfOpen { pause, probe: None };
                     self.paused.swap_remove(at);
                     self.add_to_ring(id);
                 }
@@ -222,11 +226,20 @@ impl<T> HostTable<T> {
     }
 
     /// Lowers the limit to the number of slots in use, because there was no file descriptor for another connection or
-    /// file. Returns `false` if none is in use, so that none can release a descriptor.
-    pub fn shrink(&mut self) -> bool {
+    /// file.
+    pub fn shrink(&mut self) {
         self.jobs = self.running.max(1);
         self.until_growth = ENDS_PER_GROWTH;
-        self.running > 0
+    }
+
+    /// Stops handing out slots until [`save_continues`](Self::save_continues) has been called as often as this.
+    pub fn save_waits(&mut self) {
+        self.saves_waiting += 1;
+    }
+
+    /// Ends the wait of one transfer for a file descriptor.
+    pub fn save_continues(&mut self) {
+        self.saves_waiting -= 1;
     }
 
     // -- Answers ---------------------------------------------------------------------------------------------------

@@ -235,7 +235,7 @@ fn a_shortage_of_descriptors_leaves_fewer_slots_for_a_while() {
     let mut started = table.start_all();
     assert_eq!(started.len(), 30);
     table.hosts.end(started.remove(0).1);
-    assert!(table.hosts.shrink(), "29 others are left");
+    table.hosts.shrink();
     assert_eq!(table.start(), None, "until another one ends");
     table.hosts.end(started.remove(0).1);
     started.extend(table.start());
@@ -247,7 +247,21 @@ fn a_shortage_of_descriptors_leaves_fewer_slots_for_a_while() {
     }
     assert_eq!(started.len(), 30);
     started.drain(..).for_each(|(_, slot)| table.hosts.end(slot));
-    assert!(!table.hosts.shrink(), "there is no other");
+    table.hosts.shrink();
+    assert_eq!(table.start_all().len(), 1, "at least one");
+}
+
+#[test]
+fn no_slot_is_handed_out_while_a_complete_file_waits_for_a_descriptor() {
+    let mut table = Table::new(LIMITS);
+    table.queue("a", 0..10);
+    table.hosts.save_waits();
+    table.hosts.save_waits();
+    assert_eq!(table.start(), None);
+    table.hosts.save_continues();
+    assert_eq!(table.start(), None);
+    table.hosts.save_continues();
+    assert_eq!(table.start_all().len(), 6);
 }
 
 #[test]
@@ -342,6 +356,23 @@ fn urls_that_are_always_rejected_fail_alone() {
                 assert_eq!((course.answered, course.failed.len() + course.given_up), (300, bad as usize), "{asked:?}");
                 assert!(course.requests.values().all(|&requests| requests < 10), "{:?}", course.requests);
             }
+        }
+    }
+}
+
+#[test]
+fn many_urls_that_are_always_rejected_do_not_keep_the_run_waiting_for_long() {
+    for (good, bad) in [(30, 30), (300, 30)] {
+        // The rejected URLs are at the beginning, alternate with the others, or are anywhere among them.
+        for is_bad in
+            [|n, bad, _| n < bad, |n: u32, bad, _| n % 2 == 0 && n < 2 * bad, |n, bad, all| n * 37 % all < bad]
+        {
+            let course =
+                run(good + bad, LATENCY, |n, _| if is_bad(n, bad, good + bad) { Throttled(None) } else { Accepted });
+            assert_eq!((course.answered, course.failed.len()), (good as usize, bad as usize));
+            assert!(course.took < seconds(90), "{:?} with {good} others", course.took);
+            let requests: usize = course.requests.values().sum();
+            assert!(requests < (good + 8 * bad) as usize, "{requests} for {good} and {bad}");
         }
     }
 }

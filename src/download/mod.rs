@@ -17,6 +17,7 @@
 //! | `report.rs`, `progress.rs`, `error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
 
 mod body;
+mod descriptors;
 mod destination;
 mod disposition;
 mod download_url;
@@ -29,6 +30,7 @@ mod host;
 mod host_table;
 mod list;
 mod options;
+mod origin;
 mod part;
 mod part_entry;
 mod plan;
@@ -44,6 +46,7 @@ mod run;
 mod save;
 mod scheduler;
 mod sink;
+mod small_file;
 mod store;
 mod target_entry;
 mod used_names;

@@ -256,7 +256,7 @@ impl PartFile {
         let is_new = match self.directory.publish(&self.file, &part_name(&self.name), target) {
             Ok(()) => true,
             Err(Errno::EXIST) => {
-                let error = self.directory.not_published(target.name, Errno::EXIST.into());
+                let error = self.directory.not_published(target, Errno::EXIST.into());
                 if !error.is_taken() || target.existing == OnExisting::Replace {
                     return Err(error);
                 }

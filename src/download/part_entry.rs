@@ -51,6 +51,7 @@ pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
             Ok(descriptor) => File::from(descriptor),
             Err(Errno::NOENT) => return Ok(PartEntry::Free),
             Err(Errno::LOOP) => return Err(not_ours("it is a symbolic link")),
+            Err(Errno::ISDIR) => return Err(not_ours("it is a directory")),
             Err(error) => return Err(error.into()),
         };
         let stat = fstat(&file)?;

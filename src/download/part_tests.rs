@@ -64,7 +64,7 @@ fn other() -> PartState {
 }
 
 fn target(existing: OnExisting) -> PublishTarget<'static> {
-    PublishTarget { name: "x", existing, fsync: Fsync::None, modified: None }
+    PublishTarget { name: "x", existing, fsync: Fsync::None, modified: None, origin: None }
 }
 
 fn finish(part: PartFile, existing: OnExisting) -> Result<Finished, SaveError> {
@@ -382,4 +382,15 @@ fn an_empty_part_whose_state_is_there_is_begun_anew() {
     assert!(place.find().expect("ours").is_none());
     place.leave(state(), 3);
     assert_eq!(place.find().expect("ours").expect("there").written(), 3);
+}
+
+#[test]
+fn a_directory_that_cannot_be_synced_is_no_error_unless_the_disk_fails() {
+    for (error, is_saved) in [(Errno::INVAL, true), (Errno::OPNOTSUPP, true), (Errno::IO, false)] {
+        let place = TestDirectory::new();
+        SYNC_ERROR.set(Some(error));
+        let sealed =
+            PublishTarget { fsync: Fsync::Full, ..target(OnExisting::Keep) }.seal_name(place.directory.descriptor());
+        assert_eq!(sealed.is_ok(), is_saved, "{error}");
+    }
 }

@@ -17,7 +17,7 @@ use super::file_name::{directories_from, name_from_path};
 use super::hash::Shard;
 use super::list::{LineError, Lines, ListEntry, Sha256};
 use super::part_entry::remove_leftovers;
-use super::save::Directory;
+use super::save::{Directory, SaveError};
 use super::target_entry::{ExistingFile, Obstacle, TargetEntry};
 use super::used_names::UsedNames;
 
@@ -53,6 +53,14 @@ impl TargetPath {
         match &self.directories {
             Some(directories) => format!("{directories}/{}", self.name),
             None => self.name.clone(),
+        }
+    }
+
+    /// Opens the directory of the file, creating it if it does not exist. Blocking.
+    pub(super) fn directory_in(&self, output: &Directory) -> Result<Directory, SaveError> {
+        match &self.directories {
+            Some(directories) => output.open_subdirectory(directories),
+            None => Ok(output.clone()),
         }
     }
 

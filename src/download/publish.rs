@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::hash::stable_hash;
+use super::origin::Origin;
 use super::save::{Directory, Fsync, MODE, OnExisting};
 use super::target_entry::TargetEntry;
 use crate::platform::{
@@ -45,11 +46,17 @@ pub(super) struct PublishTarget<'a> {
     pub(super) fsync: Fsync,
     /// The modification time that the file is given, if any.
     pub(super) modified: Option<SystemTime>,
+    /// The URL that is recorded in the file, if any.
+    pub(super) origin: Option<&'a Origin>,
 }
 
 impl PublishTarget<'_> {
-    /// Prepares a complete file for publishing: sets its modification time and syncs it if required.
+    /// Prepares a complete file for publishing: records its URL, sets its modification time, and syncs it, each if
+    /// required.
     pub(super) fn seal(&self, file: &File) -> io::Result<()> {
+        if let Some(origin) = self.origin {
+            origin.record(file);
+        }
         if let Some(modified) = self.modified
             && let Err(error) = file.set_times(FileTimes::new().set_modified(modified))
         {
@@ -66,7 +73,11 @@ impl PublishTarget<'_> {
     pub(super) fn seal_name(&self, directory: &OwnedFd) -> io::Result<()> {
         match self.fsync {
             Fsync::None | Fsync::File => Ok(()),
-            Fsync::Full => sync(directory),
+            // Some file systems cannot sync a directory, and some need not. The file is saved nevertheless.
+            Fsync::Full => sync(directory).or_else(|error| match Errno::from_io_error(&error) {
+                Some(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+                _ => Err(error),
+            }),
         }
     }
 }

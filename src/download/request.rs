@@ -140,7 +140,10 @@ impl Transfer {
             headers = run_in_executor(None, job).await?;
         }
         if headers.is_empty() && options.overwrite == Overwrite::Newer {
-            let date = HeaderValue::try_from(httpdate::fmt_http_date(file.modified.max(SystemTime::UNIX_EPOCH)));
+            // A second earlier, the server also sends a version of the same second, whose length is then compared.
+            let tolerance = if file.has_weak_date() { Duration::from_secs(1) } else { Duration::ZERO };
+            let modified = (file.modified - tolerance).max(SystemTime::UNIX_EPOCH);
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(modified));
             headers.insert(IF_MODIFIED_SINCE, date.expect("a date is legal in a field"));
         }
         Ok(headers)

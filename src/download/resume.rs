@@ -127,11 +127,7 @@ impl PartState {
             return Err("its length is not that of the part");
         }
         // The validator that was sent must be in the response: a server that ignores `If-Range` may omit it.
-        let (name, ours) = match self.strong_etag() {
-            Some(etag) => (&ETAG, Some(etag)),
-            None => (&LAST_MODIFIED, self.last_modified.as_deref()),
-        };
-        if ours.is_none() || text(headers, name).as_deref() != ours {
+        if !self.is_repeated(headers) {
             return Err("it does not say that it is of the same version");
         }
         if self.is_contradicted(headers) {
@@ -147,12 +143,22 @@ impl PartState {
         other_date || text(headers, &ETAG).is_some_and(|etag| Some(etag) != self.etag)
     }
 
-    /// Returns whether a 416 response confirms that the `written` bytes are the complete file.
+    /// Returns whether a 416 response confirms that the `written` bytes are the complete file. If the length of this
+    /// version is not known, the response must repeat the validator: another version may have just this length.
     pub(super) fn is_complete(&self, headers: &HeaderMap, written: u64) -> bool {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         range == Some(ContentRange::Unsatisfied { total: written })
-            && self.total.is_none_or(|total| total == written)
+            && self.total.map_or_else(|| self.is_repeated(headers), |total| total == written)
             && !self.is_contradicted(headers)
+    }
+
+    /// Returns whether the response repeats the validator that was sent.
+    fn is_repeated(&self, headers: &HeaderMap) -> bool {
+        let (name, ours) = match self.strong_etag() {
+            Some(etag) => (&ETAG, Some(etag)),
+            None => (&LAST_MODIFIED, self.last_modified.as_deref()),
+        };
+        ours.is_some() && text(headers, name).as_deref() == ours
     }
 }
 
@@ -319,6 +325,10 @@ mod tests {
         assert!(!state().is_complete(&says("bytes */100"), 99));
         assert!(!PartState { total: Some(99), ..state() }.is_complete(&says("bytes */100"), 100));
         assert!(!state().is_complete(&headers(&[]), 100));
+        // Without a known length, the number alone may be that of another version.
+        let unknown = PartState { total: None, ..state() };
+        assert!(!unknown.is_complete(&says("bytes */100"), 100));
+        assert!(unknown.is_complete(&headers(&[("content-range", "bytes */100"), ("etag", "\"1\"")]), 100));
         for (field, is_ours) in
             [(("etag", "\"1\""), true), (("etag", "\"2\""), false), (("last-modified", "now"), false)]
         {

@@ -5,6 +5,7 @@ use std::future::{Future, pending};
 use std::rc::Rc;
 
 use super::body::WRITE_BACKLOG_BYTES;
+use super::descriptors::DescriptorShortage;
 use super::destination::{file_to_keep, kept_report};
 use super::error::{ErrorClass, FetchError};
 use super::fetch::{Transfer, TransferOutcome};
@@ -46,6 +47,7 @@ pub(super) struct RunContext {
     pub(super) counters: ProgressCounters,
     /// The event that stops the run.
     pub(super) stop: sync::OnceEvent,
+    pub(super) shortage: DescriptorShortage,
     pub(super) validators: Option<RefCell<ValidatorCache>>,
     /// The file names that were derived from `Content-Disposition` headers in this run.
     pub(super) remote_names: RefCell<UsedNames>,
@@ -136,6 +138,7 @@ pub async fn download_all(
         disk: sync::Semaphore::new(WRITE_BACKLOG_BYTES),
         stream: ThreadPool::new("stream", 1),
         limit: options.limit_rate.map(RateLimit::new),
+        shortage: DescriptorShortage::default(),
         validators,
         remote_names: RefCell::new(UsedNames::new()),
         callback: RefCell::new(Box::new(report)),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::descriptors;
 use super::publish::{PublishTarget, errno, remove_staging, sweep};
 use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
 
@@ -186,14 +187,14 @@ impl Directory {
         existing: OnExisting,
         fsync: Fsync,
     ) -> Result<(), SaveError> {
-        self.save_as(&PublishTarget { name, existing, fsync, modified: None }, bytes, times)
+        self.save_as(&PublishTarget { name, existing, fsync, modified: None, origin: None }, bytes, times)
     }
 
     /// Saves a complete file with all parameters of publishing.
     pub(super) fn save_as(&self, target: &PublishTarget<'_>, bytes: &[u8], times: usize) -> Result<(), SaveError> {
         let saved = self.write_and_publish(bytes, times, target).map_err(io::Error::from);
         let saved = saved.and_then(|()| target.seal_name(self.descriptor()));
-        saved.map_err(|error| self.not_published(target.name, error))
+        saved.map_err(|error| self.not_published(target, error))
     }
 
     // No other process can access the file before it has its final name, so its length need not be checked after
@@ -224,11 +225,23 @@ pub struct SaveError {
     pub path: PathBuf,
     /// The error of the operating system, or a description of what is wrong with the file.
     pub source: io::Error,
+    /// Whether the output is a stream, which the next run cannot resume.
+    is_stream: bool,
 }
 
 impl SaveError {
     pub(super) fn new(action: &'static str, path: PathBuf, source: io::Error) -> SaveError {
-        SaveError { action, path, source }
+        SaveError { action, path, source, is_stream: false }
+    }
+
+    /// Creates the error of an output stream.
+    pub(super) fn of_stream(action: &'static str, path: PathBuf, source: io::Error) -> SaveError {
+        SaveError { action, path, source, is_stream: true }
+    }
+
+    /// Returns whether the cause is that the process or the system has run out of file descriptors.
+    pub(super) fn is_out_of_descriptors(&self) -> bool {
+        descriptors::is_out_of_descriptors(&self.source)
     }
 
     /// Returns whether the cause is that a file of that name exists.
@@ -245,8 +258,16 @@ impl SaveError {
 impl fmt::Display for SaveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.action, self.path.display(), self.source)?;
-        if self.is_disk_full() {
-            f.write_str("; make room, or choose another directory, and run it again: what is there is continued")?;
+        match self.is_disk_full() {
+            true if self.is_stream => f.write_str("; free some space and run the same command again")?,
+            true => f.write_str(
+                "; free some space, or choose another directory, and run the same command again: it resumes the \
+                 download",
+            )?,
+            false => {}
+        }
+        if self.is_out_of_descriptors() {
+            f.write_str(descriptors::ADVICE)?;
         }
         if self.source.kind() == io::ErrorKind::FileTooLarge {
             f.write_str(

@@ -43,6 +43,18 @@ pub(super) struct HostPermit {
     slot: HostSlot,
 }
 
+/// A guard that keeps the scheduler from handing out permits.
+pub(super) struct SaveWaits {
+    shared: Rc<SchedulerState>,
+}
+
+impl Drop for SaveWaits {
+    fn drop(&mut self) {
+        self.shared.hosts.borrow_mut().save_continues();
+        self.shared.wake();
+    }
+}
+
 /// The decision about a new transfer.
 pub(super) enum Admission {
     /// The transfer may start, with this permit.
@@ -79,9 +91,15 @@ impl HostScheduler {
     }
 
     /// Lowers the limit on concurrent permits to the number in use, because there was no file descriptor for another
-    /// one. Returns `false` if none is in use, so that none can release a descriptor.
-    pub(super) fn shrink(&self) -> bool {
-        self.shared.hosts.borrow_mut().shrink()
+    /// one.
+    pub(super) fn shrink(&self) {
+        self.shared.hosts.borrow_mut().shrink();
+    }
+
+    /// Stops handing out permits until the returned guard is dropped, because a complete file waits for a descriptor.
+    pub(super) fn save_waits(&self) -> SaveWaits {
+        self.shared.hosts.borrow_mut().save_waits();
+        SaveWaits { shared: self.shared.clone() }
     }
 
     /// Removes all transfers that have not started, and returns their number.

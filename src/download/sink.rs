@@ -59,7 +59,7 @@ impl OpenStream {
             StreamTarget::Stdout => (stdout(), Path::new("standard output")),
             StreamTarget::Path(path) => (open_device(path), path.as_path()),
         };
-        let file = file.map_err(|error| SaveError::new("opening", path.to_owned(), error))?;
+        let file = file.map_err(|error| SaveError::of_stream("opening", path.to_owned(), error))?;
         Ok(OpenStream { file, path: path.to_owned() })
     }
 }
@@ -77,7 +77,7 @@ impl Stream {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         let written = (&self.target.file).write_all(bytes);
-        written.map_err(|error| SaveError::new("writing to", self.target.path.clone(), error))?;
+        written.map_err(|error| SaveError::of_stream("writing to", self.target.path.clone(), error))?;
         self.written += bytes.len() as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);

@@ -4,20 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use sha2::Digest;
 
 use super::body::{BodyReceiver, CHUNK_BYTES, Chunks, ReceiveError, ReceivedBody};
 use super::error::FetchError;
 use super::fetch::{AttemptError, RetryDecision, Transfer, TransferState};
-use super::list::Sha256;
 use super::part::{Finished, NewPart, PartFile};
-use super::plan::TargetPath;
 use super::report::{SuccessKind, TransferReport};
 use super::request::FinalResponse;
 use super::resume::PartState;
 use super::retry::is_transient;
-use super::save::{Directory, OnExisting, SaveError};
 use super::sink::{BodySink, OpenStream, Stream, StreamTarget};
+use super::small_file::SmallFile;
 use crate::event_loop::{Job, run_in_executor};
 use crate::futures::timeout;
 use crate::http::client::Body;
@@ -31,7 +28,7 @@ impl Transfer {
     pub(super) async fn open_part(&mut self) -> Result<(), FetchError> {
         let (directory, target_path, hash) =
             (self.run.options.directory.clone(), self.item.target.clone(), self.wants_hash());
-        let find = move || PartFile::find(&directory_of(&directory, &target_path)?, &target_path.name, hash);
+        let find = move || PartFile::find(&target_path.directory_in(&directory)?, &target_path.name, hash);
         let found = run_in_executor(None, Job::new(find).label("open part")).await??;
         if let Some(part) = found
             && self.run.options.resume
@@ -145,7 +142,7 @@ impl Transfer {
             hash: self.wants_hash(),
         };
         let begin = move || {
-            PartFile::begin(&directory_of(&directory, &target_path)?, &target_path.name, beginning).map(BodySink::Part)
+            PartFile::begin(&target_path.directory_in(&directory)?, &target_path.name, beginning).map(BodySink::Part)
         };
         self.has_part = true;
         let part = run_in_executor(None, Job::new(begin).label("create part")).await??;
@@ -197,15 +194,41 @@ impl Transfer {
                 received => break received,
             }
         };
-        received.map_err(|ReceiveError { error, sink }| {
-            self.sink = sink;
-            let next = match &error {
-                FetchError::Http(error) if is_transient(error) => RetryDecision::After(None),
-                FetchError::Unexpected { .. } => RetryDecision::FromZero,
-                _ => RetryDecision::Never,
-            };
-            AttemptError { error, next }
-        })
+        match received {
+            Ok(received) => Ok(received),
+            Err(ReceiveError { error, sink, unwritten }) => {
+                self.sink = sink;
+                let next = match &error {
+                    FetchError::Http(error) if is_transient(error) => RetryDecision::After(None),
+                    FetchError::Unexpected { .. } => RetryDecision::FromZero,
+                    _ => RetryDecision::Never,
+                };
+                if matches!(next, RetryDecision::After(_)) {
+                    self.keep_for_retry(unwritten, state).await;
+                }
+                Err(AttemptError { error, next })
+            }
+        }
+    }
+
+    /// Saves the beginning of a small file as a part if the next attempt can resume it. If that fails, the attempt
+    /// starts from zero.
+    async fn keep_for_retry(&mut self, bytes: Vec<u8>, state: &PartState) {
+        let can_resume = self.run.options.resume && state.validator().is_some();
+        if bytes.is_empty() || self.sink.is_some() || !can_resume {
+            return;
+        }
+        let written = match self.create_part(state).await {
+            Ok(mut sink) => {
+                let write = move || sink.write(&bytes).map(|()| sink);
+                run_in_executor(None, Job::new(write).label("write")).await.map_err(FetchError::Job)
+            }
+            Err(error) => Err(error),
+        };
+        match written.and_then(|written| written.map_err(FetchError::Save)) {
+            Ok(sink) => self.sink = Some(sink),
+            Err(error) => log::debug!("keeping the beginning of {}: {error}", self.item.target.name),
+        }
     }
 
     // -- The end ---------------------------------------------------------------------------------------------------
@@ -220,28 +243,36 @@ impl Transfer {
         self.transition_to(TransferState::Save);
         // The response is complete, so the permit is released before writing: the disk must not delay the next request.
         self.permit = None;
-        let (directory, target_path) = (self.run.options.directory.clone(), self.item.target.clone());
-        let publication = self.publication(&response.headers, None);
-        let (expected, hash, length) = (self.item.sha256, self.wants_hash(), bytes.len() as u64);
-        let url = self.item.url.as_str().to_owned();
-        let save = move || -> Result<Finished, SaveError> {
-            let directory = directory_of(&directory, &target_path)?;
-            let found = hash.then(|| Sha256(sha2::Sha256::digest(&bytes).into()));
-            if let (Some(expected), Some(found)) = (expected, found)
-                && expected != found
-            {
-                PartFile::keep(&directory, &target_path.name, &url, &bytes[..])?;
-                return Ok(Finished::Mismatch { found });
-            }
-            let target = publication.target();
-            match directory.save_as(&target, &bytes, 1) {
-                Ok(()) => Ok(Finished::Saved { sha256: found }),
-                Err(error) if error.is_taken() && target.existing == OnExisting::Keep => Ok(Finished::Exists),
-                Err(error) => Err(error),
-            }
+        let length = bytes.len() as u64;
+        let mut small = SmallFile {
+            directory: self.run.options.directory.clone(),
+            target_path: self.item.target.clone(),
+            publication: self.publication(&response.headers, None),
+            url: self.item.url.as_str().to_owned(),
+            bytes,
+            expected: self.item.sha256,
+            hash: self.wants_hash(),
         };
-        let job = Job::new(save).label("save").bytes(length);
-        let finished = run_in_executor(None, job).await.map_err(FetchError::Job)??;
+        let mut waiting = None;
+        let finished = loop {
+            let save = move || {
+                let saved = small.save();
+                (small, saved)
+            };
+            let job = Job::new(save).label("save").bytes(length);
+            let (unsaved, saved) = run_in_executor(None, job).await.map_err(FetchError::Job)?;
+            let saved = saved.map_err(FetchError::Save);
+            if !saved.as_ref().is_err_and(FetchError::is_out_of_descriptors) {
+                break saved?;
+            }
+            // The file is complete, so no request has to be sent again. Connections must not take the descriptor.
+            waiting.get_or_insert_with(|| self.run.scheduler.save_waits());
+            self.run.client.close_idle_connections();
+            if !self.run.shortage.wait(&self.run.counters).await {
+                break saved?;
+            }
+            small = unsaved;
+        };
         drop(capacity);
         self.ended(finished, response, length)
     }
@@ -281,15 +312,9 @@ impl Transfer {
             Finished::Exists => Ok(self.done(SuccessKind::Exists, path, response, bytes)),
             Finished::Mismatch { found } => {
                 let expected = self.item.sha256.unwrap_or(found);
-                Err(FetchError::Checksum { expected, found }.into())
+                let is_kept = self.stream.is_none();
+                Err(FetchError::Checksum { expected, found, is_kept }.into())
             }
         }
-    }
-}
-
-fn directory_of(directory: &Directory, target_path: &TargetPath) -> Result<Directory, SaveError> {
-    match &target_path.directories {
-        Some(directories) => directory.open_subdirectory(directories),
-        None => Ok(directory.clone()),
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::origin::Origin;
+use super::publish::PublishTarget;
 use super::save::{Directory, SaveError};
 use crate::platform::{AtFlags, Errno, FileType, statat};
 
@@ -15,7 +17,20 @@ pub struct ExistingFile {
     pub bytes: u64,
     /// The modification time, truncated to seconds.
     pub modified: SystemTime,
+    /// The time of the last change to the file or its metadata, truncated to seconds: usually when it was saved.
+    pub changed: SystemTime,
 }
+
+impl ExistingFile {
+    /// Returns whether the file was saved so soon after the server's version was modified that the server may have
+    /// modified it again in the same second, without a change of the date (RFC 9110 §8.8.2.2).
+    pub(super) fn has_weak_date(&self) -> bool {
+        self.changed < self.modified + DATE_RESOLUTION
+    }
+}
+
+/// The resolution of dates, and a second for the difference between the clocks.
+const DATE_RESOLUTION: Duration = Duration::from_secs(2);
 
 /// An existing directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +85,10 @@ impl Directory {
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+                let time = |seconds| UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
                 let bytes = u64::try_from(stat.st_size).unwrap_or_default();
-                Some(TargetEntry::File(ExistingFile { bytes, modified: UNIX_EPOCH + modified }))
+                let (modified, changed) = (time(stat.st_mtime), time(stat.st_ctime));
+                Some(TargetEntry::File(ExistingFile { bytes, modified, changed }))
             }
             kind => Some(TargetEntry::Other(Obstacle::of(kind))),
         }
@@ -80,13 +96,18 @@ impl Directory {
 
     /// Returns the error of a file that could not be given its final name. If an obstacle has the name, the error
     /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
-    pub(super) fn not_published(&self, name: &str, error: io::Error) -> SaveError {
-        let path = self.path().join(name);
-        match self.entry(name) {
+    pub(super) fn not_published(&self, target: &PublishTarget<'_>, error: io::Error) -> SaveError {
+        let path = self.path().join(target.name);
+        let is_other = |origin: &Origin| origin.differs_from(self, target.name);
+        match self.entry(target.name) {
             Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
             // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
             None if error.kind() == io::ErrorKind::AlreadyExists => {
                 let error = io::Error::other("another file had this name and is gone again; run it again");
+                SaveError::new("saving", path, error)
+            }
+            Some(TargetEntry::File(_)) if target.origin.is_some_and(is_other) => {
+                let error = io::Error::other("the file of another URL has got this name in the meantime; run it again");
                 SaveError::new("saving", path, error)
             }
             Some(TargetEntry::File(_)) | None => SaveError::new("saving", path, error),
@@ -96,15 +117,25 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::save::{Fsync, OnExisting};
     use super::*;
 
     #[test]
     fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::open(place.path()).expect("a directory");
-        let error = directory.not_published("x", Errno::EXIST.into());
+        let target =
+            PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, origin: None };
+        let error = directory.not_published(&target, Errno::EXIST.into());
         assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
         std::fs::write(place.path().join("x"), "").expect("written");
-        assert!(directory.not_published("x", Errno::EXIST.into()).is_taken());
+        assert!(directory.not_published(&target, Errno::EXIST.into()).is_taken());
+        // It is not the file that was to be saved if it has come from another URL.
+        let (one, other) = (Origin::of("http://a.test/1"), Origin::of("http://a.test/2"));
+        one.record(&std::fs::File::open(place.path().join("x")).expect("the file"));
+        for (origin, is_taken) in [(&one, true), (&other, false)] {
+            let target = PublishTarget { origin: Some(origin), ..target };
+            assert_eq!(directory.not_published(&target, Errno::EXIST.into()).is_taken(), is_taken);
+        }
     }
 }

@@ -37,14 +37,29 @@ impl UsedNames {
     /// All numbers up to the last one reserved are in use, so the first unused one is found by exponential and binary
     /// search: even among a million URLs that all end in a slash, a name costs about 20 lookups.
     pub(super) fn reserve_unique(&mut self, directory: Option<&str>, name: String) -> String {
-        let path = |name: &str| directory.map_or_else(|| name.to_owned(), |directory| format!("{directory}/{name}"));
-        let is_taken = |name: &str| self.has_file(&path(name)) || self.has_directory(&path(name));
-        let given = match is_taken(&name) {
-            true => numbered(&name, first_free(|number| is_taken(&numbered(&name, number)))),
-            false => name,
-        };
-        self.insert(hash_of_file(&path(&given)));
-        given
+        let unique = numbered(&name, self.first_unused(directory, &name, 0));
+        self.insert(hash_of_file(&path_of(directory, &unique)));
+        unique
+    }
+
+    /// Returns an unused number of a name that is at least `from`, where 0 is the name itself.
+    pub(super) fn first_unused(&self, directory: Option<&str>, name: &str, from: u64) -> u64 {
+        first_free(from, |number| self.is_used(&path_of(directory, &numbered(name, number))))
+    }
+
+    /// Reserves a numbered name, and returns it. Returns `None` if it is in use.
+    pub(super) fn reserve_number(&mut self, directory: Option<&str>, name: &str, number: u64) -> Option<String> {
+        let name = numbered(name, number);
+        let path = path_of(directory, &name);
+        if self.is_used(&path) {
+            return None;
+        }
+        self.insert(hash_of_file(&path));
+        Some(name)
+    }
+
+    fn is_used(&self, path: &str) -> bool {
+        self.has_file(path) || self.has_directory(path)
     }
 
     /// Reserves the path of a file that is known in advance, so that no directory gets it. Meant for few paths: each
@@ -66,7 +81,7 @@ impl UsedNames {
             let is_file = |path: &str| self.has_file(path) || self.reserved.contains(&hash_of_file(path));
             if is_file(&given) && !self.has_directory(&given) {
                 let parent = &given[..parent_length];
-                let number = first_free(|number| is_file(&format!("{parent}{}", numbered(segment, number))));
+                let number = first_free(1, |number| is_file(&format!("{parent}{}", numbered(segment, number))));
                 given.truncate(parent_length);
                 given.push_str(&numbered(segment, number));
             }
@@ -137,13 +152,16 @@ impl Table {
     }
 }
 
-/// Returns the first unused number, if all numbers up to the last used one are in use.
-fn first_free(is_taken: impl Fn(u64) -> bool) -> u64 {
-    let mut free = 1;
-    while is_taken(free) {
-        free *= 2;
+/// Returns an unused number from `from` on: the first one, if all numbers below the last used one are in use.
+fn first_free(from: u64, is_taken: impl Fn(u64) -> bool) -> u64 {
+    if !is_taken(from) {
+        return from;
     }
-    let mut taken = free / 2;
+    let mut step = 1;
+    while is_taken(from + step) {
+        step *= 2;
+    }
+    let (mut taken, mut free) = (from + step / 2, from + step);
     while free - taken > 1 {
         let middle = taken + (free - taken) / 2;
         if is_taken(middle) {
@@ -165,8 +183,16 @@ fn hash_of_directory(path: &str) -> u64 {
     stable_hash(format!("{path}/").as_bytes()).max(1)
 }
 
-/// Returns `name.ext` with a number before the extension.
-fn numbered(name: &str, number: u64) -> String {
+/// Returns the path of a name in a directory.
+fn path_of(directory: Option<&str>, name: &str) -> String {
+    directory.map_or_else(|| name.to_owned(), |directory| format!("{directory}/{name}"))
+}
+
+/// Returns `name.ext` with a number before the extension, or unchanged if the number is 0.
+pub(super) fn numbered(name: &str, number: u64) -> String {
+    if number == 0 {
+        return name.to_owned();
+    }
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => format!("{stem}.{number}.{extension}"),
         _ => format!("{name}.{number}"),

@@ -39,7 +39,7 @@ fn conditions(directory: &Directory, path: &str, url: &str, bytes: u64) -> Heade
 
 /// A file that was modified just now.
 fn whole(bytes: u64) -> ExistingFile {
-    ExistingFile { bytes, modified: SystemTime::now() }
+    ExistingFile { bytes, modified: SystemTime::now(), changed: SystemTime::now() }
 }
 
 /// Records a file whose response had these headers, and returns the conditional headers for it.
@@ -93,7 +93,8 @@ fn a_file_older_than_what_was_noted_is_another_version() {
     note(&place.directory, [("x".to_owned(), 3)], &answer);
     let index = ValidatorIndex::load(&place.directory);
     for (earlier, is_known) in [(0, true), (1, true), (100, false)] {
-        let whole = ExistingFile { bytes: 3, modified: modified - Duration::from_secs(earlier) };
+        let whole =
+            ExistingFile { bytes: 3, modified: modified - Duration::from_secs(earlier), changed: SystemTime::now() };
         let known = index.known("x", "http://a.test/x", &whole);
         assert_eq!(known.is_some(), is_known, "{earlier} s earlier");
     }

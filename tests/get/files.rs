@@ -20,7 +20,7 @@ fn a_list_gives_names_and_checksums() {
     let right = sha256(b"/x");
     let place = Place::new();
     let list = format!("{0}\tright.txt\tsha256:{right}\n{0}\twrong.txt\tsha256:{digest}\n", server.url("/x"));
-    place.get_list(&list, &[]).assert(6, "should have").assert(6, "1 saved, 1 failed");
+    place.get_list(&list, &[]).assert(6, "checksum mismatch").assert(6, "1 saved, 1 failed");
     assert_eq!(place.names(), ["right.txt", "wrong.txt.part", "wrong.txt.part.json"]);
     // What was wrong is not continued: the next run begins anew.
     let list = list.replace(&digest, &right);
@@ -47,7 +47,7 @@ fn the_checksum_of_a_large_file_is_worked_out_while_it_is_written_and_when_it_is
     place.get(["--checksum", &checksum, &server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == body);
     let wrong = format!("sha256:{}", sha256(b"another"));
-    place.get(["--checksum", &wrong, "-o", "y", &server.url("/x")]).assert(6, "should have");
+    place.get(["--checksum", &wrong, "-o", "y", &server.url("/x")]).assert(6, "checksum mismatch");
     assert_eq!(place.names(), ["x", "y.part", "y.part.json"]);
 }
 

@@ -151,7 +151,7 @@ fn a_full_disk_is_said_and_what_is_there_can_be_continued_elsewhere() {
     let mut unshare = std::process::Command::new("unshare");
     let output = unshare.args(["-Urm", "sh", "-c", &script]).output().expect("unshare runs");
     let run: Run = output.into();
-    run.assert(3, "No space left on device").assert(3, "make room");
+    run.assert(3, "No space left on device").assert(3, "free some space");
     let kept = place.path("kept");
     let arguments = ["a", "b", "c"].map(|name| server.url(&format!("/{name}")));
     let before = server.sent();

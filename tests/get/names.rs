@@ -182,6 +182,32 @@ fn two_urls_to_which_the_server_gives_one_name_are_both_saved() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_name_from_the_server_that_an_earlier_run_gave_to_another_url_is_not_taken_for_this_one() {
+    for overwrite in ["never", "newer", "always"] {
+        let server = Server::start(|request| {
+            let reply = Reply::ok(request.path.clone()).field("Content-Disposition", "inline; filename=report.pdf");
+            match (request.path.as_str(), request.earlier) {
+                ("/january", 0) => Reply::status(404),
+                // The response heads arrive in the other order then.
+                ("/february", 1) => reply.delay(Duration::from_millis(300)),
+                _ => reply,
+            }
+        });
+        let place = Place::new();
+        let urls = ["/january", "/february"].map(|path| server.url(path));
+        let get = || place.get(["-J", "--overwrite", overwrite].into_iter().chain(urls.iter().map(String::as_str)));
+        get().assert(1, "1 saved, 1 failed");
+        get().assert(0, if overwrite == "never" { "1 saved, 1 there already" } else { "2 saved" });
+        assert_eq!((place.text("report.pdf"), place.text("report.1.pdf")), ("/february".into(), "/january".into()));
+        // A file that was not saved by this program may be that of any URL.
+        let other = Place::new();
+        other.write("report.pdf", "mine");
+        other.get(["-J", &urls[0]]).assert(0, "1 there already");
+    }
+}
+
+#[test]
 fn the_body_is_not_fetched_if_the_file_with_the_server_s_name_stays() {
     let server = Server::start(|_| {
         let reply = Reply::ok(vec![0; 32 << 20]).field("Content-Disposition", "attachment; filename=have.bin");
@@ -233,7 +259,7 @@ fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
             assert!(options == ["-J"] || server.requests().len() == requests, "a file that is right is not asked for");
             // What the server has is wrong, too: what is there stays.
             place.write("x", "mine");
-            get(&wrong).assert(6, "should have");
+            get(&wrong).assert(6, "checksum mismatch");
             assert_eq!(place.text("x"), "mine", "{options:?}");
         }
     }
@@ -294,6 +320,25 @@ fn newer_compares_with_the_server_s_time_and_not_with_that_of_the_download() {
     for name in ["obeys", "ignores"] {
         assert_eq!(place.text(name), "of Sun, 06 Nov 1994 09:00:00 GMT");
     }
+}
+
+#[test]
+fn newer_fetches_a_second_version_of_the_same_second_if_its_length_differs() {
+    // The file is modified twice in one second, and downloaded in between.
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let server = Server::start(move |request| {
+        let body = if request.earlier == 0 { "first" } else { "the second" };
+        match request.field("If-Modified-Since") {
+            Some(since) if since == date => Reply::status(304),
+            _ => Reply::ok(body).field("Last-Modified", &date),
+        }
+    });
+    let place = Place::new();
+    let get = || place.get(["--overwrite", "newer", &server.url("/x")]);
+    get().assert(0, "1 saved");
+    get().assert(0, "1 saved");
+    assert_eq!(place.text("x"), "the second");
+    get().assert(0, "1 there already");
 }
 
 #[test]

@@ -181,3 +181,17 @@ fn elsewhere_than_on_a_terminal_progress_is_a_line_a_second() {
     let run = Place::new().get(["--progress", "plain", &server.url("/x")]);
     run.assert(0, "0 of 1 files");
 }
+
+#[test]
+fn messages_about_a_stream_do_not_speak_of_a_file_that_is_kept() {
+    let server = Server::echo();
+    let place = Place::new();
+    let checksum = format!("sha256:{}", "0".repeat(64));
+    let run = place.get(["-o", "-", "--checksum", &checksum, &server.url("/x")]);
+    run.assert(6, "checksum mismatch");
+    assert!(!run.said.contains("kept"), "{}", run.said);
+    let run = place.get(["-o", "/dev/full", &server.url("/x")]);
+    run.assert(3, "No space left");
+    assert!(!run.said.contains("resume"), "{}", run.said);
+    place.get(["--checksum", &checksum, &server.url("/x")]).assert(6, "kept as NAME.part");
+}

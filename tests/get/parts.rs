@@ -378,3 +378,43 @@ fn an_answer_that_is_neither_the_rest_nor_all_of_the_file_replaces_no_part() {
         assert_eq!(place.names(), ["x"]);
     }
 }
+
+#[test]
+fn the_beginning_of_a_small_file_is_resumed_if_there_is_a_validator() {
+    let body = content(1, 200_000);
+    for framing in [Framing::Length, Framing::Chunked] {
+        for has_validator in [true, false] {
+            let served = body.clone();
+            let server = Server::start(move |request| {
+                let reply = match has_validator {
+                    true => Reply::file(request, &served, "\"1\"").framing(framing),
+                    false => Reply::ok(served.clone()).framing(framing),
+                };
+                if request.earlier == 0 { reply.cut_after(120_000) } else { reply }
+            });
+            let place = Place::new();
+            place.get(["--retry", "1", &server.url("/x")]).assert(0, "1 saved");
+            assert!(place.read("x") == body, "{framing:?}");
+            assert_eq!(place.names(), ["x"]);
+            let expected = if has_validator { 200_000 } else { 320_000 };
+            assert_eq!(server.sent(), expected, "{framing:?}");
+        }
+    }
+    let server = Server::start(move |request| {
+        let reply = Reply::file(request, &body, "\"1\"");
+        if request.earlier == 0 { reply.cut_after(120_000) } else { reply }
+    });
+    let place = Place::new();
+    place.get(["--retry", "0", &server.url("/x")]).assert(4, "1 failed");
+    assert_eq!(place.names(), ["x.part", "x.part.json"]);
+    place.get([server.url("/x")]).assert(0, "1 saved");
+    assert_eq!((place.names(), server.sent()), (vec!["x".to_owned()], 200_000));
+}
+
+#[test]
+fn a_directory_with_the_name_of_the_part_is_an_error_with_advice() {
+    let server = Server::start(|_| Reply::ok(content(1, 600_000)).field("ETag", "\"1\""));
+    let place = Place::new();
+    std::fs::create_dir(place.path("x.part")).expect("made");
+    place.get([server.url("/x")]).assert(3, "x.part: it is a directory").assert(3, "remove it");
+}
