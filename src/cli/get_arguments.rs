@@ -213,7 +213,7 @@ impl GetArguments {
             },
             conditional: self.conditional,
             redirects: RedirectPolicy {
-                at_most: self.max_redirs,
+                max_redirects: self.max_redirs,
                 allow_downgrade: self.allow_downgrade,
                 is_location_trusted: self.location_trusted,
             },

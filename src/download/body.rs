@@ -21,7 +21,7 @@ use http::StatusCode;
 use super::error::FetchError;
 use super::progress::TransferProgress;
 use super::rate_limit::RateLimit;
-use super::save::SaveError;
+use super::save_error::SaveError;
 use super::sink::BodySink;
 use crate::event_loop::{Job, JobError, JobHandle, ThreadPool, run_in_executor};
 use crate::http::client::{Body, ClientError};
@@ -251,8 +251,8 @@ impl BodyReceiver<'_> {
                 // Drop the excess bytes: they must not be in a file that may be resumed.
                 let surplus = usize::try_from(chunks.received - expected).unwrap_or(usize::MAX);
                 chunks.filling.truncate(chunks.filling.len().saturating_sub(surplus));
-                let why = "its body is longer than it says";
-                Err(FetchError::Unexpected { status: StatusCode::PARTIAL_CONTENT, why })
+                let reason = "the body is longer than its range";
+                Err(FetchError::Unexpected { status: StatusCode::PARTIAL_CONTENT, reason })
             }
             _ => Ok(()),
         }

@@ -193,15 +193,15 @@ impl PartialEq for UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::ControlCharacter => f.write_str("the URL has a control character in it"),
+            UrlError::ControlCharacter => f.write_str("the URL contains a control character"),
             UrlError::Syntax(url::ParseError::RelativeUrlWithoutBase) => {
-                f.write_str("it is no URL; give one like http://host/path")
+                f.write_str("not a URL; expected http://host/path")
             }
-            UrlError::Syntax(error) => write!(f, "it is no URL: {error}"),
+            UrlError::Syntax(error) => write!(f, "not a valid URL: {error}"),
             UrlError::Scheme(scheme) => {
-                write!(f, "`{scheme}:` is not spoken here; give an http:// or https:// URL")
+                write!(f, "unsupported scheme `{scheme}:`; expected http:// or https://")
             }
-            UrlError::NoHost => f.write_str("the URL has no host; give one like http://host/path"),
+            UrlError::NoHost => f.write_str("the URL has no host; expected http://host/path"),
             UrlError::Uri(error) => write!(f, "the URL cannot be sent: {error}"),
         }
     }
@@ -226,14 +226,14 @@ mod tests {
         for (text, says) in [
             ("file:///etc/passwd", "`file:`"),
             ("ftp://me:secret@a.test/", "`ftp:`"),
-            ("a.test/x", "no URL"),
-            ("http://", "no URL"),
+            ("a.test/x", "not a URL"),
+            ("http://", "not a valid URL"),
             ("http:///x", "no host"),
             ("http://a.test/\tx", "control character"),
-            ("http://me:secret@a.test:99999999/", "no URL"),
+            ("http://me:secret@a.test:99999999/", "not a valid URL"),
         ] {
-            let said = DownloadUrl::parse(text).expect_err(text).to_string();
-            assert!(said.contains(says) && !said.contains("secret"), "{text}: {said}");
+            let message = DownloadUrl::parse(text).expect_err(text).to_string();
+            assert!(message.contains(says) && !message.contains("secret"), "{text}: {message}");
         }
     }
 

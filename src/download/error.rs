@@ -10,7 +10,7 @@ use super::descriptors::{ADVICE, is_out_of_descriptors};
 use super::download_url::UrlError;
 use super::list::Sha256;
 use super::retry::is_truncated_message;
-use super::save::SaveError;
+use super::save_error::SaveError;
 use crate::event_loop::JobError;
 #[cfg(feature = "tls")]
 use crate::http::client::TunnelError;
@@ -77,7 +77,7 @@ pub enum FetchError {
         /// The status of the response.
         status: StatusCode,
         /// The duration of `Retry-After`.
-        asked: Duration,
+        requested: Duration,
         /// The maximum that is allowed.
         limit: Duration,
     },
@@ -94,7 +94,7 @@ pub enum FetchError {
     /// A redirect was not followed.
     Redirect {
         /// The reason.
-        why: &'static str,
+        reason: &'static str,
         /// The redirect target, as far as it could be parsed.
         to: String,
     },
@@ -103,7 +103,7 @@ pub enum FetchError {
         /// The status of the response.
         status: StatusCode,
         /// A description of the mismatch.
-        why: &'static str,
+        reason: &'static str,
     },
     /// The body exceeds the size limit.
     TooLarge {
@@ -229,39 +229,41 @@ impl fmt::Display for FetchError {
                         f.write_str(PROXY_CREDENTIALS)
                     }
                     #[cfg(feature = "tls")]
-                    ClientErrorKind::Tls(TlsError::UnknownIssuer) => {
-                        f.write_str("; give the issuer's certificate with --cacert, or believe anyone with --insecure")
-                    }
+                    ClientErrorKind::Tls(TlsError::UnknownIssuer) => f.write_str(
+                        "; give the issuer's certificate with --cacert, or skip verification with --insecure",
+                    ),
                     _ => Ok(()),
                 }
             }
             FetchError::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
-                f.write_str("the proxy wants a user name and a password (407)")?;
+                f.write_str("proxy authentication required (407)")?;
                 f.write_str(PROXY_CREDENTIALS)
             }
-            FetchError::Status(status) => write!(f, "the server answered {status}"),
-            FetchError::RetryAfterTooLong { status, asked, limit } => write!(
+            FetchError::Status(status) => write!(f, "the server responded with {status}"),
+            FetchError::RetryAfterTooLong { status, requested, limit } => write!(
                 f,
-                "the server answered {status} and asks to wait {} s; --retry-max-wait allows {} s",
-                asked.as_secs(),
+                "the server responded with {status} and Retry-After: {} s, which exceeds --retry-max-wait ({} s)",
+                requested.as_secs(),
                 limit.as_secs()
             ),
             FetchError::HostPausedTooLong { limit } => write!(
                 f,
-                "the host has refused every request for as long as --retry-max-wait allows ({} s); try again later",
+                "the host has rejected all requests for longer than --retry-max-wait ({} s); try again later",
                 limit.as_secs()
             ),
-            FetchError::TimedOut { limit } => write!(f, "it took longer than --max-time ({} s)", limit.as_secs_f64()),
-            FetchError::Redirect { why, to } => write!(f, "the redirect to {to} is not followed: {why}"),
-            FetchError::Unexpected { status, why } => write!(f, "the server answered {status}: {why}"),
-            FetchError::TooLarge { limit } => write!(f, "it is larger than --max-filesize ({limit} bytes)"),
+            FetchError::TimedOut { limit } => write!(f, "exceeded --max-time ({} s)", limit.as_secs_f64()),
+            FetchError::Redirect { reason, to } => write!(f, "redirect to {to} not followed: {reason}"),
+            FetchError::Unexpected { status, reason } => {
+                write!(f, "unexpected response with status {status}: {reason}")
+            }
+            FetchError::TooLarge { limit } => write!(f, "larger than --max-filesize ({limit} bytes)"),
             FetchError::Checksum { expected, found, is_kept } => {
                 write!(f, "checksum mismatch: expected {expected}, got {found}")?;
                 if *is_kept { f.write_str("; kept as NAME.part") } else { Ok(()) }
             }
-            FetchError::CannotRestart => {
-                f.write_str("the rest of the file cannot be had, and what is on standard output cannot be taken back")
-            }
+            FetchError::CannotRestart => f.write_str(
+                "cannot resume, and cannot restart: part of the file has already been written to the output",
+            ),
             FetchError::NoReader => f.write_str("no process reads the pipe; start its reader first"),
             FetchError::Save(error) => error.fmt(f),
             FetchError::Job(error) => write!(f, "saving: {error}"),

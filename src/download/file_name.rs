@@ -1,7 +1,7 @@
 //! Derives a safe file name from untrusted text, such as a URL.
 
 use super::escape::is_terminal_control;
-use super::publish::STAGING;
+use super::staging::STAGING;
 use super::validator_cache;
 use crate::http::credentials::percent_decoded;
 

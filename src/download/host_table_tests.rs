@@ -365,7 +365,7 @@ fn many_urls_that_are_always_rejected_do_not_keep_the_run_waiting_for_long() {
     for (good, bad) in [(30, 30), (300, 30)] {
         // The rejected URLs are at the beginning, alternate with the others, or are anywhere among them.
         for is_bad in
-            [|n, bad, _| n < bad, |n: u32, bad, _| n % 2 == 0 && n < 2 * bad, |n, bad, all| n * 37 % all < bad]
+            [|n, bad, _| n < bad, |n: u32, bad, _| n.is_multiple_of(2) && n < 2 * bad, |n, bad, all| n * 37 % all < bad]
         {
             let course =
                 run(good + bad, LATENCY, |n, _| if is_bad(n, bad, good + bad) { Throttled(None) } else { Accepted });

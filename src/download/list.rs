@@ -119,9 +119,9 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LineError::DownloadUrl(error) => error.fmt(f),
-            LineError::Name => f.write_str("the name is not one that a file in the directory can have"),
-            LineError::Checksum => f.write_str("the checksum is not `sha256:` and 64 hexadecimal digits"),
-            LineError::ExtraFields => f.write_str("there is more on the line than a URL, a name and a checksum"),
+            LineError::Name => f.write_str("invalid file name"),
+            LineError::Checksum => f.write_str("invalid checksum; expected `sha256:` and 64 hexadecimal digits"),
+            LineError::ExtraFields => f.write_str("too many fields; expected a URL, a name and a checksum"),
             LineError::TooLong => f.write_str("the line is longer than 64 KiB"),
             LineError::NotText => f.write_str("the line is not UTF-8"),
         }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
+use super::directory::Directory;
+use super::publish::{Fsync, OnExisting};
 use super::redirect::RedirectPolicy;
 use super::retry::is_retryable_status;
-use super::save::{Directory, Fsync, OnExisting};
 use super::sink::StreamTarget;
 
 /// The options that apply to all files of a run.

@@ -14,7 +14,7 @@ use std::fs::File;
 
 use sha2::Digest;
 
-use super::save::Directory;
+use super::directory::Directory;
 use crate::platform::{Mode, OFlags, attribute, openat, set_attribute};
 
 /// The name of the attribute.

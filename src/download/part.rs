@@ -34,11 +34,13 @@ use std::io::{self, Seek, SeekFrom};
 
 use sha2::Digest;
 
+use super::directory::Directory;
 use super::list::Sha256;
 use super::part_entry::{self, PartEntry, part_name};
+use super::publish::OnExisting;
 use super::publish::PublishTarget;
 use super::resume::PartState;
-use super::save::{Directory, OnExisting, SaveError};
+use super::save_error::SaveError;
 use crate::platform::{Errno, fstat, write_all_at};
 
 /// A file that is being downloaded. Dropping it keeps the part for the next run.

@@ -12,9 +12,9 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::publish::{remove, replacing_name};
+use super::directory::{Directory, MODE};
 use super::resume::{PartIdentity, PartState};
-use super::save::{Directory, MODE};
+use super::staging::{remove, replacing_name};
 use crate::platform::{AtFlags, Errno, FileType, Mode, OFlags, Stat, fstat, is_own, openat, statat, write_all_at};
 
 /// The maximum size of a state file that is read. Those that are written here are far smaller.

@@ -36,7 +36,7 @@ impl TestDirectory {
         let entries = std::fs::read_dir(self.place.path()).expect("the directory");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
-        names.retain(|name| name != super::super::publish::STAGING);
+        names.retain(|name| name != super::super::staging::STAGING);
         names.sort();
         names
     }

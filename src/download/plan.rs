@@ -12,12 +12,13 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use super::directory::Directory;
 use super::download_url::DownloadUrl;
 use super::file_name::{directories_from, name_from_path};
 use super::hash::Shard;
 use super::list::{LineError, Lines, ListEntry, Sha256};
 use super::part_entry::remove_leftovers;
-use super::save::{Directory, SaveError};
+use super::save_error::SaveError;
 use super::target_entry::{ExistingFile, Obstacle, TargetEntry};
 use super::used_names::UsedNames;
 
@@ -99,7 +100,7 @@ impl fmt::Display for InvalidLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "line {line}: {}", self.error),
-            None => write!(f, "URL {} of the command line: {}", self.id, self.error),
+            None => write!(f, "URL argument {}: {}", self.id, self.error),
         }
     }
 }

@@ -8,35 +8,49 @@
 //!    file, and never replaces an existing one.
 //! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is then renamed. Every process that uses
 //!    that name has linked a complete file there, so it does not matter whose file is renamed. A kill between the two
-//!    steps leaves a file that [`part::remove_leftovers`](super::part::remove_leftovers) removes.
+//!    steps leaves a file that [`remove_leftovers`](super::part_entry::remove_leftovers) removes.
 //! 3. Without hard links or `/proc`, the file is first moved to a name that only this process uses, in the directory
 //!    [`STAGING`], and renamed from there if it is the right file. If the file has lost its name, it is copied there.
 //!    What a killed process leaves there is removed the next time the output directory is opened, without a search of
 //!    the output directory itself.
 
-use std::ffi::OsStr;
 use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use super::hash::stable_hash;
+use super::directory::{Directory, MODE};
 use super::origin::Origin;
-use super::save::{Directory, Fsync, MODE, OnExisting};
+use super::save_error::SaveError;
+use super::staging::{STAGING, open_directory, remove, replacing_name, unique_name};
 use super::target_entry::TargetEntry;
 use crate::platform::{
-    AsFd, AtFlags, Dir, Errno, Mode, OFlags, OwnedFd, fstat, host_name, is_gone, link_open_file, linkat, mkdirat,
-    openat, rename_noreplace, renameat, statat, unlinkat,
+    AsFd, AtFlags, Errno, Mode, OFlags, OwnedFd, fstat, link_open_file, linkat, mkdirat, openat, rename_noreplace,
+    renameat, statat,
 };
-
-/// The staging directory, for files that do not have their final name yet, on file systems that need it.
-pub(super) const STAGING: &str = ".glassloop.part";
 
 /// The maximum number of retries after races with other processes.
 const MAX_RACES: usize = 16;
 
-/// The age at which a staged file of another machine counts as abandoned.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// The policy for an existing file of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExisting {
+    /// The existing file is kept, and saving fails with [`io::ErrorKind::AlreadyExists`].
+    Keep,
+    /// The existing file is replaced.
+    Replace,
+}
+
+/// The fsync policy: what is synced to disk before a file counts as saved, to survive a power failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// No fsync: the operating system decides when it writes the data.
+    #[default]
+    None,
+    /// The content.
+    File,
+    /// The content and the directory entry.
+    Full,
+}
 
 /// The parameters of publishing a file.
 #[derive(Clone, Copy, Debug)]
@@ -276,6 +290,26 @@ impl Directory {
         }
     }
 
+    /// Returns the error of a file that could not be given its final name. If an obstacle has the name, the error
+    /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
+    pub(super) fn not_published(&self, target: &PublishTarget<'_>, error: io::Error) -> SaveError {
+        let path = self.path().join(target.name);
+        let is_other = |origin: &Origin| origin.differs_from(self, target.name);
+        match self.entry(target.name) {
+            Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
+            // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
+            None if error.kind() == io::ErrorKind::AlreadyExists => {
+                let error = io::Error::other("another file had this name and is gone again; run it again");
+                SaveError::new("saving", path, error)
+            }
+            Some(TargetEntry::File(_)) if target.origin.is_some_and(is_other) => {
+                let error = io::Error::other("the file of another URL has got this name in the meantime; run it again");
+                SaveError::new("saving", path, error)
+            }
+            Some(TargetEntry::File(_)) | None => SaveError::new("saving", path, error),
+        }
+    }
+
     /// Returns whether the name exists.
     fn has(&self, name: &str) -> bool {
         statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -322,63 +356,6 @@ impl Drop for Staged {
     }
 }
 
-/// Removes what killed processes have left in the staging directory, and the directory itself if it is then empty. If
-/// the file of a live process is removed by mistake, that process gets an error; no wrong file is ever published.
-pub(super) fn sweep(directory: &OwnedFd) {
-    let Ok(staging) = open_directory(directory, STAGING) else { return };
-    let Ok(entries) = Dir::read_from(&staging) else { return };
-    for entry in entries.flatten() {
-        if let Ok(name) = entry.file_name().to_str()
-            && is_abandoned(&staging, name)
-        {
-            let _another_process_was_faster = remove(&staging, name);
-        }
-    }
-    remove_staging(directory);
-}
-
-/// Removes the staging directory if it is empty.
-pub(super) fn remove_staging(directory: &OwnedFd) {
-    let _somebody_uses_it = unlinkat(directory, STAGING, AtFlags::REMOVEDIR);
-}
-
-fn is_abandoned(staging: &OwnedFd, name: &str) -> bool {
-    let mut parts = name.split('-');
-    let (Some(host), Some(process)) = (parts.next(), parts.next()) else { return false };
-    if host == this_host()
-        && let Some(is_gone) = process.parse().ok().and_then(is_gone)
-    {
-        return is_gone;
-    }
-    let Ok(stat) = statat(staging, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
-    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
-    SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED_AFTER)
-}
-
-/// Returns a name that is unique among all processes and calls.
-fn unique_name() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{}-{}", this_host(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-fn this_host() -> String {
-    format!("{:016x}", stable_hash(&host_name()))
-}
-
-/// Returns the temporary name of a file that is about to replace `name`, which may be a relative path.
-pub(super) fn replacing_name(name: &str) -> String {
-    let (directories, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
-    format!("{directories}.{name}.new.part")
-}
-
-/// Removes a directory entry if it exists.
-pub(super) fn remove(directory: impl AsFd, name: impl AsRef<OsStr>) -> Result<(), Errno> {
-    match unlinkat(directory, name.as_ref(), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 pub(super) fn errno(error: io::Error) -> Errno {
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
@@ -393,6 +370,26 @@ fn open_unnamed(_folder: &OwnedFd) -> Result<File, Errno> {
     Err(Errno::OPNOTSUPP)
 }
 
-fn open_directory(directory: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    openat(directory, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::open(place.path()).expect("a directory");
+        let target =
+            PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, origin: None };
+        let error = directory.not_published(&target, Errno::EXIST.into());
+        assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
+        std::fs::write(place.path().join("x"), "").expect("written");
+        assert!(directory.not_published(&target, Errno::EXIST.into()).is_taken());
+        // It is not the file that was to be saved if it has come from another URL.
+        let (one, other) = (Origin::of("http://a.test/1"), Origin::of("http://a.test/2"));
+        one.record(&std::fs::File::open(place.path().join("x")).expect("the file"));
+        for (origin, is_taken) in [(&one, true), (&other, false)] {
+            let target = PublishTarget { origin: Some(origin), ..target };
+            assert_eq!(directory.not_published(&target, Errno::EXIST.into()).is_taken(), is_taken);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::escape::escaped_line;
 #[derive(Clone, Copy, Debug)]
 pub struct RedirectPolicy {
     /// The maximum number of redirects.
-    pub at_most: u32,
+    pub max_redirects: u32,
     /// Whether redirects from `https` to `http` are followed.
     pub allow_downgrade: bool,
     /// Whether credentials and the caller's headers are also sent to other origins (curl's `--location-trusted`).
@@ -20,7 +20,7 @@ pub struct RedirectPolicy {
 
 impl Default for RedirectPolicy {
     fn default() -> Self {
-        RedirectPolicy { at_most: 10, allow_downgrade: false, is_location_trusted: false }
+        RedirectPolicy { max_redirects: 10, allow_downgrade: false, is_location_trusted: false }
     }
 }
 
@@ -72,10 +72,10 @@ impl RedirectChain {
     /// because another server may have sent that redirect.
     pub(super) fn follow(&mut self, answer: &HeaderMap) -> Result<(), FetchError> {
         let mut locations = answer.get_all(LOCATION).iter();
-        let refused = |why, to: &str| Err(FetchError::Redirect { why, to: to.to_owned() });
-        let Some(location) = locations.next() else { return refused("it does not say where to", "nowhere") };
+        let refused = |reason, to: &str| Err(FetchError::Redirect { reason, to: to.to_owned() });
+        let Some(location) = locations.next() else { return refused("no Location header", "nowhere") };
         if locations.any(|other| other != location) {
-            return refused("it names two places", "two places");
+            return refused("two different Location headers", "two URLs");
         }
         let there = match self.here.follow(location.as_bytes()) {
             Ok(there) => there,
@@ -83,17 +83,14 @@ impl RedirectChain {
             Err(error) => {
                 let scheme = String::from_utf8_lossy(location.as_bytes());
                 let scheme = scheme.split([':', '/']).next().unwrap_or_default();
-                return refused(
-                    "only http and https are, with a host",
-                    &format!("`{scheme}…` ({})", escaped_line(error)),
-                );
+                return refused("not a valid http or https URL", &format!("`{scheme}…` ({})", escaped_line(error)));
             }
         };
-        if self.visited.len() >= self.rules.at_most as usize {
-            return refused("there were too many before it (--max-redirs)", there.as_str());
+        if self.visited.len() >= self.rules.max_redirects as usize {
+            return refused("too many redirects (--max-redirs)", there.as_str());
         }
         if self.here.is_secure() && !there.is_secure() && !self.rules.allow_downgrade {
-            return refused("it leads from https to http (--allow-downgrade)", there.as_str());
+            return refused("from https to http (--allow-downgrade)", there.as_str());
         }
         self.has_set_cookie |= answer.contains_key(SET_COOKIE);
         // A page that sets a cookie often redirects to itself, and responds with content the second time even if the
@@ -102,11 +99,11 @@ impl RedirectChain {
         self.has_repeated |= is_repeat;
         self.visited.push(self.here.as_str().to_owned());
         if !is_repeat && self.visited.iter().any(|visited| visited == there.as_str()) {
-            let why = match self.has_set_cookie {
-                true => "it leads in a circle, and sets a cookie; cookies are not kept (send one with -H 'Cookie: …')",
-                false => "it leads in a circle",
+            let reason = match self.has_set_cookie {
+                true => "redirect loop that sets a cookie; cookies are not kept (send one with -H 'Cookie: …')",
+                false => "redirect loop",
             };
-            return refused(why, there.as_str());
+            return refused(reason, there.as_str());
         }
         if there.origin() != self.here.origin() && !self.rules.is_location_trusted {
             self.headers.clear();
@@ -156,11 +153,11 @@ mod tests {
     #[test]
     fn redirects_that_are_not_followed_say_why() {
         for (start, locations, says) in [
-            ("http://a.test/", &[][..], "where to"),
-            ("http://a.test/", &["/x", "/y"], "two places"),
+            ("http://a.test/", &[][..], "no Location"),
+            ("http://a.test/", &["/x", "/y"], "two different"),
             ("http://a.test/", &["file:///etc/passwd"], "`file…`"),
             ("http://a.test/", &["ftp://me:secret@b.test/"], "`ftp…`"),
-            ("http://a.test/", &["http://me:secret@:81/"], "host"),
+            ("http://a.test/", &["http://me:secret@:81/"], "not a valid"),
             ("https://a.test/", &["http://a.test/"], "--allow-downgrade"),
         ] {
             let error = follow(&mut route(start, RedirectPolicy::default()), locations).expect_err(says);
@@ -178,7 +175,7 @@ mod tests {
         assert_eq!(follow(&mut route, &["/x#top"]).as_deref(), Ok("http://a.test/x"));
         assert_eq!(route.headers().len(), 2, "it is the same origin");
         let error = follow(&mut route, &["/x"]).expect_err("the second repeat");
-        assert!(error.contains("in a circle") && !error.contains("cookie"), "{error}");
+        assert!(error.contains("redirect loop") && !error.contains("cookie"), "{error}");
 
         for (way, ends_well) in [
             (&["/x", "/y"][..], true),
@@ -209,7 +206,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_redirects() {
-        let mut route = route("http://a.test/", RedirectPolicy { at_most: 2, ..Default::default() });
+        let mut route = route("http://a.test/", RedirectPolicy { max_redirects: 2, ..Default::default() });
         follow(&mut route, &["/1"]).expect("the first");
         follow(&mut route, &["/2"]).expect("the second");
         assert!(follow(&mut route, &["/3"]).expect_err("the third").contains("--max-redirs"));

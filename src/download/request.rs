@@ -8,32 +8,16 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use super::download_url::DownloadUrl;
 use super::error::FetchError;
-use super::fetch::{AttemptError, RetryDecision, Transfer, TransferState};
 use super::host::{HostSignal, RetryCost};
 use super::options::Overwrite;
 use super::redirect::{RedirectChain, is_redirect};
 use super::report::DownloadEventKind;
-use super::retry::{is_transient, retry_after};
+use super::response::FinalResponse;
+use super::retry::{Retry, retry_after};
+use super::transfer::{AttemptError, RetryDecision, Transfer, TransferState};
 use crate::event_loop::{now, run_in_executor};
 use crate::futures::timeout;
-use crate::http::client::{Body, ConnectTimings};
-
-/// The head of a response that is neither a redirect nor an error, with facts about its request.
-pub(super) struct FinalResponse {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Whether the connection had served an earlier exchange.
-    pub(super) is_reused: bool,
-    pub(super) connect_timings: Option<ConnectTimings>,
-    /// Whether the request was a range request for the rest of a partial download.
-    pub(super) is_range_request: bool,
-    /// The URL at the end of the redirect chain; `None` if there were no redirects.
-    pub(super) redirected_to: Option<String>,
-    /// Whether the request was conditional.
-    pub(super) is_conditional: bool,
-    /// The time from sending the request to receiving the head of the response.
-    pub(super) to_first_byte: Duration,
-}
+use crate::http::client::Body;
 
 impl Transfer {
     /// Requests the file, or the missing rest of a partial download, and follows redirects.
@@ -56,14 +40,17 @@ impl Transfer {
             let response = match self.run.client.request(request).await {
                 Ok(response) => response,
                 Err(error) => {
-                    let next = if is_transient(&error) { RetryDecision::After(None) } else { RetryDecision::Never };
-                    let answer = if is_transient(&error) { HostSignal::ConnectionFailed } else { HostSignal::Accepted };
+                    let retry = Retry::after_error(&error);
+                    let signal = match retry {
+                        Retry::After(_) => HostSignal::ConnectionFailed,
+                        Retry::Never => HostSignal::Accepted,
+                    };
                     let error = FetchError::from(error);
                     // Without a file descriptor, the request was not sent, so this says nothing about the host.
                     if !error.is_out_of_descriptors() {
-                        self.record_result(answer);
+                        self.record_result(signal);
                     }
-                    return Err(AttemptError { error, next });
+                    return Err(AttemptError { error, next: RetryDecision::Backoff(retry) });
                 }
             };
             let status = response.status();
@@ -150,38 +137,40 @@ impl Transfer {
     }
 
     /// Records the result of a request for the scheduling of its host.
-    fn record_result(&self, answer: HostSignal) -> RetryCost {
-        self.permit.as_ref().map_or(RetryCost::Transfer, |permit| permit.record_result(answer))
+    fn record_result(&self, signal: HostSignal) -> RetryCost {
+        self.permit.as_ref().map_or(RetryCost::Transfer, |permit| permit.record_result(signal))
     }
 
     /// Handles a status of 400 or more: records it for the host, and decides whether and when the transfer is retried.
     async fn handle_error_status(&mut self, response: Response<Body>, is_range_request: bool) -> AttemptError {
         let status = response.status();
-        let asked = retry_after(response.headers(), SystemTime::now());
-        let answer = match (status.as_u16(), asked) {
-            (429, asked) => HostSignal::Throttled(asked),
-            (503, Some(asked)) => HostSignal::Throttled(Some(asked)),
+        let requested = retry_after(response.headers(), SystemTime::now());
+        let signal = match (status.as_u16(), requested) {
+            (429, requested) => HostSignal::Throttled(requested),
+            (503, Some(requested)) => HostSignal::Throttled(Some(requested)),
             (503, None) => HostSignal::Unavailable,
             _ => HostSignal::Accepted,
         };
-        self.is_rejected = answer != HostSignal::Accepted;
-        let cost = self.record_result(answer);
-        let is_only_the_range = is_range_request && self.refuses_ranges(status);
+        self.is_rejected = signal != HostSignal::Accepted;
+        let cost = self.record_result(signal);
+        let is_only_the_range = is_range_request && self.rejects_ranges(status);
         let options = &self.run.options;
         let limit = options.max_wait;
-        let failure = match asked {
-            None if is_only_the_range && cost == RetryCost::Transfer => {
-                AttemptError { error: FetchError::Status(status), next: RetryDecision::WithoutRange }
+        let is_retryable = options.retries_after(status);
+        let retry = Retry::after_status(is_retryable, requested, limit);
+        let next = match requested {
+            None if is_only_the_range && cost == RetryCost::Transfer => RetryDecision::WithoutRange,
+            _ if retry != Retry::Never && cost == RetryCost::Host => RetryDecision::AfterPause,
+            _ => RetryDecision::Backoff(retry),
+        };
+        let error = match requested {
+            Some(requested) if is_retryable && requested > limit => {
+                FetchError::RetryAfterTooLong { status, requested, limit }
             }
-            _ if !options.retries_after(status) => FetchError::Status(status).into(),
-            Some(asked) if asked > limit => FetchError::RetryAfterTooLong { status, asked, limit }.into(),
-            _ if cost == RetryCost::Host => {
-                AttemptError { error: FetchError::Status(status), next: RetryDecision::AfterPause }
-            }
-            asked => AttemptError { error: FetchError::Status(status), next: RetryDecision::After(asked) },
+            _ => FetchError::Status(status),
         };
         drain(response.into_body()).await;
-        failure
+        AttemptError { error, next }
     }
 }
 
@@ -189,11 +178,11 @@ impl Transfer {
     /// Counts a rejected range request, and returns whether the next request should ask for the whole file instead:
     /// after the first rejection with a permanent error, or the second with a transient one. Returns `true` at most
     /// once per transfer.
-    fn refuses_ranges(&mut self, status: StatusCode) -> bool {
+    fn rejects_ranges(&mut self, status: StatusCode) -> bool {
         self.rejected_ranges += 1;
         let options = &self.run.options;
-        let patience = if options.retries_after(status) && options.retries > 0 { 2 } else { 1 };
-        let is_enough = self.rejected_ranges >= patience && !self.has_tried_without_range;
+        let most_rejections = if options.retries_after(status) && options.retries > 0 { 2 } else { 1 };
+        let is_enough = self.rejected_ranges >= most_rejections && !self.has_tried_without_range;
         if is_enough {
             (self.has_tried_without_range, self.requests_whole_file) = (true, true);
         }
@@ -213,7 +202,7 @@ pub(super) async fn drain(body: Body) {
     if !body.keeps_connection() {
         return;
     }
-    let _gone_with_its_connection = timeout(MAX_DRAINING, body.collect(MAX_DRAINED_BYTES)).await;
+    let _error_closes_the_connection = timeout(MAX_DRAINING, body.collect(MAX_DRAINED_BYTES)).await;
 }
 
 #[cfg(test)]

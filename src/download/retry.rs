@@ -36,7 +36,7 @@ pub fn is_retryable_status(status: StatusCode) -> bool {
 
 /// Returns whether an error is transient: timeouts, connection resets, refused connections and unreachable hosts,
 /// temporary DNS failures, and responses that end too early. Protocol violations are permanent.
-pub fn is_transient(error: &ClientError) -> bool {
+fn is_transient(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Resolve(error) => error.is_temporary,
         ClientErrorKind::Connect(ConnectError::NoAddress) => false,
@@ -103,6 +103,32 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     let mut dates = headers.get_all(DATE).iter();
     let date = dates.next().filter(|_| dates.next().is_none())?;
     httpdate::parse_http_date(date.to_str().ok()?.trim()).ok()
+}
+
+/// Whether a request is retried after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// No: the error is permanent.
+    Never,
+    /// After a backoff of at least this duration.
+    After(Option<Duration>),
+}
+
+impl Retry {
+    /// Decides after an error of the exchange.
+    pub fn after_error(error: &ClientError) -> Retry {
+        if is_transient(error) { Retry::After(None) } else { Retry::Never }
+    }
+
+    /// Decides after an error status. `requested` is the duration of `Retry-After`; if it exceeds `max_wait`, there is no
+    /// retry.
+    pub fn after_status(is_retryable: bool, requested: Option<Duration>, max_wait: Duration) -> Retry {
+        match requested {
+            Some(requested) if requested > max_wait => Retry::Never,
+            requested if is_retryable => Retry::After(requested),
+            _ => Retry::Never,
+        }
+    }
 }
 
 /// The backoff of one transfer: how long to wait between attempts, and how many retries are left.
@@ -172,9 +198,10 @@ impl Backoff {
         self.reached = bytes;
     }
 
-    /// Returns the wait before the next attempt after a failure, or `None` if no retries are left. `least` is the
-    /// duration of `Retry-After`, below which the wait never is.
-    pub fn next_wait(&mut self, least: Option<Duration>) -> Option<Duration> {
+    /// Returns the wait before the next attempt, or `None` if there is none: because of the error, or because no retries
+    /// are left.
+    pub fn next_wait(&mut self, retry: Retry) -> Option<Duration> {
+        let Retry::After(least) = retry else { return None };
         let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(self.failures)).min(MAX_BACKOFF);
         let is_free = std::mem::take(&mut self.has_progressed) && self.retries > 0 && self.left_after_progress > 0;
         if is_free {
@@ -240,16 +267,16 @@ mod tests {
         let mut backoff = Backoff::new(20);
         for attempt in 0..20 {
             let bound = (0.5 * f64::from(2u32.pow(attempt))).min(30.0);
-            let wait = backoff.next_wait(None).expect("a retry is left");
+            let wait = backoff.next_wait(Retry::After(None)).expect("a retry is left");
             assert!(wait.as_secs_f64() <= bound, "{wait:?} after attempt {attempt}");
         }
-        assert_eq!(backoff.next_wait(None), None);
+        assert_eq!(backoff.next_wait(Retry::After(None)), None);
     }
 
     #[test]
     fn the_server_s_own_wait_is_the_least() {
         let asked = Duration::from_secs(77);
-        assert_eq!(Backoff::new(1).next_wait(Some(asked)), Some(asked));
+        assert_eq!(Backoff::new(1).next_wait(Retry::After(Some(asked))), Some(asked));
     }
 
     #[test]
@@ -314,7 +341,7 @@ mod tests {
         (1..at_most)
             .find(|&attempt| {
                 backoff.reached(left(attempt));
-                backoff.next_wait(None).is_none()
+                backoff.next_wait(Retry::After(None)).is_none()
             })
             .unwrap_or(at_most)
     }

@@ -5,17 +5,18 @@ use std::future::{Future, pending};
 use std::rc::Rc;
 
 use super::body::WRITE_BACKLOG_BYTES;
+use super::context::RunContext;
 use super::descriptors::DescriptorShortage;
 use super::destination::{file_to_keep, kept_report};
 use super::error::{ErrorClass, FetchError};
-use super::fetch::{Transfer, TransferOutcome};
 use super::host_table::HostLimits;
 use super::options::DownloadOptions;
-use super::plan::{Batch, DownloadItem, Plan, PlannedLine};
+use super::plan::{Batch, Plan, PlannedLine};
 use super::progress::ProgressCounters;
 use super::rate_limit::RateLimit;
 use super::report::{DownloadEvent, DownloadEventKind, SuccessKind};
 use super::scheduler::{Admission, HostScheduler};
+use super::transfer::{Transfer, TransferOutcome};
 use super::used_names::UsedNames;
 use super::validator_cache::{ValidatorCache, ValidatorIndex};
 use crate::event_loop::{Job, JobError, JobHandle, JoinError, JoinSet, ThreadPool, run_in_executor};
@@ -29,37 +30,6 @@ const LOOK_AHEAD: usize = 4096;
 
 /// The number of lines in one batch, which is read by one job on the reader thread.
 const BATCH: usize = 256;
-
-/// The callback that receives the events of a run.
-type EventCallback = dyn FnMut(&DownloadEvent<'_>);
-
-/// The state that all transfers of a run share.
-pub(super) struct RunContext {
-    pub(super) options: DownloadOptions,
-    pub(super) client: Client,
-    pub(super) scheduler: HostScheduler,
-    /// Capacity for bytes that have been received and not yet written to disk, shared by all transfers.
-    pub(super) disk: sync::Semaphore,
-    /// The thread that writes to the output stream (standard output or a pipe). It has a thread of its own (I7), since
-    /// the reader of the stream may block it for any length of time.
-    pub(super) stream: ThreadPool,
-    pub(super) limit: Option<RateLimit>,
-    pub(super) counters: ProgressCounters,
-    /// The event that stops the run.
-    pub(super) stop: sync::OnceEvent,
-    pub(super) shortage: DescriptorShortage,
-    pub(super) validators: Option<RefCell<ValidatorCache>>,
-    /// The file names that were derived from `Content-Disposition` headers in this run.
-    pub(super) remote_names: RefCell<UsedNames>,
-    callback: RefCell<Box<EventCallback>>,
-}
-
-impl RunContext {
-    pub(super) fn report(&self, item: &DownloadItem, kind: DownloadEventKind<'_>) {
-        let url = Some(item.url.as_str());
-        (self.callback.borrow_mut())(&DownloadEvent { id: item.id, line: item.line, url, kind });
-    }
-}
 
 /// The summary of a run: how many transfers had each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,174 +7,15 @@
 //!
 //! All functions here are blocking and belong on a thread pool.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::descriptors;
-use super::publish::{PublishTarget, errno, remove_staging, sweep};
-use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
-
-/// A directory to save files in. It is a handle: clones refer to the same directory, on any thread, even after it is
-/// renamed.
-#[derive(Clone, Debug)]
-pub struct Directory {
-    shared: Arc<OpenDirectory>,
-}
-
-#[derive(Debug)]
-struct OpenDirectory {
-    descriptor: OwnedFd,
-    path: PathBuf,
-    /// The directory that was opened, if this is a subdirectory of it.
-    root: Option<Directory>,
-    support: FileSystemSupport,
-}
-
-/// The features that the file system supports, as far as is known, and whether the staging directory has been used.
-#[derive(Debug, Default)]
-pub(super) struct FileSystemSupport {
-    lacks_unnamed: AtomicBool,
-    lacks_links: AtomicBool,
-    has_staged: AtomicBool,
-}
-
-impl FileSystemSupport {
-    /// Returns whether files can be created without a name and linked later.
-    pub(super) fn unnamed(&self) -> bool {
-        !self.lacks_unnamed.load(Ordering::Relaxed) && self.links()
-    }
-
-    /// Returns whether an open file can be linked.
-    pub(super) fn links(&self) -> bool {
-        !self.lacks_links.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn lacks_unnamed(&self) {
-        self.lacks_unnamed.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn lacks_links(&self) {
-        self.lacks_links.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn note_staging(&self) {
-        self.has_staged.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for OpenDirectory {
-    fn drop(&mut self) {
-        if self.support.has_staged.load(Ordering::Relaxed) {
-            remove_staging(&self.descriptor);
-        }
-    }
-}
-
-/// The policy for an existing file of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnExisting {
-    /// The existing file is kept, and saving fails with [`io::ErrorKind::AlreadyExists`].
-    Keep,
-    /// The existing file is replaced.
-    Replace,
-}
-
-/// The fsync policy: what is synced to disk before a file counts as saved, to survive a power failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fsync {
-    /// No fsync: the operating system decides when it writes the data.
-    #[default]
-    None,
-    /// The content.
-    File,
-    /// The content and the directory entry.
-    Full,
-}
-
-/// The permissions of a new file, before the umask is applied.
-pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
+use super::directory::Directory;
+use super::publish::{Fsync, OnExisting, PublishTarget, errno};
+use super::save_error::SaveError;
+use crate::platform::Errno;
 
 impl Directory {
-    /// Opens a directory, creating it first if it does not exist.
-    ///
-    /// # Errors
-    /// If it cannot be created, is not a directory, or is not writable.
-    pub fn open(path: &Path) -> Result<Directory, SaveError> {
-        let failed = |source: io::Error| SaveError::new("opening the directory", path.to_owned(), source);
-        std::fs::create_dir_all(path).map_err(failed)?;
-        let directory = Directory::open_read_only(path)?;
-        accessat(CWD, path, Access::WRITE_OK, AtFlags::empty()).map_err(|error| failed(error.into()))?;
-        sweep(directory.descriptor());
-        Ok(directory)
-    }
-
-    /// Opens an existing directory to which nothing will be written.
-    ///
-    /// # Errors
-    /// If it does not exist or cannot be read.
-    pub fn open_read_only(path: &Path) -> Result<Directory, SaveError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let descriptor = openat(CWD, path, flags, Mode::empty())
-            .map_err(|error| SaveError::new("opening the directory", path.to_owned(), error.into()))?;
-        let shared =
-            OpenDirectory { descriptor, path: path.to_owned(), root: None, support: FileSystemSupport::default() };
-        Ok(Directory { shared: Arc::new(shared) })
-    }
-
-    /// Returns the path that the directory was opened with.
-    pub fn path(&self) -> &Path {
-        &self.shared.path
-    }
-
-    /// Opens a subdirectory, creating it if it does not exist. `path` consists of safe names separated by slashes.
-    /// Symbolic links are not followed, since they could lead outside the directory.
-    ///
-    /// # Errors
-    /// If another object has one of the names, or the directory cannot be created.
-    pub fn open_subdirectory(&self, path: &str) -> Result<Directory, SaveError> {
-        let mut directory = self.clone();
-        for segment in path.split('/') {
-            let path = directory.path().join(segment);
-            match mkdirat(directory.descriptor(), segment, Mode::from_raw_mode(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(SaveError::new("making the directory", path, error.into())),
-            }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = openat(directory.descriptor(), segment, flags, Mode::empty());
-            let descriptor =
-                opened.map_err(|error| SaveError::new("opening the directory", path.clone(), error.into()))?;
-            let root = Some(directory.root().clone());
-            directory = Directory {
-                shared: Arc::new(OpenDirectory { descriptor, path, root, support: FileSystemSupport::default() }),
-            };
-        }
-        Ok(directory)
-    }
-
-    /// Returns whether the directory is empty.
-    pub fn is_empty(&self) -> bool {
-        std::fs::read_dir(self.path()).is_ok_and(|mut entries| entries.next().is_none())
-    }
-
-    /// Returns the directory's descriptor, for system calls that take a relative path.
-    pub(super) fn descriptor(&self) -> &OwnedFd {
-        &self.shared.descriptor
-    }
-
-    /// Returns the directory that was opened: this one, or the one of which this is a subdirectory.
-    pub(super) fn root(&self) -> &Directory {
-        self.shared.root.as_ref().unwrap_or(self)
-    }
-
-    /// Returns the features of the file system. Subdirectories share those of the opened directory.
-    pub(super) fn support(&self) -> &FileSystemSupport {
-        &self.root().shared.support
-    }
-
     /// Saves a complete file that consists of `times` copies of `bytes`.
     ///
     /// # Errors
@@ -216,77 +57,12 @@ impl Directory {
     }
 }
 
-/// A file system error.
-#[derive(Debug)]
-pub struct SaveError {
-    /// The operation that failed.
-    pub action: &'static str,
-    /// The path that it failed on.
-    pub path: PathBuf,
-    /// The error of the operating system, or a description of what is wrong with the file.
-    pub source: io::Error,
-    /// Whether the output is a stream, which the next run cannot resume.
-    is_stream: bool,
-}
-
-impl SaveError {
-    pub(super) fn new(action: &'static str, path: PathBuf, source: io::Error) -> SaveError {
-        SaveError { action, path, source, is_stream: false }
-    }
-
-    /// Creates the error of an output stream.
-    pub(super) fn of_stream(action: &'static str, path: PathBuf, source: io::Error) -> SaveError {
-        SaveError { action, path, source, is_stream: true }
-    }
-
-    /// Returns whether the cause is that the process or the system has run out of file descriptors.
-    pub(super) fn is_out_of_descriptors(&self) -> bool {
-        descriptors::is_out_of_descriptors(&self.source)
-    }
-
-    /// Returns whether the cause is that a file of that name exists.
-    pub fn is_taken(&self) -> bool {
-        self.source.kind() == io::ErrorKind::AlreadyExists
-    }
-
-    /// Returns whether the cause is a full disk or an exhausted quota.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-    }
-}
-
-impl fmt::Display for SaveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.action, self.path.display(), self.source)?;
-        match self.is_disk_full() {
-            true if self.is_stream => f.write_str("; free some space and run the same command again")?,
-            true => f.write_str(
-                "; free some space, or choose another directory, and run the same command again: it resumes the \
-                 download",
-            )?,
-            false => {}
-        }
-        if self.is_out_of_descriptors() {
-            f.write_str(descriptors::ADVICE)?;
-        }
-        if self.source.kind() == io::ErrorKind::FileTooLarge {
-            f.write_str(
-                "; the file system or `ulimit -f` allows no larger file: raise the limit, or choose another directory",
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for SaveError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::publish::{STAGING, SYNCS};
+    use std::path::Path;
+
+    use super::super::publish::SYNCS;
+    use super::super::staging::STAGING;
     use super::*;
 
     fn names_in(path: &Path) -> Vec<std::ffi::OsString> {

@@ -12,7 +12,7 @@ use super::list::Sha256;
 use super::part::{Finished, PartFile};
 use super::publish::PublishTarget;
 use super::resume::PartState;
-use super::save::SaveError;
+use super::save_error::SaveError;
 use crate::platform::{CWD, FileType, Mode, OFlags, fstat, openat};
 
 /// An output stream, whose content cannot be truncated or read back.

@@ -3,10 +3,12 @@
 use sha2::Digest;
 
 use super::destination::Publication;
+use super::directory::Directory;
 use super::list::Sha256;
 use super::part::{Finished, PartFile};
 use super::plan::TargetPath;
-use super::save::{Directory, OnExisting, SaveError};
+use super::publish::OnExisting;
+use super::save_error::SaveError;
 
 /// A complete file in memory.
 pub(super) struct SmallFile {

@@ -7,14 +7,14 @@ use http::StatusCode;
 
 use super::body::{BodyReceiver, CHUNK_BYTES, Chunks, ReceiveError, ReceivedBody};
 use super::error::FetchError;
-use super::fetch::{AttemptError, RetryDecision, Transfer, TransferState};
 use super::part::{Finished, NewPart, PartFile};
 use super::report::{SuccessKind, TransferReport};
-use super::request::FinalResponse;
+use super::response::FinalResponse;
 use super::resume::PartState;
-use super::retry::is_transient;
+use super::retry::Retry;
 use super::sink::{BodySink, OpenStream, Stream, StreamTarget};
 use super::small_file::SmallFile;
+use super::transfer::{AttemptError, RetryDecision, Transfer, TransferState};
 use crate::event_loop::{Job, run_in_executor};
 use crate::futures::timeout;
 use crate::http::client::Body;
@@ -62,7 +62,8 @@ impl Transfer {
             }
             sink => {
                 self.sink = sink;
-                Err(self.does_not_fit(response, "the part is longer than the file, or of another one"))
+                Err(self
+                    .does_not_fit(response, "the partial file is longer than the remote file, or of another version"))
             }
         }
     }
@@ -72,13 +73,13 @@ impl Transfer {
         self.transition_to(TransferState::Body);
         let is_file = matches!(response.status.as_u16(), 200 | 203 | 206);
         if response.is_range_request && !is_file {
-            return Err(self.does_not_fit(response, "it is neither the rest of the file nor all of it"));
+            return Err(self.does_not_fit(response, "this status does not continue the partial file"));
         }
         let part = self.sink.as_ref().filter(|_| response.status == StatusCode::PARTIAL_CONTENT);
         let (written, total) = match part {
             Some(sink) => {
                 let total = sink.state().validate_partial_response(&response.headers, sink.written());
-                (sink.written(), Some(total.map_err(|why| self.does_not_fit(response, why))?))
+                (sink.written(), Some(total.map_err(|reason| self.does_not_fit(response, reason))?))
             }
             None => (0, body.length()),
         };
@@ -93,25 +94,29 @@ impl Transfer {
         let bytes = match &received {
             ReceivedBody::Small(bytes, _) => bytes.len() as u64,
             ReceivedBody::Written(sink) => sink.written(),
-            ReceivedBody::Large(_) => unreachable!("what is large has been given a sink"),
+            ReceivedBody::Large(_) => unreachable!("a large body has a sink"),
         };
         if total.is_some_and(|total| total != bytes) {
             if let ReceivedBody::Written(sink) = received {
                 self.sink = Some(sink);
             }
-            let error = FetchError::Unexpected { status: response.status, why: "its body is shorter than it says" };
-            return Err(AttemptError { error, next: RetryDecision::After(None) });
+            let error =
+                FetchError::Unexpected { status: response.status, reason: "the body is shorter than its length" };
+            return Err(AttemptError { error, next: RetryDecision::Backoff(Retry::After(None)) });
         }
         match received {
             ReceivedBody::Small(bytes, capacity) => self.save_small(bytes, capacity, response).await,
             ReceivedBody::Written(sink) => self.finish(sink, total, response).await,
-            ReceivedBody::Large(_) => unreachable!("what is large has been given a sink"),
+            ReceivedBody::Large(_) => unreachable!("a large body has a sink"),
         }
     }
 
     /// Creates the error of a response that does not match the partial download.
-    fn does_not_fit(&self, response: &FinalResponse, why: &'static str) -> AttemptError {
-        AttemptError { error: FetchError::Unexpected { status: response.status, why }, next: RetryDecision::FromZero }
+    fn does_not_fit(&self, response: &FinalResponse, reason: &'static str) -> AttemptError {
+        AttemptError {
+            error: FetchError::Unexpected { status: response.status, reason },
+            next: RetryDecision::FromZero,
+        }
     }
 
     /// Prepares the output for a body that starts with the first byte. A small file is created only when it is
@@ -199,11 +204,11 @@ impl Transfer {
             Err(ReceiveError { error, sink, unwritten }) => {
                 self.sink = sink;
                 let next = match &error {
-                    FetchError::Http(error) if is_transient(error) => RetryDecision::After(None),
+                    FetchError::Http(error) => RetryDecision::Backoff(Retry::after_error(error)),
                     FetchError::Unexpected { .. } => RetryDecision::FromZero,
-                    _ => RetryDecision::Never,
+                    _ => RetryDecision::Backoff(Retry::Never),
                 };
-                if matches!(next, RetryDecision::After(_)) {
+                if matches!(next, RetryDecision::Backoff(Retry::After(_))) {
                     self.keep_for_retry(unwritten, state).await;
                 }
                 Err(AttemptError { error, next })

@@ -5,9 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::origin::Origin;
-use super::publish::PublishTarget;
-use super::save::{Directory, SaveError};
+use super::directory::Directory;
+use super::save_error::SaveError;
 use crate::platform::{AtFlags, Errno, FileType, statat};
 
 /// The metadata of an existing regular file.
@@ -91,51 +90,6 @@ impl Directory {
                 Some(TargetEntry::File(ExistingFile { bytes, modified, changed }))
             }
             kind => Some(TargetEntry::Other(Obstacle::of(kind))),
-        }
-    }
-
-    /// Returns the error of a file that could not be given its final name. If an obstacle has the name, the error
-    /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
-    pub(super) fn not_published(&self, target: &PublishTarget<'_>, error: io::Error) -> SaveError {
-        let path = self.path().join(target.name);
-        let is_other = |origin: &Origin| origin.differs_from(self, target.name);
-        match self.entry(target.name) {
-            Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
-            // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
-            None if error.kind() == io::ErrorKind::AlreadyExists => {
-                let error = io::Error::other("another file had this name and is gone again; run it again");
-                SaveError::new("saving", path, error)
-            }
-            Some(TargetEntry::File(_)) if target.origin.is_some_and(is_other) => {
-                let error = io::Error::other("the file of another URL has got this name in the meantime; run it again");
-                SaveError::new("saving", path, error)
-            }
-            Some(TargetEntry::File(_)) | None => SaveError::new("saving", path, error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::save::{Fsync, OnExisting};
-    use super::*;
-
-    #[test]
-    fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let directory = Directory::open(place.path()).expect("a directory");
-        let target =
-            PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, origin: None };
-        let error = directory.not_published(&target, Errno::EXIST.into());
-        assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
-        std::fs::write(place.path().join("x"), "").expect("written");
-        assert!(directory.not_published(&target, Errno::EXIST.into()).is_taken());
-        // It is not the file that was to be saved if it has come from another URL.
-        let (one, other) = (Origin::of("http://a.test/1"), Origin::of("http://a.test/2"));
-        one.record(&std::fs::File::open(place.path().join("x")).expect("the file"));
-        for (origin, is_taken) in [(&one, true), (&other, false)] {
-            let target = PublishTarget { origin: Some(origin), ..target };
-            assert_eq!(directory.not_published(&target, Errno::EXIST.into()).is_taken(), is_taken);
         }
     }
 }

@@ -14,9 +14,10 @@ use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
+use super::directory::Directory;
 use super::hash::stable_hash;
 use super::resume::{is_strong, is_weak_last_modified, text};
-use super::save::{Directory, SaveError};
+use super::save_error::SaveError;
 use super::target_entry::ExistingFile;
 use crate::event_loop::{Job, JobHandle, run_in_executor};
 

@@ -1,7 +1,7 @@
-//! The chapter's downloader: many flags at once, but not too many, each on disk before it counts.
+//! The chapter's downloader: it downloads many flags concurrently, with a limit, and counts each one when it is on disk.
 //!
-//! It is written in coroutines, in the shape of the original: [`download_many`] starts one task a flag and takes their
-//! results as they come; `download_one` takes a permit, gets the image, and hands it to a thread to be saved.
+//! It consists of coroutines, with the structure of the original: [`download_many`] spawns one task per flag and processes
+//! their results as they arrive; `download_one` acquires a permit, requests the image, and has it saved by a thread.
 
 use std::fmt;
 use std::future::Future;
@@ -12,71 +12,69 @@ use http::{Request, StatusCode};
 
 use super::codes::CountryCode;
 use super::metadata::file_name;
-use crate::download::{
-    Backoff, Directory, Fsync, OnExisting, SaveError, is_retryable_status, is_transient, retry_after,
-};
+use crate::download::{Backoff, Directory, Fsync, OnExisting, Retry, SaveError, is_retryable_status, retry_after};
 use crate::event_loop::{Job, JobError, JoinSet, run_in_executor, sleep};
 use crate::futures::{Either, race};
 use crate::http::client::{Client, ClientError};
 use crate::sync::{OnceEvent, Semaphore};
 
-/// The longest wait that a server may ask for before a retry.
+/// The longest `Retry-After` that is honoured.
 const MAX_WAIT: Duration = Duration::from_secs(120);
 
-/// The largest answer that is taken for a flag, in bytes.
+/// The maximum size of a response body, in bytes.
 const MAX_FLAG_BYTES: usize = 64 << 20;
 
-/// What is to be downloaded, how, and to where.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct FlagsOptions {
-    /// Where the flags are, without a slash at the end: `URL/cc/cc.gif`.
+    /// The URL below which the flags are, without a slash at the end: a flag is at `URL/cc/cc.gif`.
     pub base_url: String,
-    /// Where they go.
+    /// The output directory.
     pub directory: Directory,
-    /// Requests at once.
+    /// The maximum number of concurrent requests.
     pub max_requests: usize,
-    /// Ask for each country's name first, and call the file by it.
+    /// Whether files are named after their countries, whose names are requested first.
     pub names: bool,
-    /// Where files are written.
+    /// The thread that writes files.
     pub save: SaveOn,
-    /// How many copies of the image a file holds.
+    /// The number of copies of the image in a file.
     pub scale: usize,
-    /// How often a failed request is tried again.
+    /// The maximum number of retries of a request.
     pub retries: u32,
 }
 
-/// Which thread writes files.
+/// The thread that writes files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveOn {
-    /// One of the pool's.
+    /// A thread of the pool.
     Pool,
-    /// The loop's own, which stands still meanwhile: to see what difference it makes.
+    /// The loop's own thread, which blocks the loop. This shows what difference it makes.
     Loop,
 }
 
-/// How one flag ended.
+/// The outcome of one flag.
 #[derive(Debug)]
 pub enum FlagOutcome {
-    /// It is on disk.
+    /// The flag is on disk.
     Saved,
-    /// The server does not have it.
+    /// The server responded with 404.
     NotFound,
-    /// It could not be had.
+    /// The download failed.
     Failed(FlagError),
-    /// It was not asked for any more.
+    /// The run was stopped before the flag was downloaded.
     Cancelled,
 }
 
-/// How many ended how. The four add up to the flags that were asked for.
+/// The number of flags with each outcome. The sum is the number of flags that were requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// On disk.
+    /// Flags that are on disk.
     pub saved: usize,
-    /// Not on the server.
+    /// Flags that the server does not have.
     pub not_found: usize,
-    /// Ended in an error.
+    /// Flags whose download failed.
     pub failed: usize,
-    /// Not asked for any more.
+    /// Flags that were not downloaded because the run was stopped.
     pub cancelled: usize,
 }
 
@@ -91,18 +89,18 @@ impl Counts {
     }
 }
 
-/// What all the tasks share.
-struct Download {
+/// The context that all tasks share.
+struct FlagsRun {
     options: FlagsOptions,
     client: Client,
     permits: Semaphore,
     stop: OnceEvent,
 }
 
-/// Downloads flags and tells of each one as it ends.
+/// Downloads flags, and calls `on_done` with the outcome of each.
 ///
-/// When `stop` happens, requests are given up and files that are being written are finished: what is on disk is what
-/// has been counted.
+/// When `stop` is set, requests are cancelled, but files that are being written are completed. So the files on disk are
+/// those that have been counted.
 ///
 /// # Panics
 /// If no loop runs on this thread.
@@ -114,11 +112,11 @@ pub async fn download_many(
     mut on_done: impl FnMut(CountryCode, &FlagOutcome),
 ) -> Counts {
     let permits = Semaphore::new(options.max_requests.max(1));
-    let download = Rc::new(Download { options, client, permits, stop });
+    let run = Rc::new(FlagsRun { options, client, permits, stop });
     let mut tasks = JoinSet::new();
     for &code in codes {
-        let download = download.clone();
-        tasks.spawn_named(&format!("flag {code}"), async move { (code, download.download_one(code).await) });
+        let run = run.clone();
+        tasks.spawn_named(&format!("flag {code}"), async move { (code, run.download_one(code).await) });
     }
     let mut counts = Counts::default();
     while let Some(result) = tasks.join_next().await {
@@ -136,18 +134,18 @@ pub async fn download_many(
     counts
 }
 
-impl Download {
-    /// One flag, from request to disk.
+impl FlagsRun {
+    /// Downloads one flag, from the request to the disk.
     async fn download_one(&self, code: CountryCode) -> FlagOutcome {
         match self.get_and_save(code).await {
             Ok(()) => FlagOutcome::Saved,
-            Err(Ended::NotFound) => FlagOutcome::NotFound,
-            Err(Ended::Cancelled) => FlagOutcome::Cancelled,
-            Err(Ended::Failed(error)) => FlagOutcome::Failed(error),
+            Err(FlagFailure::NotFound) => FlagOutcome::NotFound,
+            Err(FlagFailure::Cancelled) => FlagOutcome::Cancelled,
+            Err(FlagFailure::Failed(error)) => FlagOutcome::Failed(error),
         }
     }
 
-    async fn get_and_save(&self, code: CountryCode) -> Result<(), Ended> {
+    async fn get_and_save(&self, code: CountryCode) -> Result<(), FlagFailure> {
         let flag_url = format!("{}/{}", self.options.base_url, code.lower());
         let image = self.get(format!("{flag_url}/{}.gif", code.lower())).await?;
         let name = if self.options.names {
@@ -156,45 +154,37 @@ impl Download {
         } else {
             format!("{}.gif", code.lower())
         };
-        self.save(name, image).await.map_err(Ended::Failed)
+        self.save(name, image).await.map_err(FlagFailure::Failed)
     }
 
-    /// The body of a 200, tried again as often as allowed. Each attempt holds a permit, and none is held between them.
-    async fn get(&self, url: String) -> Result<Vec<u8>, Ended> {
+    /// Returns the body of a 200 response. Retries transient errors. Each attempt holds a permit, but no wait does.
+    async fn get(&self, url: String) -> Result<Vec<u8>, FlagFailure> {
         let mut backoff = Backoff::new(self.options.retries);
         loop {
             let attempt = async {
                 let _permit = self.permits.acquire().await;
                 self.get_once(&url).await
             };
-            let AttemptError { error, wait } = match self.unless_stopped(attempt).await? {
+            let RequestError { error, retry } = match self.unless_stopped(attempt).await? {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
-            match wait {
-                Wait::Never => return Err(error),
-                Wait::AtLeast(least) => match backoff.next_wait(least) {
-                    None => return Err(error),
-                    Some(wait) => self.unless_stopped(sleep(wait)).await?,
-                },
-            }
+            let Some(wait) = backoff.next_wait(retry) else { return Err(error) };
+            self.unless_stopped(sleep(wait)).await?;
         }
     }
 
-    async fn get_once(&self, url: &str) -> Result<Vec<u8>, AttemptError> {
-        let request = Request::get(url).body(()).map_err(|error| AttemptError::last(FlagError::Url(error).into()))?;
-        let response = self.client.request(request).await.map_err(AttemptError::broken)?;
+    async fn get_once(&self, url: &str) -> Result<Vec<u8>, RequestError> {
+        let request =
+            Request::get(url).body(()).map_err(|error| RequestError::permanent(FlagError::Url(error).into()))?;
+        let response = self.client.request(request).await?;
         match response.status() {
-            StatusCode::OK => response.into_body().collect(MAX_FLAG_BYTES).await.map_err(AttemptError::broken),
-            StatusCode::NOT_FOUND => Err(AttemptError::last(Ended::NotFound)),
+            StatusCode::OK => Ok(response.into_body().collect(MAX_FLAG_BYTES).await?),
+            StatusCode::NOT_FOUND => Err(RequestError::permanent(FlagFailure::NotFound)),
             status => {
-                let error = FlagError::Status(status).into();
-                let wait = match retry_after(response.headers(), SystemTime::now()) {
-                    _ if !is_retryable_status(status) => Wait::Never,
-                    Some(asked) if asked > MAX_WAIT => Wait::Never,
-                    least => Wait::AtLeast(least),
-                };
-                Err(AttemptError { error, wait })
+                let requested = retry_after(response.headers(), SystemTime::now());
+                let retry = Retry::after_status(is_retryable_status(status), requested, MAX_WAIT);
+                Err(RequestError { error: FlagError::Status(status).into(), retry })
             }
         }
     }
@@ -205,78 +195,72 @@ impl Download {
         let save = move || directory.save(&name, &image, scale, OnExisting::Replace, Fsync::None);
         let saved = match self.options.save {
             SaveOn::Pool => run_in_executor(None, Job::new(save).label("save").bytes(bytes)).await?,
-            SaveOn::Loop => save(), // I7: the exception on purpose
+            SaveOn::Loop => save(), // I7: the deliberate exception
         };
         Ok(saved?)
     }
 
-    /// The future's result, unless everything is to stop first.
-    async fn unless_stopped<F: Future>(&self, future: F) -> Result<F::Output, Ended> {
+    /// Returns the output of the future, unless the run is stopped first.
+    async fn unless_stopped<F: Future>(&self, future: F) -> Result<F::Output, FlagFailure> {
         match race(self.stop.wait(), future).await {
-            Either::First(()) => Err(Ended::Cancelled),
+            Either::First(()) => Err(FlagFailure::Cancelled),
             Either::Second(output) => Ok(output),
         }
     }
 }
 
-/// The country's name in a flag's `metadata.json`.
+/// Returns the name of the country in a flag's `metadata.json`.
 fn country_in(metadata: &[u8]) -> Result<String, FlagError> {
     let metadata: serde_json::Value = serde_json::from_slice(metadata).map_err(|_| FlagError::Metadata)?;
     metadata["country"].as_str().map(str::to_owned).ok_or(FlagError::Metadata)
 }
 
-/// Why a flag is not saved.
-enum Ended {
+/// The reason why a flag was not saved.
+enum FlagFailure {
     NotFound,
     Cancelled,
     Failed(FlagError),
 }
 
-impl<E: Into<FlagError>> From<E> for Ended {
-    fn from(error: E) -> Ended {
-        Ended::Failed(error.into())
+impl<E: Into<FlagError>> From<E> for FlagFailure {
+    fn from(error: E) -> FlagFailure {
+        FlagFailure::Failed(error.into())
     }
 }
 
-/// A request that has failed, and what that means for another one.
-struct AttemptError {
-    error: Ended,
-    wait: Wait,
+/// The error of a request, and whether it is retried.
+struct RequestError {
+    error: FlagFailure,
+    retry: Retry,
 }
 
-enum Wait {
-    /// Another attempt would end the same way.
-    Never,
-    /// Another one may do better, after what the server asked for.
-    AtLeast(Option<Duration>),
-}
-
-impl AttemptError {
-    fn last(error: Ended) -> AttemptError {
-        AttemptError { error, wait: Wait::Never }
-    }
-
-    /// The connection failed, or what came over it.
-    fn broken(error: ClientError) -> AttemptError {
-        let wait = if is_transient(&error) { Wait::AtLeast(None) } else { Wait::Never };
-        AttemptError { error: FlagError::Http(error).into(), wait }
+impl RequestError {
+    fn permanent(error: FlagFailure) -> RequestError {
+        RequestError { error, retry: Retry::Never }
     }
 }
 
-/// Why a flag could not be had.
+impl From<ClientError> for RequestError {
+    fn from(error: ClientError) -> RequestError {
+        let retry = Retry::after_error(&error);
+        RequestError { error: FlagError::Http(error).into(), retry }
+    }
+}
+
+/// The error of a flag.
 #[derive(Debug)]
 pub enum FlagError {
-    /// The base URL and the code do not make a URL.
+    /// The base URL and the code do not form a valid URL.
     Url(http::Error),
     /// The exchange failed.
     Http(ClientError),
-    /// The server answered with neither the flag nor "not found".
+    /// The server responded with a status other than 200 and 404.
     Status(StatusCode),
     /// The `metadata.json` does not name a country.
     Metadata,
     /// The file could not be written.
     Save(SaveError),
-    /// The thread that was to write it has failed.
+    /// The job that writes the file failed.
     Job(JobError),
 }
 
@@ -295,10 +279,10 @@ impl From<JobError> for FlagError {
 impl fmt::Display for FlagError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FlagError::Url(error) => write!(f, "the base URL cannot be used: {error}"),
+            FlagError::Url(error) => write!(f, "invalid base URL: {error}"),
             FlagError::Http(error) => error.fmt(f),
             FlagError::Status(status) => write!(f, "HTTP status {status}"),
-            FlagError::Metadata => f.write_str("its metadata.json does not name a country"),
+            FlagError::Metadata => f.write_str("metadata.json contains no country name"),
             FlagError::Save(error) => error.fmt(f),
             FlagError::Job(error) => write!(f, "saving: {error}"),
         }

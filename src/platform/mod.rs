@@ -6,11 +6,13 @@
 // Without the command, only the server uses this module, and it writes no files.
 #![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 
+mod attributes;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use attributes::{attribute, set_attribute};
 #[cfg(unix)]
 pub(crate) use unix::*;
 #[cfg(windows)]

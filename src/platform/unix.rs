@@ -73,29 +73,3 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], position: u64) -> io
 pub(crate) fn os_string(bytes: Vec<u8>) -> Option<OsString> {
     Some(OsString::from_vec(bytes))
 }
-
-/// Sets an extended attribute of a file. [`Errno::OPNOTSUPP`] if the file system or the target has none.
-pub(crate) fn set_attribute(file: &File, name: &str, value: &[u8]) -> Result<(), Errno> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    {
-        rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty())
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-    {
-        let _ = (file, name, value);
-        Err(Errno::OPNOTSUPP)
-    }
-}
-
-/// Reads an extended attribute of a file, and returns its length. Errors as for [`set_attribute`].
-pub(crate) fn attribute(file: &File, name: &str, value: &mut [u8]) -> Result<usize, Errno> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    {
-        rustix::fs::fgetxattr(file, name, value)
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-    {
-        let _ = (file, name, value);
-        Err(Errno::OPNOTSUPP)
-    }
-}

@@ -17,7 +17,7 @@ fn bad_lines_are_told_and_the_rest_is_fetched() {
     let place = Place::new();
     let run = place.get_list(&list, &[]);
     run.assert(2, "2 saved, 3 bad lines");
-    for says in ["line 3: it is no URL", "line 5: `ftp:`", "line 6: the name"] {
+    for says in ["line 3: not a URL", "line 5: unsupported scheme `ftp:`", "line 6: invalid file name"] {
         assert!(run.said.contains(says), "{}", run.said);
     }
     assert_eq!(place.names(), ["1", "3"]);
@@ -28,7 +28,7 @@ fn bad_arguments_are_usage_errors() {
     let place = Place::new();
     for (arguments, says) in [
         (&[][..], "required"),
-        (&["nonsense"], "no URL"),
+        (&["nonsense"], "not a URL"),
         (&["file:///etc/passwd"], "`file:`"),
         (&["http://a.test/\u{7}"], "control character"),
         (&["-i", "/nonexistent/list"], "/nonexistent/list"),

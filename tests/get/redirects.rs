@@ -51,7 +51,7 @@ fn trusted_locations_get_the_credentials() {
 #[test]
 fn redirects_that_are_not_followed_end_with_5_and_leave_nothing() {
     for (location, says) in
-        [("file:///etc/passwd", "only http and https"), ("/start", "in a circle"), ("//[", "only http and https")]
+        [("file:///etc/passwd", "not a valid http"), ("/start", "redirect loop"), ("//[", "not a valid http")]
     {
         let server = Server::start(move |_| Reply::redirect(302, location));
         let place = Place::new();
@@ -80,9 +80,9 @@ fn a_page_that_redirects_to_itself_once_is_saved_and_one_that_goes_on_is_asked_n
 #[test]
 fn two_locations_and_none_are_errors() {
     let two = Server::start(|_| Reply::redirect(302, "/a").field("Location", "/b"));
-    Place::new().get([two.url("/x")]).assert(5, "two places");
+    Place::new().get([two.url("/x")]).assert(5, "two different");
     let none = Server::start(|_| Reply::status(302));
-    Place::new().get([none.url("/x")]).assert(5, "where to");
+    Place::new().get([none.url("/x")]).assert(5, "no Location");
 }
 
 #[test]

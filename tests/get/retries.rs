@@ -24,7 +24,7 @@ fn what_does_not_heal_is_asked_once_and_never_written_to_a_file() {
     for status in [400, 401, 403, 404, 410, 418, 501] {
         let server = Server::start(move |_| Reply::status(status).body("an error page"));
         let place = Place::new();
-        place.get([server.url("/x")]).assert(1, &format!("the server answered {status}"));
+        place.get([server.url("/x")]).assert(1, &format!("the server responded with {status}"));
         assert_eq!((server.count("/x"), place.names().len()), (1, 0), "{status}");
     }
 }
@@ -99,7 +99,9 @@ fn the_server_s_own_wait_is_kept_in_both_forms() {
 fn a_wait_that_is_too_long_fails_at_once() {
     for status in [429, 503] {
         let server = Server::start(move |_| Reply::status(status).field("Retry-After", "99999999"));
-        Place::new().get([server.url("/x")]).assert(1, "asks to wait 99999999 s; --retry-max-wait allows 120 s");
+        Place::new()
+            .get([server.url("/x")])
+            .assert(1, "Retry-After: 99999999 s, which exceeds --retry-max-wait (120 s)");
         assert_eq!(server.count("/x"), 1);
     }
 }
@@ -146,7 +148,7 @@ fn a_url_that_is_always_rejected_does_not_make_its_neighbours_fail() {
         let paths = std::iter::once("/bad".to_owned()).chain((0..100).map(|number| format!("/{number}")));
         let list: String = paths.map(|path| format!("{}\n", server.url(&path))).collect();
         let run = Place::new().get_list(&list, &["--retry", "1"]);
-        run.assert(1, "100 saved, 1 failed").assert(1, "/bad: the server answered 429");
+        run.assert(1, "100 saved, 1 failed").assert(1, "/bad: the server responded with 429");
         assert!(server.count("/bad") < 10, "{field:?}: {} requests for it", server.count("/bad"));
     };
     std::thread::scope(|scope| {
