@@ -10,6 +10,8 @@ const REPLACED: &[(&str, &str, &[&str])] = &[
     ("a machine without a clock", "\"sans-I/O\"", &[]),
     ("farewell", "\"close_notify\"", &[]),
     ("strange hands", "\"external wakers\"", &[]),
+    ("agreeing on tls", "\"TLS handshake\"", &[]),
+    ("unasked", "\"unexpected\", \"unsolicited\"", &[]),
 ];
 
 fn check(project: &Project, replaced: &[(&str, &str, &[&str])]) -> Vec<String> {

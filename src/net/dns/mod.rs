@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::lookup_task::LookupTask;
-use self::names::{Names, Requested};
+use self::names::{Names, RequestOutcome};
 use self::system::getaddrinfo_blocking;
 use crate::event_loop::{ThreadPool, now, spawn_named};
 use crate::observe::{polled_after_ready, set_wait_reason};
@@ -275,9 +275,9 @@ impl ResolverContext {
     /// Returns the cached result for a name, or waits for the lookup that is in progress, or starts one.
     fn look_up(self: &Rc<Self>, name: String) -> LookupState {
         match self.names.request(&name, now()) {
-            Requested::Cached(addresses) => LookupState::Known(Ok(addresses)),
-            Requested::Joined(receiver) => LookupState::InFlight(receiver, name),
-            Requested::New(receiver) => {
+            RequestOutcome::Cached(addresses) => LookupState::Known(Ok(addresses)),
+            RequestOutcome::Joined(receiver) => LookupState::InFlight(receiver, name),
+            RequestOutcome::New(receiver) => {
                 spawn_named("dns", LookupTask::new(self.clone(), name.clone()));
                 LookupState::InFlight(receiver, name)
             }

@@ -30,7 +30,7 @@ enum Entry {
 }
 
 /// The state of a name when it is requested.
-pub(super) enum Requested {
+pub(super) enum RequestOutcome {
     /// The result is cached.
     Cached(Vec<IpAddr>),
     /// A lookup is in progress, and its result will be sent to this channel, too.
@@ -41,21 +41,21 @@ pub(super) enum Requested {
 
 impl Names {
     /// Returns a cached result, or enters the caller as a waiter for the result.
-    pub(super) fn request(&self, name: &str, now: Instant) -> Requested {
+    pub(super) fn request(&self, name: &str, now: Instant) -> RequestOutcome {
         let mut entries = self.entries.borrow_mut();
         match entries.get_mut(name) {
             Some(Entry::Cached(addresses, at)) if now.saturating_duration_since(*at) < CACHE_TTL => {
-                Requested::Cached(addresses.clone())
+                RequestOutcome::Cached(addresses.clone())
             }
             Some(Entry::InFlight(waiting)) => {
                 let (sender, receiver) = oneshot::oneshot();
                 waiting.push(sender);
-                Requested::Joined(receiver)
+                RequestOutcome::Joined(receiver)
             }
             Some(Entry::Cached(..)) | None => {
                 let (sender, receiver) = oneshot::oneshot();
                 entries.insert(name.to_owned(), Entry::InFlight(vec![sender]));
-                Requested::New(receiver)
+                RequestOutcome::New(receiver)
             }
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         }
         assert_eq!(counts(), (MAX_CACHED, MAX_CACHED));
         let latest = (3 * MAX_CACHED - 1).to_string();
-        assert!(matches!(names.request(&latest, start), Requested::Cached(_)));
+        assert!(matches!(names.request(&latest, start), RequestOutcome::Cached(_)));
         names.complete("a", Ok(vec![]), start + CACHE_TTL);
         assert_eq!(counts(), (1, 1));
         // A name that was looked up again is not evicted together with its first result.

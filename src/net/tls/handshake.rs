@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
 
-use super::stream::Received;
+use super::stream::ReadOutcome;
 use super::{Configuration, TlsConnector, TlsError, TlsStream};
 use crate::event_loop::JobHandle;
 use crate::net::TcpStream;
@@ -102,13 +102,13 @@ impl Handshake {
         let stream = started(&mut self.stream);
         loop {
             match ready!(stream.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer))) {
-                Ok(Received::Records(_)) if stream.is_open() => return Poll::Ready(Ok(HandshakeState::Done)),
-                Ok(Received::Records(_)) if stream.has_pending_records() => {
+                Ok(ReadOutcome::Records(_)) if stream.is_open() => return Poll::Ready(Ok(HandshakeState::Done)),
+                Ok(ReadOutcome::Records(_)) if stream.has_pending_records() => {
                     return Poll::Ready(Ok(HandshakeState::Write));
                 }
                 // The message is not complete yet.
-                Ok(Received::Records(_)) => {}
-                Ok(Received::End) => return Poll::Ready(Err(TlsError::Closed)),
+                Ok(ReadOutcome::Records(_)) => {}
+                Ok(ReadOutcome::End) => return Poll::Ready(Err(TlsError::Closed)),
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }

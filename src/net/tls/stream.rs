@@ -46,7 +46,7 @@ pub struct TlsStream {
 }
 
 /// The result of a read.
-pub(super) enum Received {
+pub(super) enum ReadOutcome {
     /// Data was received, with this many bytes of content for the reader, possibly 0.
     Records(usize),
     /// The TCP connection has ended.
@@ -105,9 +105,9 @@ impl TlsStream {
             }
             match ready!(self.receive(buffer, |socket, buffer| socket.poll_read(cx, buffer)))? {
                 // A session ticket or a part of a record: read on, until WouldBlock.
-                Received::Records(0) => {}
-                Received::Records(copied) => return Poll::Ready(Ok(copied)),
-                Received::End => {
+                ReadOutcome::Records(0) => {}
+                ReadOutcome::Records(copied) => return Poll::Ready(Ok(copied)),
+                ReadOutcome::End => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, MissingCloseNotify)));
                 }
             }
@@ -119,8 +119,8 @@ impl TlsStream {
     pub fn poll_unexpected_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.has_unread_input() {
             match ready!(self.receive(&mut [], |socket, buffer| socket.poll_read(cx, buffer))) {
-                Ok(Received::Records(_)) => {}
-                Ok(Received::End) | Err(_) => return Poll::Ready(()),
+                Ok(ReadOutcome::Records(_)) => {}
+                Ok(ReadOutcome::End) | Err(_) => return Poll::Ready(()),
             }
         }
         Poll::Ready(())
@@ -132,7 +132,7 @@ impl TlsStream {
         for _ in 0..DRAIN_READS {
             match self.receive(&mut [], TcpStream::try_read) {
                 Poll::Pending => return self.incomplete_record.is_empty() && !self.has_unread_input(),
-                Poll::Ready(Ok(Received::Records(_))) => {}
+                Poll::Ready(Ok(ReadOutcome::Records(_))) => {}
                 Poll::Ready(_) => return false,
             }
         }
@@ -150,7 +150,7 @@ impl TlsStream {
         &mut self,
         buffer: &mut [u8],
         read: impl FnOnce(&mut TcpStream, &mut [u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<Result<Received, TlsError>> {
+    ) -> Poll<Result<ReadOutcome, TlsError>> {
         let shared = self.connector.shared.clone();
         let mut scratch = shared.scratch.take();
         let start = self.incomplete_record.len();
@@ -159,7 +159,7 @@ impl TlsStream {
             scratch.resize(end, 0);
         }
         let received = match read(&mut self.socket, &mut scratch[start..end]) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Ok(Received::End)),
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(ReadOutcome::End)),
             Poll::Ready(Ok(read)) => {
                 scratch[..start].copy_from_slice(&self.incomplete_record);
                 Poll::Ready(self.process(&mut scratch[..start + read], buffer))
@@ -172,7 +172,7 @@ impl TlsStream {
     }
 
     /// Passes received data to the session and copies the content to `buffer`.
-    fn process(&mut self, incoming: &mut [u8], buffer: &mut [u8]) -> Result<Received, TlsError> {
+    fn process(&mut self, incoming: &mut [u8], buffer: &mut [u8]) -> Result<ReadOutcome, TlsError> {
         let (mut copied, pending_plaintext) = (0, &mut self.pending_plaintext);
         let consumed = self.session.advance(incoming, ToSend::Nothing, |content| {
             let fits = content.len().min(buffer.len() - copied);
@@ -184,7 +184,7 @@ impl TlsStream {
             Ok(consumed) => {
                 self.incomplete_record.clear();
                 self.incomplete_record.extend_from_slice(&incoming[consumed..]);
-                Ok(Received::Records(copied))
+                Ok(ReadOutcome::Records(copied))
             }
             Err(error) => {
                 // The alert, as far as it can be sent without blocking.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::path::SitePath;
-use super::root::{Opened, Root};
+use super::root::{OpenOutcome, Root};
 use super::{listing, media_type};
 use crate::http::server::preconditions::Validators;
 use crate::http::server::representation::Representation;
@@ -18,7 +18,7 @@ pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 
 /// The result of a lookup.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum FileLookup {
     /// The cached file has not changed.
     Unchanged,
     /// A file that is small enough for the cache.
@@ -30,7 +30,7 @@ pub(super) enum Found {
     /// The listing of a directory.
     Listing(String),
     /// No such file, or one that is not served.
-    Nothing,
+    NotFound,
 }
 
 /// Identifies a version of a file. This includes the ctime, which, unlike the mtime, cannot be set to an earlier value.
@@ -86,30 +86,35 @@ impl Identity {
 ///
 /// # Errors
 /// If the disk fails, or the system is out of memory or file descriptors.
-pub(super) fn look_up(root: &Root, path: &SitePath, known: Option<Identity>, has_listings: bool) -> io::Result<Found> {
+pub(super) fn look_up(
+    root: &Root,
+    path: &SitePath,
+    known: Option<Identity>,
+    has_listings: bool,
+) -> io::Result<FileLookup> {
     match root.open_beneath(&path.name)? {
-        Opened::File(_) if path.is_directory => Ok(Found::Nothing),
-        Opened::File(file) => read(file, media_type::of(&path.name), known),
-        Opened::Directory(_) if !path.is_directory => Ok(Found::Directory),
-        Opened::Directory(directory) => {
+        OpenOutcome::File(_) if path.is_directory => Ok(FileLookup::NotFound),
+        OpenOutcome::File(file) => read(file, media_type::of(&path.name), known),
+        OpenOutcome::Directory(_) if !path.is_directory => Ok(FileLookup::Directory),
+        OpenOutcome::Directory(directory) => {
             let index = path.name.join("index.html");
             match root.open_beneath(&index)? {
-                Opened::File(file) => read(file, media_type::of(&index), known),
-                _ if has_listings => listing::page(directory, path).map(Found::Listing),
-                _ => Ok(Found::Nothing),
+                OpenOutcome::File(file) => read(file, media_type::of(&index), known),
+                _ if has_listings => listing::page(directory, path).map(FileLookup::Listing),
+                _ => Ok(FileLookup::NotFound),
             }
         }
-        Opened::Nothing => Ok(Found::Nothing),
+        OpenOutcome::NotFound => Ok(FileLookup::NotFound),
     }
 }
 
 /// The maximum number of attempts to read a file that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-fn read(mut file: File, media_type: &'static str, known: Option<Identity>) -> io::Result<Found> {
+fn read(mut file: File, media_type: &'static str, known: Option<Identity>) -> io::Result<FileLookup> {
     let mut identity = Identity::of(&file.metadata()?);
     if known == Some(identity) {
-        return Ok(Found::Unchanged);
+        return Ok(FileLookup::Unchanged);
     }
     for _ in 0..ATTEMPTS {
         if identity.size > SMALL_BYTES {
@@ -119,11 +124,11 @@ fn read(mut file: File, media_type: &'static str, known: Option<Identity>) -> io
         (&mut file).take(SMALL_BYTES + 1).read_to_end(&mut content)?;
         let before = std::mem::replace(&mut identity, Identity::of(&file.metadata()?));
         if identity == before && identity.size == content.len() as u64 {
-            return Ok(Found::Small { identity, content: content.into(), media_type });
+            return Ok(FileLookup::Small { identity, content: content.into(), media_type });
         }
         // The file changed while it was read, so the content may be a mix of versions, for which there is no valid
         // ETag.
         io::Seek::rewind(&mut file)?;
     }
-    Ok(Found::Large { identity, file, media_type })
+    Ok(FileLookup::Large { identity, file, media_type })
 }

@@ -29,7 +29,7 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Request, StatusCode};
 
 use self::cache::{Cache, CacheResult};
-use self::lookup::{Found, Identity, look_up};
+use self::lookup::{FileLookup, Identity, look_up};
 use self::path::SitePath;
 use self::root::Root;
 use super::representation::method_not_allowed;
@@ -119,7 +119,7 @@ struct FileResponse {
 /// The states of a [`FileResponse`].
 enum FileResponseState {
     /// Waiting for the lookup.
-    LookUp(JobHandle<io::Result<Found>>),
+    LookUp(JobHandle<io::Result<FileLookup>>),
     /// Complete.
     Done,
 }
@@ -144,34 +144,34 @@ impl FileResponse {
     }
 
     /// Returns the response for the result of the lookup.
-    fn respond(&self, found: io::Result<Found>) -> Response {
+    fn respond(&self, found: io::Result<FileLookup>) -> Response {
         let path = self.request.uri().path();
-        if !matches!(found, Ok(Found::Unchanged | Found::Small { .. })) {
+        if !matches!(found, Ok(FileLookup::Unchanged | FileLookup::Small { .. })) {
             self.files.cache.remove(path);
         }
         match found {
-            Ok(Found::Unchanged) => match self.files.cache.get_stale(path) {
+            Ok(FileLookup::Unchanged) => match self.files.cache.get_stale(path) {
                 Some(representation) => representation.respond(&self.request),
                 // Another request has removed the entry meanwhile, because the file is too large for the cache now.
                 None => retry_soon(),
             },
-            Ok(Found::Small { identity, content, media_type }) => {
+            Ok(FileLookup::Small { identity, content, media_type }) => {
                 let representation = identity.representation(content, media_type);
                 self.files.cache.insert(path, identity, representation.clone(), now());
                 representation.respond(&self.request)
             }
-            Ok(Found::Large { identity, file, media_type }) => {
+            Ok(FileLookup::Large { identity, file, media_type }) => {
                 let part = FilePart { file: Arc::new(file), from: 0, length: identity.size() };
                 identity.representation(Body::File(part), media_type).respond(&self.request)
             }
-            Ok(Found::Directory) => self.redirect_to_directory(),
-            Ok(Found::Listing(page)) => {
+            Ok(FileLookup::Directory) => self.redirect_to_directory(),
+            Ok(FileLookup::Listing(page)) => {
                 let mut response = Response::new(Body::from(page));
                 let html = HeaderValue::from_static("text/html; charset=utf-8");
                 response.headers_mut().insert(CONTENT_TYPE, html);
                 response
             }
-            Ok(Found::Nothing) => not_found(),
+            Ok(FileLookup::NotFound) => not_found(),
             Err(error) => {
                 log::error!("reading the file for {}: {error}", path.escape_debug());
                 text(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read\n")

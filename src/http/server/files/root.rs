@@ -19,13 +19,13 @@ pub(super) struct Root {
 
 /// The result of opening a path.
 #[derive(Debug)]
-pub(super) enum Opened {
+pub(super) enum OpenOutcome {
     /// A regular file, open for reading.
     File(File),
     /// A directory.
     Directory(OwnedFd),
     /// No such file, or one that is not served.
-    Nothing,
+    NotFound,
 }
 
 /// The flags for opening files. `NONBLOCK` and `NOCTTY` matter if a FIFO or a terminal has replaced the file after the
@@ -48,8 +48,8 @@ impl Root {
     ///
     /// # Errors
     /// If the disk fails, or the system is out of memory or file descriptors. A path that does not exist or leads out
-    /// of the directory is not an error, but `Opened::Nothing`.
-    pub(super) fn open_beneath(&self, name: &Path) -> io::Result<Opened> {
+    /// of the directory is not an error, but `OpenOutcome::NotFound`.
+    pub(super) fn open_beneath(&self, name: &Path) -> io::Result<OpenOutcome> {
         let name = if name.as_os_str().is_empty() { Path::new(".") } else { name };
         let opened = match self.open_with_openat2(name) {
             // `openat2` does not exist, or a sandbox forbids it.
@@ -59,27 +59,27 @@ impl Root {
         match opened {
             Ok(opened) => Ok(opened),
             Err(error) if is_system_failure(error) => Err(error.into()),
-            Err(_) => Ok(Opened::Nothing),
+            Err(_) => Ok(OpenOutcome::NotFound),
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn open_with_openat2(&self, name: &Path) -> Result<Opened, Errno> {
+    fn open_with_openat2(&self, name: &Path) -> Result<OpenOutcome, Errno> {
         // The type is checked with an `O_PATH` descriptor first, since opening a device can have side effects.
         let descriptor = self.resolve(name, OFlags::PATH | OFlags::CLOEXEC)?;
         match FileType::from_raw_mode(fstat(&descriptor)?.st_mode) {
             FileType::RegularFile => {
                 let file = self.resolve(name, READ)?;
                 let is_regular = FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile;
-                Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing })
+                Ok(if is_regular { OpenOutcome::File(file.into()) } else { OpenOutcome::NotFound })
             }
-            FileType::Directory => self.resolve(name, DIRECTORY).map(Opened::Directory),
-            _ => Ok(Opened::Nothing),
+            FileType::Directory => self.resolve(name, DIRECTORY).map(OpenOutcome::Directory),
+            _ => Ok(OpenOutcome::NotFound),
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn open_with_openat2(&self, _name: &Path) -> Result<Opened, Errno> {
+    fn open_with_openat2(&self, _name: &Path) -> Result<OpenOutcome, Errno> {
         Err(Errno::NOSYS)
     }
 
@@ -101,7 +101,7 @@ impl Root {
     }
 
     /// Opens a path without `openat2`, component by component.
-    fn open_by_component(&self, name: &Path) -> Result<Opened, Errno> {
+    fn open_by_component(&self, name: &Path) -> Result<OpenOutcome, Errno> {
         let mut directory = openat(&self.directory, ".", DIRECTORY, Mode::empty())?;
         let mut components = name.iter().filter(|component| *component != OsStr::new(".")).peekable();
         while let Some(component) = components.next() {
@@ -113,12 +113,12 @@ impl Root {
                 FileType::RegularFile if components.peek().is_none() => {
                     let file = openat(&directory, component, READ | OFlags::NOFOLLOW, Mode::empty())?;
                     let is_regular = FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile;
-                    return Ok(if is_regular { Opened::File(file.into()) } else { Opened::Nothing });
+                    return Ok(if is_regular { OpenOutcome::File(file.into()) } else { OpenOutcome::NotFound });
                 }
-                _ => return Ok(Opened::Nothing),
+                _ => return Ok(OpenOutcome::NotFound),
             }
         }
-        Ok(Opened::Directory(directory))
+        Ok(OpenOutcome::Directory(directory))
     }
 }
 
@@ -153,11 +153,11 @@ mod tests {
         (place, opened)
     }
 
-    fn kind(opened: Result<Opened, impl Sized>) -> &'static str {
+    fn kind(opened: Result<OpenOutcome, impl Sized>) -> &'static str {
         match opened {
-            Ok(Opened::File(_)) => "file",
-            Ok(Opened::Directory(_)) => "folder",
-            Ok(Opened::Nothing) | Err(_) => "nothing",
+            Ok(OpenOutcome::File(_)) => "file",
+            Ok(OpenOutcome::Directory(_)) => "folder",
+            Ok(OpenOutcome::NotFound) | Err(_) => "nothing",
         }
     }
 
