@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "the server's half of the table is for others")]
 mod cases;
 #[path = "support/peer.rs"]
-#[expect(dead_code, reason = "other tests script more than an answer")]
+#[expect(dead_code, reason = "other tests use longer scripts")]
 mod peer;
 #[path = "support/watchdog.rs"]
 mod watchdog;
@@ -52,7 +52,7 @@ fn run(json: &str, at_least: usize) {
 /// The outcome of a case.
 #[derive(Debug)]
 struct Outcome {
-    answer: Result<(u16, Vec<u8>), ClientError>,
+    result: Result<(u16, Vec<u8>), ClientError>,
     /// The number of connections after a second request, if the first one succeeded.
     connections: u64,
 }
@@ -80,17 +80,17 @@ fn play(case: &Case, lengths: &'static [usize]) -> Outcome {
     let outcome = EventLoop::new().unwrap().block_on(async {
         let client = Client::new();
         let request = |method| Request::builder().method(method).uri(server.url("/x")).body(()).unwrap();
-        let answer = fetch(&client, request(case.method.as_str())).await;
-        if answer.is_ok() {
+        let result = fetch(&client, request(case.method.as_str())).await;
+        if result.is_ok() {
             // The server has sent everything before the second request, so the check at checkout sees excess data.
             until_sent.recv().unwrap();
             std::thread::sleep(Duration::from_millis(1));
             let second = fetch(&client, request(Method::GET.as_str())).await;
-            assert_eq!(second.expect("the second answer is good").1, b"second", "{}", case.id);
+            assert_eq!(second.expect("the second response is valid").1, b"second", "{}", case.id);
         }
-        Outcome { answer, connections: client.connections_opened() }
+        Outcome { result, connections: client.connections_opened() }
     });
-    if outcome.as_ref().is_ok_and(|outcome| outcome.answer.is_err()) {
+    if outcome.as_ref().is_ok_and(|outcome| outcome.result.is_err()) {
         drop(std::net::TcpStream::connect(server.address())); // the second connection, which the client does not open
     }
     server.join();
@@ -120,7 +120,7 @@ async fn fetch(client: &Client, request: Request<()>) -> Result<(u16, Vec<u8>), 
 }
 
 fn compare(case: &Case, outcome: &Outcome) -> Result<(), String> {
-    let is_as_expected = match (&case.expected, &outcome.answer) {
+    let is_as_expected = match (&case.expected, &outcome.result) {
         (Expected::Ok { status, body, reuse, .. }, Ok((got, content))) => {
             let must_reuse = *reuse == Some(true) && !case.close_after;
             let connections = if must_reuse { 1 } else { 2 };

@@ -98,8 +98,8 @@ fn compare(case: &Case, transcript: &Transcript) -> Result<(), String> {
                 return check(false, "no error");
             };
             check(format!("{:?}", error.kind) == *class, &format!("expected {class}"))?;
-            let answer = error.status().map_or(0, |status| status.as_u16());
-            check(answer == *status, &format!("expected the answer {status}"))?;
+            let response = error.status().map_or(0, |status| status.as_u16());
+            check(response == *status, &format!("expected the status {status}"))?;
             check(case.close_after || !transcript.failed_at_eof, "waited for the end of input")
         }
         Expected::Ok { status, body, reuse, requests } => {

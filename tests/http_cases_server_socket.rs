@@ -98,9 +98,9 @@ fn pieces<'a>(bytes: &'a [u8], cutting: &str, seed: u64) -> Vec<&'a [u8]> {
                 state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                 let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 let length = ((mixed ^ (mixed >> 27)) % 40 + 1) as usize;
-                let (piece, behind) = rest.split_at(length.min(rest.len()));
+                let (piece, following) = rest.split_at(length.min(rest.len()));
                 pieces.push(piece);
-                rest = behind;
+                rest = following;
             }
             pieces
         }
@@ -127,7 +127,7 @@ fn statuses(mut received: &[u8]) -> Vec<u16> {
 fn compare(case: &Case, statuses: &[u16], is_about_files: bool) -> Result<(), String> {
     match &case.expected {
         Expected::Ok { status, requests, .. } => {
-            let requests = requests.expect("a case for a server says how many requests it is") as usize;
+            let requests = requests.expect("a server case has a number of requests") as usize;
             let is_as_written = statuses.len() == requests && statuses.iter().all(|given| given == status);
             if is_as_written { Ok(()) } else { Err(format!("expected {requests} times {status}")) }
         }

@@ -1,7 +1,7 @@
 //! The client with a forward proxy. (Tunnels are tested together with TLS.)
 
 #[path = "support/peer.rs"]
-#[expect(dead_code, reason = "proxies here answer otherwise")]
+#[expect(dead_code, reason = "these proxies follow other scripts")]
 mod peer;
 #[path = "support/watchdog.rs"]
 mod watchdog;
@@ -73,7 +73,7 @@ fn a_host_in_no_proxy_is_reached_directly() {
     });
     server.join();
     proxy.set_nonblocking(true).unwrap();
-    assert!(proxy.accept().is_err(), "the proxy was asked");
+    assert!(proxy.accept().is_err(), "the proxy received a connection");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn stray_bytes_on_a_pooled_connection_to_a_proxy_do_not_fail_the_next_request() 
 
 #[test]
 fn an_error_of_the_connection_to_a_proxy_names_the_proxy() {
-    for (answer, says) in [
+    for (response, prefix) in [
         ("", "reading the response head from the proxy "),
         ("HTTP/1.1 200 OK\r\ncontent-le", "reading the response head from the proxy "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell", "reading the response body from the proxy "),
@@ -108,11 +108,11 @@ fn an_error_of_the_connection_to_a_proxy_names_the_proxy() {
         let proxy = Peer::start(move |listener| {
             let mut connection = accept(listener);
             read_head(&mut connection);
-            send(&mut connection, answer);
+            send(&mut connection, response);
         });
         let error = run(async { fetch(&client_of(&proxy, ""), "http://a.test/").await }).unwrap_err();
         let name = proxy.address().to_string();
-        assert!(error.to_string().starts_with(&format!("{says}{name}: ")), "{error}");
+        assert!(error.to_string().starts_with(&format!("{prefix}{name}: ")), "{error}");
         assert_eq!((error.proxy(), error.url()), (Some(&*name), "http://a.test/"));
         proxy.join();
     }
@@ -126,12 +126,12 @@ fn an_unreachable_proxy_is_distinguished_from_the_server() {
         let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
         assert!(matches!(error.kind(), ClientErrorKind::Connect(ConnectError::Failed { .. })), "{error:?}");
         assert_eq!(error.phase(), RequestPhase::NothingSent);
-        let says = format!("reaching the proxy {address}: connecting to {address}: ");
-        assert!(error.to_string().starts_with(&says), "{error}");
+        let prefix = format!("reaching the proxy {address}: connecting to {address}: ");
+        assert!(error.to_string().starts_with(&prefix), "{error}");
 
         let proxies = ProxyConfig::none().http("proxy.invalid:3128".parse().unwrap());
         let error = fetch(&Client::builder().proxies(proxies).build(), "http://a.test/").await.unwrap_err();
-        let says = "reaching the proxy proxy.invalid:3128: looking up `proxy.invalid`: ";
-        assert!(error.to_string().starts_with(says), "{error}");
+        let prefix = "reaching the proxy proxy.invalid:3128: looking up `proxy.invalid`: ";
+        assert!(error.to_string().starts_with(prefix), "{error}");
     });
 }

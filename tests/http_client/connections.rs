@@ -57,7 +57,7 @@ fn keeps_connection_is_known_before_the_body_is_read() {
 
 #[test]
 fn connection_close_in_the_request_prevents_reuse() {
-    let server = Peer::answering(&[HELLO]);
+    let server = Peer::responding(&[HELLO]);
     run(async {
         let client = Client::new();
         let mut request = request(Method::GET, &server.url("/"));

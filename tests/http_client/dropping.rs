@@ -10,16 +10,16 @@ use crate::run::{HELLO, fetch, receive, run};
 
 #[test]
 fn dropping_an_exchange_closes_its_connection() {
-    let (asked, until_asked) = mpsc::channel();
+    let (requested, until_requested) = mpsc::channel();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
-        asked.send(()).unwrap();
+        requested.send(()).unwrap();
         assert!(is_closed(&mut connection));
     });
     run(async {
         let client = Client::new();
         let exchange = spawn(client.get(&server.url("/")));
-        receive(until_asked).await;
+        receive(until_requested).await;
         exchange.abort();
         let _aborted = exchange.await;
         // The loop and the client still exist: the exchange closes the connection.
@@ -44,7 +44,7 @@ fn dropping_a_body_before_its_end_closes_its_connection() {
 
 #[test]
 fn dropping_the_client_closes_idle_connections() {
-    let server = Peer::answering(&[HELLO]);
+    let server = Peer::responding(&[HELLO]);
     run(async {
         fetch(&Client::new(), &server.url("/")).await.unwrap();
         run_in_executor(None, Job::new(|| server.join())).await.unwrap();

@@ -11,29 +11,29 @@ use crate::run::{HELLO, fetch, poll_the_reactor, receive, run, run_in_virtual_ti
 
 /// Starts a server that sends an unsolicited response after its first one, when the test releases it.
 fn start_unsolicited() -> (Peer, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let (speak, until_told) = mpsc::channel();
-    let (has_spoken, until_spoken) = mpsc::channel();
+    let (release, until_released) = mpsc::channel();
+    let (has_spoken, until_sent) = mpsc::channel();
     let server = Peer::start(move |listener| {
         let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
-        until_told.recv().unwrap();
+        until_released.recv().unwrap();
         send(&mut connection, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
         has_spoken.send(()).unwrap();
         assert!(is_closed(&mut connection), "the connection was used again");
         let mut connection = accept_request(listener);
         send(&mut connection, HELLO);
     });
-    (server, speak, until_spoken)
+    (server, release, until_sent)
 }
 
 #[test]
 fn an_unsolicited_response_closes_an_idle_connection() {
-    let (server, speak, until_spoken) = start_unsolicited();
+    let (server, release, until_sent) = start_unsolicited();
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
-        speak.send(()).unwrap();
-        receive(until_spoken).await;
+        release.send(()).unwrap();
+        receive(until_sent).await;
         assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
     });
     server.join();
@@ -41,13 +41,13 @@ fn an_unsolicited_response_closes_an_idle_connection() {
 
 #[test]
 fn an_unsolicited_response_is_detected_at_checkout_even_if_the_loop_has_not_polled() {
-    let (server, speak, until_spoken) = start_unsolicited();
+    let (server, release, until_sent) = start_unsolicited();
     run(async {
         let client = Client::new();
         fetch(&client, &server.url("/")).await.unwrap();
-        speak.send(()).unwrap();
+        release.send(()).unwrap();
         // The loop is blocked, so only the check of the socket at checkout can detect the response.
-        until_spoken.recv().unwrap();
+        until_sent.recv().unwrap();
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(fetch(&client, &server.url("/")).await.unwrap().1, b"hello");
     });
@@ -57,14 +57,14 @@ fn an_unsolicited_response_is_detected_at_checkout_even_if_the_loop_has_not_poll
 #[test]
 fn an_idle_connection_is_closed_immediately_after_eof() {
     for requests in [1, 2] {
-        let (close, until_told) = mpsc::channel::<()>();
+        let (close, until_released) = mpsc::channel::<()>();
         let server = Peer::start(move |listener| {
             let mut connection = accept(listener);
             for _ in 0..requests {
                 read_head(&mut connection);
                 send(&mut connection, HELLO);
             }
-            until_told.recv().unwrap();
+            until_released.recv().unwrap();
         });
         run(async {
             let client = Client::new();
@@ -163,7 +163,7 @@ fn a_reused_connection_counts_for_virtual_time_again() {
 
 #[test]
 fn an_idle_connection_does_not_prevent_deadlock_detection() {
-    let server = Peer::answering(&[HELLO]);
+    let server = Peer::responding(&[HELLO]);
     let mut event_loop = EventLoop::new().unwrap();
     let client = Client::new();
     event_loop.block_on(fetch(&client, &server.url("/"))).unwrap().unwrap();

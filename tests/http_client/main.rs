@@ -1,4 +1,4 @@
-//! The client against servers that do as they are told.
+//! Tests of the HTTP client, against servers that follow a script.
 
 mod connections;
 mod dropping;

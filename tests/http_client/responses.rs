@@ -12,7 +12,7 @@ use crate::run::{HELLO, fetch, request, run};
 
 #[test]
 fn one_connection_serves_many_requests() {
-    let server = Peer::answering(&[HELLO; 5]);
+    let server = Peer::responding(&[HELLO; 5]);
     run(async {
         let client = Client::new();
         for _ in 0..5 {
@@ -26,7 +26,7 @@ fn one_connection_serves_many_requests() {
 #[test]
 fn localhost_and_its_subdomains_are_loopback_and_every_address_is_tried() {
     for host in ["LOCALHOST", "a.b.localhost"] {
-        let server = Peer::answering(&[HELLO]);
+        let server = Peer::responding(&[HELLO]);
         run(async {
             // Nothing listens on ::1, which is tried first.
             let url = format!("http://{host}:{}/", server.address().port());
@@ -42,8 +42,8 @@ fn a_chunked_body_is_decoded_from_fragments_of_any_size() {
         let mut connection = accept(listener);
         for pieces in [1, 7, 1000] {
             read_head(&mut connection);
-            let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1;x\r\n,\r\n6\r\n world\r\n0\r\na: b\r\n\r\n";
-            answer.chunks(pieces).for_each(|piece| send(&mut connection, piece));
+            let response = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1;x\r\n,\r\n6\r\n world\r\n0\r\na: b\r\n\r\n";
+            response.chunks(pieces).for_each(|piece| send(&mut connection, piece));
         }
         assert!(is_closed(&mut connection));
     });
@@ -77,7 +77,7 @@ fn a_close_delimited_body_ends_with_the_connection() {
 
 #[test]
 fn a_response_without_a_body_returns_its_connection_immediately() {
-    let server = Peer::answering(&[
+    let server = Peer::responding(&[
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
         "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n",
@@ -98,7 +98,7 @@ fn a_response_without_a_body_returns_its_connection_immediately() {
 
 #[test]
 fn reading_the_last_chunk_returns_the_connection() {
-    let server = Peer::answering(&[HELLO]);
+    let server = Peer::responding(&[HELLO]);
     run(async {
         let client = Client::new();
         let mut body = client.get(&server.url("/")).await.unwrap().into_body();
@@ -112,7 +112,7 @@ fn reading_the_last_chunk_returns_the_connection() {
 
 #[test]
 fn interim_responses_are_skipped() {
-    let server = Peer::answering(&[
+    let server = Peer::responding(&[
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
     ]);
     run(async {
@@ -181,13 +181,13 @@ fn a_request_that_cannot_be_written_is_a_write_error() {
 #[test]
 fn a_body_can_be_read_with_any_size_of_buffer() {
     let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
-    let answer = content.clone();
+    let response = content.clone();
     let server = Peer::start(move |listener| {
         let mut connection = accept(listener);
         for _ in 0..2 {
             read_head(&mut connection);
-            send(&mut connection, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len()));
-            send(&mut connection, &answer);
+            send(&mut connection, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", response.len()));
+            send(&mut connection, &response);
         }
     });
     run(async {
@@ -217,18 +217,18 @@ fn a_body_can_be_read_with_any_size_of_buffer() {
 #[test]
 fn collect_fails_as_soon_as_the_limit_is_exceeded() {
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    let answers = [
+    let responses = [
         HELLO.to_owned(),
         // The announced length is enough: the body is never sent.
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_owned(),
         format!("{CHUNKED}5\r\nhello\r\n"),
         format!("{CHUNKED}2\r\nhe\r\n3\r\nllo\r\n"),
     ];
-    let requests = answers.len();
+    let requests = responses.len();
     let server = Peer::start(move |listener| {
-        for answer in answers {
+        for response in responses {
             let mut connection = accept_request(listener);
-            send(&mut connection, answer);
+            send(&mut connection, response);
             assert!(is_closed(&mut connection));
         }
     });
@@ -245,7 +245,7 @@ fn collect_fails_as_soon_as_the_limit_is_exceeded() {
 
 #[test]
 fn collect_accepts_a_body_as_large_as_the_limit() {
-    let server = Peer::answering(&[
+    let server = Peer::responding(&[
         HELLO,
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
     ]);
@@ -262,7 +262,7 @@ fn collect_accepts_a_body_as_large_as_the_limit() {
 #[test]
 fn a_body_counts_received_bytes_and_knows_its_peer() {
     let server =
-        Peer::answering(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]);
+        Peer::responding(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]);
     run(async {
         let mut body = Client::new().get(&server.url("/")).await.unwrap().into_body();
         assert_eq!((body.peer(), body.is_reused(), body.length()), (Some(server.address()), false, None));
@@ -277,7 +277,7 @@ fn a_body_counts_received_bytes_and_knows_its_peer() {
 
 #[test]
 fn connect_timings_exist_only_for_a_new_connection() {
-    let server = Peer::answering(&[HELLO; 2]);
+    let server = Peer::responding(&[HELLO; 2]);
     run(async {
         let client = Client::new();
         let first = client.get(&server.url("/")).await.unwrap().into_body();

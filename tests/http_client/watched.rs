@@ -31,7 +31,7 @@ impl Observer for Notes {
 
 #[test]
 fn every_state_and_step_of_an_exchange_is_emitted() {
-    let server = Peer::answering(&[
+    let server = Peer::responding(&[
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     ]);

@@ -187,9 +187,9 @@ pub fn cut<'bytes>(bytes: &'bytes [u8], lengths: &[usize]) -> Vec<&'bytes [u8]> 
         if rest.is_empty() {
             break;
         }
-        let (piece, behind) = rest.split_at((*length).clamp(1, rest.len()));
+        let (piece, following) = rest.split_at((*length).clamp(1, rest.len()));
         pieces.push(piece);
-        rest = behind;
+        rest = following;
     }
     pieces
 }

@@ -20,13 +20,17 @@ impl Peer {
     }
 
     /// Starts a server that accepts one connection, sends one of these responses after each request, and then waits for EOF.
-    pub(crate) fn answering(answers: &[&'static str]) -> Peer {
-        let answers = answers.to_vec();
+    pub(crate) fn responding(responses: &[&'static str]) -> Peer {
+        let responses = responses.to_vec();
         Peer::start(move |listener| {
             let mut connection = accept(listener);
-            for answer in answers {
-                assert_ne!(read_head(&mut connection), "", "the client closed before it had all answers");
-                send(&mut connection, answer);
+            for response in responses {
+                assert_ne!(
+                    read_head(&mut connection),
+                    "",
+                    "the client closed the connection before it had received all responses"
+                );
+                send(&mut connection, response);
             }
             assert!(is_closed(&mut connection), "the client sent more than it should");
         })

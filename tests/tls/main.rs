@@ -6,7 +6,7 @@ mod ends;
 mod handshakes;
 mod idle;
 #[path = "../support/peer.rs"]
-#[expect(dead_code, reason = "its answers are for plain connections")]
+#[expect(dead_code, reason = "its responses are for connections without TLS")]
 mod peer;
 mod pieces;
 #[path = "../support/secured.rs"]

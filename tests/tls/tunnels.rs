@@ -14,7 +14,7 @@ use crate::site::{HELLO, builder, fetch, run, tls_error, usual};
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Returns a client that trusts the authority of the tests and uses this proxy.
-fn client_behind(proxy: &Peer) -> Client {
+fn client_with_proxy(proxy: &Peer) -> Client {
     builder().proxies(proxies(proxy)).build()
 }
 
@@ -42,7 +42,7 @@ fn each_server_has_its_own_tunnel_which_is_reused() {
         }
     });
     run(async {
-        let client = client_behind(&proxy);
+        let client = client_with_proxy(&proxy);
         for url in ["https://localhost/x"; 3].iter().chain(&["https://LOCALHOST:444/x"]) {
             assert_eq!(fetch(&client, url).await.unwrap(), b"hello");
         }
@@ -67,7 +67,7 @@ fn a_request_is_retried_on_a_new_tunnel_after_stray_bytes() {
         }
     });
     run(async {
-        let client = client_behind(&proxy);
+        let client = client_with_proxy(&proxy);
         for _ in 0..2 {
             assert_eq!(fetch(&client, "https://localhost/x").await.unwrap(), b"hello");
         }
@@ -89,7 +89,7 @@ fn a_connect_response_may_be_fragmented_and_preceded_by_interim_responses() {
             read_head(&mut connection);
             send(&mut connection, HELLO);
         });
-        let content = run(async { fetch(&client_behind(&proxy), "https://localhost/").await });
+        let content = run(async { fetch(&client_with_proxy(&proxy), "https://localhost/").await });
         assert_eq!(content.unwrap(), b"hello");
         proxy.join();
     }
@@ -188,7 +188,7 @@ fn the_certificate_is_verified_in_a_tunnel() {
         send(&mut connection, ESTABLISHED);
         secure(&usual(), connection).read(&mut [0]).expect_err("the client aborts the handshake");
     });
-    let error = run(async { fetch(&client_behind(&proxy), "https://b.test/").await }).unwrap_err();
+    let error = run(async { fetch(&client_with_proxy(&proxy), "https://b.test/").await }).unwrap_err();
     assert!(tls_error(&error).is_certificate());
     let prefix = format!("TLS handshake with the host of https://b.test/ through the proxy {}: ", proxy.address());
     assert!(error.to_string().starts_with(&prefix), "{error}");
