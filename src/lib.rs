@@ -96,11 +96,13 @@ pub mod observe;
 #[cfg(feature = "server")]
 mod platform;
 pub mod sync;
+mod table;
 #[cfg(feature = "trace")]
 pub mod trace;
 #[cfg(test)]
 #[path = "../tests/support/watchdog.rs"]
 mod watchdog;
+pub mod wheel;
 
 /// Makes `cargo test` compile and run the sample in README.md.
 #[cfg(doctest)]

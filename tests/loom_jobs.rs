@@ -1,6 +1,6 @@
-//! I13: every interleaving of the worker that begins a job and the loop that cancels it, tried by loom.
+//! I13: loom checks all interleavings of the worker that begins a job and the loop that cancels it.
 
-mod atomics {
+mod primitive {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
 }
 #[path = "../src/event_loop/job_state.rs"]
@@ -28,7 +28,7 @@ fn i13_a_job_either_runs_or_is_cancelled() {
 }
 
 #[test]
-fn i13_of_two_that_cancel_one_succeeds_and_only_before_the_job_begins() {
+fn i13_of_two_cancellations_one_succeeds_and_only_before_the_job_begins() {
     loom::model(|| {
         let state = Arc::new(JobState::new());
         let other = state.clone();

@@ -1,6 +1,6 @@
-//! I8: every interleaving of the loop and the threads that notify it, tried by loom.
+//! I8: loom checks all interleavings of the loop and the threads that notify it.
 
-mod atomics {
+mod primitive {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
@@ -13,7 +13,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use notify::{Notifier, OsWaker};
 
-/// An eventfd under epoll: a write ends the sleep that is going on, or else the next one.
+/// A model of an eventfd that is registered with epoll: a write interrupts the current sleep, or the next one.
 #[derive(Clone, Default)]
 struct Eventfd(Arc<(Mutex<Written>, Condvar)>);
 
@@ -46,20 +46,20 @@ impl Eventfd {
     }
 }
 
-/// The loop's side, as `EventLoop::park` and `hear_other_threads` have it. Returns what was heard, and the sleeps.
-fn hear(notifier: &Notifier<u32, Eventfd>, os_waker: &Eventfd, wanted: usize) -> (Vec<u32>, usize) {
-    let (mut heard, mut list, mut sleeps) = (Vec::new(), VecDeque::new(), 0);
-    while heard.len() < wanted {
-        if notifier.start_polling() {
+/// The loop's side, as in `EventLoop::park` and `drain_inbox`. Returns the messages, and the number of sleeps.
+fn receive(notifier: &Notifier<u32, Eventfd>, os_waker: &Eventfd, wanted: usize) -> (Vec<u32>, usize) {
+    let (mut received, mut queue, mut sleeps) = (Vec::new(), VecDeque::new(), 0);
+    while received.len() < wanted {
+        if notifier.begin_park() {
             sleeps += 1;
-            os_waker.sleep(); // if a notice is lost, loom says here that nobody will ever go on
+            os_waker.sleep(); // if a message is lost, loom reports a deadlock here
         }
-        if notifier.stop_polling() {
-            notifier.drain(&mut list);
-            heard.extend(list.drain(..));
+        if notifier.end_park() {
+            notifier.drain(&mut queue);
+            received.extend(queue.drain(..));
         }
     }
-    (heard, sleeps)
+    (received, sleeps)
 }
 
 fn bounded(preemptions: usize) -> loom::model::Builder {
@@ -69,7 +69,7 @@ fn bounded(preemptions: usize) -> loom::model::Builder {
 }
 
 #[test]
-fn i08_no_notice_is_lost_and_a_sleep_costs_one_write() {
+fn i08_no_message_is_lost_and_a_sleep_needs_at_most_one_write() {
     bounded(3).check(|| {
         let os_waker = Eventfd::default();
         let notifier = Arc::new(Notifier::new(os_waker.clone()));
@@ -79,9 +79,9 @@ fn i08_no_notice_is_lost_and_a_sleep_costs_one_write() {
                 thread::spawn(move || notifier.notify(number))
             })
             .collect();
-        let (mut heard, sleeps) = hear(&notifier, &os_waker, 2);
-        heard.sort_unstable();
-        assert_eq!(heard, [0, 1]);
+        let (mut received, sleeps) = receive(&notifier, &os_waker, 2);
+        received.sort_unstable();
+        assert_eq!(received, [0, 1]);
         for thread in threads {
             thread.join().unwrap();
         }
@@ -90,22 +90,22 @@ fn i08_no_notice_is_lost_and_a_sleep_costs_one_write() {
 }
 
 #[test]
-fn i08_two_notices_of_one_thread_come_in_their_order() {
+fn i08_messages_of_one_thread_are_received_in_order() {
     bounded(3).check(|| {
         let os_waker = Eventfd::default();
         let notifier = Arc::new(Notifier::new(os_waker.clone()));
         let theirs = notifier.clone();
         let thread = thread::spawn(move || {
-            theirs.push(1); // may be read whenever the loop next looks
+            theirs.push(1); // is received when the loop next drains the queue
             theirs.notify(2);
         });
-        assert_eq!(hear(&notifier, &os_waker, 2).0, [1, 2]);
+        assert_eq!(receive(&notifier, &os_waker, 2).0, [1, 2]);
         thread.join().unwrap();
     });
 }
 
 #[test]
-fn i02_a_notice_to_a_loop_that_closes_is_heard_or_dropped_and_writes_nothing_afterwards() {
+fn i02_a_message_to_a_closing_loop_is_dropped_without_a_write() {
     bounded(3).check(|| {
         let os_waker = Eventfd::default();
         let notifier = Arc::new(Notifier::new(os_waker.clone()));

@@ -2,8 +2,6 @@
 
 #[path = "support/watchdog.rs"]
 mod watchdog;
-#[path = "../src/event_loop/wheel/mod.rs"]
-pub mod wheel;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use wheel::{TimerId, Wheel};
+use glassloop::observe::TimerId;
+use glassloop::wheel::Wheel;
 
 /// What a test does to the wheel and to the model alike.
 #[derive(Clone, Debug)]

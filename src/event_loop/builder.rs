@@ -1,4 +1,4 @@
-//! How a loop is made.
+//! The builder of a loop.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -8,22 +8,23 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::core::{Core, Shared};
+use super::core::Core;
 use super::diagnosis::Diagnosis;
 use super::io_budget::IoBudget;
 use super::notify::Notifier;
+use super::park::Budget;
 use super::pause::ClockPause;
-use super::pool::{DEFAULT_ROOM, ThreadPool};
+use super::pool::{DEFAULT_QUEUE_CAPACITY, ThreadPool};
 use super::reactor::Reactor;
 use super::ready::ReadyQueue;
-use super::root::Root;
+use super::remote::RemoteHandle;
+use super::timers::Timers;
 use super::token::WAKER_TOKEN;
-use super::wheel::Wheel;
-use super::{Budget, EventLoop};
+use super::{EventLoop, task};
 use crate::observe::{ClockKind, IdleObserver, Observer, ObserverContext, TaskId};
 
-/// Readiness events taken from the kernel at once.
-const EVENTS: usize = 1024;
+/// The maximum number of events that one system call returns.
+const MAX_EVENTS: usize = 1024;
 
 /// Sets up an [`EventLoop`].
 ///
@@ -32,8 +33,8 @@ const EVENTS: usize = 1024;
 /// use glassloop::EventLoop;
 ///
 /// let event_loop = EventLoop::builder()
-///     .virtual_time()                           // tests that wait an hour in no time
-///     .shuffle_seed(7)                               // tasks in another order at every seed
+///     .virtual_time()                           // timers without waiting, for tests
+///     .shuffle_seed(7)                               // tasks in random order
 ///     .pool_threads(2)
 ///     .budget(10, Duration::from_micros(100))
 ///     .build()?;
@@ -42,14 +43,14 @@ const EVENTS: usize = 1024;
 pub struct Builder {
     observer: Option<Box<dyn Observer>>,
     virtual_time: bool,
-    seed: u64,
+    shuffle_seed: u64,
     pool_threads: usize,
-    pool_room: usize,
+    pool_queue_capacity: usize,
     budget_polls: u32,
     budget_time: Duration,
-    give_up: Arc<AtomicBool>,
+    force_shutdown: Arc<AtomicBool>,
     pause: Option<ClockPause>,
-    slow_poll: Duration,
+    slow_poll_threshold: Duration,
 }
 
 impl Default for Builder {
@@ -57,121 +58,130 @@ impl Default for Builder {
         Builder {
             observer: None,
             virtual_time: false,
-            seed: 0,
+            shuffle_seed: 0,
             pool_threads: 4,
-            pool_room: DEFAULT_ROOM,
-            // tokio's number for the first; the second keeps sockets from waiting behind long polls.
+            pool_queue_capacity: DEFAULT_QUEUE_CAPACITY,
+            // The number is tokio's. The time limits the delay of sockets by long polls.
             budget_polls: 61,
             budget_time: Duration::from_micros(200),
-            give_up: Arc::default(),
+            force_shutdown: Arc::default(),
             pause: None,
-            slow_poll: Duration::from_millis(10),
+            slow_poll_threshold: Duration::from_millis(10),
         }
     }
 }
 
 impl Builder {
-    /// Tells this observer everything.
+    /// Sets the observer, which receives all events.
     pub fn observer(mut self, observer: impl Observer + 'static) -> Builder {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// A clock that jumps to the next deadline when there is nothing else to wait for: no job, no source, and no waker held
-    /// outside the loop, by another thread for example. For tests.
+    /// Uses a virtual clock, for tests: it jumps to the next deadline when there is nothing else to wait for. That is, no
+    /// job, no source, and no waker that is held outside the loop, for example by another thread.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self
     }
 
-    /// Takes ready tasks in an order that this seed decides, to find code that leans on first-in first-out. 0: not.
+    /// Polls ready tasks in a random order, to expose code that depends on FIFO order. The seed 0 selects FIFO order.
     pub fn shuffle_seed(mut self, seed: u64) -> Builder {
-        self.seed = seed;
+        self.shuffle_seed = seed;
         self
     }
 
-    /// The most threads of the default pool: 4 unless set, at least 1.
+    /// Sets the maximum number of threads of the default pool, at least 1. The default is 4.
     pub fn pool_threads(mut self, threads: usize) -> Builder {
         self.pool_threads = threads;
         self
     }
 
-    /// Jobs that may be queued or running on the default pool at once: 256 unless set.
+    /// Sets the maximum number of jobs that are queued or running on the default pool. The default is 256.
     pub fn pool_queue_capacity(mut self, jobs: usize) -> Builder {
-        self.pool_room = jobs;
+        self.pool_queue_capacity = jobs;
         self
     }
 
-    /// How many polls, and for how long, before the reactor is looked at again: 61 and 200 µs unless set.
+    /// Sets how many polls, and for how long, are done before the reactor is polled. The defaults are 61 and 200 µs.
     pub fn budget(mut self, polls: u32, time: Duration) -> Builder {
         self.budget_polls = polls.max(1);
         self.budget_time = time;
         self
     }
 
-    /// A flag that somebody sets, a signal handler for example, when the shutdown shall no longer wait for jobs.
+    /// Sets a flag that makes the shutdown stop waiting for jobs, when another thread or a signal handler sets it.
     pub fn forced_shutdown_flag(mut self, flag: Arc<AtomicBool>) -> Builder {
-        self.give_up = flag;
+        self.force_shutdown = flag;
         self
     }
 
-    /// Lets the clock be stopped, in order to look. A virtual one stands still by itself.
+    /// Makes the clock pausable, for a debugger that steps through a run. A virtual clock does not need this.
     pub fn pausable(mut self, pause: ClockPause) -> Builder {
         self.pause = Some(pause);
         self
     }
 
-    /// The time above which a poll, or the wait for one, is worth a finding: 10 ms unless set. Only an observed loop looks.
+    /// Sets the time above which a poll, or the wait for one, is reported as `slow_poll` or `loop_lag`. The default is 10 ms.
+    /// Only an observed loop reports it.
     pub fn slow_poll_threshold(mut self, limit: Duration) -> Builder {
-        self.slow_poll = limit;
+        self.slow_poll_threshold = limit;
         self
     }
 
-    /// Makes the loop.
+    /// Builds the loop.
     ///
     /// # Errors
-    /// If the system has no descriptors left for the reactor.
+    /// If the process has too few file descriptors left.
     pub fn build(self) -> io::Result<EventLoop> {
         #[cfg(test)]
         crate::watchdog::watch();
         let poll = mio::Poll::new()?;
         let os_waker = mio::Waker::new(poll.registry(), WAKER_TOKEN)?;
-        let shared = Arc::new(Shared { notifier: Notifier::new(os_waker) });
+        let remote = Arc::new(RemoteHandle { notifier: Notifier::new(os_waker) });
         let clock = Rc::new(if self.virtual_time { Clock::virtual_time() } else { Clock::real(self.pause) });
         let observer = self.observer.map(|mut observer| {
             let clock = clock.clone();
             observer.attach(if clock.is_virtual() { ClockKind::Virtual } else { ClockKind::Real });
             ObserverContext::new(observer, Box::new(move || clock.elapsed()))
         });
+        let (mut tasks, root_waker) = task::new_table(&remote);
+        if let Some(root) = tasks.get_mut(TaskId::ROOT).filter(|_| observer.is_some()) {
+            root.observed = Some(Box::default());
+        }
         let core = Core {
-            root: Root::new(shared.clone()),
             reactor: Reactor::new(poll.registry().try_clone()?),
-            shared,
-            tasks: RefCell::default(),
-            ready: RefCell::new(ReadyQueue::new(self.seed)),
-            wheel: RefCell::new(Wheel::new()),
-            background_timers: Cell::new(0),
+            remote,
+            tasks: RefCell::new(tasks),
+            ready: RefCell::new(ReadyQueue::new(self.shuffle_seed)),
+            timers: Timers::new(),
             clock,
             io_budget: IoBudget::new(),
-            jobs: RefCell::default(),
-            default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_room),
+            jobs: Rc::default(),
+            default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_queue_capacity),
             idle_observer: Cell::new(observer.and_then(IdleObserver::store)),
-            diagnosis: Diagnosis::new(self.slow_poll),
+            diagnosis: Diagnosis::new(self.slow_poll_threshold),
             next_wake: Cell::new(0),
-            seen_foreign: Cell::new(TaskId::ROOT),
-            closing: Cell::new(false),
+            last_with_external_waker: Cell::new(TaskId::ROOT),
+            is_closing: Cell::new(false),
         };
         Ok(EventLoop {
             core: Rc::new(core),
+            root_waker,
             poll,
-            events: mio::Events::with_capacity(EVENTS),
-            heard: Default::default(),
+            events: mio::Events::with_capacity(MAX_EVENTS),
+            inbox: Default::default(),
             is_notified: false,
-            budget: Budget { polls: self.budget_polls, time: self.budget_time, spent: 0, looked_at: Duration::ZERO },
+            budget: Budget {
+                max_polls: self.budget_polls,
+                max_time: self.budget_time,
+                polls_done: 0,
+                last_io_poll: Duration::ZERO,
+            },
             turn: 0,
             is_quiet: false,
-            stopped: None,
-            give_up: self.give_up,
+            error: None,
+            force_shutdown: self.force_shutdown,
         })
     }
 }

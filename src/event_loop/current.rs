@@ -1,56 +1,54 @@
-//! The loop that runs on this thread, for the free functions: `spawn`, `sleep`, `run_in_executor`.
+//! The loop that is running on this thread. The free functions `spawn`, `sleep` and `run_in_executor` use it.
 //!
-//! A waker asks the same question at every wake, "is the loop I belong to the one of this thread?", and has it answered
-//! by comparing two addresses.
+//! Each wake compares it with the loop of the waker, to find out whether it comes from the loop's own thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::core::{Core, Shared};
-use crate::observe::{IdleObserver, TaskId, WakeOutcome, swap_observer};
+use super::core::Core;
+use super::remote::RemoteHandle;
+use crate::observe::{IdleObserver, TaskId, current_cause, swap_observer};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
-    /// The address of the current loop's shared half.
-    static SHARED: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
 }
 
-/// While it lives, a loop is the current one of this thread.
-pub(crate) struct Entered {
-    /// The one that was current before, and will be again.
+/// A guard: while it exists, a loop is the current one of this thread.
+pub(crate) struct EnterGuard {
+    /// The loop that was current before.
     outer: Option<Rc<Core>>,
 }
 
-/// Makes `core` current, to run it.
+/// Makes a loop the current one, to run it.
 ///
 /// # Panics
-/// If another loop runs on this thread: a loop inside a loop would stop the outer one.
-pub(crate) fn enter(core: &Rc<Core>) -> Entered {
+/// If there is a current loop: running a loop inside another one would block the outer one.
+pub(crate) fn enter(core: &Rc<Core>) -> EnterGuard {
     assert!(
         try_core().is_none(),
         "an event loop runs on this thread already: await the future there, or use another thread"
     );
-    enter_over(core)
+    enter_nested(core)
 }
 
-/// Makes `core` current, to end it, in place of whichever is: a loop may be dropped inside another one's task.
-pub(crate) fn enter_over(core: &Rc<Core>) -> Entered {
-    Entered { outer: make_current(Some(core.clone())) }
+/// Makes a loop the current one, to shut it down. It may replace another one, since a task may drop a loop.
+pub(crate) fn enter_nested(core: &Rc<Core>) -> EnterGuard {
+    EnterGuard { outer: replace_current(Some(core.clone())) }
 }
 
-impl Drop for Entered {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
-        let left = make_current(self.outer.take());
+        let left = replace_current(self.outer.take());
         drop(left);
     }
 }
 
-/// Puts a loop and its observer on this thread, and takes away those that were there.
-fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
-    SHARED.set(core.as_ref().map_or(std::ptr::null(), |core| Arc::as_ptr(&core.shared)));
+/// Replaces the current loop and its observer, and returns the loop that was current before.
+fn replace_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     let observer = core.as_ref().and_then(|core| core.idle_observer.take()).and_then(IdleObserver::take);
-    // A loop may be dropped with its thread, when this is gone already. Then it ends without being current.
+    // If a loop is dropped while the thread exits, the thread-local may have been destroyed. Then it is shut down
+    // without being current.
     let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
     let observer_left = swap_observer(observer);
     if let Some(left) = &left {
@@ -59,17 +57,26 @@ fn make_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     left
 }
 
-/// Makes a task ready if its loop, the one with this shared half, is the current one. Never panics, also while the
-/// thread ends (I2).
+/// Wakes a task if its loop is the current one, and returns whether it is. Never panics, even while the thread exits (I2).
 #[inline]
-pub(crate) fn schedule_if_loop_is(shared: &Arc<Shared>, task: TaskId) -> Option<WakeOutcome> {
-    if !std::ptr::eq(SHARED.get(), Arc::as_ptr(shared)) {
-        return None;
+pub(crate) fn try_wake_local(remote: &Arc<RemoteHandle>, task: TaskId) -> bool {
+    let woken = CURRENT.try_with(|current| {
+        let current = current.borrow();
+        let Some(core) = current.as_ref().filter(|core| Arc::ptr_eq(&core.remote, remote)) else {
+            return (false, None);
+        };
+        let outcome = core.schedule(task);
+        // An observer's event must be emitted when nothing is borrowed (I4).
+        (true, crate::observe::is_observed().then(|| (core.clone(), outcome)))
+    });
+    let Ok((is_local, observed)) = woken else { return false };
+    if let Some((core, outcome)) = observed {
+        core.emit_wake(task, current_cause(task), outcome);
     }
-    CURRENT.try_with(|current| current.borrow().as_ref().map(|core| core.schedule(task))).ok().flatten()
+    is_local
 }
 
-/// The current loop.
+/// Returns the current loop.
 ///
 /// # Panics
 /// If there is none.
@@ -78,7 +85,7 @@ pub(crate) fn core() -> Rc<Core> {
     try_core().expect("no event loop runs on this thread: call this from a future inside `EventLoop::block_on`")
 }
 
-/// The current loop, if there is one.
+/// Returns the current loop, if there is one.
 pub(crate) fn try_core() -> Option<Rc<Core>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }

@@ -1,22 +1,23 @@
-//! Why a loop cannot go on.
+//! The errors that stop a loop.
 
 use std::fmt;
 use std::io;
 
-use super::verdict::Deadlock;
+use super::deadlock::Deadlock;
 
-/// Why the loop cannot go on.
+/// An error that stops a loop.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoopError {
-    /// Nothing can ever wake anything again.
+    /// No pending task can ever be woken.
     Deadlock(Deadlock),
-    /// The system refused to wait for events.
+    /// The system call that waits for events failed.
     Reactor(io::Error),
 }
 
 impl LoopError {
-    pub(super) fn in_one_word(&self) -> &'static str {
+    /// Returns the reason, as it appears in events.
+    pub(super) fn as_str(&self) -> &'static str {
         match self {
             LoopError::Deadlock(_) => "deadlock",
             LoopError::Reactor(_) => "failed",

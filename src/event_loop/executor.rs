@@ -1,6 +1,7 @@
-//! `run_in_executor`: a blocking function, run by a thread of a pool, awaited like anything else.
+//! `run_in_executor`: runs a blocking function on a thread of a pool, and returns a future of its result.
 //!
-//! The name and the manner are asyncio's `loop.run_in_executor(None, func)`.
+//! It is modelled on asyncio's `loop.run_in_executor(None, func)`, and named after it. What Rust calls an executor, the part
+//! that polls tasks, is the event loop here. tokio's name for this function is `spawn_blocking`.
 
 use std::fmt;
 use std::future::Future;
@@ -12,17 +13,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::core::{Core, Remote, Shared};
 use super::current;
 use super::job_state::JobState;
-use super::pool::{ThreadPool, Work};
-use crate::observe::{EventKind, JobId, current_task, discard, emit, polled_after_ready, set_wait_reason};
+use super::jobs::Jobs;
+use super::pool::{Runnable, ThreadPool};
+use super::remote::{RemoteHandle, RemoteMessage};
+use crate::observe::{JobId, discard, is_observed, polled_after_ready, set_wait_reason};
 
-/// A function for a pool to run, with what is to be known about it.
+/// A function that a pool runs, with a label, a number of bytes, and whether it may be cancelled.
 ///
-/// A plain closure is a mandatory job: once it is queued it always runs, also when nobody waits for it any more and
-/// when the loop shuts down. That is what a file write should be. An *cancellable* one is dropped if it has not
-/// started when its [`JobHandle`] is dropped or the loop shuts down: a DNS look-up, a cached file's check.
+/// A plain closure is a mandatory job: once it is queued it always runs, even if its [`JobHandle`] is dropped or the loop
+/// shuts down. Writing a file should be mandatory. A *cancellable* job is dropped if it has not started by then: for
+/// example a DNS lookup, or checking a cached file.
 ///
 /// ```
 /// use glassloop::{Job, run_in_executor};
@@ -39,30 +41,30 @@ pub struct Job<T> {
     call: Box<dyn FnOnce() -> T + Send>,
     label: &'static str,
     bytes: u64,
-    mandatory: bool,
+    is_mandatory: bool,
 }
 
 impl<T> Job<T> {
-    /// A mandatory job.
+    /// Creates a mandatory job.
     pub fn new(call: impl FnOnce() -> T + Send + 'static) -> Job<T> {
-        Job { call: Box::new(call), label: "job", bytes: 0, mandatory: true }
+        Job { call: Box::new(call), label: "job", bytes: 0, is_mandatory: true }
     }
 
-    /// What it does, in a word or two, for events and for the report of what was lost.
+    /// Sets a label of one or two words, for events and for the report of aborted jobs.
     pub fn label(mut self, label: &'static str) -> Job<T> {
         self.label = label;
         self
     }
 
-    /// How many bytes it moves, for events.
+    /// Sets the number of bytes that the job transfers, for events.
     pub fn bytes(mut self, bytes: u64) -> Job<T> {
         self.bytes = bytes;
         self
     }
 
-    /// It need not run if nobody waits for it any more.
+    /// Lets the job be cancelled while it has not started.
     pub fn cancellable(mut self) -> Job<T> {
-        self.mandatory = false;
+        self.is_mandatory = false;
         self
     }
 }
@@ -73,53 +75,48 @@ impl<T, F: FnOnce() -> T + Send + 'static> From<F> for Job<T> {
     }
 }
 
-/// Hands a job to a pool (`None` is the loop's own) and returns a future of its result.
+/// Runs a job on a pool (`None` for the loop's own), and returns a future of its result.
 ///
-/// The job is queued at once if the pool's queue has capacity for it, and otherwise by the loop as soon as it has, in the
-/// order of the calls, whether the handle is polled or not. Awaiting the handle is the backpressure: whoever drops handles
-/// of mandatory jobs faster than the pool runs them fills the memory.
+/// The job is queued immediately if the pool's queue has capacity for it, and otherwise by the loop as soon as it has, in
+/// the order of the calls, even if the handle is not polled. Awaiting the handle provides backpressure: a program that
+/// drops the handles of mandatory jobs may submit them faster than the pool runs them, and exhaust the memory.
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn run_in_executor<T: Send + 'static>(pool: Option<&ThreadPool>, job: impl Into<Job<T>>) -> JobHandle<T> {
     let core = current::core();
     let pool = pool.unwrap_or(&core.default_pool).clone();
-    let Job { call, label, bytes, mandatory } = job.into();
-    let state = Arc::new(JobState::new());
-    let result = Arc::new(ResultSlot { result: Mutex::new(None) });
-    let id = core.jobs.borrow_mut().insert(label, mandatory, state.clone());
-    let work = QueuedJob {
-        call,
-        result: result.clone(),
-        state: state.clone(),
-        id,
-        shared: core.shared.clone(),
-        observed: crate::observe::is_observed(),
-    };
-    emit!(EventKind::JobAdd { job: id, task: current_task(), label, bytes });
-    core.submit_job(id, &pool, Box::new(work));
-    JobHandle { core, id, state, result, mandatory, is_done: false }
+    let Job { call, label, bytes, is_mandatory } = job.into();
+    let (state, slot) = (Arc::new(JobState::new()), Arc::new(JobResult { result: Mutex::new(None) }));
+    let id = core.jobs.insert(label, is_mandatory, bytes, state.clone());
+    let remote = core.remote.clone();
+    let job = QueuedJob { call, slot: slot.clone(), state: state.clone(), id, remote, is_observed: is_observed() };
+    core.jobs.submit(id, &pool, Box::new(job));
+    JobHandle { jobs: core.jobs.clone(), id, state, slot, is_mandatory, is_done: false }
 }
 
-/// What a worker runs: the function, and where its result goes.
+/// A job in the queue of a pool.
 struct QueuedJob<T> {
     call: Box<dyn FnOnce() -> T + Send>,
-    result: Arc<ResultSlot<T>>,
+    slot: Arc<JobResult<T>>,
     state: Arc<JobState>,
     id: JobId,
-    /// The loop that waits for it.
-    shared: Arc<Shared>,
-    /// Whether the loop is to learn that the job has started.
-    observed: bool,
+    /// The loop that is notified.
+    remote: Arc<RemoteHandle>,
+    /// Whether the loop is also notified when the job starts.
+    is_observed: bool,
 }
 
-/// Where the worker leaves the result and the handle takes it.
-struct ResultSlot<T> {
+/// The result slot of a job, which the worker and the handle share.
+///
+/// The state is not in it because the loop's table also needs the state, and must not keep the result: if the handle has
+/// been dropped, the worker drops the result, and not the loop.
+struct JobResult<T> {
     result: Mutex<Option<Result<T, JobError>>>,
 }
 
-impl<T> ResultSlot<T> {
+impl<T> JobResult<T> {
     fn put(&self, result: Result<T, JobError>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
@@ -129,66 +126,65 @@ impl<T> ResultSlot<T> {
     }
 }
 
-impl<T: Send> Work for QueuedJob<T> {
+impl<T: Send> Runnable for QueuedJob<T> {
     fn run(self: Box<Self>, worker: u32) {
         if !self.state.begin() {
-            return; // cancelled, and the loop knows
+            return; // it was cancelled by the loop
         }
-        if self.observed {
-            self.shared.notifier.push(Remote::JobStarted { job: self.id, worker, at: Instant::now() });
+        if self.is_observed {
+            self.remote.notifier.push(RemoteMessage::JobStarted { job: self.id, worker, at: Instant::now() });
         }
-        let mut ending = Ending { state: self.state, job: self.id, worker, shared: self.shared, panicked: true };
-        // I12: the worker survives.
+        let mut guard = CompletionGuard { job: self.id, worker, remote: self.remote, panicked: true };
+        // I12: the worker survives a panic.
         let result = catch_unwind(AssertUnwindSafe(self.call)).map_err(|payload| {
             let text = panic_text(&*payload);
-            discard(payload); // its drop may panic as well
+            discard(payload); // the drop of the payload may panic as well
             JobError::Panicked(text)
         });
-        ending.panicked = result.is_err();
-        // If the handle is gone, the result is dropped here, before the loop learns that the job has ended.
-        let slot = self.result;
+        guard.panicked = result.is_err();
+        // If the handle has been dropped, the result is dropped here, before the loop is notified.
+        let slot = self.slot;
         slot.put(result);
+        self.state.end();
     }
 }
 
-/// Notifies the loop that the job has ended when it is dropped: also if the drop of what the job captured panics.
-struct Ending {
-    state: Arc<JobState>,
+/// Notifies the loop that the job has ended, when it is dropped: even if the drop of what the job captured panics.
+struct CompletionGuard {
     job: JobId,
     worker: u32,
-    shared: Arc<Shared>,
+    remote: Arc<RemoteHandle>,
     panicked: bool,
 }
 
-impl Drop for Ending {
+impl Drop for CompletionGuard {
     fn drop(&mut self) {
         let (job, worker, panicked) = (self.job, self.worker, self.panicked);
-        self.state.end();
-        self.shared.notifier.notify(Remote::JobEnded { job, worker, at: Instant::now(), panicked });
+        self.remote.notifier.notify(RemoteMessage::JobEnded { job, worker, at: Instant::now(), panicked });
     }
 }
 
-/// What a panic said, if it said it in words.
+/// Returns the message of a panic, if the payload is a string.
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
-        _ => "it did not say why".to_owned(),
+        _ => "non-string panic payload".to_owned(),
     }
 }
 
-/// The future of a job's result. Dropping it cancels the job only if it is cancellable and has not started.
+/// A handle to a job: a future of its result. Dropping it cancels the job only if it is cancellable and has not started.
 pub struct JobHandle<T> {
-    core: Rc<Core>,
+    jobs: Rc<Jobs>,
     id: JobId,
     state: Arc<JobState>,
-    result: Arc<ResultSlot<T>>,
-    mandatory: bool,
+    slot: Arc<JobResult<T>>,
+    is_mandatory: bool,
     is_done: bool,
 }
 
 impl<T> JobHandle<T> {
-    /// The job's number, until its result has been taken.
+    /// Returns the job's id, until its result has been returned.
     pub fn id(&self) -> Option<JobId> {
         (!self.is_done).then_some(self.id)
     }
@@ -204,19 +200,19 @@ impl<T: Send + 'static> Future for JobHandle<T> {
         if self.is_done {
             polled_after_ready("JobHandle");
         }
-        // When the loop learns that a job has ended, it takes the entry out and calls the waker in it. So as long as the
-        // entry is there, that is still to come. The look follows the registration (I6).
-        self.core.keep_jobs_waker(self.id, cx.waker());
-        let waits_for = self.core.jobs.borrow().waits_for(self.id);
+        // When the loop is notified that a job has ended, it removes the entry and calls the waker in it. So while the entry
+        // exists, the waker will be called. This is checked after the waker is stored (I6).
+        self.jobs.register(self.id, cx.waker());
+        let waits_for = self.jobs.waits_for(self.id);
         if let Some(what) = waits_for {
             set_wait_reason(what);
             return Poll::Pending;
         }
         self.is_done = true;
-        if let Some(error) = self.core.take_refused_job(self.id) {
+        if let Some(error) = self.jobs.take_rejected(self.id) {
             return Poll::Ready(Err(JobError::SpawnThread(error)));
         }
-        Poll::Ready(self.result.take().unwrap_or(Err(JobError::Cancelled)))
+        Poll::Ready(self.slot.take().unwrap_or(Err(JobError::Cancelled)))
     }
 }
 
@@ -225,22 +221,22 @@ impl<T> Drop for JobHandle<T> {
         if self.is_done {
             return;
         }
-        if !self.mandatory && self.state.cancel() {
-            self.core.cancel_job(self.id);
+        if !self.is_mandatory && self.state.cancel() {
+            self.jobs.remove_cancelled(self.id);
         } else {
-            self.core.forget_jobs_waker(self.id);
+            self.jobs.detach(self.id);
         }
     }
 }
 
-/// Why a job has no result.
+/// The error of a job that has no result.
 #[derive(Debug)]
 pub enum JobError {
-    /// It panicked, with these words.
+    /// The job panicked with this message.
     Panicked(String),
-    /// It was cancellable, and the loop shut down before it started.
+    /// The job was cancellable, and the loop was shut down before it started.
     Cancelled,
-    /// The pool has no thread, and none could be started.
+    /// The pool has no thread, and could not start one.
     SpawnThread(io::Error),
 }
 
@@ -265,7 +261,7 @@ impl std::error::Error for JobError {
 
 impl<T> fmt::Debug for Job<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("label", &self.label).field("mandatory", &self.mandatory).finish_non_exhaustive()
+        f.debug_struct("Job").field("label", &self.label).field("mandatory", &self.is_mandatory).finish_non_exhaustive()
     }
 }
 

@@ -1,32 +1,33 @@
-//! How much input and output one poll of one task may do, so that a task whose sources are always ready lets the others
-//! be polled (I11).
+//! A limit on the I/O of one poll of a task, so that a task whose sources are always ready does not starve the others (I11).
 
 use std::cell::Cell;
 
-/// How much input and output one poll of one task may still do (I11).
+/// The I/O that the current poll may still do.
+///
+/// Invariant: one poll does at most 32 operations, and none after 256 KiB (I11).
 pub(crate) struct IoBudget {
     operations: Cell<u32>,
     bytes: Cell<usize>,
 }
 
 impl IoBudget {
-    /// Operations a poll.
+    /// Operations per poll.
     const OPERATIONS: u32 = 32;
-    /// Bytes a poll.
+    /// Bytes per poll.
     const BYTES: usize = 256 * 1024;
 
     pub(crate) fn new() -> IoBudget {
         IoBudget { operations: Cell::new(Self::OPERATIONS), bytes: Cell::new(Self::BYTES) }
     }
 
-    /// A new poll begins.
+    /// Starts a new poll.
     #[inline]
     pub(crate) fn refill(&self) {
         self.operations.set(Self::OPERATIONS);
         self.bytes.set(Self::BYTES);
     }
 
-    /// Pays for one operation. `false`: the budget is spent, the task must yield.
+    /// Counts one operation. Returns `false` if the budget is spent: the task must yield.
     pub(crate) fn take_operation(&self) -> bool {
         match self.operations.get() {
             0 => false,
@@ -38,7 +39,7 @@ impl IoBudget {
         }
     }
 
-    /// Pays for bytes that have been moved.
+    /// Counts bytes that have been transferred.
     pub(crate) fn take_bytes(&self, bytes: usize) {
         self.bytes.set(self.bytes.get().saturating_sub(bytes));
     }
@@ -67,7 +68,7 @@ mod tests {
         for _ in 0..2 {
             budget.take_bytes(IoBudget::BYTES - 1);
             assert!(budget.take_operation());
-            budget.take_bytes(2); // more than there is: one call cannot be stopped half-way
+            budget.take_bytes(2); // more than are left: a call cannot be interrupted
             assert!(!budget.take_operation());
             budget.refill();
         }

@@ -1,4 +1,4 @@
-//! The life of a job, in one byte that two threads may change: the loop that may cancel it, the worker that runs it.
+//! The state of a job, an atomic that two threads change: the loop, which may cancel the job, and the worker that runs it.
 //!
 //! ```text
 //!            worker: begin()            worker: end()
@@ -8,17 +8,19 @@
 //!            loop: cancel()
 //! ```
 //!
-//! Exactly one of `begin` and `cancel` succeeds, so a job never both runs and is reported as cancelled, and one that
-//! runs is never interrupted (I13). `tests/loom_jobs.rs` tries every interleaving.
+//! `tests/loom_jobs.rs` checks all interleavings.
 
-use super::atomics::{AtomicU8, Ordering};
+use super::primitive::{AtomicU8, Ordering};
 
 const QUEUED: u8 = 0;
 const RUNNING: u8 = 1;
 const ENDED: u8 = 2;
 const CANCELLED: u8 = 3;
 
-/// Where a job stands.
+/// The state of a job.
+///
+/// Invariant: exactly one of `begin` and `cancel` succeeds. So a job never both runs and is reported as cancelled, and one
+/// that runs is never interrupted (I13).
 pub(crate) struct JobState(AtomicU8);
 
 impl JobState {
@@ -26,22 +28,22 @@ impl JobState {
         JobState(AtomicU8::new(QUEUED))
     }
 
-    /// The worker takes the job. `false`: it has been cancelled.
+    /// Called by the worker, before it runs the job. Returns `false` if the job has been cancelled.
     pub(crate) fn begin(&self) -> bool {
-        self.go(QUEUED, RUNNING)
+        self.transition(QUEUED, RUNNING)
     }
 
-    /// The worker has stored the result.
+    /// Called by the worker, when it has stored the result.
     pub(crate) fn end(&self) {
         self.0.store(ENDED, Ordering::Release);
     }
 
-    /// The loop does not want it any more. `false`: it runs, or has run.
+    /// Called by the loop. Returns `false` if the job is running or has ended.
     pub(crate) fn cancel(&self) -> bool {
-        self.go(QUEUED, CANCELLED)
+        self.transition(QUEUED, CANCELLED)
     }
 
-    fn go(&self, from: u8, to: u8) -> bool {
+    fn transition(&self, from: u8, to: u8) -> bool {
         self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

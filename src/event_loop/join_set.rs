@@ -1,7 +1,5 @@
-//! A set of tasks, and their results as they come.
+//! A set of tasks, whose results are returned in completion order.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -11,13 +9,14 @@ use std::task::{Context, Poll};
 
 use slab::Slab;
 
+use super::completion::CompletionQueue;
 use super::current;
-use super::spawn::{JoinError, JoinHandle, spawn_on};
-use super::task::Name;
+use super::join_error::JoinError;
+use super::spawn::{JoinHandle, spawn_on};
+use super::task::TaskName;
 use crate::observe::set_wait_reason;
-use crate::sync::SharedSlot;
 
-/// Tasks of one kind, whose results are taken in the order in which they finish. Dropping it aborts those that run.
+/// A set of tasks with one type of result. The results are returned in completion order. Dropping the set aborts its tasks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,78 +39,69 @@ use crate::sync::SharedSlot;
 /// ```
 pub struct JoinSet<T> {
     handles: Slab<JoinHandle<T>>,
-    arrivals: Rc<Arrivals>,
-}
-
-/// Where tasks of a set say that they are done.
-#[derive(Default)]
-pub(super) struct Arrivals {
-    finished: RefCell<VecDeque<usize>>,
-    waker: SharedSlot,
-}
-
-impl Arrivals {
-    pub(super) fn arrive(&self, key: usize) {
-        self.finished.borrow_mut().push_back(key);
-        self.waker.wake();
-    }
+    completed: Rc<CompletionQueue>,
 }
 
 impl<T: 'static> JoinSet<T> {
-    /// An empty set.
+    /// Creates an empty set.
     pub fn new() -> JoinSet<T> {
-        JoinSet { handles: Slab::new(), arrivals: Rc::default() }
+        JoinSet { handles: Slab::new(), completed: Rc::default() }
     }
 
-    /// Spawns a future into the set.
+    /// Spawns a future as a task of the set.
     ///
     /// # Panics
-    /// If no loop runs on this thread.
+    /// If no loop is running on this thread.
     #[track_caller]
     pub fn spawn<F: Future<Output = T> + 'static>(&mut self, future: F) {
-        self.add(future, Name::Type(std::any::type_name::<F>()), Location::caller());
+        self.add(future, TaskName::Type(std::any::type_name::<F>()), Location::caller());
     }
 
-    /// The same with a name.
+    /// Spawns a future as a task of the set, with a name.
     ///
     /// # Panics
-    /// If no loop runs on this thread.
+    /// If no loop is running on this thread.
     #[track_caller]
     pub fn spawn_named<F: Future<Output = T> + 'static>(&mut self, name: &str, future: F) {
-        self.add(future, Name::Given(name.into()), Location::caller());
+        self.add(future, TaskName::Given(name.into()), Location::caller());
     }
 
-    fn add<F: Future<Output = T> + 'static>(&mut self, future: F, name: Name, location: &'static Location<'static>) {
+    fn add<F: Future<Output = T> + 'static>(
+        &mut self,
+        future: F,
+        name: TaskName,
+        location: &'static Location<'static>,
+    ) {
         let core = current::core();
         let entry = self.handles.vacant_entry();
-        let arrivals = Some((self.arrivals.clone(), entry.key()));
-        entry.insert(spawn_on(&core, future, name, location, arrivals));
+        let completed = Some((self.completed.clone(), entry.key()));
+        entry.insert(spawn_on(&core, future, name, location, completed));
     }
 
-    /// The result of the task that finishes next; `None` when the set is empty.
+    /// Returns a future of the result of the task that completes next; `None` if the set is empty.
     pub fn join_next(&mut self) -> JoinNext<'_, T> {
         JoinNext { set: self }
     }
 
-    /// A result that is there already.
+    /// Returns the next result if a task has completed.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
-        let key = self.arrivals.finished.borrow_mut().pop_front()?;
+        let key = self.completed.pop()?;
         self.handles.try_remove(key)?.try_take()
     }
 
-    /// Aborts all. They remain in the set, each with [`JoinError::Aborted`] to come.
+    /// Aborts all tasks. They stay in the set, and each yields [`JoinError::Aborted`].
     pub fn abort_all(&self) {
         for (_, handle) in &self.handles {
             handle.abort();
         }
     }
 
-    /// Tasks whose results have not been taken.
+    /// Returns the number of tasks whose results have not been returned.
     pub fn len(&self) -> usize {
         self.handles.len()
     }
 
-    /// Whether all results have been taken.
+    /// Returns whether all results have been returned.
     pub fn is_empty(&self) -> bool {
         self.handles.is_empty()
     }
@@ -131,7 +121,7 @@ impl<T> Drop for JoinSet<T> {
     }
 }
 
-/// The future of [`JoinSet::join_next`].
+/// The future returned by [`JoinSet::join_next`].
 pub struct JoinNext<'a, T> {
     set: &'a mut JoinSet<T>,
 }
@@ -146,7 +136,7 @@ impl<T: 'static> Future for JoinNext<'_, T> {
         if self.set.is_empty() {
             return Poll::Ready(None);
         }
-        if self.set.arrivals.waker.register(cx.waker())
+        if self.set.completed.waker.register(cx.waker())
             && let Some(result) = self.set.try_join_next()
         {
             return Poll::Ready(Some(result)); // I6

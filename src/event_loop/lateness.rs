@@ -1,12 +1,12 @@
-//! Polls that take long, tasks that are polled late, and whether the machine was at fault.
+//! Findings about time: slow polls, late polls, and whether the machine is the reason.
 //!
 //! | finding | exactly when |
 //! | --- | --- |
 //! | `slow_poll` | a poll took longer than the limit, without the time that the observer took |
 //! | `loop_lag` | the time from a wake to its poll was longer than the limit; once until the ready queue has been empty |
-//! | `busy_machine` | in place of one of the two, once: the thread was ready to run and had no processor for so long that the rest of the time is within the limit |
+//! | `busy_machine` | in place of one of the two, once: without the time for which the thread was ready to run and had no processor, it would have been within the limit |
 //!
-//! The times are read by an observed loop only, and from time to time: reading them is a system call each.
+//! The times of the thread are read only if the loop is observed, and at intervals, since each reading is a system call.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,43 +15,43 @@ use std::time::Duration;
 use super::core::Core;
 use crate::observe::{EventKind, TaskId, emit, observed_for};
 
-/// Readings of the thread's times that are remembered.
+/// The number of readings that are stored.
 const READINGS: usize = 256;
 
-/// The thread's times are read when so much of the limit has passed since the last reading.
+/// The number of readings in the time of the limit.
 const READINGS_PER_LIMIT: u32 = 10;
 
-/// How long polls, and the waits for them, take.
+/// The times of polls, and of the waits for them.
 pub(super) struct Lateness {
-    /// How long a poll, or the wait for one, may take.
+    /// The limit on the time of a poll, or of the wait for one.
     limit: Duration,
-    /// When the poll began, and how long the observer had taken by then.
+    /// When the poll began, and the time that the observer had taken until then.
     began: Cell<(Duration, Duration)>,
-    /// The last readings, the oldest first.
+    /// The last readings, oldest first.
     readings: RefCell<VecDeque<(Duration, ThreadTimes)>>,
     source: RefCell<TimesSource>,
-    /// A `loop_lag` has been reported since the ready queue was last empty: the tasks behind are late for the same reason.
+    /// Whether a `loop_lag` was reported since the ready queue was last empty. The next tasks are late for the same reason.
     is_lag_reported: Cell<bool>,
     is_busy_reported: Cell<bool>,
 }
 
-/// What a thread did until a moment.
+/// What a thread has done until an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ThreadTimes {
-    /// It was on a processor.
+    /// The time on a processor.
     worked: Duration,
-    /// It was ready to run and waited for a processor. `None` where the system does not say.
+    /// The time in the run queue. `None` on systems that do not measure it.
     queued: Option<Queued>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Queued {
     time: Duration,
-    /// How often it has given the processor up by itself, to wait for something.
+    /// The number of times that it has blocked.
     blocked: u64,
 }
 
-/// What a thread did in a span of time.
+/// What a thread has done in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Spent {
     took: Duration,
@@ -59,7 +59,7 @@ struct Spent {
 }
 
 impl Spent {
-    /// What it did since a reading that was made not long before the span began.
+    /// Computes it from a reading shortly before the span began, and one at its end.
     fn since(before: ThreadTimes, now: ThreadTimes, took: Duration) -> Spent {
         let queued = before.queued.zip(now.queued).map(|(before, now)| Queued {
             time: now.time.saturating_sub(before.time).min(took),
@@ -68,10 +68,10 @@ impl Spent {
         Spent { took, times: ThreadTimes { worked: now.worked.saturating_sub(before.worked).min(took), queued } }
     }
 
-    /// Whether it would have been within the limit if there had always been a processor for the thread.
+    /// Returns whether it would have been within the limit if the thread had always had a processor.
     fn is_machine_at_fault(&self, limit: Duration) -> bool {
         let Some(queued) = self.times.queued else { return false };
-        // The kernel counts only its own run queue. If the thread has not blocked, a hypervisor has taken what is missing.
+        // The kernel measures only its own run queue. If the thread has not blocked, a hypervisor has taken the rest of the time.
         let without_a_processor =
             if queued.blocked == 0 { self.took.saturating_sub(self.times.worked) } else { queued.time };
         self.took.saturating_sub(without_a_processor) <= limit
@@ -90,12 +90,12 @@ impl Lateness {
         }
     }
 
-    /// The ready queue is empty: a task that is late from here on is late for a new reason.
-    pub(super) fn caught_up(&self) {
+    /// Called when the ready queue is empty: a task that is late from here on is late for a new reason.
+    pub(super) fn end_lag(&self) {
         self.is_lag_reported.set(false);
     }
 
-    /// Reads the thread's times, if it is time.
+    /// Reads the times of the thread, if the last reading is not recent.
     fn read_times(&self, now: Duration) {
         let mut readings = self.readings.borrow_mut();
         let is_recent = readings.back().is_some_and(|(at, _)| *at + self.limit / READINGS_PER_LIMIT > now);
@@ -107,7 +107,7 @@ impl Lateness {
         }
     }
 
-    /// What the thread has done in the time that ends now, if it is known.
+    /// Returns what the thread has done in the time that ends now, if it is known.
     fn spent(&self, took: Duration, now: Duration) -> Option<Spent> {
         let began = now.saturating_sub(took);
         let readings = self.readings.borrow();
@@ -117,31 +117,31 @@ impl Lateness {
 }
 
 impl Core {
-    /// A poll begins now, so long after its wake.
+    /// Called before a poll, with the time since its wake.
     pub(super) fn diagnose_delay(&self, task: TaskId, now: Duration, delay: Duration) {
         let lateness = &self.diagnosis.lateness;
         lateness.began.set((self.clock.elapsed(), observed_for()));
         lateness.read_times(now);
         if delay > lateness.limit && !lateness.is_lag_reported.replace(true) {
             let advice = "look for a slow poll before it, or for more tasks than one thread can poll in time";
-            self.find_late("loop_lag", task, "from its wake to its poll it took", delay, advice);
+            self.report_late("loop_lag", task, "from its wake to its poll it took", delay, advice);
         }
     }
 
-    /// A poll has ended.
+    /// Called after a poll.
     pub(super) fn diagnose_duration(&self, task: TaskId) {
         let lateness = &self.diagnosis.lateness;
         let (began, observed_before) = lateness.began.get();
-        // A recorder may have to wait for a lock that its writer holds: the task does nothing slow there.
+        // The time of the observer is not the task's. A recorder may wait for a lock that its writer holds.
         let observed = observed_for().saturating_sub(observed_before);
         let took = self.clock.elapsed().saturating_sub(began).saturating_sub(observed);
         if took > lateness.limit {
-            let advice = "hand what blocks or computes to `run_in_executor`, or yield now and then";
-            self.find_late("slow_poll", task, "the poll took", took, advice);
+            let advice = "move blocking operations and computations to `run_in_executor`, or call `yield_now`";
+            self.report_late("slow_poll", task, "the poll took", took, advice);
         }
     }
 
-    fn find_late(&self, what: &'static str, task: TaskId, span: &str, took: Duration, advice: &str) {
+    fn report_late(&self, what: &'static str, task: TaskId, span: &str, took: Duration, advice: &str) {
         let lateness = &self.diagnosis.lateness;
         let spent = lateness.spent(took, self.clock.elapsed());
         let mut evidence = format!("{span} {}; the limit is {}", milliseconds(took), milliseconds(lateness.limit));
@@ -152,30 +152,30 @@ impl Core {
         if spent.is_some_and(|spent| spent.is_machine_at_fault(lateness.limit)) {
             if !lateness.is_busy_reported.replace(true) {
                 evidence += ", and ready to run for the rest";
-                let advice = "measure again on an idle machine; this says nothing about the task";
+                let advice = "measure again on an idle machine; the task is not the reason";
                 emit!(EventKind::Finding { what: "busy_machine", task: None, state: "", evidence: &evidence, advice });
             }
         } else {
-            self.find(what, task, &evidence, advice);
+            self.report_finding(what, task, &evidence, advice);
         }
     }
 }
 
-/// A time, in milliseconds.
+/// Formats a time in milliseconds.
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Where the thread's times are read.
+/// The files from which the times of the thread are read.
 #[derive(Default)]
 struct TimesSource {
-    /// Opened at the first reading, which is on the loop's thread. `Some(None)` if the system has none.
+    /// Opened by the first reading, which is on the loop's thread. `Some(None)` if they do not exist.
     #[cfg(all(feature = "trace", target_os = "linux"))]
     files: Option<Option<[std::fs::File; 2]>>,
 }
 
 impl TimesSource {
-    /// Reads the times of this thread, where the system says them.
+    /// Reads the times of this thread.
     #[cfg(feature = "trace")]
     fn read(&mut self) -> Option<ThreadTimes> {
         let worked = cpu_time::ThreadTime::try_now().ok()?.as_duration();
@@ -197,7 +197,7 @@ impl TimesSource {
         let length = schedstat.read_at(&mut text, 0).ok()?;
         let time = parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)?;
         let length = status.read_at(&mut text, 0).ok()?;
-        // The name of a thread may be cut within a character.
+        // The name of a thread may be truncated within a character.
         let blocked = parse_status(&String::from_utf8_lossy(&text[..length]))?;
         Some(Queued { time, blocked })
     }
@@ -254,7 +254,7 @@ mod tests {
             // It has not blocked, and was on no processor: the whole machine stood still.
             (spent(21, 1, Some((0, 0))), true),
             (spent(21, 11, Some((0, 0))), false),
-            // Nobody knows.
+            // It is not known.
             (spent(21, 1, None), false),
         ] {
             assert_eq!(spent.is_machine_at_fault(ms(10)), expected, "{spent:?}");
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     #[cfg(all(feature = "trace", target_os = "linux"))]
-    fn a_thread_that_works_is_seen_to_work() {
+    fn the_time_of_a_thread_on_a_processor_is_measured() {
         let mut source = super::TimesSource::default();
         let before = source.read().expect("Linux says");
         let mut after = before;

@@ -1,54 +1,70 @@
-//! The event loop: one thread, one queue of tasks that are ready, one call that waits for everything else.
+//! The event loop: a single thread that polls ready tasks, and blocks in one system call (such as `epoll_wait`) when there
+//! are none.
 //!
-//! [`EventLoop::turn`] is the whole of it, on one screen. Read in this order:
+//! [`EventLoop::turn`] is one complete iteration. Read the files in this order:
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs` | a turn, and `block_on` round it |
-//! | `task.rs` | a task, its waker, and what a waker may own |
-//! | `core.rs`, `ready.rs` | the tables; how a task becomes ready and is polled |
-//! | `notify.rs` | how other threads reach the loop |
-//! | `reactor.rs`, `token.rs`, `source.rs` | readiness: cached, edge-triggered, one registration a source |
-//! | `io_budget.rs` | how much input and output one poll may do |
-//! | `waiting.rs` | who waits for a source, and whether they still do |
-//! | `clock.rs`, `pause.rs`, `wheel/`, `sleep.rs` | time |
-//! | `pool.rs`, `jobs.rs`, `job_state.rs`, `executor.rs` | threads for what would block |
-//! | `spawn.rs`, `join_set.rs`, `current.rs` | what programs call |
-//! | `root.rs`, `error.rs` | the future that `block_on` was given; why it may not come to its end |
-//! | `diagnosis.rs`, `lateness.rs` | what is wrong with the program, told to whoever observes |
-//! | `verdict.rs` | when nothing can ever happen again |
-//! | `shutdown.rs`, `builder.rs` | the end, and the beginning |
+//! | `mod.rs` | a turn, and `block_on`, which repeats it |
+//! | `park.rs` | how long a turn blocks |
+//! | `task.rs` | a task, its header and its waker |
+//! | `core.rs` | the state that the parts of a loop share |
+//! | `ready.rs` | the queue of ready tasks |
+//! | `scheduling.rs` | how a task becomes ready, is polled, and ends |
+//! | `current.rs` | the loop that is running on this thread |
+//! | `notify.rs`, `remote.rs` | how other threads wake the loop, and what they send to it |
+//! | `readiness.rs` | the cached readiness of a source |
+//! | `reactor.rs`, `token.rs` | the registered sources, and the number that the kernel returns for each |
+//! | `source.rs`, `io_budget.rs` | I/O on a source, and how much of it one poll may do |
+//! | `waiting.rs` | which tasks wait for a source |
+//! | `clock.rs`, `pause.rs` | the clock, which may be virtual or paused |
+//! | `timers.rs`, `sleep.rs` | timers, and the future of a timer |
+//! | `pool.rs` | the threads for blocking operations |
+//! | `jobs.rs`, `job_state.rs` | the jobs for these threads |
+//! | `executor.rs` | `run_in_executor` |
+//! | `spawn.rs`, `join_error.rs`, `completion.rs`, `join_set.rs` | `spawn`, and awaiting tasks |
+//! | `deadlock.rs`, `error.rs` | deadlock detection, and the errors of a loop |
+//! | `emit.rs` | the events about tasks and turns |
+//! | `diagnosis.rs`, `lateness.rs` | findings: bugs of the program that an observed loop reports |
+//! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
 //!
-//! The invariants that the comments name (`I3`) are listed in DESIGN.md.
+//! DESIGN.md lists the invariants that comments refer to (`I3`). Three files use each other, because a waker schedules its
+//! task through the loop that is current: `task.rs` (the waker), `current.rs` (the current loop) and `core.rs` (its tasks).
 
-mod atomics;
 mod builder;
 mod clock;
+mod completion;
 mod core;
 mod current;
+mod deadlock;
 mod diagnosis;
+mod emit;
 mod error;
 mod executor;
 mod io_budget;
 mod job_state;
 mod jobs;
+mod join_error;
 mod join_set;
 mod lateness;
 mod notify;
+mod park;
 mod pause;
 mod pool;
+mod primitive;
 mod reactor;
+mod readiness;
 mod ready;
-mod root;
+mod remote;
+mod scheduling;
 mod shutdown;
 mod sleep;
 mod source;
 mod spawn;
 mod task;
+mod timers;
 mod token;
-mod verdict;
 mod waiting;
-pub mod wheel;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -56,27 +72,31 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
-use std::time::Duration;
 
-use self::core::{Core, Remote, observed};
-use self::verdict::Outside;
-use crate::observe::{Cause, CauseGuard, EventKind, TimeoutReason, contain, emit, set_turn};
+use self::core::Core;
+use self::park::{Budget, ParkTimeout};
+use self::remote::RemoteMessage;
+use self::scheduling::OnUnwind;
+use self::task::TaskWaker;
 
 pub use builder::Builder;
+pub use deadlock::{Deadlock, StuckTask};
 pub use error::LoopError;
 pub use executor::{Job, JobError, JobHandle, run_in_executor};
+pub use join_error::{JoinError, PanicPayload};
 pub use join_set::{JoinNext, JoinSet};
 pub use pause::{ClockPause, PauseGuard};
 pub use pool::ThreadPool;
-pub use reactor::{Direction, InitialReadiness};
+pub use readiness::{Direction, InitialReadiness};
 pub use shutdown::ShutdownReport;
 pub use sleep::{Sleep, now, sleep, sleep_until};
 pub use source::{PollEvented, SourceMetadata};
-pub use spawn::{JoinError, JoinHandle, PanicPayload, spawn, spawn_named};
-pub use verdict::{Deadlock, StuckTask};
+pub use spawn::{JoinHandle, spawn, spawn_named};
 
-/// An event loop: it polls the tasks that are ready and, when none is, sleeps until one is.
+/// A single-threaded event loop. It polls the tasks that are ready, and blocks when there are none.
 ///
 /// ```
 /// use std::time::Duration;
@@ -93,274 +113,153 @@ pub use verdict::{Deadlock, StuckTask};
 /// ```
 pub struct EventLoop {
     core: Rc<Core>,
+    root_waker: TaskWaker,
     poll: mio::Poll,
     events: mio::Events,
-    /// Where the notifier's list is emptied into; kept for its room.
-    heard: VecDeque<Remote>,
-    /// Whether a swap has answered that there is something to hear.
+    /// A buffer for the messages of the inbox.
+    inbox: VecDeque<RemoteMessage>,
+    /// Whether the state of the notifier was `NOTIFIED` when it was last changed by the loop.
     is_notified: bool,
-    /// How much may be polled between two looks at the reactor.
     budget: Budget,
     turn: u64,
-    /// The last wait was a whole [`RECHECK`], and nothing happened.
+    /// Whether the last park was a complete [`park::RECHECK`] without an event.
     is_quiet: bool,
-    /// Why the loop cannot go on.
-    stopped: Option<LoopError>,
-    /// Set from outside to make the shutdown give up waiting.
-    give_up: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    /// The error of the last turn.
+    error: Option<LoopError>,
+    /// Set by another thread or a signal handler, to make the shutdown stop waiting.
+    force_shutdown: Arc<AtomicBool>,
 }
-
-/// How much may be polled since the last look at the reactor: both are limits.
-#[derive(Clone, Copy, Debug)]
-struct Budget {
-    polls: u32,
-    time: Duration,
-    /// Polls since the last look.
-    spent: u32,
-    /// When that was, since the loop was built.
-    looked_at: Duration,
-}
-
-/// How long the loop sleeps at most when it cannot know whether anything will ever wake it (I16).
-const RECHECK: Duration = Duration::from_millis(500);
-
-/// Polls between two readings of the clock.
-const POLLS_PER_CLOCK: u32 = 16;
 
 impl EventLoop {
-    /// A loop with everything as usual.
+    /// Creates an event loop with default settings.
     ///
     /// # Errors
-    /// If the system has no descriptors left for the reactor.
+    /// If the process has too few file descriptors left.
     pub fn new() -> io::Result<EventLoop> {
         EventLoop::builder().build()
     }
 
-    /// A loop that is watched, tested or tuned.
+    /// Returns a builder, to set an observer, virtual time, or limits.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Runs the loop until `future` is done. Tasks that it spawned and did not wait for stay, and go on at the next call.
+    /// Runs the loop until `future` completes. Spawned tasks that are still running are kept, and continue in the next
+    /// call.
     ///
     /// # Errors
-    /// [`LoopError::Deadlock`] if nothing can ever wake anything again (I16); [`LoopError::Reactor`] if the system
-    /// refuses to wait.
+    /// [`LoopError::Deadlock`] if no task can ever be woken again (I16); [`LoopError::Reactor`] if the system call that
+    /// waits for events fails.
     ///
     /// # Panics
-    /// If a loop runs on this thread already.
+    /// If an event loop is running on this thread.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, LoopError> {
         let _entered = current::enter(&self.core);
-        // Dropped while the loop is still current, also when it is stuck or panics: what it drops may wake.
+        // Dropped while the loop is current, even after an error or a panic: its drop may wake tasks.
         let mut future = pin!(future);
-        let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
-        emit!(EventKind::RunBegin { pool_threads, seed });
-        let unwinding = OnUnwind(|| emit!(EventKind::RunEnd { reason: "failed" }));
+        self.emit_run_begin();
+        let unwinding = OnUnwind(|| emit::emit_run_end("failed"));
         self.wake_root();
-        self.core.root.is_blocked_on.set(true);
-        loop {
-            if let Poll::Ready(output) = self.turn_entered(future.as_mut()) {
-                std::mem::forget(unwinding);
-                emit!(EventKind::RunEnd { reason: "finished" });
-                return Ok(output);
+        self.core.set_root_woken_by_hand(false);
+        let result = loop {
+            if let Poll::Ready(output) = self.run_once(future.as_mut()) {
+                break Ok(output);
             }
-            match self.stopped.take() {
-                // Whoever watched has woken somebody: there is life in it.
+            match self.error.take() {
+                // The observer has woken a task, so there is no deadlock.
                 Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
-                Some(error) => {
-                    std::mem::forget(unwinding);
-                    emit!(EventKind::RunEnd { reason: error.in_one_word() });
-                    return Err(error);
-                }
+                Some(error) => break Err(error),
                 None => {}
             }
-        }
+        };
+        std::mem::forget(unwinding);
+        emit::emit_run_end(result.as_ref().map_or_else(LoopError::as_str, |_| "finished"));
+        result
     }
 
-    /// One turn of the loop: everything that is ready, then one wait for what is not. [`block_on`](Self::block_on) is
-    /// this, over and over.
+    /// Runs one turn of the loop: polls the ready tasks, then waits once for events. [`block_on`](Self::block_on) repeats
+    /// this.
     ///
-    /// A root future that has not been polled yet needs [`wake_root`](Self::wake_root) first. When nothing can ever
-    /// happen inside the loop, a turn does not sleep, and [`take_error`](Self::take_error) says why; whoever calls `turn`
-    /// may still make something happen between two of them.
+    /// Before the first turn of a root future, call [`wake_root`](Self::wake_root). If no task can ever be woken, the turn
+    /// does not block, and [`take_error`](Self::take_error) returns the deadlock. The caller may still wake a task between
+    /// two turns.
     ///
     /// # Panics
-    /// If a loop runs on this thread already.
+    /// If an event loop is running on this thread.
     pub fn turn<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         let _entered = current::enter(&self.core);
-        self.core.root.is_blocked_on.set(false);
-        self.turn_entered(root)
+        self.core.set_root_woken_by_hand(true);
+        self.run_once(root)
     }
 
-    fn turn_entered<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
-        self.stopped = None;
+    fn run_once<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         self.begin_turn();
-        self.hear_other_threads(); // 1
-        if self.core.root.woken.replace(false)
-            && let Poll::Ready(output) = self.poll_root(root)
-        // 2
-        {
-            self.core.emit_turn_end();
-            return Poll::Ready(output);
-        }
-        self.run_ready_tasks(); // 3
-        let wait = self.choose_wait(); // 4
-        self.park(wait); // 5
-        self.dispatch_readiness(); // 6
-        self.fire_timers(); // 7
-        if let Wait::Deadlocked = wait
-            && !self.core.is_work_ready()
-        {
-            self.stopped = Some(LoopError::Deadlock(self.core.verdict()));
+        self.drain_inbox(); // 1
+        let polled = self.poll_root(root); // 2
+        if polled.is_pending() {
+            self.run_ready_tasks(); // 3
+            let timeout = self.park_timeout(); // 4
+            self.park(timeout); // 5
+            self.dispatch_readiness(); // 6
+            self.fire_timers(); // 7
+            self.check_deadlock(timeout);
         }
         self.core.emit_turn_end(); // 8
-        Poll::Pending
+        polled
     }
 
-    /// Lets the next turn poll the root future.
+    /// Makes the root future ready: the next turn polls it.
     pub fn wake_root(&mut self) {
-        self.core.root.queued_at.set(self.core.clock.elapsed());
-        self.core.root.woken.set(true);
+        self.core.wake_root();
     }
 
-    /// Why the loop could not go on after the last turn, if it could not.
+    /// Returns the error of the last turn, if there was one.
     pub fn take_error(&mut self) -> Option<LoopError> {
-        self.stopped.take()
+        self.error.take()
     }
 
-    /// Turns so far.
+    /// Returns the number of turns so far.
     pub fn turns(&self) -> u64 {
         self.turn
     }
 
     fn begin_turn(&mut self) {
+        self.error = None;
         self.turn += 1;
-        if crate::observe::is_observed() {
-            set_turn(self.turn);
-            emit!(EventKind::TurnBegin(self.core.counts()));
-        }
+        self.emit_turn_begin();
     }
 
-    /// Takes what other threads have said: wakes, and jobs that have ended. Skipped unless a swap said there is
-    /// something (I8).
-    fn hear_other_threads(&mut self) {
+    /// Processes the messages of other threads: wakes, and jobs that have started or ended. The inbox is locked only if the
+    /// notifier's state says that it is not empty (I8).
+    fn drain_inbox(&mut self) {
         if !self.is_notified {
             return;
         }
-        self.core.shared.notifier.drain(&mut self.heard);
-        while let Some(said) = self.heard.pop_front() {
-            self.core.hear(said);
+        self.core.remote.notifier.drain(&mut self.inbox);
+        while let Some(message) = self.inbox.pop_front() {
+            self.core.handle_message(message);
         }
-        // Only now: had something panicked, the next turn would hear the rest.
+        // Cleared last: after a panic, the next turn processes the rest.
         self.is_notified = false;
     }
 
-    /// Polls ready tasks, first-in first-out, until the queue is empty or the budget is spent.
+    /// Polls the root future if it was woken.
+    fn poll_root<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
+        if !self.core.ready.borrow_mut().pop_root() {
+            return Poll::Pending;
+        }
+        self.budget.polls_done += 1;
+        self.core.poll_root(root, &self.root_waker)
+    }
+
+    /// Polls ready tasks in the order of the queue, until it is empty or the budget is spent.
     fn run_ready_tasks(&mut self) {
         while !self.is_budget_spent() {
             let next = self.core.ready.borrow_mut().pop();
             let Some(id) = next else { return };
             if self.core.run_task(id) {
-                self.budget.spent += 1;
+                self.budget.polls_done += 1;
             }
-        }
-    }
-
-    /// Whether it is time to look at the reactor again, however much is ready.
-    #[inline]
-    fn is_budget_spent(&self) -> bool {
-        let budget = &self.budget;
-        budget.spent >= budget.polls
-            || (budget.spent > 0
-                && budget.spent.is_multiple_of(POLLS_PER_CLOCK)
-                && self.core.clock.elapsed().saturating_sub(budget.looked_at) >= budget.time)
-    }
-
-    /// How long to wait, and why.
-    fn choose_wait(&mut self) -> Wait {
-        let core = &*self.core;
-        if core.is_work_ready() {
-            return Wait::Zero;
-        }
-        core.diagnosis.lateness.caught_up();
-        if core.reactor.is_probing() || self.budget.spent > 0 {
-            core.reactor.settle_probe();
-        }
-        let is_no_timer_set = core.is_no_timer_set();
-        if !core.clock.is_virtual() && !is_no_timer_set {
-            // At the tick where the wheel has something to do, be it only to cascade timers towards their deadline.
-            return core.wheel.borrow().next_expiry().map_or(Wait::Forever, |tick| Wait::Until(clock::moment_of(tick)));
-        }
-        let next = core.wheel.borrow().next_deadline().map(clock::moment_of);
-        match (core.outside(), next) {
-            (Outside::Nothing, _) if is_no_timer_set => Wait::Deadlocked,
-            (Outside::Nothing, Some(deadline)) => Wait::Jump(deadline),
-            (Outside::UnverifiedWait, _) if core.clock.is_virtual() || self.is_quiet => {
-                core.reactor.probe();
-                Wait::Zero
-            }
-            (Outside::UnverifiedWait | Outside::Waker, next) => {
-                let recheck = core.clock.elapsed() + RECHECK;
-                Wait::Recheck(next.map_or(recheck, |deadline| deadline.min(recheck)))
-            }
-            (_, Some(deadline)) => Wait::Until(deadline),
-            (_, None) => Wait::Forever,
-        }
-    }
-
-    /// Waits in the reactor for readiness, another thread, or the next timer.
-    fn park(&mut self, wait: Wait) {
-        self.events.clear();
-        self.is_quiet &= self.core.reactor.is_probing();
-        let (timeout, why) = match wait {
-            // Ready work goes first, but the reactor gets its look when the budget is spent.
-            Wait::Zero if self.core.reactor.len() == 0 || !self.is_budget_spent() => return self.skip_park(),
-            Wait::Zero => (Some(Duration::ZERO), TimeoutReason::Ready),
-            Wait::Until(deadline) => (Some(self.core.time_until(deadline)), TimeoutReason::Timer),
-            Wait::Recheck(at) => (Some(self.core.time_until(at)), TimeoutReason::Recheck),
-            Wait::Jump(deadline) => {
-                self.core.clock.advance(self.core.time_until(deadline));
-                (Some(Duration::ZERO), TimeoutReason::Timer)
-            }
-            Wait::Forever => (None, TimeoutReason::Forever),
-            // Background sources may be ready all the same.
-            Wait::Deadlocked if self.core.reactor.len() == 0 => return self.skip_park(),
-            Wait::Deadlocked => (Some(Duration::ZERO), TimeoutReason::Ready),
-        };
-        // I8: from here on, another thread that notifies writes to the operating system's waker.
-        let timeout = if self.core.shared.notifier.start_polling() { timeout } else { Some(Duration::ZERO) };
-        emit!(EventKind::WaitBegin { timeout, why });
-        // Whoever watches may have woken a task just now, from this thread and so without a word to the notifier.
-        let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
-        // A look that does not sleep takes no virtual time: the same program takes the same course every time.
-        let is_timed = self.core.clock.is_virtual() && timeout != Some(Duration::ZERO);
-        let before = is_timed.then(std::time::Instant::now);
-        let result = self.poll.poll(&mut self.events, timeout);
-        self.is_notified |= self.core.shared.notifier.stop_polling();
-        if let Some(before) = before {
-            self.core.clock.advance(before.elapsed());
-        }
-        self.is_quiet = matches!(wait, Wait::Recheck(_)) && self.events.is_empty() && !self.is_notified;
-        self.budget.spent = 0;
-        self.budget.looked_at = self.core.clock.elapsed();
-        match result {
-            Ok(()) => {}
-            // I10: no events; the next turn works the timeout out anew.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => self.stopped = Some(LoopError::Reactor(error)),
-        }
-        emit!(EventKind::WaitEnd {
-            events: self.events.iter().filter(|event| event.token() != token::WAKER_TOKEN).count(),
-            woken: self.is_notified,
-        });
-    }
-
-    /// A park that needs no system call still listens to the notifier.
-    fn skip_park(&mut self) {
-        self.is_notified |= self.core.shared.notifier.stop_polling();
-        if self.core.reactor.len() == 0 {
-            self.budget.spent = 0;
-            self.budget.looked_at = self.core.clock.elapsed();
         }
     }
 
@@ -372,67 +271,21 @@ impl EventLoop {
         }
     }
 
-    /// Wakes whoever waits for a timer that is due.
     fn fire_timers(&mut self) {
-        if self.core.wheel.borrow().is_empty() {
-            return;
-        }
-        let now = self.core.clock.elapsed();
-        self.core.wheel.borrow_mut().advance(clock::tick_at(now));
-        loop {
-            let due = self.core.wheel.borrow_mut().pop_expired();
-            let Some((id, _tick, mut timer)) = due else { return };
-            let late = now.saturating_sub(timer.deadline);
-            emit!(EventKind::TimerFire { timer: observed(id), late });
-            self.core.forget_background(&timer);
-            let _cause = CauseGuard::set(Cause::Timer(observed(id)));
-            if let Some(waker) = timer.waker.take() {
-                contain("a waker", || waker.wake()); // I4: the wheel is not borrowed
-            }
-        }
-    }
-}
-
-/// How the loop is to wait.
-#[derive(Clone, Copy)]
-enum Wait {
-    /// Not at all: there is work.
-    Zero,
-    /// Until a timer is due, on the scale of the loop's clock.
-    Until(Duration),
-    /// Until then, to see whether anything can still wake it.
-    Recheck(Duration),
-    /// Not at all: virtual time jumps to a timer's deadline.
-    Jump(Duration),
-    /// Until something happens.
-    Forever,
-    /// Nothing can happen: it would be for ever.
-    Deadlocked,
-}
-
-impl Core {
-    pub(crate) fn emit_turn_end(&self) {
-        if crate::observe::is_observed() {
-            emit!(EventKind::TurnEnd(self.counts()));
+        if self.core.timers.len() > 0 {
+            self.core.timers.fire(self.core.clock.elapsed());
         }
     }
 
-    fn time_until(&self, deadline: Duration) -> Duration {
-        deadline.saturating_sub(self.clock.elapsed())
-    }
-}
-
-/// Tells that what was begun is over when a panic of the root future goes through the loop. Forgotten when none does.
-struct OnUnwind<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnUnwind<F> {
-    fn drop(&mut self) {
-        (self.0)();
+    fn check_deadlock(&mut self, timeout: ParkTimeout) {
+        if matches!(timeout, ParkTimeout::Deadlocked) && !self.core.is_work_ready() {
+            self.error = Some(LoopError::Deadlock(self.core.deadlock_report()));
+        }
     }
 }
 
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoop").field("turns", &self.turn).field("counts", &self.core.counts()).finish()
+        f.debug_struct("EventLoop").field("turns", &self.turn).field("metrics", &self.core.metrics()).finish()
     }
 }

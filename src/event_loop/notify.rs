@@ -1,92 +1,98 @@
-//! How other threads reach the loop: the only cross-thread scheduling code.
+//! How other threads wake the loop: the only scheduling code that several threads run.
 //!
-//! A list under a mutex holds what they have to say, and one atomic says whether the loop must be shaken awake:
+//! A queue under a mutex contains the messages, and an atomic state says whether the operating system's waker must be
+//! called:
 //!
 //! | state | the loop | a thread that notifies |
 //! | --- | --- | --- |
-//! | `RUNNING` | is at work and will look at the list before it sleeps | need do nothing more |
-//! | `POLLING` | sleeps in the reactor, or is about to | writes to the operating system's waker |
-//! | `NOTIFIED` | has been told since it last looked | need do nothing more |
+//! | `RUNNING` | is running, and checks the queue before it blocks | need do nothing more |
+//! | `PARKED` | is blocked in the reactor, or about to block | calls the operating system's waker |
+//! | `NOTIFIED` | has been notified since it last checked | need do nothing more |
 //!
-//! The order is all there is to it (I8). A notifier pushes first, then swaps in `NOTIFIED`, and writes only if it
-//! found `POLLING`. The loop goes from `RUNNING` to `POLLING` by compare-exchange before it sleeps, swaps `RUNNING`
-//! in when it is awake, and drains the list if either answered `NOTIFIED`. So there is no write while the loop is
-//! busy, at most one a sleep, and none is lost: whatever was pushed before a swap is seen after the loop's own,
-//! since all of them are read-modify-writes of one atomic. `tests/loom_notify.rs` tries every interleaving.
+//! A notifying thread first pushes its message, then swaps the state to `NOTIFIED`, and calls the waker only if the state
+//! was `PARKED`. The loop changes the state from `RUNNING` to `PARKED` by compare-exchange before it blocks, swaps it to
+//! `RUNNING` afterwards, and drains the queue if the state was `NOTIFIED` in one of the two steps. So the waker is not
+//! called while the loop is running, at most once while it blocks, and no message is lost: a message that was pushed before
+//! the thread's swap is visible after the loop's swap, since all of these are read-modify-writes of one atomic.
+//! `tests/loom_notify.rs` checks all interleavings.
 
-use super::atomics::MutexGuard;
-use super::atomics::{AtomicU8, Mutex, Ordering};
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
+use super::primitive::{AtomicU8, Mutex, MutexGuard, Ordering};
+
 const RUNNING: u8 = 0;
-const POLLING: u8 = 1;
+const PARKED: u8 = 1;
 const NOTIFIED: u8 = 2;
 
-/// What ends the loop's sleep: mio's waker, or a model of it.
+/// The waker of the operating system: that of mio, or a model of it in tests.
 pub(crate) trait OsWaker {
-    /// Makes the sleep that is going on, or else the next one, end at once.
+    /// Interrupts the current park, or the next one.
     fn wake(&self);
 }
 
-/// The list, the state and the waker.
+/// A queue of messages from other threads, which wakes the loop if it is parked.
+///
+/// Invariant: if the queue has a message that was pushed by `notify`, the loop is not blocked for longer than until the
+/// operating system's waker has been called (I8).
 pub(crate) struct Notifier<T, W> {
     state: AtomicU8,
-    /// `None` once the loop is gone.
-    list: Mutex<Option<VecDeque<T>>>,
+    /// `None` after the loop has ended.
+    queue: Mutex<Option<VecDeque<T>>>,
     os_waker: W,
 }
 
 impl<T, W: OsWaker> Notifier<T, W> {
     pub(crate) fn new(os_waker: W) -> Notifier<T, W> {
-        Notifier { state: AtomicU8::new(RUNNING), list: Mutex::new(Some(VecDeque::new())), os_waker }
+        Notifier { state: AtomicU8::new(RUNNING), queue: Mutex::new(Some(VecDeque::new())), os_waker }
     }
 
-    /// From any thread: says something to the loop. After the loop is gone this does nothing (I2).
-    pub(crate) fn notify(&self, item: T) {
-        if self.push(item) && self.state.swap(NOTIFIED, Ordering::AcqRel) == POLLING {
+    /// Sends a message to the loop, and wakes it. Called from any thread. Does nothing after the loop has ended (I2).
+    pub(crate) fn notify(&self, message: T) {
+        if self.push(message) && self.state.swap(NOTIFIED, Ordering::AcqRel) == PARKED {
             self.os_waker.wake();
         }
     }
 
-    /// From any thread: adds something to the list that the loop may read whenever it next looks.
-    pub(crate) fn push(&self, item: T) -> bool {
-        let mut list = self.lock();
-        let open = list.is_some();
-        if let Some(list) = list.as_mut() {
-            list.push_back(item);
+    /// Sends a message that the loop receives when it next drains the queue. Called from any thread. Returns whether the
+    /// loop exists.
+    pub(crate) fn push(&self, message: T) -> bool {
+        let mut queue = self.lock();
+        let is_open = queue.is_some();
+        if let Some(queue) = queue.as_mut() {
+            queue.push_back(message);
         }
-        open
+        is_open
     }
 
-    /// The loop is about to sleep. If `false`, it must not: it has been told something.
-    pub(crate) fn start_polling(&self) -> bool {
-        self.state.compare_exchange(RUNNING, POLLING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Called by the loop before it blocks. Returns `false` if it must not block, because it has been notified.
+    pub(crate) fn begin_park(&self) -> bool {
+        self.state.compare_exchange(RUNNING, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The loop is awake, or did not sleep at all. Whether it has been told something.
-    pub(crate) fn stop_polling(&self) -> bool {
+    /// Called by the loop after it has blocked, or if it did not block. Returns whether it has been notified.
+    pub(crate) fn end_park(&self) -> bool {
         self.state.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
     }
 
-    /// Moves the list's content to the end of `into`. The two swap their room if they can, so that nothing is copied
-    /// while other threads wait for the lock.
+    /// Moves the messages to the end of `into`. If possible the two buffers are swapped, so that other threads do not wait
+    /// for the lock while messages are copied.
     pub(crate) fn drain(&self, into: &mut VecDeque<T>) {
         match self.lock().as_mut() {
-            Some(list) if into.is_empty() => std::mem::swap(list, into),
-            Some(list) => into.append(list),
+            Some(queue) if into.is_empty() => std::mem::swap(queue, into),
+            Some(queue) => into.append(queue),
             None => {}
         }
     }
 
-    /// The loop is gone. What was said and not heard is dropped.
+    /// Called when the loop ends. Drops the messages that were not received.
     pub(crate) fn close(&self) {
-        let unheard = self.lock().take();
-        drop(unheard);
+        let undelivered = self.lock().take();
+        drop(undelivered);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<T>>> {
-        // A thread that panicked while it pushed has left the list whole.
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        // A thread that panicked while it pushed has left the queue valid.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,13 +1,12 @@
-//! A hand on the clocks of loops: while it is held, they stand still.
+//! Pausing the clocks of loops, for a debugger that stops a loop.
 //!
-//! For a debugger of any kind that stops a loop to let somebody look. Without it, every timer would be due when the loop
-//! goes on, and every time limit over.
+//! Without this, all timers would be due and all timeouts would have passed when the loop continues.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Stops the clocks of the loops that were built with [`Builder::pausable`](super::Builder::pausable). A handle: clones
-/// stop the same clocks, from any thread.
+/// Pauses the clocks of the loops that were built with [`Builder::pausable`](super::Builder::pausable). It is a handle:
+/// clones pause the same clocks, from any thread.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,31 +30,31 @@ pub struct ClockPause {
 
 #[derive(Debug, Default)]
 struct Times {
-    /// The pauses that are over.
-    over: Vec<Over>,
-    /// When the clocks were stopped, if they stand still; and by how many.
+    /// The pauses that have ended.
+    ended: Vec<PausedInterval>,
+    /// When the current pause began, and the number of its guards.
     since: Option<Instant>,
-    holders: usize,
+    guards: usize,
 }
 
 #[derive(Debug)]
-struct Over {
+struct PausedInterval {
     began: Instant,
     ended: Instant,
-    /// How long this and all before it took.
+    /// The duration of this pause and all pauses before it.
     total: Duration,
 }
 
 impl ClockPause {
-    /// The clocks run.
+    /// Creates a handle. The clocks are running.
     pub fn new() -> ClockPause {
         ClockPause::default()
     }
 
-    /// Stops the clocks until what comes back is dropped.
+    /// Pauses the clocks until the returned guard is dropped.
     pub fn pause(&self) -> PauseGuard {
         let mut times = self.lock();
-        times.holders += 1;
+        times.guards += 1;
         times.since.get_or_insert_with(Instant::now);
         PauseGuard { pause: self.clone() }
     }
@@ -64,18 +63,18 @@ impl ClockPause {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the clocks had stood still at this point in time.
+    /// Returns the duration of all pauses before an instant.
     pub(super) fn total_at(&self, at: Instant) -> Duration {
         let times = self.lock();
         let now = times.since.map_or(Duration::ZERO, |since| at.saturating_duration_since(since));
-        // The moments that are asked for are nearly always the latest.
-        let before = times.over.iter().rev().find(|over| over.began <= at);
-        let before = before.map_or(Duration::ZERO, |over| over.total - over.ended.saturating_duration_since(at));
+        // Nearly all calls are for recent instants.
+        let before = times.ended.iter().rev().find(|pause| pause.began <= at);
+        let before = before.map_or(Duration::ZERO, |pause| pause.total - pause.ended.saturating_duration_since(at));
         before + now
     }
 }
 
-/// While it lives, the clocks stand still.
+/// A guard: while it exists, the clocks are paused.
 #[derive(Debug)]
 pub struct PauseGuard {
     pause: ClockPause,
@@ -84,13 +83,13 @@ pub struct PauseGuard {
 impl Drop for PauseGuard {
     fn drop(&mut self) {
         let mut times = self.pause.lock();
-        times.holders -= 1;
-        if times.holders == 0
+        times.guards -= 1;
+        if times.guards == 0
             && let Some(began) = times.since.take()
         {
             let ended = Instant::now();
-            let before = times.over.last().map_or(Duration::ZERO, |over| over.total);
-            times.over.push(Over { began, ended, total: before + (ended - began) });
+            let before = times.ended.last().map_or(Duration::ZERO, |pause| pause.total);
+            times.ended.push(PausedInterval { began, ended, total: before + (ended - began) });
         }
     }
 }
@@ -99,15 +98,20 @@ impl Drop for PauseGuard {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{ClockPause, Over, Times};
+    use super::{ClockPause, PausedInterval, Times};
 
     #[test]
-    fn the_pauses_before_a_point_in_time_add_up() {
+    fn the_pauses_before_an_instant_are_added() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let over = |began, ended, total| Over { began: at(began), ended: at(ended), total: Duration::from_secs(total) };
+        let interval = |began, ended, total| PausedInterval {
+            began: at(began),
+            ended: at(ended),
+            total: Duration::from_secs(total),
+        };
         let pause = ClockPause::new();
-        *pause.lock() = Times { over: vec![over(10, 20, 10), over(30, 45, 25)], since: Some(at(60)), holders: 1 };
+        *pause.lock() =
+            Times { ended: vec![interval(10, 20, 10), interval(30, 45, 25)], since: Some(at(60)), guards: 1 };
         let expected =
             [(5, 0), (10, 0), (15, 5), (20, 10), (25, 10), (30, 10), (40, 20), (45, 25), (50, 25), (60, 25), (70, 35)];
         for (moment, total) in expected {
@@ -116,23 +120,23 @@ mod tests {
     }
 
     #[test]
-    fn the_clocks_stand_still_until_the_last_guard_is_dropped() {
+    fn the_clocks_are_paused_until_the_last_guard_is_dropped() {
         let pause = ClockPause::new();
         let (first, second) = (pause.pause(), pause.clone().pause());
-        assert_eq!(pause.lock().holders, 2);
+        assert_eq!(pause.lock().guards, 2);
         drop(first);
-        assert!(pause.lock().since.is_some() && pause.lock().over.is_empty());
+        assert!(pause.lock().since.is_some() && pause.lock().ended.is_empty());
         drop(second);
         drop(pause.pause());
         let times = pause.lock();
-        assert_eq!((times.holders, times.since, times.over.len()), (0, None, 2));
-        let lengths: Vec<Duration> = times.over.iter().map(|over| over.ended - over.began).collect();
-        assert_eq!(times.over[0].total, lengths[0]);
-        assert_eq!(times.over[1].total, lengths[0] + lengths[1]);
+        assert_eq!((times.guards, times.since, times.ended.len()), (0, None, 2));
+        let lengths: Vec<Duration> = times.ended.iter().map(|pause| pause.ended - pause.began).collect();
+        assert_eq!(times.ended[0].total, lengths[0]);
+        assert_eq!(times.ended[1].total, lengths[0] + lengths[1]);
     }
 
     #[test]
-    fn a_point_in_time_is_as_much_later_as_the_clocks_stood_still_before_it() {
+    fn the_total_at_an_instant_is_the_duration_of_the_pauses_before_it() {
         let pause = ClockPause::new();
         let start = Instant::now();
         let first = pause.pause();
@@ -141,8 +145,8 @@ mod tests {
         let second = pause.pause();
         let (one, two) = {
             let times = pause.lock();
-            let over = &times.over[0];
-            ((over.began, over.ended), times.since.expect("it is held"))
+            let ended = &times.ended[0];
+            ((ended.began, ended.ended), times.since.expect("it is held"))
         };
         assert_eq!(pause.total_at(start), Duration::ZERO);
         assert_eq!(pause.total_at(one.0), Duration::ZERO);

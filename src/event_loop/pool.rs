@@ -1,12 +1,11 @@
-//! A pool of threads for what must not be done on the loop's thread: file input and output, DNS look-ups, long
-//! computations.
+//! A pool of threads for operations that would block the loop's thread: file I/O, DNS lookups, long computations.
 //!
-//! Why there is one at all: a regular file is always "ready" to epoll, and reading it may still take as long as the
-//! disk takes. So the only way not to wait for a disk is to let another thread wait.
+//! Files need threads because epoll reports a regular file as always ready, although reading it may have to wait for the
+//! disk.
 //!
-//! Jobs reach the workers through a crossbeam channel that has no bound of its own: the loop must never block on it
-//! (I7). The bound is a semaphore on the loop's side, whose permits are awaited before a job is queued. What a worker
-//! has to say comes back through the notifier, like any wake from another thread.
+//! Jobs are sent to the workers through an unbounded crossbeam channel, so that the loop never blocks on it (I7). A
+//! semaphore on the loop's side limits the number of jobs: each needs a permit before it is queued. Workers notify the loop
+//! through its inbox, like any wake from another thread.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,7 +13,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::observe::contain;
 use crate::sync::Semaphore;
@@ -23,19 +22,18 @@ thread_local! {
     static NEXT_WORKER: Cell<u32> = const { Cell::new(1) };
 }
 
-/// Something for a worker to run.
-pub(crate) trait Work: Send {
+/// A job that a worker can run.
+pub(crate) trait Runnable: Send {
     fn run(self: Box<Self>, worker: u32);
 }
 
-/// Worker threads, started as they are needed. A handle: clones share the threads.
+/// A pool of worker threads, which are started when they are needed. It is a handle: clones share the threads.
 ///
-/// The default pool has four and is what [`run_in_executor`](super::run_in_executor) uses for `None`. A pool of one's
-/// own keeps one kind of work from holding up another: the DNS look-ups have theirs, so that four stuck ones cannot
-/// hold up the files.
+/// [`run_in_executor`](super::run_in_executor) uses the loop's default pool for `None`, which has four threads. A separate
+/// pool keeps one kind of job from delaying another: DNS lookups have their own, so that stuck ones cannot delay file I/O.
 ///
-/// Jobs that were queued are run to their end even if the pool's last handle is dropped, and the loop that queued them
-/// waits for them when it shuts down (I14).
+/// Queued jobs run even if the last handle of the pool is dropped, and the loop that queued them waits for them when it
+/// shuts down (I14).
 ///
 /// ```
 /// use glassloop::{EventLoop, ThreadPool, run_in_executor};
@@ -53,129 +51,133 @@ pub struct ThreadPool {
 
 struct Inner {
     name: String,
-    most: usize,
+    max_threads: usize,
     started: Cell<usize>,
     /// `None` once the pool is closed.
-    queue: RefCell<Option<Sender<Box<dyn Work>>>>,
-    /// What the workers take jobs from; kept to start more of them.
-    jobs: Receiver<Box<dyn Work>>,
-    /// Places in the queue, and how many there are in all.
-    room: Semaphore,
-    places: usize,
-    /// Never used to send: it is closed when the last worker has ended.
-    alive: RefCell<Option<Sender<()>>>,
-    ended: Receiver<()>,
+    queue: RefCell<Option<Sender<Box<dyn Runnable>>>>,
+    /// The receiver of the queue, for new workers.
+    jobs: Receiver<Box<dyn Runnable>>,
+    /// A permit for each job that may be queued or running, and their total number.
+    capacity: Semaphore,
+    max_jobs: usize,
+    /// Each worker has a clone. Nothing is sent: the channel is closed when the last worker has ended.
+    worker_alive: RefCell<Option<Sender<()>>>,
+    all_ended: Receiver<()>,
 }
 
-/// Jobs that may be queued or running at once, unless set otherwise.
-pub(crate) const DEFAULT_ROOM: usize = 256;
+/// The default number of jobs that may be queued or running.
+pub(crate) const DEFAULT_QUEUE_CAPACITY: usize = 256;
 
 impl ThreadPool {
-    /// A pool of at most this many threads (at least one), with room for 256 jobs.
+    /// Creates a pool of at most `threads` threads, at least one, with a queue capacity of 256 jobs.
     pub fn new(name: &str, threads: usize) -> ThreadPool {
-        ThreadPool::with_queue_capacity(name, threads, DEFAULT_ROOM)
+        ThreadPool::with_queue_capacity(name, threads, DEFAULT_QUEUE_CAPACITY)
     }
 
-    /// The same with room for so many jobs, queued and running; more of them wait on the loop's side.
-    pub fn with_queue_capacity(name: &str, threads: usize, room: usize) -> ThreadPool {
+    /// Creates a pool in which at most `capacity` jobs are queued or running. More jobs wait on the loop's side.
+    pub fn with_queue_capacity(name: &str, threads: usize, capacity: usize) -> ThreadPool {
         let (queue, jobs) = unbounded();
-        let (alive, ended) = unbounded();
+        let (worker_alive, all_ended) = unbounded();
         ThreadPool {
             inner: Rc::new(Inner {
                 name: name.to_owned(),
-                most: threads.max(1),
+                max_threads: threads.max(1),
                 started: Cell::new(0),
                 queue: RefCell::new(Some(queue)),
                 jobs,
-                room: Semaphore::new(room.max(1)),
-                places: room.max(1),
-                alive: RefCell::new(Some(alive)),
-                ended,
+                capacity: Semaphore::new(capacity.max(1)),
+                max_jobs: capacity.max(1),
+                worker_alive: RefCell::new(Some(worker_alive)),
+                all_ended,
             }),
         }
     }
 
-    /// The pool's name; its threads are called `name-1`, `name-2`, ….
+    /// Returns the pool's name. Its threads are named `name-1`, `name-2`, ….
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The most threads it will have.
+    /// Returns the maximum number of threads.
     pub fn threads(&self) -> usize {
-        self.inner.most
+        self.inner.max_threads
     }
 
-    /// Threads that have been started.
+    /// Returns the number of threads that have been started.
     pub fn threads_started(&self) -> usize {
         self.inner.started.get()
     }
 
-    /// Places in the queue, to be awaited before [`submit`](Self::submit).
-    pub(crate) fn room(&self) -> &Semaphore {
-        &self.inner.room
+    /// Returns the semaphore of which each job needs a permit before [`submit`](Self::submit).
+    pub(crate) fn capacity(&self) -> &Semaphore {
+        &self.inner.capacity
     }
 
-    /// Queues a job for which there is room.
+    /// Queues a job that has a permit.
     ///
     /// # Errors
-    /// Gives it back if there is no thread to run it and none can be started, or if the pool is closed.
-    pub(crate) fn submit(&self, work: Box<dyn Work>) -> Result<(), Refusal> {
+    /// Returns the job if the pool has no thread and cannot start one, or if it is closed.
+    pub(crate) fn submit(&self, work: Box<dyn Runnable>) -> Result<(), Rejected> {
         let inner = &*self.inner;
-        // Every job holds a place until the loop has heard of its end. So while there are more places taken than threads
-        // started, somebody may be waiting for a thread; a count kept by the threads themselves could be out of date.
-        let at_work = inner.places.saturating_sub(inner.room.available());
-        if at_work > inner.started.get() && inner.started.get() < inner.most {
+        // Each job holds a permit until the loop is notified of its end. So if there are more of these jobs than threads,
+        // a job may be waiting for a thread. A count that is kept by the threads could be out of date.
+        let in_flight = inner.max_jobs.saturating_sub(inner.capacity.available());
+        if in_flight > inner.started.get() && inner.started.get() < inner.max_threads {
             match self.start_worker() {
                 Ok(()) => inner.started.set(inner.started.get() + 1),
-                // I12: a smaller pool will do, as long as there is one.
+                // I12: a pool with fewer threads is sufficient.
                 Err(error) if inner.started.get() > 0 => {
-                    log::warn!("the pool `{}` stays at {} threads: {error}", inner.name, inner.started.get());
+                    log::warn!(
+                        "the pool `{}` cannot start another thread and continues with {}: {error}",
+                        inner.name,
+                        inner.started.get()
+                    );
                 }
-                Err(error) => return Err(Refusal { error, work }),
+                Err(error) => return Err(Rejected { error, work }),
             }
         }
         match &*inner.queue.borrow() {
-            // The channel has no bound, and `jobs` keeps its other end open.
-            Some(queue) => queue.send(work).map_err(|unsent| Refusal { error: closed(), work: unsent.into_inner() }),
-            None => Err(Refusal { error: closed(), work }),
+            // The channel is unbounded, and `jobs` keeps it open.
+            Some(queue) => queue.send(work).map_err(|unsent| Rejected { error: closed(), work: unsent.into_inner() }),
+            None => Err(Rejected { error: closed(), work }),
         }
     }
 
     fn start_worker(&self) -> io::Result<()> {
         let inner = &*self.inner;
-        let Some(alive) = inner.alive.borrow().clone() else { return Err(closed()) };
+        let Some(alive) = inner.worker_alive.borrow().clone() else { return Err(closed()) };
         let (jobs, number) = (inner.jobs.clone(), inner.started.get() + 1);
         let worker = next_worker();
         thread::Builder::new().name(format!("{}-{number}", inner.name)).spawn(move || {
             let _alive = alive;
             // Until the queue is closed and empty.
             while let Ok(work) = jobs.recv() {
-                // I12: the job's own panics are caught inside; what it captured may still panic when it is dropped.
+                // I12: the panics of the job are caught inside. The drop of what it captured may panic as well.
                 contain("dropping what a job captured", || work.run(worker));
             }
         })?;
         Ok(())
     }
 
-    /// Takes no more jobs. The workers run what is queued and end.
+    /// Rejects further jobs. The workers run those that are queued, and end.
     pub(crate) fn close(&self) {
-        let closed = (self.inner.queue.take(), self.inner.alive.take());
+        let closed = (self.inner.queue.take(), self.inner.worker_alive.take());
         drop(closed);
     }
 
-    /// Waits until all workers have ended, at most so long. Whether they have.
-    pub(crate) fn wait_ended(&self, at_most: Duration) -> bool {
-        self.inner.ended.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
+    /// Waits until all workers have ended, for at most `timeout`.
+    pub(crate) fn join_timeout(&self, timeout: Duration) {
+        let _timeout_or_disconnected = self.inner.all_ended.recv_timeout(timeout);
     }
 }
 
-/// Work that a pool does not take, and why.
-pub(crate) struct Refusal {
+/// A job that a pool has rejected, and the reason.
+pub(crate) struct Rejected {
     pub(crate) error: io::Error,
-    pub(crate) work: Box<dyn Work>,
+    pub(crate) work: Box<dyn Runnable>,
 }
 
-/// The next worker's number: for an observer, each worker of any pool of this thread is a thread of its own.
+/// Returns a number for a worker, which is unique among the pools of this thread. Observers show each worker as a thread.
 pub(crate) fn next_worker() -> u32 {
     NEXT_WORKER.replace(NEXT_WORKER.get() + 1)
 }
@@ -188,7 +190,7 @@ impl std::fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ThreadPool")
             .field("name", &self.inner.name)
-            .field("threads", &self.inner.most)
+            .field("threads", &self.inner.max_threads)
             .field("started", &self.inner.started.get())
             .finish()
     }

@@ -1,56 +1,57 @@
-//! The end of a loop, in an order in which nothing that was queued is lost (I14):
+//! The shutdown of a loop, in an order that completes every queued write (I14):
 //!
-//! 1. refuse new tasks;
-//! 2. drop all tasks, on the loop's thread, with the loop still current, since what they drop may wake;
-//! 3. forget timers and sources;
+//! 1. reject new tasks;
+//! 2. drop all tasks, on the loop's thread and with the loop current, since their drop may wake others;
+//! 3. remove all timers and sources;
 //! 4. cancel the cancellable jobs that have not started;
 //! 5. close the loop's own pool as soon as no job waits for capacity in its queue, so that its threads end when the queue
 //!    is empty;
-//! 6. wait for the mandatory jobs, for as long as they take, and a moment for the others; run those on this thread that no
-//!    other could be started for;
-//! 7. end the observer, and report what was left.
+//! 6. wait for the mandatory jobs without a limit, and up to 500 ms for the others; run the jobs that no thread could be
+//!    started for on this thread;
+//! 7. drop the observer, and return a report.
 //!
-//! Whatever panics on the way, the next step is taken.
+//! If a step panics, the next one follows all the same.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::task::{Task, TaskFuture};
 use super::{EventLoop, current};
-use crate::observe::{EventKind, IdleObserver, JobOutcome, TaskId, contain, drop_observer, emit, log_error};
+use crate::observe::{IdleObserver, TaskId, contain, drop_observer, log_error};
 
-/// What the shutdown could not wait for.
+/// The jobs that had not ended when the loop was shut down.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Mandatory jobs that were given up because somebody asked for it: what they write may be lost.
+    /// The labels of the mandatory jobs that were aborted by a forced shutdown. What they write may be lost.
     pub aborted_jobs: Vec<&'static str>,
-    /// Abandonable jobs that were still running: their threads end with the process.
+    /// The labels of the cancellable jobs that were still running. Their threads end with the process.
     pub left_running: Vec<&'static str>,
 }
 
-/// How long running jobs that nobody needs are waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time limit for cancellable jobs that are running.
+const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
-/// How often the wait looks whether it should give up.
-const GLANCE: Duration = Duration::from_millis(50);
+/// The interval of checks for a forced shutdown.
+const SHUTDOWN_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl EventLoop {
-    /// Ends the loop and says what was left. Dropping the loop does the same and logs it.
+    /// Shuts the loop down. Dropping the loop does the same, and logs aborted jobs.
     pub fn shutdown(mut self) -> ShutdownReport {
         self.end()
     }
 
     fn end(&mut self) -> ShutdownReport {
-        if self.core.closing.replace(true) {
+        if self.core.is_closing.replace(true) {
             return ShutdownReport::default();
         }
-        let entered = current::enter_over(&self.core);
+        let entered = current::enter_nested(&self.core);
         contain("dropping the tasks", || self.drop_tasks());
-        contain("dropping the timers", || self.drop_timers());
+        contain("dropping the timers", || self.core.timers.clear());
         contain("dropping the sources", || self.core.reactor.clear());
         let report = self.end_jobs();
-        self.core.shared.notifier.close();
+        self.core.remote.notifier.close();
         drop(entered);
-        // The observer ends with the loop, though handles may live on and keep the tables: a recording is complete now.
+        // Handles may keep the core alive. The observer is dropped now, so that a recording is complete.
         if let Some(observer) = self.core.idle_observer.take().and_then(IdleObserver::take) {
             drop_observer(observer);
         }
@@ -58,8 +59,11 @@ impl EventLoop {
     }
 
     fn drop_tasks(&mut self) {
-        // None is added meanwhile: new ones are refused.
-        let all: Vec<TaskId> = self.core.tasks.borrow().iter().map(|(id, _)| id).collect();
+        // No task is added meanwhile: new ones are rejected.
+        let is_stored = |task: &Task| matches!(task.future, TaskFuture::Stored(_));
+        let tasks = self.core.tasks.borrow();
+        let all: Vec<TaskId> = tasks.iter().filter(|(_, task)| is_stored(task)).map(|(id, _)| id).collect();
+        drop(tasks);
         for id in all {
             self.core.abort(id);
             self.core.run_task(id);
@@ -67,61 +71,46 @@ impl EventLoop {
         self.core.ready.borrow_mut().clear();
     }
 
-    fn drop_timers(&mut self) {
-        let timers = self.core.wheel.borrow_mut().drain();
-        self.core.background_timers.set(0);
-        drop(timers);
-    }
-
     fn end_jobs(&mut self) -> ShutdownReport {
-        self.cancel_cancellable();
+        self.core.jobs.cancel_all();
         let started = Instant::now();
         loop {
             self.is_notified = true;
-            self.hear_other_threads();
-            if !self.core.jobs.borrow().is_any_waiting() {
+            self.drain_inbox();
+            if !self.core.jobs.is_any_waiting() {
                 self.core.default_pool.close();
             }
             let report = self.jobs_left();
-            let is_nothing_left = report == ShutdownReport::default();
-            if is_nothing_left {
-                // Their threads are on their way out: a moment, so that none outlives the loop.
-                self.core.default_pool.wait_ended(PATIENCE);
+            let have_all_ended = report == ShutdownReport::default();
+            if have_all_ended {
+                // The threads are about to end. None should outlive the loop.
+                self.core.default_pool.join_timeout(SHUTDOWN_GRACE_PERIOD);
             }
-            let is_patience_over = report.aborted_jobs.is_empty() && started.elapsed() >= PATIENCE;
-            if is_nothing_left || is_patience_over || self.give_up.load(Ordering::Acquire) {
+            let is_grace_period_over = report.aborted_jobs.is_empty() && started.elapsed() >= SHUTDOWN_GRACE_PERIOD;
+            if have_all_ended || is_grace_period_over || self.force_shutdown.load(Ordering::Acquire) {
                 self.core.default_pool.close();
                 return report;
             }
-            if !self.core.run_refused_job() {
-                self.wait_for_news();
+            if !self.core.jobs.run_rejected() {
+                self.wait_for_message();
             }
-        }
-    }
-
-    /// Takes back what nobody needs and no worker has begun.
-    fn cancel_cancellable(&mut self) {
-        let cancelled = self.core.jobs.borrow_mut().remove_cancelled();
-        for (job, entry) in cancelled {
-            emit!(EventKind::JobEnd { job, outcome: JobOutcome::Cancelled });
-            drop(entry);
         }
     }
 
     fn jobs_left(&self) -> ShutdownReport {
-        let jobs = self.core.jobs.borrow();
+        let jobs = &self.core.jobs;
         ShutdownReport { aborted_jobs: jobs.labels(true), left_running: jobs.labels(false) }
     }
 
-    /// Sleeps until a job has ended, or for a glance.
-    fn wait_for_news(&mut self) {
-        let timeout = if self.core.shared.notifier.start_polling() { GLANCE } else { Duration::ZERO };
+    /// Waits until a job has ended, for at most 50 ms.
+    fn wait_for_message(&mut self) {
+        let timeout = if self.core.remote.notifier.begin_park() { SHUTDOWN_POLL_INTERVAL } else { Duration::ZERO };
         let waited = self.poll.poll(&mut self.events, Some(timeout));
-        self.core.shared.notifier.stop_polling();
+        self.core.remote.notifier.end_park();
         if let Err(error) = waited
             && error.kind() != std::io::ErrorKind::Interrupted
         {
-            std::thread::sleep(GLANCE); // the reactor is broken: the list is still read
+            std::thread::sleep(SHUTDOWN_POLL_INTERVAL); // the reactor is broken, but the inbox is still drained
         }
     }
 }
@@ -130,7 +119,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         let report = self.end();
         if !report.aborted_jobs.is_empty() {
-            log_error(format_args!("the loop ended without these jobs: {}", report.aborted_jobs.join(", ")));
+            log_error(format_args!("the loop was shut down without these jobs: {}", report.aborted_jobs.join(", ")));
         }
     }
 }

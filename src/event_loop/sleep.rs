@@ -1,4 +1,4 @@
-//! `sleep` and `sleep_until`: the timer wheel as a future.
+//! `sleep` and `sleep_until`: the future of a timer.
 
 use std::fmt;
 use std::future::Future;
@@ -7,15 +7,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::core::{Core, observed};
-use super::wheel::TimerId;
-use super::{clock, current};
-use crate::observe::{EventKind, current_task, emit, set_wait_reason};
+use super::core::Core;
+use super::current;
+use crate::observe::{TimerId, set_wait_reason};
 
-/// Waits for a time. It never ends early, and on an idle machine at most a millisecond and one turn late (I9).
+/// Waits for a time, which starts with this call. The future never completes early, and on an idle machine at most a
+/// millisecond and one turn late (I9).
 ///
-/// Nothing happens before it is first polled; dropping one that was never polled costs nothing. The time counts from
-/// this call.
+/// The timer is set when the future is first polled.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -28,88 +27,75 @@ use crate::observe::{EventKind, current_task, emit, set_wait_reason};
 ///     sleep(Duration::from_secs(3600)).await;
 ///     assert!(now() - before >= Duration::from_secs(3600));
 /// })?;
-/// assert!(started.elapsed() < Duration::from_secs(3600)); // virtual time does not make you wait
+/// assert!(started.elapsed() < Duration::from_secs(3600)); // virtual time jumps to the deadline
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let core = current::core();
     let deadline = core.clock.elapsed().saturating_add(duration);
-    Sleep { core, deadline, state: SleepState::New, background: false }
+    Sleep { core, deadline, state: SleepState::New, is_unref: false }
 }
 
-/// Waits until a point in time, by the loop's clock ([`now`]).
+/// Waits until an instant of the loop's clock ([`now`]).
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     let core = current::core();
     let deadline = core.clock.since_base(deadline);
-    Sleep { core, deadline, state: SleepState::New, background: false }
+    Sleep { core, deadline, state: SleepState::New, is_unref: false }
 }
 
-/// The time by the clock of the current loop, which may be virtual.
+/// Returns the current instant of the current loop's clock, which may be virtual.
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn now() -> Instant {
     current::core().clock.now()
 }
 
-/// The future of [`sleep`] and [`sleep_until`].
+/// The future returned by [`sleep`] and [`sleep_until`].
 pub struct Sleep {
     core: Rc<Core>,
-    /// Since the loop was built.
+    /// As the time since the loop was built.
     deadline: Duration,
     state: SleepState,
-    background: bool,
+    is_unref: bool,
 }
 
 #[derive(Clone, Copy)]
 enum SleepState {
-    /// Not polled yet: there is nothing in the wheel.
+    /// Not polled yet: the timer is not set.
     New,
-    Armed(TimerId),
+    Set(TimerId),
     Done,
 }
 
 impl Sleep {
-    /// When it ends, by the loop's clock. Where that is beyond what an [`Instant`] can say, as far as it can.
+    /// Returns the deadline, by the loop's clock. It is clamped to what an [`Instant`] can represent.
     pub fn deadline(&self) -> Instant {
-        self.core.clock.moment(self.deadline)
+        self.core.clock.instant_at(self.deadline)
     }
 
-    /// Lets it end at another time. One that is armed is moved in the wheel, which is cheap; one that has ended can be
+    /// Changes the deadline. A timer that is set is moved, which takes constant time. A future that has completed can be
     /// used again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = self.core.clock.since_base(deadline);
         self.state = match self.state {
-            SleepState::Armed(id) => {
-                let tick = clock::tick_at_or_after(self.deadline);
-                let is_moved = self.core.wheel.borrow_mut().rearm(id, tick);
-                if is_moved {
-                    if let Some(timer) = self.core.wheel.borrow_mut().get_mut(id) {
-                        timer.deadline = self.deadline;
-                    }
-                    let (timer, deadline) = (observed(id), self.deadline);
-                    emit!(EventKind::TimerSet { timer, task: current_task(), deadline });
-                    SleepState::Armed(id)
-                } else {
-                    SleepState::New
-                }
-            }
-            SleepState::New | SleepState::Done => SleepState::New,
+            SleepState::Set(id) if self.core.timers.reset(id, self.deadline) => SleepState::Set(id),
+            _ => SleepState::New,
         };
     }
 
-    /// Makes it a timer that does not keep the loop from seeing a deadlock, nor virtual time from jumping over it.
+    /// Makes the timer unref'd: deadlock detection and virtual time ignore it. (The term is libuv's and Node's.)
     pub fn unref(mut self) -> Sleep {
-        self.background = true;
+        self.is_unref = true;
         self
     }
 }
@@ -120,14 +106,13 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.state {
             SleepState::New => {
-                let id = self.core.set_timer(self.deadline, cx.waker(), self.background);
-                self.state = SleepState::Armed(id);
+                let id = self.core.timers.set(self.deadline, cx.waker(), self.is_unref);
+                self.state = SleepState::Set(id);
                 set_wait_reason("a timer");
                 Poll::Pending
             }
-            SleepState::Armed(id) => {
-                // The entry is there until the timer fires.
-                if self.core.keep_timers_waker(id, cx.waker()) {
+            SleepState::Set(id) => {
+                if self.core.timers.register(id, cx.waker()) {
                     set_wait_reason("a timer");
                     return Poll::Pending;
                 }
@@ -141,8 +126,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let SleepState::Armed(id) = self.state {
-            self.core.cancel_timer(id);
+        if let SleepState::Set(id) = self.state {
+            self.core.timers.cancel(id);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A registered source: the handle through which a task does input and output.
+//! A source that is registered with the loop, through which tasks do I/O.
 
 use std::fmt;
 use std::io;
@@ -10,47 +10,47 @@ use mio::Interest;
 
 use super::core::Core;
 use super::current;
-use super::reactor::{Direction, InitialReadiness, Reactor, SourceSlot};
+use super::reactor::SourceEntry;
+use super::readiness::{Direction, InitialReadiness};
 use crate::observe::{EventKind, IoOutcome, Operation, SourceId, current_task, emit, notes, set_wait_reason};
 
-/// Anything mio can register, registered with the current loop until it is dropped.
+/// A source of I/O events (any type that mio can register), registered with a loop until it is dropped. The name is tokio's.
 ///
-/// One task at a time may wait in each direction: the last to ask is the one that is woken. A task that waits when another
-/// one drops the source is woken, too.
+/// One task at a time can wait in each direction: a later one replaces an earlier one. If a task drops the source, the
+/// other tasks that wait for it are woken.
 pub struct PollEvented<S: mio::event::Source> {
     io: S,
-    slot: Rc<SourceSlot>,
+    source: Rc<SourceEntry>,
     core: Rc<Core>,
-    /// Dropping `io` closes the descriptor. The kernel forgets a closed one by itself: that saves a system call a
-    /// connection.
-    closes_itself: bool,
-    /// A short transfer means that the kernel has no more data, or no more space (I5).
+    /// Whether dropping `io` closes the descriptor, which deregisters it. This saves one system call per connection.
+    skip_deregister: bool,
+    /// Whether a short read or write means that the kernel has no more data, or no more space (I5).
     is_tcp_stream: bool,
 }
 
-/// The interests of any source.
-const BOTH_WAYS: Interest = Interest::READABLE.add(Interest::WRITABLE);
+/// The interests of all sources.
+const READ_AND_WRITE: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// The interests of a TCP stream: urgent data is announced, since reads stop short of it.
+/// The interests of a TCP stream. They include urgent data, since reads stop before it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const OF_TCP_STREAM: Interest = BOTH_WAYS.add(Interest::PRIORITY);
+const READ_WRITE_AND_URGENT: Interest = READ_AND_WRITE.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const OF_TCP_STREAM: Interest = BOTH_WAYS;
+const READ_WRITE_AND_URGENT: Interest = READ_AND_WRITE;
 
-/// Whether urgent data is announced here. Where it is not, a short read proves nothing.
-const IS_URGENT_DATA_ANNOUNCED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// Whether urgent data is reported on this platform. If it is not, a short read proves nothing.
+const IS_URGENT_DATA_REPORTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// The most bytes that one call transfers: `MAX_RW_COUNT` of Linux.
-const MOST_BYTES_PER_CALL: usize = 0x7fff_f000;
+/// The maximum number of bytes that one call transfers: `MAX_RW_COUNT` of Linux.
+const MAX_BYTES_PER_CALL: usize = 0x7fff_f000;
 
-/// What a source is, for events.
+/// The description of a source in events.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceMetadata {
-    /// In one word: `connection`, `listener`.
+    /// The kind of source, in one word: `connection`, `listener`.
     pub what: &'static str,
-    /// The descriptor, where the platform has them.
+    /// The file descriptor, on platforms that have them.
     pub descriptor: Option<i32>,
-    /// The other side, if it is known.
+    /// The address of the peer, if it is known.
     pub peer: Option<SocketAddr>,
 }
 
@@ -58,90 +58,87 @@ impl<S: mio::event::Source> PollEvented<S> {
     /// Registers `io` with the current loop.
     ///
     /// # Errors
-    /// What the system says to the registration: a regular file, for example, cannot be registered.
+    /// The error of the system call, such as `epoll_ctl`: a regular file, for example, cannot be registered.
     ///
     /// # Panics
-    /// If no loop runs on this thread.
-    pub fn new(io: S, initially: InitialReadiness, described: SourceMetadata) -> io::Result<PollEvented<S>> {
-        PollEvented::register(io, initially, described, BOTH_WAYS)
+    /// If no loop is running on this thread.
+    pub fn new(io: S, initial: InitialReadiness, metadata: SourceMetadata) -> io::Result<PollEvented<S>> {
+        PollEvented::register(io, initial, metadata, READ_AND_WRITE)
     }
 
     fn register(
         mut io: S,
-        initially: InitialReadiness,
-        described: SourceMetadata,
+        initial: InitialReadiness,
+        metadata: SourceMetadata,
         interests: Interest,
     ) -> io::Result<PollEvented<S>> {
         let core = current::core();
-        let slot = core.reactor.add(&mut io, initially, interests)?;
-        Reactor::emit_added(&slot, described.what, described.descriptor, described.peer);
-        Ok(PollEvented { io, slot, core, closes_itself: false, is_tcp_stream: false })
+        let source = core.reactor.add(&mut io, initial, interests)?;
+        let SourceMetadata { what, descriptor, peer } = metadata;
+        emit!(EventKind::SourceAdd { source: source.id, task: current_task(), what, descriptor, peer });
+        Ok(PollEvented { io, source, core, skip_deregister: false, is_tcp_stream: false })
     }
 
-    /// The same for an `io` that owns its descriptor alone and closes it when it is dropped.
-    pub(crate) fn owning(io: S, initially: InitialReadiness, described: SourceMetadata) -> io::Result<PollEvented<S>> {
-        let mut source = PollEvented::new(io, initially, described)?;
-        source.closes_itself = true;
+    /// Registers an `io` that is the only owner of its descriptor, and closes it when it is dropped.
+    pub(crate) fn owning(io: S, initial: InitialReadiness, metadata: SourceMetadata) -> io::Result<PollEvented<S>> {
+        let mut source = PollEvented::new(io, initial, metadata)?;
+        source.skip_deregister = true;
         Ok(source)
     }
 
-    /// Registers a TCP stream that owns its descriptor alone: the only kind of source for which
-    /// [`poll_io`](Self::poll_io) draws a conclusion from a short read or write (I5).
-    pub(crate) fn tcp_stream(
-        io: S,
-        initially: InitialReadiness,
-        described: SourceMetadata,
-    ) -> io::Result<PollEvented<S>> {
-        let mut source = PollEvented::register(io, initially, described, OF_TCP_STREAM)?;
-        source.closes_itself = true;
+    /// Registers a TCP stream that is the only owner of its descriptor. Only for such a source, [`poll_io`](Self::poll_io)
+    /// clears the readiness after a short read or write (I5).
+    pub(crate) fn tcp_stream(io: S, initial: InitialReadiness, metadata: SourceMetadata) -> io::Result<PollEvented<S>> {
+        let mut source = PollEvented::register(io, initial, metadata, READ_WRITE_AND_URGENT)?;
+        source.skip_deregister = true;
         source.is_tcp_stream = true;
         Ok(source)
     }
 
-    /// Others may have descriptors of the same thing: closing this one does not make the kernel forget it.
+    /// Deregisters the source when it is dropped: its descriptor may have duplicates, so closing it is not sufficient.
     pub(crate) fn deregister_on_drop(&mut self) {
-        self.closes_itself = false;
+        self.skip_deregister = false;
     }
 
-    /// The source itself, for calls that do not depend on readiness.
+    /// Returns the `io`, for calls that do not depend on readiness.
     pub fn io(&self) -> &S {
         &self.io
     }
 
-    /// The source itself, for calls that do not depend on readiness.
+    /// Returns the `io` for modification, for calls that do not depend on readiness.
     pub fn io_mut(&mut self) -> &mut S {
         &mut self.io
     }
 
-    /// Its id: also its token.
+    /// Returns the id of the source, from which its token is computed.
     pub fn id(&self) -> SourceId {
-        self.slot.id
+        self.source.id
     }
 
-    /// Whether the other side is known to have ended its stream. `false` may be out of date.
+    /// Returns whether the peer is known to have ended its stream. `false` may be out of date.
     pub fn is_read_closed(&self) -> bool {
-        self.slot.is_read_closed()
+        self.source.readiness.is_read_closed()
     }
 
-    /// A background source does not keep the loop from seeing a deadlock, nor virtual time from jumping: signals, idle
-    /// connections.
-    pub fn set_unref(&self, background: bool) {
-        self.core.reactor.set_unref(&self.slot, background);
-    }
-
-    /// Waits until the source is ready in a direction.
+    /// Sets whether the source is unref'd: deadlock detection and virtual time ignore tasks that wait for it. Examples are
+    /// signals and idle connections.
     ///
-    /// Like any poll it is repeated at every poll of the future that waits. Where it is not, the wait counts as cancelled:
-    /// an event still wakes the task, but it does not hold up the virtual clock or the report of a deadlock (I16).
+    /// The term is libuv's and Node's, in which an unref'd handle does not keep the loop running.
+    pub fn set_unref(&self, is_unref: bool) {
+        self.core.reactor.set_unref(&self.source, is_unref);
+    }
+
+    /// Polls whether the source is ready in a direction.
+    ///
+    /// A future that waits must call this in each of its polls. If it does not, its wait counts as cancelled: an event still
+    /// wakes the task, but deadlock detection and the virtual clock ignore the wait (I16).
     pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<()> {
-        if self.slot.is_ready(direction) {
-            notes::record_ready(self.slot.id, direction == Direction::Read);
+        if self.source.readiness.is_ready(direction) {
+            notes::record_ready(self.source.id, direction == Direction::Read);
             return Poll::Ready(());
         }
-        self.core.reactor.arm(&self.slot, direction, cx.waker());
-        if self.slot.is_ready(direction) {
-            return Poll::Ready(()); // I6
-        }
+        // The readiness need not be checked again: only the loop changes it, between two polls.
+        self.core.reactor.arm(&self.source, direction, cx.waker());
         set_wait_reason(match direction {
             Direction::Read => "input",
             Direction::Write => "room to write",
@@ -149,21 +146,20 @@ impl<S: mio::event::Source> PollEvented<S> {
         Poll::Pending
     }
 
-    /// Forgets the readiness in a direction, after an operation outside [`poll_io`](Self::poll_io) has found that there
-    /// is none left (I5).
+    /// Clears the readiness in a direction, after an operation outside [`poll_io`](Self::poll_io) would have blocked (I5).
     pub fn clear_ready(&self, direction: Direction) {
-        self.slot.clear_readiness(direction);
+        self.source.readiness.clear(direction);
     }
 
-    /// Does one operation as soon as the source is ready for it.
+    /// Polls one I/O operation, which is tried when the source is ready for it.
     ///
-    /// `call` makes the system call once and returns the number of bytes moved; `wanted` is the most that this one call
-    /// could have moved (0 where bytes are not what counts). A call that would block clears the cached readiness, so
-    /// that the next one waits for the kernel to report the source again (I5). Everything else leaves it: a short read
-    /// says little about a datagram socket, a pipe, or a socket over which descriptors are passed.
+    /// `call` makes one system call and returns the number of bytes transferred. `wanted` is the maximum for this call, such
+    /// as the size of the buffer, or 0 for operations that do not transfer bytes. A call that would block clears the cached
+    /// readiness, so that the next one waits for the kernel's next event (I5). No other result does so: a short read proves
+    /// nothing about a datagram socket, a pipe, or a socket through which descriptors are sent.
     ///
     /// # Errors
-    /// Those of `call`, except that it would block or was interrupted.
+    /// The errors of `call`, except `WouldBlock` and `Interrupted`.
     pub fn poll_io(
         &mut self,
         cx: &mut Context<'_>,
@@ -180,29 +176,29 @@ impl<S: mio::event::Source> PollEvented<S> {
                 return Poll::Pending;
             }
             if !self.core.io_budget.take_operation() {
-                // I11: the others' turn.
+                // I11: yield to the other tasks.
                 cx.waker().wake_by_ref();
                 set_wait_reason("its next turn");
                 return Poll::Pending;
             }
             match call(&mut self.io) {
-                Ok(moved) => {
-                    self.core.io_budget.take_bytes(moved);
+                Ok(transferred) => {
+                    self.core.io_budget.take_bytes(transferred);
                     if self.is_tcp_stream
-                        && IS_URGENT_DATA_ANNOUNCED
-                        && 0 < moved
-                        && moved < wanted.min(MOST_BYTES_PER_CALL)
+                        && IS_URGENT_DATA_REPORTED
+                        && 0 < transferred
+                        && transferred < wanted.min(MAX_BYTES_PER_CALL)
                     {
-                        self.slot.clear_readiness_after_short(direction); // I5
+                        self.source.readiness.clear_after_short(direction); // I5
                     }
-                    // An empty datagram is no end.
-                    let can_have_ended = self.is_tcp_stream || self.slot.is_read_closed();
-                    let is_end = moved == 0 && wanted > 0 && operation == Operation::Read && can_have_ended;
-                    self.emit(operation, if is_end { IoOutcome::EndOfFile } else { IoOutcome::Done(moved) });
-                    return Poll::Ready(Ok(moved));
+                    // An empty datagram is not the end of a stream.
+                    let can_have_ended = self.is_tcp_stream || self.source.readiness.is_read_closed();
+                    let is_end = transferred == 0 && wanted > 0 && operation == Operation::Read && can_have_ended;
+                    self.emit(operation, if is_end { IoOutcome::EndOfFile } else { IoOutcome::Done(transferred) });
+                    return Poll::Ready(Ok(transferred));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.slot.clear_readiness(direction); // I5
+                    self.source.readiness.clear(direction); // I5
                     self.emit(operation, IoOutcome::WouldBlock);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -215,23 +211,23 @@ impl<S: mio::event::Source> PollEvented<S> {
     }
 
     fn emit(&self, operation: Operation, outcome: IoOutcome) {
-        emit!(EventKind::Io { task: current_task(), source: self.slot.id, operation, outcome });
+        emit!(EventKind::Io { task: current_task(), source: self.source.id, operation, outcome });
     }
 }
 
 impl<S: mio::event::Source> Drop for PollEvented<S> {
     fn drop(&mut self) {
-        if !self.closes_itself
+        if !self.skip_deregister
             && let Err(error) = self.core.reactor.deregister(&mut self.io)
         {
-            log::debug!("deregistering {}: {error}", self.slot.id);
+            log::debug!("deregistering {}: {error}", self.source.id);
         }
-        self.core.reactor.remove(&self.slot);
+        self.core.reactor.remove(&self.source);
     }
 }
 
 impl<S: mio::event::Source + fmt::Debug> fmt::Debug for PollEvented<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PollEvented").field("id", &self.slot.id).field("io", &self.io).finish()
+        f.debug_struct("PollEvented").field("id", &self.source.id).field("io", &self.io).finish()
     }
 }

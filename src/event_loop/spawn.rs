@@ -1,29 +1,23 @@
-//! `spawn` and what it gives back.
+//! `spawn`, and the handle that it returns.
 
-use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use super::completion::{CompletionQueue, StoreResult, TaskResult};
 use super::core::Core;
 use super::current;
-use super::executor::panic_text;
-use super::join_set::Arrivals;
-use super::task::{Handle, Name, NewTask, Sink};
-use crate::observe::{
-    TaskId, TaskOutcome, discard, is_observed, log_error, notes, polled_after_ready, set_wait_reason,
-};
-use crate::sync::SharedSlot;
+use super::join_error::JoinError;
+use super::task::{NewTask, TaskName};
+use crate::observe::{TaskId, is_observed, log_error, notes, polled_after_ready, set_wait_reason};
 
-/// Runs a future as a task of its own, beside the others, from the next time the loop has a moment.
+/// Spawns a future as a new task, which is polled together with the others from the loop's next pass over the ready queue.
 ///
-/// The task is named after the future's type; [`spawn_named`] gives it a name. Dropping the [`JoinHandle`] lets the
-/// task run on by itself.
+/// The task is named after the future's type; use [`spawn_named`] to choose a name. If the [`JoinHandle`] is dropped, the
+/// task continues in the background.
 ///
 /// ```
 /// use glassloop::{EventLoop, spawn};
@@ -38,136 +32,67 @@ use crate::sync::SharedSlot;
 /// ```
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    let name = Name::Type(std::any::type_name::<F>());
+    let name = TaskName::Type(std::any::type_name::<F>());
     spawn_on(&current::core(), future, name, Location::caller(), None)
 }
 
-/// The same with a name, for those who watch and for error messages.
+/// Spawns a future as a new task with a name, which appears in recordings and error messages.
 ///
 /// # Panics
-/// If no loop runs on this thread.
+/// If no loop is running on this thread.
 #[track_caller]
 pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
-    spawn_on(&current::core(), future, Name::Given(name.into()), Location::caller(), None)
+    spawn_on(&current::core(), future, TaskName::Given(name.into()), Location::caller(), None)
 }
 
+/// Spawns a future; `completed` is where a task of a `JoinSet` adds its key when it completes.
 pub(super) fn spawn_on<F: Future + 'static>(
     core: &Rc<Core>,
     future: F,
-    name: Name,
+    name: TaskName,
     location: &'static Location<'static>,
-    arrivals: Option<(Rc<Arrivals>, usize)>,
+    completed: Option<(Rc<CompletionQueue>, usize)>,
 ) -> JoinHandle<F::Output> {
-    let join = Rc::new(Join {
-        result: Cell::new(None),
-        is_finished: Cell::new(false),
-        is_detached: Cell::new(false),
-        waker: SharedSlot::default(),
-        arrivals,
-    });
-    let sink = JoinSink { join: join.clone(), name: name.clone() };
-    // A loop that shuts down gives the task back, and dropping it says to the handle that it was aborted.
-    let id = core.spawn(NewTask { future, sink, name, location }).ok();
-    JoinHandle { join, id, core: Rc::downgrade(core) }
+    let slot = Rc::new(TaskResult::new(completed));
+    let on_complete = StoreResult { slot: slot.clone(), name: name.clone() };
+    // A loop that is shutting down returns the task. Dropping it stores `JoinError::Aborted`.
+    let id = core.spawn(NewTask { future, on_complete, name, location }).ok();
+    JoinHandle { slot, id, core: Rc::downgrade(core) }
 }
 
-/// What the task and its handle share.
-struct Join<T> {
-    result: Cell<Option<Result<T, JoinError>>>,
-    is_finished: Cell<bool>,
-    /// The handle has been dropped.
-    is_detached: Cell<bool>,
-    waker: SharedSlot,
-    /// If it belongs to a `JoinSet`: where to say that it is done, and as whom.
-    arrivals: Option<(Rc<Arrivals>, usize)>,
-}
-
-impl<T> Join<T> {
-    fn finish(&self, result: Result<T, JoinError>) {
-        self.result.set(Some(result));
-        self.is_finished.set(true);
-        self.waker.wake();
-        if let Some((arrivals, key)) = &self.arrivals {
-            arrivals.arrive(*key);
-        }
-    }
-}
-
-/// The task's end of it.
-struct JoinSink<T> {
-    join: Rc<Join<T>>,
-    name: Name,
-}
-
-impl<T> Sink<T> for JoinSink<T> {
-    fn finish(&mut self, result: std::thread::Result<T>) -> TaskOutcome {
-        match result {
-            Ok(output) => {
-                self.join.finish(Ok(output));
-                TaskOutcome::Finished
-            }
-            Err(payload) => {
-                let (task, message) = (self.name.to_string(), panic_text(&*payload));
-                let error = JoinError::Panicked { task, message, payload: PanicPayload(Mutex::new(Some(payload))) };
-                // I12: if the handle is gone, nobody will ever look at it.
-                if Rc::strong_count(&self.join) == 1 {
-                    log_error(format_args!("{error}"));
-                }
-                self.join.finish(Err(error));
-                TaskOutcome::Panicked
-            }
-        }
-    }
-
-    fn handle(&self) -> Handle {
-        if self.join.is_detached.get() {
-            return Handle::Dropped;
-        }
-        self.join.waker.hold_id().map_or(Handle::Kept, Handle::AwaitedBy)
-    }
-}
-
-impl<T> Drop for JoinSink<T> {
-    fn drop(&mut self) {
-        if !self.join.is_finished.get() {
-            self.join.finish(Err(JoinError::Aborted));
-        }
-    }
-}
-
-/// A task's result, awaited; or the task let go, or ended before its time.
+/// A handle to a spawned task. Await it for the result, drop it to detach the task, or abort the task.
 pub struct JoinHandle<T> {
-    join: Rc<Join<T>>,
-    /// `None` if the loop refused it.
+    slot: Rc<TaskResult<T>>,
+    /// `None` if the loop rejected the task.
     id: Option<TaskId>,
     core: Weak<Core>,
 }
 
 impl<T> JoinHandle<T> {
-    /// Ends the task: its future is dropped when its turn comes, not here (I13). What it has begun elsewhere, a job on
-    /// a pool for example, is not undone.
+    /// Aborts the task: its future is dropped when the task is next dequeued, not inside this call (I13). Operations that
+    /// it has started elsewhere, such as a job on a pool, are not undone.
     pub fn abort(&self) {
         if let (Some(core), Some(id)) = (self.core.upgrade(), self.id) {
             core.abort(id);
         }
     }
 
-    /// Whether it has ended, one way or another.
+    /// Returns whether the task has ended: completed, panicked, or aborted.
     pub fn is_finished(&self) -> bool {
-        self.join.is_finished.get()
+        self.slot.is_finished.get()
     }
 
-    /// The task's id. `None` if the loop was shutting down and refused it.
+    /// Returns the task's id. `None` if the loop was shutting down and rejected the task.
     pub fn id(&self) -> Option<TaskId> {
         self.id
     }
 
-    /// The result, if it is there and has not been taken.
+    /// Returns the result if the task has ended and the result was not returned before.
     pub(super) fn try_take(&self) -> Option<Result<T, JoinError>> {
-        self.join.result.take()
+        self.slot.result.take()
     }
 }
 
@@ -175,14 +100,14 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(result) = self.join.result.take() {
+        if let Some(result) = self.try_take() {
             return Poll::Ready(result);
         }
         if self.is_finished() {
             polled_after_ready("JoinHandle");
         }
-        if self.join.waker.register(cx.waker())
-            && let Some(result) = self.join.result.take()
+        if self.slot.waker.register(cx.waker())
+            && let Some(result) = self.try_take()
         {
             return Poll::Ready(result); // I6
         }
@@ -196,108 +121,19 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        self.join.is_detached.set(true);
+        self.slot.is_detached.set(true);
         if is_observed()
             && let Some(core) = current::try_core()
         {
             core.decide_lost();
         }
-        self.join.waker.clear();
-        // I12: a panic that nobody looked at.
-        if let Some(Err(error @ JoinError::Panicked { .. })) = self.join.result.take() {
+        self.slot.waker.clear();
+        // I12: a panic that the program has not received is logged.
+        if let Some(Err(error @ JoinError::Panicked { .. })) = self.try_take() {
             log_error(format_args!("{error}"));
         }
     }
 }
-
-/// Why a task has no result.
-///
-/// It is one of the errors that `?` makes a `Box<dyn Error + Send + Sync>` of.
-///
-/// ```
-/// use glassloop::{EventLoop, spawn_named};
-///
-/// fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-///     let mut event_loop = EventLoop::new()?;
-///     event_loop.block_on(async { Ok(spawn_named("oracle", async { panic!("no") }).await?) })?
-/// }
-/// assert_eq!(answer().unwrap_err().to_string(), "the task `oracle` panicked: no");
-/// ```
-pub enum JoinError {
-    /// It panicked.
-    Panicked {
-        /// The task's name.
-        task: String,
-        /// What it said, if it said it in words.
-        message: String,
-        /// What it panicked with.
-        payload: PanicPayload,
-    },
-    /// It was aborted, or the loop shut down.
-    Aborted,
-}
-
-/// What a task panicked with.
-///
-/// A panic may carry anything that is `Send`; an error has to be `Sync` as well to be of use to most programs. What lies
-/// behind a lock is, and this lock is never taken.
-///
-/// Dropping it does not panic, even if the drop of what it carries does.
-pub struct PanicPayload(Mutex<Option<Box<dyn Any + Send>>>);
-
-impl PanicPayload {
-    /// For [`std::panic::resume_unwind`].
-    pub fn into_inner(mut self) -> Box<dyn Any + Send> {
-        self.take().expect("only this and the drop take it, and both end it")
-    }
-
-    fn take(&mut self) -> Option<Box<dyn Any + Send>> {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for PanicPayload {
-    fn drop(&mut self) {
-        if let Some(payload) = self.take() {
-            discard(payload);
-        }
-    }
-}
-
-impl fmt::Debug for PanicPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PanicPayload").finish_non_exhaustive()
-    }
-}
-
-impl JoinError {
-    /// Whether it panicked.
-    pub fn is_panic(&self) -> bool {
-        matches!(self, JoinError::Panicked { .. })
-    }
-
-    /// Whether it was aborted.
-    pub fn is_aborted(&self) -> bool {
-        matches!(self, JoinError::Aborted)
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JoinError::Panicked { task, message, .. } => write!(f, "the task `{task}` panicked: {message}"),
-            JoinError::Aborted => f.write_str("the task was aborted"),
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
-    }
-}
-
-impl std::error::Error for JoinError {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

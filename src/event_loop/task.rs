@@ -1,13 +1,13 @@
-//! A task: its slot, its header, its waker.
+//! A task: its entry in the loop's table, its header, and its waker.
 //!
-//! The slot lies in the loop's table and never leaves the loop's thread. It owns the future. The header is the only
-//! thing a waker owns (I1): an id and the way to the loop, so that a waker may go to any thread, live for ever, and
-//! be dropped anywhere, without ever touching what the user wrote.
+//! The entry never leaves the loop's thread, and owns the future. The header is all that a waker owns (I1): the task's id
+//! and a handle to the loop. So a waker may be sent to any thread, kept for any time and dropped anywhere, without
+//! running or owning user code.
 
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,33 +15,146 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use slab::Slab;
-
-use super::core::{Remote, Shared};
 use super::current;
-use crate::observe::{TaskId, TaskOutcome, WakeId, WakeOutcome, current_cause, is_observed};
-use crate::sync::{HoldId, Polled};
+use super::remote::{RemoteHandle, RemoteMessage};
+use crate::observe::{TaskId, TaskOutcome, WakeId};
+use crate::sync::{CurrentWaker, WakerCountId};
+use crate::table::Table;
+
+/// The loop's tasks. The first one is the root task, whose id is [`TaskId::ROOT`].
+pub(crate) type Tasks = Table<TaskId, Task>;
+
+/// The entry of a task in the loop's table.
+///
+/// Invariants: `scheduled` is true exactly while the ready queue contains the task's id (I3). The future is created,
+/// polled and dropped on the loop's thread only (I1).
+pub(crate) struct Task {
+    pub(crate) scheduled: Cell<bool>,
+    /// Whether the future is to be dropped when the task is dequeued next (I13).
+    pub(crate) aborted: Cell<bool>,
+    pub(crate) future: TaskFuture,
+    /// One clone is here, and one in the waker that lies beside the future.
+    pub(crate) header: Arc<Header>,
+    /// The key of the count of the waker's clones.
+    pub(crate) waker_count: WakerCountId,
+    pub(crate) name: TaskName,
+    /// Where it was spawned; `None` for the root task.
+    pub(crate) location: Option<&'static Location<'static>>,
+    /// What the last future to return `Pending` waits for.
+    pub(crate) waiting_for: &'static str,
+    /// Whether the task can be scheduled without a waker: the root task, between manual turns.
+    pub(crate) is_woken_by_hand: Cell<bool>,
+    /// Only used for an observer.
+    pub(crate) observed: Option<Box<ObservedTask>>,
+}
+
+/// Where the future of a task is.
+pub(crate) enum TaskFuture {
+    /// In the table.
+    Stored(Pin<Box<dyn ErasedTask>>),
+    /// On the stack of the loop, which polls it. So nothing is borrowed meanwhile (I4).
+    Polling,
+    /// On the stack of the caller of `block_on` or `turn`. This is the root task.
+    OnCallersStack,
+}
+
+/// State of a task that is only kept for an observer.
+#[derive(Default)]
+pub(crate) struct ObservedTask {
+    pub(crate) polls: u64,
+    pub(crate) queued_at: Duration,
+    /// The wakes since the last poll.
+    pub(crate) wakes: Vec<WakeId>,
+}
+
+impl Task {
+    /// Creates the entry of a task, and the waker that its future is polled with.
+    fn new(id: TaskId, remote: &Arc<RemoteHandle>, name: TaskName) -> (Task, TaskWaker) {
+        let header = Arc::new(Header { id, remote_pending: AtomicBool::new(false), remote: remote.clone() });
+        let (waker, waker_count) = (Waker::from(header.clone()), WakerCountId::new());
+        let current = CurrentWaker::new(&waker, waker_count);
+        let task = Task {
+            scheduled: Cell::new(false),
+            aborted: Cell::new(false),
+            future: TaskFuture::OnCallersStack,
+            header,
+            waker_count,
+            name,
+            location: None,
+            waiting_for: "its first poll",
+            is_woken_by_hand: Cell::new(false),
+            observed: None,
+        };
+        (task, TaskWaker { waker, current })
+    }
+
+    /// Returns the number of clones of the waker, other than the task's own.
+    pub(crate) fn waker_clones(&self) -> usize {
+        Arc::strong_count(&self.header).saturating_sub(2)
+    }
+
+    /// Returns whether there is a clone of the waker outside the waker slots of this thread (I16).
+    pub(crate) fn has_external_waker(&self) -> bool {
+        self.waker_clones() > self.waker_count.in_slots()
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.waker_count.remove();
+    }
+}
+
+/// Creates a table with the root task, which is scheduled.
+pub(crate) fn new_table(remote: &Arc<RemoteHandle>) -> (Tasks, TaskWaker) {
+    let (mut tasks, mut root_waker) = (Tasks::starting_at(TaskId::ROOT.generation), None);
+    tasks.insert_with(|id| {
+        let (task, waker) = Task::new(id, remote, TaskName::Type("root"));
+        task.scheduled.set(true);
+        root_waker = Some(waker);
+        task
+    });
+    (tasks, root_waker.expect("it was set in `insert_with`"))
+}
+
+/// The parameters of a new task.
+pub(crate) struct NewTask<F, C> {
+    pub(crate) future: F,
+    pub(crate) on_complete: C,
+    pub(crate) name: TaskName,
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// Adds a task to the table. No user code runs here: the future is only moved (I4).
+pub(crate) fn insert<F, C>(tasks: &mut Tasks, new: NewTask<F, C>, remote: &Arc<RemoteHandle>) -> TaskId
+where
+    F: Future + 'static,
+    C: OnComplete<F::Output> + 'static,
+{
+    tasks.insert_with(|id| {
+        let (mut task, waker) = Task::new(id, remote, new.name);
+        let cell = TaskCell { waker, future: new.future, on_complete: new.on_complete };
+        task.future = TaskFuture::Stored(Box::pin(cell));
+        task.location = Some(new.location);
+        task
+    })
+}
 
 /// What a waker owns.
 pub(crate) struct Header {
-    pub(crate) id: TaskId,
-    /// The id is on its way to the loop already. Cleared when the loop takes it, before the poll.
+    id: TaskId,
+    /// Whether a message with the id is in the inbox already. Cleared when the loop receives it, before the poll.
     remote_pending: AtomicBool,
-    /// The loop's half that other threads may touch.
-    shared: Arc<Shared>,
+    remote: Arc<RemoteHandle>,
 }
 
 impl Header {
-    pub(crate) fn new(id: TaskId, shared: Arc<Shared>) -> Arc<Header> {
-        Arc::new(Header { id, remote_pending: AtomicBool::new(false), shared })
-    }
-
-    /// Whether the id is on its way to the loop.
+    /// Returns whether a message with the id is in the inbox.
     pub(crate) fn is_remote_pending(&self) -> bool {
         self.remote_pending.load(Ordering::Acquire)
     }
 
-    /// The loop has taken the id off the list: the next remote wake pushes again.
+    /// Lets the next wake from another thread send a message again.
     pub(crate) fn clear_remote_pending(&self) {
         self.remote_pending.swap(false, Ordering::AcqRel);
     }
@@ -53,221 +166,106 @@ impl Wake for Header {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // On the loop's own thread: no atomics, no system call.
-        if let Some(effect) = current::schedule_if_loop_is(&self.shared, self.id) {
-            if is_observed() {
-                self.emit_wake(effect);
-            }
-        } else if !self.remote_pending.swap(true, Ordering::AcqRel) {
-            self.shared.notifier.notify(Remote::Wake { task: self.id });
+        // On the loop's own thread there are no atomics and no system call.
+        let is_local = current::try_wake_local(&self.remote, self.id);
+        if !is_local && !self.remote_pending.swap(true, Ordering::AcqRel) {
+            self.remote.notifier.notify(RemoteMessage::Wake { task: self.id });
         }
     }
 }
 
-impl Header {
-    #[cold]
-    fn emit_wake(&self, effect: WakeOutcome) {
-        if let Some(core) = current::try_core() {
-            core.emit_wake(self.id, current_cause(self.id), effect);
-        }
+/// The waker that a task is polled with.
+pub(crate) struct TaskWaker {
+    waker: Waker,
+    current: CurrentWaker,
+}
+
+impl TaskWaker {
+    /// Polls a future with this waker.
+    pub(crate) fn poll<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
+        let _current = self.current.enter();
+        future.poll(&mut Context::from_waker(&self.waker))
     }
 }
 
-/// What a task is called.
+/// The name of a task.
 #[derive(Clone)]
-pub(crate) enum Name {
-    /// By the type of its future, since nobody gave it a name.
+pub(crate) enum TaskName {
+    /// The type of its future, for a task that was spawned without a name.
     Type(&'static str),
     Given(Rc<str>),
 }
 
-impl Name {
+impl TaskName {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Name::Type(name) => short_type_name(name),
-            Name::Given(name) => name,
+            TaskName::Type(name) => short_type_name(name),
+            TaskName::Given(name) => name,
         }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for TaskName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// `glassloop::flags::download_one::{{closure}}` is `download_one`.
+/// Shortens `glassloop::flags::download_one::{{closure}}` to `download_one`.
 fn short_type_name(full: &str) -> &str {
     let path = full.split('<').next().unwrap_or(full);
     path.split("::").filter(|part| *part != "{{closure}}").last().unwrap_or(full)
 }
 
-/// A spawned future with its waker and the place for its result: polls once, and says how it ended.
-pub(crate) trait Run {
+/// A spawned future of any type, with its waker and its completion handler.
+pub(crate) trait ErasedTask {
+    /// Polls the future. When it completes or panics, calls the completion handler.
     fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome>;
 
-    /// Who has the task's handle.
-    fn handle(&self) -> Handle;
+    /// Returns whether the task can still be aborted through its handle.
+    fn handle_status(&self) -> HandleStatus;
 }
 
-/// Who has a task's `JoinHandle`, and so can abort the task.
+/// What has become of a task's `JoinHandle`, through which the task can be aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handle {
-    /// Nobody.
+pub(crate) enum HandleStatus {
     Dropped,
-    /// Somebody.
     Kept,
-    /// Somebody, who awaits it: the task whose waker's clones are counted there.
-    AwaitedBy(HoldId),
+    /// Awaited by the task whose waker has this count.
+    AwaitedBy(WakerCountId),
 }
 
-/// The task's place in the loop's table.
-pub(crate) struct Slot {
-    pub(crate) generation: u32,
-    /// Exactly when the ready queue holds an entry for this generation (I3).
-    pub(crate) scheduled: Cell<bool>,
-    /// The future is to be dropped at the next pop (I13).
-    pub(crate) aborted: Cell<bool>,
-    /// Taken out while it is polled, so that nothing is borrowed meanwhile (I4).
-    pub(crate) future: Option<Pin<Box<dyn Run>>>,
-    /// Counted once here and once for the one waker made for this task, which lies beside the future.
-    pub(crate) header: Arc<Header>,
-    /// Where the clones of its waker are counted.
-    pub(crate) hold: HoldId,
-    pub(crate) name: Name,
-    pub(crate) location: &'static Location<'static>,
-    /// What it waits for, in the words of the last future to return `Pending`.
-    pub(crate) waiting_for: &'static str,
-    pub(crate) polls: u64,
-    /// When it was queued; kept only for an observer.
-    pub(crate) queued_at: Duration,
-    /// The wakes since the last poll; kept only for an observer.
-    pub(crate) wakes: Vec<WakeId>,
-}
+/// The completion handler of a task.
+pub(crate) trait OnComplete<T> {
+    /// Receives the output, or the payload of a panic.
+    fn complete(&mut self, result: std::thread::Result<T>) -> TaskOutcome;
 
-impl Slot {
-    /// Clones of the waker beside the task's own: everybody's.
-    pub(crate) fn wakers_alive(&self) -> usize {
-        Arc::strong_count(&self.header).saturating_sub(2)
-    }
-
-    /// Whether a clone of the waker is in hands that the loop cannot see (I16).
-    pub(crate) fn is_waker_foreign(&self) -> bool {
-        self.wakers_alive() > self.hold.count()
-    }
-}
-
-/// The loop's table of tasks.
-#[derive(Default)]
-pub(crate) struct Tasks {
-    slots: Slab<Slot>,
-    /// How many tasks there have been: the next task's generation.
-    spawned: u32,
-}
-
-/// What a new task comes with.
-pub(crate) struct NewTask<F, S> {
-    pub(crate) future: F,
-    /// What is to happen with its result.
-    pub(crate) sink: S,
-    pub(crate) name: Name,
-    pub(crate) location: &'static Location<'static>,
-}
-
-impl Tasks {
-    pub(crate) fn insert<F: Future + 'static, S: Sink<F::Output> + 'static>(
-        &mut self,
-        new: NewTask<F, S>,
-        shared: &Arc<Shared>,
-    ) -> TaskId {
-        // Not zero: that is the root's.
-        self.spawned = self.spawned.checked_add(1).unwrap_or(1);
-        let entry = self.slots.vacant_entry();
-        let id = TaskId { index: entry.key() as u32, generation: self.spawned };
-        let header = Header::new(id, shared.clone());
-        let (waker, hold) = (Waker::from(header.clone()), HoldId::open());
-        let polled = Polled::new(&waker, hold);
-        entry.insert(Slot {
-            generation: id.generation,
-            scheduled: Cell::new(false),
-            aborted: Cell::new(false),
-            future: Some(Box::pin(Running { waker, polled, future: new.future, sink: new.sink })),
-            header,
-            hold,
-            name: new.name,
-            location: new.location,
-            waiting_for: "its first poll",
-            polls: 0,
-            queued_at: Duration::ZERO,
-            wakes: Vec::new(),
-        });
-        id
-    }
-
-    /// The slot, unless it is another task's by now.
-    #[inline]
-    pub(crate) fn get(&self, id: TaskId) -> Option<&Slot> {
-        self.slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)
-    }
-
-    #[inline]
-    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
-    }
-
-    /// Takes the task out of the table. What comes back is to be dropped when the table is not borrowed.
-    pub(crate) fn remove(&mut self, id: TaskId) -> Option<Slot> {
-        self.get(id)?;
-        let slot = self.slots.remove(id.index as usize);
-        slot.hold.close();
-        Some(slot)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &Slot)> {
-        self.slots.iter().map(|(index, slot)| (TaskId { index: index as u32, generation: slot.generation }, slot))
-    }
+    /// Returns what has become of the task's handle.
+    fn handle_status(&self) -> HandleStatus;
 }
 
 pin_project_lite::pin_project! {
-    /// A future of any type, what it is polled with, and what is to happen with its result.
-    struct Running<F, S> {
-        waker: Waker,
-        polled: Polled,
+    struct TaskCell<F, C> {
+        waker: TaskWaker,
         #[pin]
         future: F,
-        sink: S,
+        on_complete: C,
     }
 }
 
-/// Takes a task's result.
-pub(crate) trait Sink<T> {
-    fn finish(&mut self, result: std::thread::Result<T>) -> TaskOutcome;
-
-    /// Who has the task's handle.
-    fn handle(&self) -> Handle;
-}
-
-impl<F: Future, S: Sink<F::Output>> Run for Running<F, S> {
+impl<F: Future, C: OnComplete<F::Output>> ErasedTask for TaskCell<F, C> {
     fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome> {
         let this = self.project();
-        let (future, mut cx) = (this.future, Context::from_waker(this.waker));
-        let entered = this.polled.enter();
         // I12: a panic ends this task and no other. The future is not polled again.
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.poll(&mut cx)));
-        drop(entered);
-        match polled {
+        match catch_unwind(AssertUnwindSafe(|| this.waker.poll(this.future))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(this.sink.finish(Ok(output))),
-            Err(payload) => Poll::Ready(this.sink.finish(Err(payload))),
+            Ok(Poll::Ready(output)) => Poll::Ready(this.on_complete.complete(Ok(output))),
+            Err(payload) => Poll::Ready(this.on_complete.complete(Err(payload))),
         }
     }
 
-    fn handle(&self) -> Handle {
-        self.sink.handle()
+    fn handle_status(&self) -> HandleStatus {
+        self.on_complete.handle_status()
     }
 }
 
@@ -276,7 +274,7 @@ mod tests {
     use super::short_type_name;
 
     #[test]
-    fn a_task_without_a_name_is_called_after_its_function() {
+    fn a_task_without_a_name_is_named_after_its_function() {
         assert_eq!(short_type_name("glassloop::flags::download_one::{{closure}}"), "download_one");
         assert_eq!(short_type_name("glassloop::futures::timeout::Timeout<core::x::Y>"), "Timeout");
     }

@@ -1,10 +1,10 @@
-//! Who waits for a source, and whether they still do.
+//! The tasks that wait for a source, and how the loop finds out whether they still wait.
 //!
-//! A task that waits for a source leaves its waker here. Nothing says when it stops waiting: the future that waited is
-//! dropped, after a time limit for example, and the source cannot know. That matters to the two who ask whether anything
-//! can still happen, the deadlock detection (I16) and the virtual clock. So before armed waits count as an answer, one of
-//! them is probed: its waker is called for nothing, and a task that still waits polls the source again. If it does not,
-//! the wait is abandoned, and the next one is probed. The answer holds until a task is polled for another reason.
+//! A task that waits for a source stores its waker here. The source is not notified when the task stops waiting, for
+//! example because the future was dropped after a timeout. But deadlock detection (I16) and the virtual clock need to know
+//! whether any task waits for a source. So they do not rely on an armed wait, but probe one: its waker is called without an
+//! event, and a task that still waits polls the source again. If it does not, the wait is abandoned, and the next one is
+//! probed. The result is valid until a task is polled for another reason.
 //!
 //! ```text
 //!            arm           probe          the task does not poll the source again
@@ -14,64 +14,64 @@
 //!    └──────────── an event calls the waker, from any state ◀────────────────────────┘
 //! ```
 //!
-//! The waker of an abandoned wait stays in its place, and an event still calls it.
+//! The waker of an abandoned wait stays in its slot, and an event still calls it.
 
 use std::cell::Cell;
 use std::task::Waker;
 
-use super::reactor::Direction;
+use super::readiness::Direction;
 use crate::observe::{contain, current_task};
-use crate::sync::{HoldId, WakerSlot};
+use crate::sync::{WakerCountId, WakerSlot};
 
-/// What is known of one wait.
+/// The state of a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Wait {
-    /// Nobody waits.
+enum WaitState {
+    /// No task waits.
     #[default]
     None,
-    /// A task waits, or has waited and dropped its future.
+    /// A task waits, or has dropped the future that waited.
     Armed,
-    /// The waker has been called for nothing, and the task has not polled the source since.
+    /// The waker has been called without an event, and the task has not polled the source since.
     Probed,
-    /// Nor did it later.
+    /// The task was polled, and did not poll the source.
     Abandoned,
 }
 
-impl Wait {
-    /// Whether an event may make a task go on.
+impl WaitState {
+    /// Returns whether the task may still wait.
     fn is_armed(self) -> bool {
-        matches!(self, Wait::Armed | Wait::Probed)
+        matches!(self, WaitState::Armed | WaitState::Probed)
     }
 }
 
-/// Whoever waits in one direction.
+/// A waiter in one direction.
 #[derive(Default)]
 struct Waiter {
-    /// Stays in place between waits, so that steady input and output moves no reference counts.
+    /// Stays here between waits, so that steady I/O changes no reference counts.
     waker: Cell<WakerSlot>,
-    wait: Cell<Wait>,
+    wait: Cell<WaitState>,
 }
 
 impl Waiter {
-    /// Looks at the slot in its cell.
-    fn with_waker<T>(&self, look: impl FnOnce(&WakerSlot) -> T) -> T {
+    /// Calls a function with the slot.
+    fn with_waker<T>(&self, call: impl FnOnce(&WakerSlot) -> T) -> T {
         let waker = self.waker.take();
-        let answer = look(&waker);
+        let result = call(&waker);
         self.waker.set(waker);
-        answer
+        result
     }
 
-    /// Keeps a clone of `waker`, unless the one that is here wakes the same task.
-    fn keep(&self, waker: &Waker) {
-        if self.with_waker(|kept| kept.will_wake(waker)) {
+    /// Stores a clone of `waker`, unless the stored one wakes the same task.
+    fn store(&self, waker: &Waker) {
+        if self.with_waker(|stored| stored.will_wake(waker)) {
             return;
         }
-        // The clone and the drop of a waker may run anything: the cell is full meanwhile (I4).
-        let replaced = self.waker.replace(WakerSlot::holding(waker));
+        // I4: cloning and dropping a waker may run user code. Meanwhile the cell contains a slot.
+        let replaced = self.waker.replace(WakerSlot::containing(waker));
         drop(replaced);
     }
 
-    /// Calls the waker and keeps it, unless another has taken its place in the meantime (I4).
+    /// Calls the waker and stores it again, unless it was replaced in the meantime (I4).
     fn call(&self) {
         let waker = self.waker.take();
         contain("a waker", || waker.wake_by_ref());
@@ -82,13 +82,13 @@ impl Waiter {
     }
 }
 
-/// Those who wait for one source.
+/// The waiters of one source.
 #[derive(Default)]
 pub(super) struct Waiters {
     reader: Waiter,
     writer: Waiter,
-    /// Waiting for this source does not count as something that can still happen.
-    background: Cell<bool>,
+    /// Whether waits for this source are ignored.
+    is_unref: Cell<bool>,
 }
 
 impl Waiters {
@@ -103,72 +103,77 @@ impl Waiters {
         [&self.reader, &self.writer]
     }
 
-    /// Whether an event in this direction would call a waker.
+    /// Returns whether an event in this direction would call a waker.
     pub(super) fn is_waited_for(&self, direction: Direction) -> bool {
-        self.in_direction(direction).wait.get() != Wait::None
+        self.in_direction(direction).wait.get() != WaitState::None
     }
 
-    /// Whether a task may wait for it, other than in the background.
+    /// Returns whether a task may wait for it, and it is not unref'd.
     pub(super) fn is_any_armed(&self) -> bool {
-        !self.background.get() && self.both().into_iter().any(|waiter| waiter.wait.get().is_armed())
+        !self.is_unref.get() && self.both().into_iter().any(|waiter| waiter.wait.get().is_armed())
     }
 
-    /// Clones of a waker that are here from earlier waits: they are not called before the next one.
-    pub(super) fn idle_holds(&self, id: HoldId) -> usize {
-        let is_idle = |waiter: &&Waiter| waiter.wait.get() == Wait::None && waiter.with_waker(|kept| kept.is_at(id));
+    /// Returns the number of clones of a waker that are left from earlier waits.
+    pub(super) fn count_disarmed(&self, count: WakerCountId) -> usize {
+        let is_idle = |waiter: &&Waiter| {
+            waiter.wait.get() == WaitState::None && waiter.with_waker(|stored| stored.count_id() == Some(count))
+        };
         self.both().into_iter().filter(is_idle).count()
     }
 }
 
-/// What the waits of all sources come to; those of background sources are not counted.
+/// A summary of the waits for all sources that are not unref'd.
+///
+/// Invariant: `armed` is the number of these waits that are armed or probed (I16).
 #[derive(Default)]
 pub(super) struct Waits {
     armed: Cell<usize>,
-    /// A task was found to wait, and none has been polled since for another reason.
+    /// Whether a probe has shown that a task waits, and no task was polled since for another reason.
     is_confirmed: Cell<bool>,
 }
 
 impl Waits {
-    /// Whether any wait is armed.
+    /// Returns whether any wait is armed.
     pub(super) fn is_any_armed(&self) -> bool {
         self.armed.get() > 0
     }
 
-    /// Whether a task is known to wait.
+    /// Returns whether a task is known to wait.
     pub(super) fn is_confirmed(&self) -> bool {
         self.is_any_armed() && self.is_confirmed.get()
     }
 
-    /// Tasks have been polled, which may have cancelled what was confirmed.
+    /// Discards the result of the last probe, after tasks were polled: they may have stopped waiting.
     pub(super) fn forget_confirmed(&self) {
         self.is_confirmed.set(false);
     }
 
-    /// Lets `waker` be called at the next event in this direction. The last one to ask is the one that is woken.
+    /// Stores the waker that is called at the next event in this direction.
     pub(super) fn arm(&self, waiters: &Waiters, direction: Direction, waker: &Waker) {
         let waiter = waiters.in_direction(direction);
-        waiter.keep(waker);
-        if self.change(waiters, waiter, Wait::Armed) == Wait::Probed {
+        waiter.store(waker);
+        if self.change(waiters, waiter, WaitState::Armed) == WaitState::Probed {
             self.is_confirmed.set(true);
         }
     }
 
-    /// Calls the waker of whoever waits in this direction.
+    /// Calls the waker of the task that waits in this direction.
     pub(super) fn wake(&self, waiters: &Waiters, direction: Direction) {
         let waiter = waiters.in_direction(direction);
-        if self.change(waiters, waiter, Wait::None) != Wait::None {
+        if self.change(waiters, waiter, WaitState::None) != WaitState::None {
             waiter.call();
         }
     }
 
-    /// Ends the waits for a source that is gone. Others than whoever drops it are woken, since no event will do that: they
-    /// find out when they ask for it again.
+    /// Ends the waits for a source that is dropped. Wakes the tasks that wait, since no event will, other than the one that
+    /// drops it.
     pub(super) fn close(&self, waiters: &Waiters) {
-        // Without a task nobody drops it on purpose: the loop, or the root future, has ended.
+        // Outside of a task, it is dropped because the loop or the root future has ended.
         let is_dropped_by_a_task = current_task().is_some();
         for waiter in waiters.both() {
-            let was_armed = self.change(waiters, waiter, Wait::None).is_armed();
-            let is_of_another = || waiter.with_waker(|kept| kept.hold_id().is_none_or(HoldId::is_of_another));
+            let was_armed = self.change(waiters, waiter, WaitState::None).is_armed();
+            let is_of_another =
+                || waiter.with_waker(|stored| stored.count_id().is_none_or(WakerCountId::is_of_another));
             if was_armed && is_dropped_by_a_task && is_of_another() {
                 waiter.call();
             }
@@ -177,11 +182,11 @@ impl Waits {
 
     fn disarm(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
-            self.change(waiters, waiter, Wait::None);
+            self.change(waiters, waiter, WaitState::None);
         }
     }
 
-    /// Drops the wakers of a source that will see no more events.
+    /// Drops the wakers of a source that gets no more events.
     pub(super) fn clear(&self, waiters: &Waiters) {
         self.disarm(waiters);
         for waiter in waiters.both() {
@@ -189,20 +194,20 @@ impl Waits {
         }
     }
 
-    /// Makes a source a background one, or an ordinary one.
-    pub(super) fn set_unref(&self, waiters: &Waiters, background: bool) {
-        let waits = waiters.both().map(|waiter| self.change(waiters, waiter, Wait::None));
-        waiters.background.set(background);
+    /// Sets whether waits for a source are ignored.
+    pub(super) fn set_unref(&self, waiters: &Waiters, is_unref: bool) {
+        let waits = waiters.both().map(|waiter| self.change(waiters, waiter, WaitState::None));
+        waiters.is_unref.set(is_unref);
         for (waiter, wait) in waiters.both().into_iter().zip(waits) {
             self.change(waiters, waiter, wait);
         }
     }
 
-    /// Calls the wakers of those who wait for a source for nothing.
+    /// Calls the wakers of a source without an event.
     pub(super) fn probe(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
-            if waiter.wait.get() == Wait::Armed {
-                self.change(waiters, waiter, Wait::Probed);
+            if waiter.wait.get() == WaitState::Armed {
+                self.change(waiters, waiter, WaitState::Probed);
                 waiter.call();
             }
         }
@@ -211,16 +216,16 @@ impl Waits {
     /// Ends a probe, when the tasks have been polled.
     pub(super) fn settle(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
-            if waiter.wait.get() == Wait::Probed {
-                self.change(waiters, waiter, Wait::Abandoned);
+            if waiter.wait.get() == WaitState::Probed {
+                self.change(waiters, waiter, WaitState::Abandoned);
             }
         }
     }
 
-    /// Sets what is known of a wait, and returns what was.
-    fn change(&self, waiters: &Waiters, waiter: &Waiter, next: Wait) -> Wait {
+    /// Changes the state of a wait, and returns the state before.
+    fn change(&self, waiters: &Waiters, waiter: &Waiter, next: WaitState) -> WaitState {
         let before = waiter.wait.replace(next);
-        if !waiters.background.get() {
+        if !waiters.is_unref.get() {
             self.armed.set(self.armed.get() + usize::from(next.is_armed()) - usize::from(before.is_armed()));
         }
         before

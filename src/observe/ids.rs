@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::table::TableId;
+
 macro_rules! slot_id {
     ($(#[$doc:meta])* $name:ident, $word:literal) => {
         $(#[$doc])*
@@ -23,6 +25,16 @@ macro_rules! slot_id {
             /// Returns the id for a number made by [`as_u64`](Self::as_u64).
             pub const fn from_u64(number: u64) -> Self {
                 Self { index: number as u32, generation: (number >> 32) as u32 }
+            }
+        }
+
+        impl TableId for $name {
+            fn from_parts(index: u32, generation: u32) -> Self {
+                Self { index, generation }
+            }
+
+            fn parts(self) -> (u32, u32) {
+                (self.index, self.generation)
             }
         }
 
@@ -91,10 +103,10 @@ serial_id!(
 
 impl TaskId {
     /// The id of the root future, which is the one passed to `block_on` or `turn`.
-    pub const ROOT: TaskId = TaskId { index: u32::MAX, generation: 0 };
+    pub const ROOT: TaskId = TaskId { index: 0, generation: 0 };
 
     /// Returns whether this is the root future.
     pub const fn is_root(self) -> bool {
-        self.index == u32::MAX
+        self.generation == 0
     }
 }

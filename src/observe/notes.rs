@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Weak;
+use std::rc::Weak;
 
 use super::{EventKind, FutureId, SourceId, TaskId, current_task, emit_event, is_observed};
 

@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::{Acquire, Permit, Semaphore, SharedSlot, oneshot::Closed};
+use super::oneshot::Closed;
+use super::{Acquire, Permit, Semaphore, SharedSlot};
 use crate::observe::{polled_after_ready, set_wait_reason};
 
 /// Creates a bounded channel: when `capacity` values are in the queue, sending waits until one is received.
@@ -43,18 +44,18 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     pair(None)
 }
 
-fn pair<T>(room: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Shared {
+fn pair<T>(capacity: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
+    let state = Rc::new(ChannelState {
         queue: RefCell::default(),
         senders: Cell::new(1),
         receiver_gone: Cell::new(false),
         waker: SharedSlot::default(),
-        room,
+        capacity,
     });
-    (Sender { shared: shared.clone() }, Receiver { shared })
+    (Sender { state: state.clone() }, Receiver { state })
 }
 
-struct Shared<T> {
+struct ChannelState<T> {
     /// The values, each with the permit that it holds.
     queue: RefCell<VecDeque<(T, Option<Permit>)>>,
     senders: Cell<usize>,
@@ -62,10 +63,10 @@ struct Shared<T> {
     /// The waker of the receiver.
     waker: SharedSlot,
     /// The permits for the free capacity; `None` if the channel is unbounded.
-    room: Option<Semaphore>,
+    capacity: Option<Semaphore>,
 }
 
-impl<T> Shared<T> {
+impl<T> ChannelState<T> {
     fn put(&self, value: T, permit: Option<Permit>) -> Result<(), T> {
         if self.receiver_gone.get() {
             return Err(value);
@@ -78,7 +79,7 @@ impl<T> Shared<T> {
 
 /// The sending half of a channel. Clones send to the same receiver.
 pub struct Sender<T> {
-    shared: Rc<Shared<T>>,
+    state: Rc<ChannelState<T>>,
 }
 
 impl<T> Sender<T> {
@@ -87,7 +88,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// The future returns the value if the receiver has been dropped.
     pub fn send(&self, value: T) -> Send<'_, T> {
-        Send { sender: self, value: Some(value), room: self.shared.room.as_ref().map(Semaphore::acquire) }
+        Send { sender: self, value: Some(value), capacity: self.state.capacity.as_ref().map(Semaphore::acquire) }
     }
 
     /// Sends a value without waiting.
@@ -95,29 +96,29 @@ impl<T> Sender<T> {
     /// # Errors
     /// Returns the value if the channel is full or the receiver has been dropped.
     pub fn push(&self, value: T) -> Result<(), T> {
-        let permit = match &self.shared.room {
+        let permit = match &self.state.capacity {
             None => None,
-            Some(room) => match room.try_acquire() {
+            Some(capacity) => match capacity.try_acquire() {
                 None => return Err(value),
                 permit => permit,
             },
         };
-        self.shared.put(value, permit)
+        self.state.put(value, permit)
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
-        Sender { shared: self.shared.clone() }
+        self.state.senders.set(self.state.senders.get() + 1);
+        Sender { state: self.state.clone() }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.senders.set(self.shared.senders.get() - 1);
-        if self.shared.senders.get() == 0 {
-            self.shared.waker.wake();
+        self.state.senders.set(self.state.senders.get() - 1);
+        if self.state.senders.get() == 0 {
+            self.state.waker.wake();
         }
     }
 }
@@ -128,7 +129,7 @@ pub struct Send<'a, T> {
     /// The value; `None` after it is sent.
     value: Option<T>,
     /// The future of the permit; `None` if the channel is unbounded.
-    room: Option<Acquire>,
+    capacity: Option<Acquire>,
 }
 
 // The value is moved, never pinned.
@@ -138,7 +139,7 @@ impl<T> Future for Send<'_, T> {
     type Output = Result<(), T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let permit = match &mut self.room {
+        let permit = match &mut self.capacity {
             None => None,
             Some(acquire) => match Pin::new(acquire).poll(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -146,13 +147,13 @@ impl<T> Future for Send<'_, T> {
             },
         };
         let Some(value) = self.value.take() else { polled_after_ready("Send") };
-        Poll::Ready(self.sender.shared.put(value, permit))
+        Poll::Ready(self.sender.state.put(value, permit))
     }
 }
 
 /// The receiving half of a channel.
 pub struct Receiver<T> {
-    shared: Rc<Shared<T>>,
+    state: Rc<ChannelState<T>>,
 }
 
 impl<T> Receiver<T> {
@@ -167,11 +168,11 @@ impl<T> Receiver<T> {
     /// # Errors
     /// [`Closed`] if all senders have been dropped and the queue is empty.
     pub fn try_recv(&mut self) -> Result<Option<T>, Closed> {
-        let first = self.shared.queue.borrow_mut().pop_front();
+        let first = self.state.queue.borrow_mut().pop_front();
         match first {
             // Dropping the permit may wake a sender, so nothing may be borrowed here (I4).
             Some((value, _permit)) => Ok(Some(value)),
-            None if self.shared.senders.get() == 0 => Err(Closed),
+            None if self.state.senders.get() == 0 => Err(Closed),
             None => Ok(None),
         }
     }
@@ -179,9 +180,9 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.receiver_gone.set(true);
-        self.shared.waker.clear();
-        let unread = std::mem::take(&mut *self.shared.queue.borrow_mut());
+        self.state.receiver_gone.set(true);
+        self.state.waker.clear();
+        let unread = std::mem::take(&mut *self.state.queue.borrow_mut());
         drop(unread); // releases the permits, so that waiting senders find the channel closed
     }
 }
@@ -197,7 +198,7 @@ impl<T> Future for Recv<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut received = self.receiver.try_recv();
         if let Ok(None) = received
-            && self.receiver.shared.waker.register(cx.waker())
+            && self.receiver.state.waker.register(cx.waker())
         {
             received = self.receiver.try_recv(); // I6
         }
@@ -214,13 +215,13 @@ impl<T> Future for Recv<'_, T> {
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("queued", &self.shared.queue.borrow().len()).finish()
+        f.debug_struct("Sender").field("queued", &self.state.queue.borrow().len()).finish()
     }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("queued", &self.shared.queue.borrow().len()).finish()
+        f.debug_struct("Receiver").field("queued", &self.state.queue.borrow().len()).finish()
     }
 }
 

@@ -10,17 +10,17 @@
 //! Only the results of jobs ([`run_in_executor`](crate::event_loop::run_in_executor)) and wakers cross threads.
 
 pub mod channel;
-mod event;
-mod hold;
+mod once_event;
 pub mod oneshot;
 mod semaphore;
+mod waker_count;
 mod waker_slot;
 
 pub use channel::channel;
-pub use event::{OnceEvent, Wait};
-pub(crate) use hold::{Hold, HoldId, Polled, any_foreign_sub_waker};
+pub use once_event::{OnceEvent, Wait};
 pub use oneshot::oneshot;
 pub(crate) use semaphore::PermitRequest;
 pub use semaphore::{Acquire, Permit, Semaphore};
+pub(crate) use waker_count::{CountedClone, CurrentWaker, WakerCountId, is_any_child_waker_external};
 pub(crate) use waker_slot::SharedSlot;
 pub use waker_slot::WakerSlot;

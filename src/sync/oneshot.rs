@@ -25,11 +25,11 @@ use crate::observe::set_wait_reason;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Shared { value: Cell::new(None), ended: Cell::new(false), waker: SharedSlot::default() });
-    (Sender { shared: shared.clone() }, Receiver { shared })
+    let state = Rc::new(OneshotState { value: Cell::new(None), ended: Cell::new(false), waker: SharedSlot::default() });
+    (Sender { state: state.clone() }, Receiver { state })
 }
 
-struct Shared<T> {
+struct OneshotState<T> {
     value: Cell<Option<T>>,
     /// Whether one of the two halves has been dropped.
     ended: Cell<bool>,
@@ -37,8 +37,8 @@ struct Shared<T> {
     waker: SharedSlot,
 }
 
-impl<T> Shared<T> {
-    fn receive(&self) -> Poll<Result<T, Closed>> {
+impl<T> OneshotState<T> {
+    fn poll_receive(&self) -> Poll<Result<T, Closed>> {
         match self.value.take() {
             Some(value) => Poll::Ready(Ok(value)),
             None if self.ended.get() => Poll::Ready(Err(Closed)),
@@ -49,7 +49,7 @@ impl<T> Shared<T> {
 
 /// The sending half. If it is dropped without sending, the receiver returns [`Closed`].
 pub struct Sender<T> {
-    shared: Rc<Shared<T>>,
+    state: Rc<OneshotState<T>>,
 }
 
 impl<T> Sender<T> {
@@ -58,35 +58,35 @@ impl<T> Sender<T> {
     /// # Errors
     /// Returns the value if the receiver has been dropped.
     pub fn send(self, value: T) -> Result<(), T> {
-        if self.shared.ended.get() {
+        if self.state.ended.get() {
             return Err(value);
         }
-        self.shared.value.set(Some(value));
+        self.state.value.set(Some(value));
         Ok(()) // dropping `self` wakes the receiver
     }
 
     /// Returns whether the receiver has been dropped, so that the value need not be computed.
     pub fn is_closed(&self) -> bool {
-        self.shared.ended.get()
+        self.state.ended.get()
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.ended.set(true);
-        self.shared.waker.wake();
+        self.state.ended.set(true);
+        self.state.waker.wake();
     }
 }
 
 /// The receiving half: a future that resolves to the value.
 pub struct Receiver<T> {
-    shared: Rc<Shared<T>>,
+    state: Rc<OneshotState<T>>,
 }
 
 impl<T> Receiver<T> {
     /// Returns the value if it has been sent, without waiting.
     pub fn try_recv(&mut self) -> Option<T> {
-        self.shared.value.take()
+        self.state.value.take()
     }
 }
 
@@ -94,9 +94,9 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, Closed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut received = self.shared.receive();
-        if received.is_pending() && self.shared.waker.register(cx.waker()) {
-            received = self.shared.receive(); // I6
+        let mut received = self.state.poll_receive();
+        if received.is_pending() && self.state.waker.register(cx.waker()) {
+            received = self.state.poll_receive(); // I6
         }
         if received.is_pending() {
             set_wait_reason("a oneshot");
@@ -107,8 +107,8 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.ended.set(true);
-        self.shared.waker.clear();
+        self.state.ended.set(true);
+        self.state.waker.clear();
     }
 }
 
@@ -132,6 +132,6 @@ impl<T> fmt::Debug for Sender<T> {
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("ended", &self.shared.ended.get()).finish()
+        f.debug_struct("Receiver").field("ended", &self.state.ended.get()).finish()
     }
 }

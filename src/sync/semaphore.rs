@@ -38,17 +38,17 @@ thread_local! {
 /// ```
 #[derive(Clone)]
 pub struct Semaphore {
-    shared: Rc<Shared>,
+    semaphore: Rc<SemaphoreState>,
 }
 
-struct Shared {
+struct SemaphoreState {
     id: SemaphoreId,
     free: Cell<usize>,
-    /// The waiters in FIFO order. A cancelled waiter stays in the queue as [`Stand::GaveUp`] until it is first, or
+    /// The waiters in FIFO order. A cancelled waiter stays in the queue as [`WaiterState::Cancelled`] until it is first, or
     /// until half of the waiters are cancelled.
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
     /// The number of cancelled waiters in the queue.
-    gave_up: Cell<usize>,
+    cancelled: Cell<usize>,
     /// Whether `serve` is running. Permits that are released meanwhile are handed out by that call.
     is_serving: Cell<bool>,
 }
@@ -56,7 +56,7 @@ struct Shared {
 struct Waiter {
     /// The number of permits requested.
     wanted: usize,
-    stand: Cell<Stand>,
+    state: Cell<WaiterState>,
     notify: Notify,
 }
 
@@ -71,11 +71,11 @@ enum Notify {
 type GrantedCall = Box<dyn FnOnce(Permit)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stand {
-    Waits,
+enum WaiterState {
+    Waiting,
     /// Granted: the waiter owns the permits but has not been polled since.
     Granted,
-    GaveUp,
+    Cancelled,
 }
 
 impl Semaphore {
@@ -84,11 +84,11 @@ impl Semaphore {
         let id = NEXT.get();
         NEXT.set(id + 1);
         Semaphore {
-            shared: Rc::new(Shared {
+            semaphore: Rc::new(SemaphoreState {
                 id: SemaphoreId(id),
                 free: Cell::new(permits),
                 waiting: RefCell::default(),
-                gave_up: Cell::new(0),
+                cancelled: Cell::new(0),
                 is_serving: Cell::new(false),
             }),
         }
@@ -96,12 +96,12 @@ impl Semaphore {
 
     /// Returns the id of the semaphore in observer events.
     pub fn id(&self) -> SemaphoreId {
-        self.shared.id
+        self.semaphore.id
     }
 
     /// Returns the number of available permits.
     pub fn available(&self) -> usize {
-        self.shared.free.get()
+        self.semaphore.free.get()
     }
 
     /// Returns a future that resolves to one permit, after all earlier waiters have been served.
@@ -111,12 +111,12 @@ impl Semaphore {
 
     /// Returns a future that resolves to several permits. It waits for ever if `permits` exceeds the total.
     pub fn acquire_many(&self, permits: usize) -> Acquire {
-        Acquire { shared: self.shared.clone(), state: AcquireState::New { wanted: permits } }
+        Acquire { semaphore: self.semaphore.clone(), state: AcquireState::New { wanted: permits } }
     }
 
     /// Returns the permits if they are available and there are no waiters.
     pub fn try_acquire_many(&self, permits: usize) -> Option<Permit> {
-        self.shared.take_at_once(permits).then(|| Permit { shared: self.shared.clone(), permits })
+        self.semaphore.take_at_once(permits).then(|| Permit { semaphore: self.semaphore.clone(), permits })
     }
 
     /// Returns one permit if it is available and there are no waiters.
@@ -129,22 +129,22 @@ impl Semaphore {
     /// Unlike a task, which may hold a granted permit without being polled, a function uses the permit immediately.
     pub(crate) fn acquire_then(&self, call: impl FnOnce(Permit) + 'static) -> PermitRequest {
         let notify = Notify::Call(Cell::new(Some(Box::new(call))));
-        let waiter = self.shared.wait(1, notify);
-        self.shared.serve();
-        PermitRequest { shared: self.shared.clone(), waiter }
+        let waiter = self.semaphore.wait(1, notify);
+        self.semaphore.serve();
+        PermitRequest { semaphore: self.semaphore.clone(), waiter }
     }
 
     /// Adds permits.
     pub fn add_permits(&self, permits: usize) {
-        self.shared.give(permits);
+        self.semaphore.give(permits);
     }
 }
 
-impl Shared {
+impl SemaphoreState {
     /// Takes permits if they are available and there are no waiters.
     fn take_at_once(&self, wanted: usize) -> bool {
-        let nobody_waits = self.waiting.borrow().len() == self.gave_up.get();
-        if !nobody_waits || self.free.get() < wanted {
+        let has_no_waiters = self.waiting.borrow().len() == self.cancelled.get();
+        if !has_no_waiters || self.free.get() < wanted {
             return false;
         }
         self.free.set(self.free.get() - wanted);
@@ -154,7 +154,7 @@ impl Shared {
 
     /// Appends a waiter to the queue.
     fn wait(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
-        let waiter = Rc::new(Waiter { wanted, stand: Cell::new(Stand::Waits), notify });
+        let waiter = Rc::new(Waiter { wanted, state: Cell::new(WaiterState::Waiting), notify });
         self.waiting.borrow_mut().push_back(waiter.clone());
         emit!(EventKind::SemaphoreWait { semaphore: self.id, task: current_task(), free: self.free.get() });
         waiter
@@ -162,7 +162,7 @@ impl Shared {
 
     /// Handles a waiter that is dropped.
     fn leave(self: &Rc<Self>, waiter: &Waiter) {
-        let before = waiter.stand.replace(Stand::GaveUp);
+        let before = waiter.state.replace(WaiterState::Cancelled);
         match &waiter.notify {
             Notify::Waker(slot) => slot.clear(),
             Notify::Call(call) => {
@@ -173,24 +173,24 @@ impl Shared {
         }
         match (before, &waiter.notify) {
             // The permits were granted but the waiter was never polled, so they are passed on (I15).
-            (Stand::Granted, Notify::Waker(_)) => self.give(waiter.wanted),
+            (WaiterState::Granted, Notify::Waker(_)) => self.give(waiter.wanted),
             // It may have blocked later waiters that request fewer permits.
-            (Stand::Waits, _) => {
-                self.give_up();
+            (WaiterState::Waiting, _) => {
+                self.count_cancelled();
                 self.serve();
             }
-            (Stand::Granted, Notify::Call(_)) | (Stand::GaveUp, _) => {}
+            (WaiterState::Granted, Notify::Call(_)) | (WaiterState::Cancelled, _) => {}
         }
     }
 
     /// Counts a cancelled waiter. Removes cancelled waiters when they are more than half of the queue, so that repeated
     /// requests with a timeout, queued after a long-waiting one, cannot grow the queue without bound.
-    fn give_up(&self) {
-        self.gave_up.set(self.gave_up.get() + 1);
+    fn count_cancelled(&self) {
+        self.cancelled.set(self.cancelled.get() + 1);
         let mut waiting = self.waiting.borrow_mut();
-        if self.gave_up.get() * 2 > waiting.len() {
-            waiting.retain(|waiter| waiter.stand.get() == Stand::Waits);
-            self.gave_up.set(0);
+        if self.cancelled.get() * 2 > waiting.len() {
+            waiting.retain(|waiter| waiter.state.get() == WaiterState::Waiting);
+            self.cancelled.set(0);
         }
     }
 
@@ -211,9 +211,9 @@ impl Shared {
                 Notify::Waker(slot) => slot.wake(),
                 Notify::Call(call) => {
                     emit!(EventKind::SemaphoreTake { semaphore: self.id, task: current_task(), free: self.free.get() });
-                    let permit = Permit { shared: self.clone(), permits: waiter.wanted };
+                    let permit = Permit { semaphore: self.clone(), permits: waiter.wanted };
                     if let Some(call) = call.take() {
-                        contain("whoever waited for a permit", || call(permit));
+                        contain("a function that waited for a permit", || call(permit));
                     }
                 }
             }
@@ -225,8 +225,8 @@ impl Shared {
     fn grant_first(&self) -> Option<Rc<Waiter>> {
         let mut waiting = self.waiting.borrow_mut();
         while let Some(first) = waiting.front() {
-            if first.stand.get() == Stand::GaveUp {
-                self.gave_up.set(self.gave_up.get() - 1);
+            if first.state.get() == WaiterState::Cancelled {
+                self.cancelled.set(self.cancelled.get() - 1);
                 waiting.pop_front();
                 continue;
             }
@@ -234,7 +234,7 @@ impl Shared {
                 return None;
             }
             self.free.set(self.free.get() - first.wanted);
-            first.stand.set(Stand::Granted);
+            first.state.set(WaiterState::Granted);
             return waiting.pop_front();
         }
         None
@@ -243,19 +243,19 @@ impl Shared {
 
 /// A queued request of [`Semaphore::acquire_then`].
 pub(crate) struct PermitRequest {
-    shared: Rc<Shared>,
+    semaphore: Rc<SemaphoreState>,
     waiter: Rc<Waiter>,
 }
 
 impl Drop for PermitRequest {
     fn drop(&mut self) {
-        self.shared.leave(&self.waiter);
+        self.semaphore.leave(&self.waiter);
     }
 }
 
 /// A future that resolves to a [`Permit`].
 pub struct Acquire {
-    shared: Rc<Shared>,
+    semaphore: Rc<SemaphoreState>,
     state: AcquireState,
 }
 
@@ -272,26 +272,26 @@ impl Future for Acquire {
         match &self.state {
             AcquireState::New { wanted } => {
                 let wanted = *wanted;
-                let mut is_taken = self.shared.take_at_once(wanted);
+                let mut is_taken = self.semaphore.take_at_once(wanted);
                 let slot = SharedSlot::default();
                 if !is_taken && slot.register(cx.waker()) {
-                    is_taken = self.shared.take_at_once(wanted); // I6
+                    is_taken = self.semaphore.take_at_once(wanted); // I6
                 }
                 if is_taken {
                     self.state = AcquireState::Done;
-                    return Poll::Ready(Permit { shared: self.shared.clone(), permits: wanted });
+                    return Poll::Ready(Permit { semaphore: self.semaphore.clone(), permits: wanted });
                 }
-                let waiter = self.shared.wait(wanted, Notify::Waker(slot));
+                let waiter = self.semaphore.wait(wanted, Notify::Waker(slot));
                 self.state = AcquireState::Waiting(waiter);
                 set_wait_reason("a permit");
                 Poll::Pending
             }
             AcquireState::Waiting(waiter) => {
-                if waiter.stand.get() == Stand::Waits
+                if waiter.state.get() == WaiterState::Waiting
                     && let Notify::Waker(slot) = &waiter.notify
                 {
                     let is_cloned = slot.register(cx.waker());
-                    if !is_cloned || waiter.stand.get() == Stand::Waits {
+                    if !is_cloned || waiter.state.get() == WaiterState::Waiting {
                         set_wait_reason("a permit");
                         return Poll::Pending;
                     }
@@ -299,11 +299,11 @@ impl Future for Acquire {
                 let permits = waiter.wanted;
                 self.state = AcquireState::Done;
                 emit!(EventKind::SemaphoreTake {
-                    semaphore: self.shared.id,
+                    semaphore: self.semaphore.id,
                     task: current_task(),
-                    free: self.shared.free.get(),
+                    free: self.semaphore.free.get(),
                 });
-                Poll::Ready(Permit { shared: self.shared.clone(), permits })
+                Poll::Ready(Permit { semaphore: self.semaphore.clone(), permits })
             }
             AcquireState::Done => polled_after_ready("Acquire"),
         }
@@ -313,14 +313,14 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let AcquireState::Waiting(waiter) = &self.state {
-            self.shared.leave(waiter);
+            self.semaphore.leave(waiter);
         }
     }
 }
 
 /// A permit, or several of them. Dropping it releases them.
 pub struct Permit {
-    shared: Rc<Shared>,
+    semaphore: Rc<SemaphoreState>,
     permits: usize,
 }
 
@@ -335,7 +335,7 @@ impl Permit {
     /// # Panics
     /// If the permits belong to different semaphores.
     pub fn merge(&mut self, mut other: Permit) {
-        assert!(Rc::ptr_eq(&self.shared, &other.shared), "permits of two semaphores cannot be merged");
+        assert!(Rc::ptr_eq(&self.semaphore, &other.semaphore), "permits of two semaphores cannot be merged");
         self.permits += std::mem::take(&mut other.permits);
     }
 }
@@ -343,7 +343,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.permits > 0 {
-            self.shared.give(self.permits);
+            self.semaphore.give(self.permits);
         }
     }
 }
@@ -351,20 +351,20 @@ impl Drop for Permit {
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
-            .field("free", &self.shared.free.get())
-            .field("waiting", &self.shared.waiting.borrow().len())
+            .field("free", &self.semaphore.free.get())
+            .field("waiting", &self.semaphore.waiting.borrow().len())
             .finish()
     }
 }
 
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("of", &self.shared.id).finish()
+        f.debug_struct("Acquire").field("of", &self.semaphore.id).finish()
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("of", &self.shared.id).field("permits", &self.permits).finish()
+        f.debug_struct("Permit").field("of", &self.semaphore.id).field("permits", &self.permits).finish()
     }
 }

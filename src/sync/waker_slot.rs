@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::task::Waker;
 
-use super::hold::{Hold, HoldId};
+use super::waker_count::{CountedClone, WakerCountId};
 use crate::observe::{contain, notes};
 
 /// Storage for at most one waker, which is counted for deadlock detection while it is stored.
@@ -31,22 +31,22 @@ use crate::observe::{contain, notes};
 #[derive(Default)]
 pub struct WakerSlot {
     waker: Option<Waker>,
-    /// The registration that counts this clone.
-    hold: Hold,
+    /// Counts the clone.
+    counted: CountedClone,
 }
 
 impl WakerSlot {
     /// Creates an empty slot.
     pub const fn new() -> WakerSlot {
-        WakerSlot { waker: None, hold: Hold::none() }
+        WakerSlot { waker: None, counted: CountedClone::none() }
     }
 
     /// Creates a slot with a clone of `waker`. Cloning may run arbitrary code, so nothing may be borrowed here (I4).
-    pub(crate) fn holding(waker: &Waker) -> WakerSlot {
+    pub(crate) fn containing(waker: &Waker) -> WakerSlot {
         notes::record_waker_stored();
         let waker = waker.clone();
-        let hold = Hold::of(&waker);
-        WakerSlot { waker: Some(waker), hold }
+        let counted = CountedClone::of(&waker);
+        WakerSlot { waker: Some(waker), counted }
     }
 
     /// Stores a clone of `waker`, unless the stored one already wakes the same task.
@@ -58,8 +58,7 @@ impl WakerSlot {
         if self.will_wake(waker) {
             return None;
         }
-        let fresh = WakerSlot::holding(waker);
-        std::mem::replace(self, fresh).take()
+        std::mem::replace(self, WakerSlot::containing(waker)).take()
     }
 
     /// Returns whether the stored waker wakes the same task.
@@ -67,13 +66,13 @@ impl WakerSlot {
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         notes::record_waker_stored();
         // `Waker::will_wake` may return `false` for equivalent wakers, which only costs a clone.
-        self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
+        self.waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
     }
 
     /// Takes the waker out of the slot.
     #[inline]
     pub fn take(&mut self) -> Option<Waker> {
-        self.hold = Hold::none();
+        self.counted = CountedClone::none();
         let waker = self.waker.take();
         if waker.is_some() {
             notes::record_progress(); // another task's wait is about to end
@@ -81,15 +80,10 @@ impl WakerSlot {
         waker
     }
 
-    /// Returns whether the stored waker is counted under `id`.
-    pub(crate) fn is_at(&self, id: HoldId) -> bool {
-        self.hold.is_at(id)
-    }
-
     /// Returns the key under which the stored waker is counted. `None` if there is no waker, or if it counts as
     /// external.
-    pub(crate) fn hold_id(&self) -> Option<HoldId> {
-        self.hold.id()
+    pub(crate) fn count_id(&self) -> Option<WakerCountId> {
+        self.counted.id()
     }
 
     /// Returns whether a waker is stored.
@@ -135,7 +129,7 @@ impl SharedSlot {
         if self.0.borrow().will_wake(waker) {
             return false;
         }
-        let replaced = self.0.replace(WakerSlot::holding(waker));
+        let replaced = self.0.replace(WakerSlot::containing(waker));
         drop(replaced);
         true
     }
@@ -150,8 +144,8 @@ impl SharedSlot {
     }
 
     /// Returns the key under which the stored waker is counted.
-    pub(crate) fn hold_id(&self) -> Option<HoldId> {
-        self.0.borrow().hold_id()
+    pub(crate) fn count_id(&self) -> Option<WakerCountId> {
+        self.0.borrow().count_id()
     }
 
     /// Drops the stored waker.

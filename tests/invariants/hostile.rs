@@ -394,7 +394,7 @@ fn i12_the_text_of_a_panic_reaches_whoever_waits() {
                 spawn(async move { panic!("number {number}") }),
             ),
             ("in words", run_in_executor(None, || panic!("in words")), spawn(async { panic!("in words") })),
-            ("it did not say why", run_in_executor(None, || panic_any(7)), spawn(async { panic_any(7) })),
+            ("non-string panic payload", run_in_executor(None, || panic_any(7)), spawn(async { panic_any(7) })),
         ] {
             let job: Result<(), _> = job.await;
             assert_eq!(job.unwrap_err().to_string(), format!("the job panicked: {says}"));

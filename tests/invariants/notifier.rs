@@ -1,6 +1,6 @@
 //! I8, counted: how often the operating system's waker is written to. `loom_notify.rs` tries the interleavings.
 
-mod atomics {
+mod primitive {
     pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
     pub(crate) use std::sync::{Mutex, MutexGuard};
 }
@@ -29,8 +29,8 @@ fn i08_nothing_is_written_while_the_loop_is_at_work() {
     let notifier = Notifier::new(&writes);
     (0..5).for_each(|n| notifier.notify(n));
     assert_eq!(writes.0.get(), 0);
-    assert!(!notifier.start_polling(), "it must not sleep: it has been told something");
-    assert!(notifier.stop_polling());
+    assert!(!notifier.begin_park(), "it must not block: it has been notified");
+    assert!(notifier.end_park());
     let mut heard = VecDeque::new();
     notifier.drain(&mut heard);
     assert_eq!(heard, [0, 1, 2, 3, 4]);
@@ -41,11 +41,11 @@ fn i08_a_sleep_is_ended_by_one_write() {
     let writes = Writes::default();
     let notifier = Notifier::new(&writes);
     for sleeps in 1..=3 {
-        assert!(notifier.start_polling());
+        assert!(notifier.begin_park());
         (0..5).for_each(|n| notifier.notify(n));
         assert_eq!(writes.0.get(), sleeps);
-        assert!(notifier.stop_polling());
-        assert!(!notifier.stop_polling(), "said once");
+        assert!(notifier.end_park());
+        assert!(!notifier.end_park(), "it is reported once");
     }
 }
 
@@ -53,7 +53,7 @@ fn i08_a_sleep_is_ended_by_one_write() {
 fn i02_after_the_end_nothing_is_kept_or_written() {
     let writes = Writes::default();
     let notifier = Notifier::new(&writes);
-    assert!(notifier.start_polling());
+    assert!(notifier.begin_park());
     notifier.close();
     notifier.notify(1);
     assert!(!notifier.push(2));

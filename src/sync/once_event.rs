@@ -30,11 +30,11 @@ use crate::observe::set_wait_reason;
 /// ```
 #[derive(Clone, Default)]
 pub struct OnceEvent {
-    shared: Rc<Shared>,
+    state: Rc<EventState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct EventState {
     is_set: Cell<bool>,
     /// The waker slots of the waiters; weak references, so that dropped waiters disappear.
     waiting: RefCell<Vec<Weak<SharedSlot>>>,
@@ -48,8 +48,8 @@ impl OnceEvent {
 
     /// Sets the event and wakes all waiters.
     pub fn set(&self) {
-        self.shared.is_set.set(true);
-        let waiting = self.shared.waiting.take();
+        self.state.is_set.set(true);
+        let waiting = self.state.waiting.take();
         for slot in waiting.iter().filter_map(Weak::upgrade) {
             slot.wake(); // I4: the list is not borrowed
         }
@@ -57,18 +57,18 @@ impl OnceEvent {
 
     /// Returns whether the event is set.
     pub fn is_set(&self) -> bool {
-        self.shared.is_set.get()
+        self.state.is_set.get()
     }
 
     /// Returns a future that completes when the event is set.
     pub fn wait(&self) -> Wait {
-        Wait { shared: self.shared.clone(), slot: None }
+        Wait { state: self.state.clone(), slot: None }
     }
 }
 
 /// The future returned by [`OnceEvent::wait`].
 pub struct Wait {
-    shared: Rc<Shared>,
+    state: Rc<EventState>,
     /// The waker slot, created by the first poll that finds the event not set.
     slot: Option<Rc<SharedSlot>>,
 }
@@ -78,12 +78,12 @@ impl Future for Wait {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.shared.is_set.get() {
+        if this.state.is_set.get() {
             return Poll::Ready(());
         }
         let slot = this.slot.get_or_insert_with(|| {
             let slot = Rc::default();
-            let mut waiting = this.shared.waiting.borrow_mut();
+            let mut waiting = this.state.waiting.borrow_mut();
             // Remove dropped waiters when the list is full, so that it cannot grow without bound.
             if waiting.len() == waiting.capacity() {
                 waiting.retain(|slot| slot.strong_count() > 0);
@@ -91,7 +91,7 @@ impl Future for Wait {
             waiting.push(Rc::downgrade(&slot));
             slot
         });
-        if slot.register(cx.waker()) && this.shared.is_set.get() {
+        if slot.register(cx.waker()) && this.state.is_set.get() {
             return Poll::Ready(()); // I6
         }
         set_wait_reason("an event");
@@ -107,7 +107,7 @@ impl fmt::Debug for OnceEvent {
 
 impl fmt::Debug for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wait").field("is_set", &self.shared.is_set.get()).finish()
+        f.debug_struct("Wait").field("is_set", &self.state.is_set.get()).finish()
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         for _ in 0..1_000 {
             assert_eq!(poll(&mut event.wait()), Poll::Pending);
         }
-        let listed = event.shared.waiting.borrow().len();
+        let listed = event.state.waiting.borrow().len();
         assert!(listed < 16, "{listed} waiters are listed, and one is left");
         event.set();
         assert_eq!(poll(&mut kept), Poll::Ready(()));

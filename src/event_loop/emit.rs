@@ -1,0 +1,123 @@
+//! The events that the loop emits about its tasks and turns, so that the other files need one line for each.
+//!
+//! Without an observer, each of these is one branch. The methods that must be called only if there is one are `cold`.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::EventLoop;
+use super::core::Core;
+use crate::observe::{
+    Cause, EventKind, TaskId, TaskOutcome, TimeoutReason, WakeId, WakeOutcome, current_task, emit, is_observed,
+    set_turn,
+};
+
+impl EventLoop {
+    pub(super) fn emit_run_begin(&self) {
+        let (pool_threads, seed) = (self.core.default_pool.threads(), self.core.ready.borrow().seed());
+        emit!(EventKind::RunBegin { pool_threads, seed });
+    }
+
+    pub(super) fn emit_turn_begin(&self) {
+        if is_observed() {
+            set_turn(self.turn);
+            emit!(EventKind::TurnBegin(self.core.metrics()));
+        }
+    }
+
+    pub(super) fn emit_wait_end(&self) {
+        let is_of_source = |event: &&mio::event::Event| event.token() != super::token::WAKER_TOKEN;
+        emit!(EventKind::WaitEnd { events: self.events.iter().filter(is_of_source).count(), woken: self.is_notified });
+    }
+}
+
+pub(super) fn emit_run_end(reason: &'static str) {
+    emit!(EventKind::RunEnd { reason });
+}
+
+pub(super) fn emit_wait_begin(timeout: Option<Duration>, why: TimeoutReason) {
+    emit!(EventKind::WaitBegin { timeout, why });
+}
+
+impl Core {
+    pub(super) fn emit_turn_end(&self) {
+        emit!(EventKind::TurnEnd(self.metrics()));
+    }
+
+    pub(super) fn emit_spawn(&self, id: TaskId, future: &'static str, location: &'static Location<'static>) {
+        if is_observed() {
+            let name = self.tasks.borrow().get(id).map(|task| task.name.clone());
+            let name = name.as_ref().map_or("", |name| name.as_str());
+            emit!(EventKind::Spawn { task: id, parent: current_task(), name, future, location });
+        }
+    }
+
+    /// Emits a wake, and stores it for the event of the next poll.
+    #[cold]
+    pub(super) fn emit_wake(&self, id: TaskId, cause: Cause, outcome: WakeOutcome) {
+        let wake = WakeId(self.next_wake.get());
+        self.next_wake.set(wake.0 + 1);
+        if let Some(task) = self.tasks.borrow_mut().get_mut(id) {
+            let observed = task.observed.get_or_insert_default();
+            observed.wakes.push(wake);
+            if outcome == WakeOutcome::Queued {
+                observed.queued_at = self.clock.elapsed();
+            }
+        }
+        emit!(EventKind::Wake { wake, task: id, cause, effect: outcome });
+        self.diagnose_wake(id, cause, outcome == WakeOutcome::Stale);
+    }
+
+    #[cold]
+    pub(super) fn emit_poll_begin(&self, id: TaskId) {
+        let now = self.clock.elapsed();
+        let taken = self.tasks.borrow_mut().get_mut(id).map(|task| {
+            let observed = task.observed.get_or_insert_default();
+            observed.polls += 1;
+            (observed.polls - 1, observed.queued_at, std::mem::take(&mut observed.wakes))
+        });
+        let Some((number, queued_at, mut wakes)) = taken else { return };
+        let delay = now.saturating_sub(queued_at);
+        emit!(EventKind::PollBegin { task: id, number, delay, wakes: &wakes });
+        // The buffer is used again, unless the observer has woken the task in the meantime.
+        wakes.clear();
+        if let Some(task) = self.tasks.borrow_mut().get_mut(id)
+            && let Some(observed) = task.observed.as_mut().filter(|observed| observed.wakes.is_empty())
+        {
+            observed.wakes = wakes;
+        }
+        self.diagnose_poll_begin(id, now, delay);
+    }
+
+    #[cold]
+    pub(super) fn emit_poll_end(&self, id: TaskId, is_ready: bool) {
+        self.emit_poll_end_event(id, is_ready);
+        self.diagnose_poll_end(id, is_ready);
+    }
+
+    fn emit_poll_end_event(&self, id: TaskId, is_ready: bool) {
+        let state = |task: &super::task::Task| (task.waiting_for, task.waker_clones());
+        let pending = if is_ready { None } else { self.tasks.borrow().get(id).map(state) };
+        let (waiting_for, wakers) = pending.unwrap_or_default();
+        emit!(EventKind::PollEnd { task: id, ready: is_ready, waiting_for, wakers });
+    }
+
+    /// Ends the poll and the turn in which the root future panicked. There are no findings: it is not polled again.
+    pub(super) fn emit_unwinding_root(&self) {
+        self.emit_poll_end_event(TaskId::ROOT, false);
+        self.emit_turn_end();
+    }
+
+    pub(super) fn emit_drop(&self, id: TaskId, outcome: Option<TaskOutcome>) {
+        if outcome.is_none() {
+            emit!(EventKind::Drop { task: id });
+        }
+    }
+
+    pub(super) fn emit_done(&self, id: TaskId, outcome: TaskOutcome) {
+        if is_observed() {
+            emit!(EventKind::Done { task: id, outcome });
+            self.diagnosis.forget(id);
+        }
+    }
+}

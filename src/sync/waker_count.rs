@@ -1,0 +1,202 @@
+//! Counts, for each waker of this thread, how many clones of it are in waker slots.
+//!
+//! For every pending task, deadlock detection (I16) needs to know whether there is an *external* clone of its waker:
+//! one outside the waker slots of this thread, for example in another thread, a library, or a user-defined struct. An
+//! external clone may be woken at any time, so while one exists, no deadlock can be reported. The reference count of an
+//! `Arc` is the total number of clones; every [`WakerSlot`](super::WakerSlot) is counted here while it contains a
+//! clone, and the difference is the number of external clones.
+//!
+//! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So the code
+//! that polls a task or a child future declares its waker here, and slots compare their waker's data pointer with it.
+//!
+//! Storing a waker costs one access to a thread-local and one lookup in a table, and so does removing it. A slot that
+//! already contains the waker accesses neither.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use crate::table::{Table, TableId};
+
+/// The key of a count in this thread's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WakerCountId {
+    index: u32,
+    generation: u32,
+}
+
+impl TableId for WakerCountId {
+    fn from_parts(index: u32, generation: u32) -> WakerCountId {
+        WakerCountId { index, generation }
+    }
+
+    fn parts(self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
+}
+
+/// The count for one waker.
+///
+/// Invariant: `in_slots` is the number of [`CountedClone`]s with this key (I16).
+struct WakerCount {
+    in_slots: usize,
+    child: Option<ChildWaker>,
+}
+
+/// A waker that a combinator has created for a child future.
+struct ChildWaker {
+    /// The `Arc` behind the waker.
+    waker: Weak<dyn AnyWaker>,
+    /// The number of clones that the combinator itself keeps.
+    own_clones: usize,
+}
+
+/// The `Arc` behind any waker, of which only the reference count is used.
+trait AnyWaker: Send + Sync {}
+impl<W: Wake + Send + Sync> AnyWaker for W {}
+
+/// The wakers of this thread.
+struct Wakers {
+    /// The waker that the running poll was given.
+    current: Cell<Option<CurrentWaker>>,
+    counts: RefCell<Table<WakerCountId, WakerCount>>,
+    /// The number of counts for child futures.
+    children: Cell<usize>,
+}
+
+thread_local! {
+    // While the thread exits, this may have been destroyed, with everything that reads it. Then nothing is counted.
+    static WAKERS: Wakers =
+        const { Wakers { current: Cell::new(None), counts: RefCell::new(Table::new()), children: Cell::new(0) } };
+}
+
+impl WakerCountId {
+    /// Creates a count of zero for a task's waker.
+    pub(crate) fn new() -> WakerCountId {
+        WAKERS.with(|wakers| wakers.counts.borrow_mut().insert(WakerCount { in_slots: 0, child: None }))
+    }
+
+    /// Creates a count for a waker that a combinator has created, and of which it keeps `own_clones` outside of slots.
+    pub(crate) fn for_child<W: Wake + Send + Sync + 'static>(waker: &Arc<W>, own_clones: usize) -> WakerCountId {
+        let waker: Weak<W> = Arc::downgrade(waker);
+        let child = Some(ChildWaker { waker, own_clones });
+        WAKERS.with(|wakers| {
+            wakers.children.set(wakers.children.get() + 1);
+            wakers.counts.borrow_mut().insert(WakerCount { in_slots: 0, child })
+        })
+    }
+
+    /// Removes the count. Slots that still contain the waker then have no effect when they are emptied.
+    pub(crate) fn remove(self) {
+        let removed = WAKERS.try_with(|wakers| {
+            let removed = wakers.counts.borrow_mut().remove(self);
+            let is_child = removed.as_ref().is_some_and(|count| count.child.is_some());
+            wakers.children.set(wakers.children.get() - usize::from(is_child));
+            removed
+        });
+        drop(removed);
+    }
+
+    /// Returns whether waking this waker would wake something other than what is being polled now: another task, or
+    /// another child future of a combinator, that still exists.
+    pub(crate) fn is_of_another(self) -> bool {
+        WAKERS.with(|wakers| {
+            let is_present = wakers.counts.borrow().get(self).is_some();
+            is_present && wakers.current.get().is_none_or(|current| current.count != self)
+        })
+    }
+
+    /// Returns the number of slots that contain the waker.
+    pub(crate) fn in_slots(self) -> usize {
+        WAKERS.with(|wakers| wakers.counts.borrow().get(self).map_or(0, |count| count.in_slots))
+    }
+}
+
+/// Returns whether there is an external clone of any waker that a combinator on this thread has created.
+pub(crate) fn is_any_child_waker_external() -> bool {
+    WAKERS.with(|wakers| {
+        wakers.children.get() > 0
+            && wakers.counts.borrow().iter().any(|(_, count)| {
+                let is_external = |child: &ChildWaker| child.waker.strong_count() > child.own_clones + count.in_slots;
+                count.child.as_ref().is_some_and(is_external)
+            })
+    })
+}
+
+/// One clone of a waker, which is counted while this value exists.
+///
+/// It is not `Send`: on another thread the clone would count as external, and the table is thread-local.
+#[derive(Default)]
+pub(crate) struct CountedClone {
+    /// The count; `None` if the waker was not that of the running poll. Such a clone counts as external.
+    count: Option<WakerCountId>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl CountedClone {
+    /// Creates a value that counts nothing.
+    pub(crate) const fn none() -> CountedClone {
+        CountedClone { count: None, not_send: PhantomData }
+    }
+
+    /// Returns the key of the count. `None` if the clone counts as external.
+    pub(crate) fn id(&self) -> Option<WakerCountId> {
+        self.count
+    }
+
+    /// Counts a clone of `waker`.
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> CountedClone {
+        let count = WAKERS.try_with(|wakers| {
+            let current = wakers.current.get().filter(|current| current.address == waker.data())?;
+            wakers.counts.borrow_mut().get_mut(current.count)?.in_slots += 1;
+            Some(current.count)
+        });
+        CountedClone { count: count.ok().flatten(), not_send: PhantomData }
+    }
+}
+
+impl Drop for CountedClone {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(id) = self.count else { return };
+        let _destroyed = WAKERS.try_with(|wakers| {
+            if let Some(count) = wakers.counts.borrow_mut().get_mut(id) {
+                count.in_slots -= 1;
+            }
+        });
+    }
+}
+
+/// A waker that futures are polled with, identified by its data pointer, and the key of its count.
+#[derive(Clone, Copy)]
+pub(crate) struct CurrentWaker {
+    address: *const (),
+    count: WakerCountId,
+}
+
+impl CurrentWaker {
+    /// Associates a waker with the key of its count.
+    pub(crate) fn new(waker: &Waker, count: WakerCountId) -> CurrentWaker {
+        CurrentWaker { address: waker.data(), count }
+    }
+
+    /// Declares that polls on this thread use this waker, until the guard is dropped.
+    #[inline]
+    pub(crate) fn enter(self) -> CurrentWakerGuard {
+        CurrentWakerGuard { outer: WAKERS.try_with(|wakers| wakers.current.replace(Some(self))).ok().flatten() }
+    }
+}
+
+/// The guard of [`CurrentWaker::enter`], which restores the previous waker on drop.
+pub(crate) struct CurrentWakerGuard {
+    outer: Option<CurrentWaker>,
+}
+
+impl Drop for CurrentWakerGuard {
+    #[inline]
+    fn drop(&mut self) {
+        let _destroyed = WAKERS.try_with(|wakers| wakers.current.set(self.outer));
+    }
+}
