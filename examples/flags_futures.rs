@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 
 use glassloop::flags::codes::POPULAR;
 use glassloop::http::client::{Client, Collect, Exchange};
-use glassloop::observe::{State, TracedState};
+use glassloop::observe::{NamedState, TracedState};
 use glassloop::sync::{Acquire, Permit, Semaphore};
 use glassloop::{JobHandle, JoinSet, run_in_executor};
 
@@ -39,7 +39,7 @@ enum Flag {
     Done,
 }
 
-impl State for Flag {
+impl NamedState for Flag {
     const TYPE_NAME: &'static str = "Flag";
 
     fn name(&self) -> &'static str {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use glassloop::futures::yield_now;
 use glassloop::sync::Semaphore;
-use glassloop::trace::{Cause, Narrator, Reader, RecordKind, write_page};
+use glassloop::trace::{Narrator, Reader, RecordKind, RecordedCause, write_page};
 use glassloop::{EventLoop, Job, JoinSet, run_in_executor, sleep};
 use serde_json::{Value, json};
 
@@ -188,9 +188,9 @@ fn the_cause_of_a_wake_is_shown() {
         let RecordKind::Wake { cause, .. } = &line.kind else { continue };
         let before = &lines[..line.seq as usize];
         let made_it = |line: &&glassloop::trace::Record| match (&line.kind, cause) {
-            (RecordKind::Readiness { source, .. }, Cause::Source(by)) => source == by,
-            (RecordKind::TimerFire { timer, .. }, Cause::Timer(by)) => timer == by,
-            (RecordKind::JobEnd { job, .. }, Cause::Job(by)) => job == by,
+            (RecordKind::Readiness { source, .. }, RecordedCause::Source(by)) => source == by,
+            (RecordKind::TimerFire { timer, .. }, RecordedCause::Timer(by)) => timer == by,
+            (RecordKind::JobEnd { job, .. }, RecordedCause::Job(by)) => job == by,
             _ => false,
         };
         let Some(expected) = before.iter().rev().find(made_it) else { continue };

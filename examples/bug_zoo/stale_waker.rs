@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use glassloop::observe::{State, TracedState};
+use glassloop::observe::{NamedState, TracedState};
 use glassloop::sync::WakerSlot;
 use glassloop::{sleep, spawn_named};
 
@@ -33,7 +33,7 @@ struct Ring {
 
 struct Waiting;
 
-impl State for Waiting {
+impl NamedState for Waiting {
     const TYPE_NAME: &'static str = "Ring";
 
     fn name(&self) -> &'static str {

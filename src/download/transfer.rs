@@ -18,7 +18,7 @@ use super::retry::Retry;
 use super::scheduler::HostPermit;
 use super::sink::{BodySink, OpenStream};
 use crate::event_loop::now;
-use crate::observe::{State, TracedState};
+use crate::observe::{NamedState, TracedState};
 
 /// The outcome of a transfer, for the summary of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) enum TransferState {
     Done,
 }
 
-impl State for TransferState {
+impl NamedState for TransferState {
     const TYPE_NAME: &'static str = "Transfer";
 
     fn name(&self) -> &'static str {

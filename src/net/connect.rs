@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::TcpStream;
 use super::happy_eyeballs::{Action, HappyEyeballs, interleave};
 use crate::event_loop::{InitialReadiness, Sleep, now, sleep};
-use crate::observe::{State, TracedState, polled_after_ready};
+use crate::observe::{NamedState, TracedState, polled_after_ready};
 
 /// A future that resolves to a connection to the first address that accepts one.
 ///
@@ -65,7 +65,7 @@ enum ConnectState {
 /// The result of polling a state: the next state, or the result of the connect.
 type Step = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
 
-impl State for ConnectState {
+impl NamedState for ConnectState {
     const TYPE_NAME: &'static str = "Connect";
 
     fn name(&self) -> &'static str {

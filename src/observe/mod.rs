@@ -50,7 +50,7 @@ pub use event::{
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
 pub(crate) use panics::{contain, discard, log_error};
-pub use state::{State, TracedState};
+pub use state::{NamedState, TracedState};
 
 /// Receives every event of a run, in order, on the loop's thread.
 ///

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::{EventKind, FutureId, TaskId, current_task, emit, is_observed, notes, set_wait_reason};
 
 /// The states of a hand-written future.
-pub trait State {
+pub trait NamedState {
     /// The name of the future's type, for example `Exchange`.
     const TYPE_NAME: &'static str;
 
@@ -23,10 +23,10 @@ thread_local! {
 /// Contains the state of a hand-written future, and emits an event for each transition.
 ///
 /// ```
-/// use glassloop::observe::{State, TracedState};
+/// use glassloop::observe::{NamedState, TracedState};
 ///
 /// enum Light { Red, Green }
-/// impl State for Light {
+/// impl NamedState for Light {
 ///     const TYPE_NAME: &'static str = "Light";
 ///     fn name(&self) -> &'static str {
 ///         match self { Light::Red => "Red", Light::Green => "Green" }
@@ -47,7 +47,7 @@ pub struct TracedState<S> {
     polled_by: Cell<Option<TaskId>>,
 }
 
-impl<S: State> TracedState<S> {
+impl<S: NamedState> TracedState<S> {
     /// Creates a future in its first state.
     pub fn new(state: S) -> TracedState<S> {
         let id = NEXT.get();

@@ -22,7 +22,7 @@ use super::error::{FormatError, ReadError};
 use super::reader::Reader;
 use super::record::{Record, RecordKind};
 use super::text::Text;
-use super::values::Cause;
+use super::values::RecordedCause;
 use crate::observe::{JobOutcome, TaskOutcome, WakeOutcome};
 
 /// The result of a successful check.
@@ -283,19 +283,21 @@ impl Checker {
         Ok(())
     }
 
-    fn wake(&mut self, wake: u64, id: u32, cause: Cause, effect: WakeOutcome) -> CheckResult {
+    fn wake(&mut self, wake: u64, id: u32, cause: RecordedCause, effect: WakeOutcome) -> CheckResult {
         ensure!(wake == self.next_wake, "expected `wake` {}, found {wake}", self.next_wake);
         self.next_wake += 1;
         match cause {
-            Cause::Source(source) => {
+            RecordedCause::Source(source) => {
                 ensure!(self.sources.seen.contains(&source), "wake by source {source}, which has never been registered")
             }
-            Cause::Timer(timer) => {
+            RecordedCause::Timer(timer) => {
                 ensure!(self.timers.seen.contains(&timer), "wake by timer {timer}, which has never been set")
             }
-            Cause::Job(job) => ensure!(self.jobs.contains_key(&job), "wake by job {job}, which has never been added"),
-            Cause::Task(task) => self.expect_task(Some(task))?,
-            Cause::SelfWake | Cause::Spawn | Cause::External => {}
+            RecordedCause::Job(job) => {
+                ensure!(self.jobs.contains_key(&job), "wake by job {job}, which has never been added")
+            }
+            RecordedCause::Task(task) => self.expect_task(Some(task))?,
+            RecordedCause::SelfWake | RecordedCause::Spawn | RecordedCause::External => {}
         }
         let task = self.task(id)?;
         let is_alive = task.phase == TaskPhase::Alive;

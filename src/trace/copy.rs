@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::record::{Record, RecordKind};
 use super::text::{Interner, Text};
-use super::values::{Cause, Finding, IoOutcome, WakeList};
+use super::values::{Finding, RecordedCause, RecordedIoOutcome, WakeList};
 use crate::observe::{
     self, Event, EventKind, FutureId, HttpStep, JobId, JobOutcome, SemaphoreId, SourceId, TaskId, TaskOutcome,
     TimeoutReason, TimerId, WakeId, WakeOutcome,
@@ -106,12 +106,12 @@ impl EventCopier {
         )
     }
 
-    fn io_outcome(&mut self, outcome: observe::IoOutcome) -> IoOutcome {
+    fn io_outcome(&mut self, outcome: observe::IoOutcome) -> RecordedIoOutcome {
         match outcome {
-            observe::IoOutcome::Done(bytes) => IoOutcome::Bytes(bytes as u64),
-            observe::IoOutcome::WouldBlock => IoOutcome::WouldBlock,
-            observe::IoOutcome::EndOfFile => IoOutcome::EndOfFile,
-            observe::IoOutcome::Failed(kind) => IoOutcome::Failed(self.interner.text(&format!("{kind:?}"))),
+            observe::IoOutcome::Done(bytes) => RecordedIoOutcome::Bytes(bytes as u64),
+            observe::IoOutcome::WouldBlock => RecordedIoOutcome::WouldBlock,
+            observe::IoOutcome::EndOfFile => RecordedIoOutcome::EndOfFile,
+            observe::IoOutcome::Failed(kind) => RecordedIoOutcome::Failed(self.interner.text(&format!("{kind:?}"))),
         }
     }
 }
@@ -196,17 +196,17 @@ impl<T: EventField> EventField for Option<T> {
 }
 
 impl EventField for observe::Cause {
-    type InRecord = Cause;
+    type InRecord = RecordedCause;
 
-    fn copy(self) -> Cause {
+    fn copy(self) -> RecordedCause {
         match self {
-            observe::Cause::Source(source) => Cause::Source(source.copy()),
-            observe::Cause::Timer(timer) => Cause::Timer(timer.copy()),
-            observe::Cause::Job(job) => Cause::Job(job.copy()),
-            observe::Cause::Task(task) => Cause::Task(task.copy()),
-            observe::Cause::SelfWake => Cause::SelfWake,
-            observe::Cause::Spawn => Cause::Spawn,
-            observe::Cause::External => Cause::External,
+            observe::Cause::Source(source) => RecordedCause::Source(source.copy()),
+            observe::Cause::Timer(timer) => RecordedCause::Timer(timer.copy()),
+            observe::Cause::Job(job) => RecordedCause::Job(job.copy()),
+            observe::Cause::Task(task) => RecordedCause::Task(task.copy()),
+            observe::Cause::SelfWake => RecordedCause::SelfWake,
+            observe::Cause::Spawn => RecordedCause::Spawn,
+            observe::Cause::External => RecordedCause::External,
         }
     }
 }

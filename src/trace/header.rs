@@ -17,7 +17,7 @@ const VERSION: u64 = 1;
 
 /// The header of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct RecordingHeader {
     /// The version of glassloop that made the recording.
     pub glassloop: String,
     /// The program and its arguments, with secrets redacted.
@@ -30,10 +30,10 @@ pub struct Header {
     pub clock: ClockKind,
 }
 
-impl Header {
+impl RecordingHeader {
     /// Returns the header for a recording that this process starts now.
-    pub(super) fn now(clock: ClockKind) -> Header {
-        Header {
+    pub(super) fn now(clock: ClockKind) -> RecordingHeader {
+        RecordingHeader {
             glassloop: env!("CARGO_PKG_VERSION").to_owned(),
             argv: redact_arguments(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned())),
             pid: std::process::id(),
@@ -72,7 +72,7 @@ impl Header {
     ///
     /// # Errors
     /// If the line is not a header, or has another version of the format.
-    pub(super) fn parse(line: &str) -> Result<Header, FormatError> {
+    pub(super) fn parse(line: &str) -> Result<RecordingHeader, FormatError> {
         let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
             return Err(FormatError::NotARecording);
         };
@@ -86,7 +86,7 @@ impl Header {
             other => return Err(FormatError::Version(other)),
         }
         let argv = fields.get("argv").and_then(Value::as_array).ok_or(FormatError::Missing("argv"))?;
-        Ok(Header {
+        Ok(RecordingHeader {
             glassloop: text("glassloop")?,
             argv: argv.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             pid: u32::try_from(number("pid")?)

@@ -52,7 +52,7 @@ fn is_of_running_process(file: &File) -> bool {
     use rustix::io::Errno;
     use rustix::process::{Pid, test_kill_process};
 
-    use super::header::Header;
+    use super::header::RecordingHeader;
 
     /// The maximum length of a header.
     const MAX_HEADER_BYTES: u64 = 1024 * 1024;
@@ -61,7 +61,8 @@ fn is_of_running_process(file: &File) -> bool {
     if BufReader::new(file.take(MAX_HEADER_BYTES)).read_line(&mut line).is_err() {
         return false;
     }
-    let Some(pid) = Header::parse(line.trim_end()).ok().and_then(|header| i32::try_from(header.pid).ok()) else {
+    let Some(pid) = RecordingHeader::parse(line.trim_end()).ok().and_then(|header| i32::try_from(header.pid).ok())
+    else {
         return false;
     };
     pid != std::process::id() as i32
@@ -74,7 +75,7 @@ mod tests {
 
     use super::{is_of_running_process, open_locked};
     use crate::observe::ClockKind;
-    use crate::trace::header::Header;
+    use crate::trace::header::RecordingHeader;
 
     fn file_with(contents: &[u8]) -> std::fs::File {
         let mut file = tempfile::tempfile().expect("a file");
@@ -85,7 +86,7 @@ mod tests {
 
     fn header_of(pid: u32) -> Vec<u8> {
         let mut line = Vec::new();
-        Header { pid, ..Header::now(ClockKind::Real) }.put(&mut line);
+        RecordingHeader { pid, ..RecordingHeader::now(ClockKind::Real) }.put(&mut line);
         line
     }
 

@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use super::loop_state::{LoopState, readiness_text};
 use super::phrases::{bytes, capitalised, due_in, duration, how_many, list, spaced, there_are, waits_for};
 use super::record::{Record, RecordKind};
-use super::values::{Cause, Finding, IoOutcome};
+use super::values::{Finding, RecordedCause, RecordedIoOutcome};
 use crate::observe::{HttpStep, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome};
 
 /// Turns records into sentences. Earlier records provide the names that the sentences use.
 ///
 /// ```
 /// use glassloop::observe::WakeOutcome;
-/// use glassloop::trace::{Cause, Narrator, Record, RecordKind};
+/// use glassloop::trace::{RecordedCause, Narrator, Record, RecordKind};
 ///
 /// let mut narrator = Narrator::default();
-/// let kind = RecordKind::Wake { wake: 0, task: 0, cause: Cause::Timer(3), effect: WakeOutcome::Queued };
+/// let kind = RecordKind::Wake { wake: 0, task: 0, cause: RecordedCause::Timer(3), effect: WakeOutcome::Queued };
 /// let sentence = narrator.sentence(&Record { seq: 0, time: 20_000_000, thread: 0, turn: 1, kind });
 /// assert_eq!(sentence, "The root future is woken because timer 3 fired.");
 /// ```
@@ -189,27 +189,35 @@ impl Narrator {
         sentence + "."
     }
 
-    fn io(&self, source: u32, task: Option<u32>, operation: Operation, outcome: &IoOutcome) -> String {
+    fn io(&self, source: u32, task: Option<u32>, operation: Operation, outcome: &RecordedIoOutcome) -> String {
         let subject = self.subject(task);
         let predicate = match (operation, outcome) {
-            (Operation::Connect, IoOutcome::WouldBlock) => format!("finds source {source} not connected yet"),
-            (Operation::Connect, IoOutcome::Failed(error)) => {
+            (Operation::Connect, RecordedIoOutcome::WouldBlock) => format!("finds source {source} not connected yet"),
+            (Operation::Connect, RecordedIoOutcome::Failed(error)) => {
                 format!("fails to connect source {source}: {}", spaced(error))
             }
             (Operation::Connect, _) => format!("finds source {source} connected"),
-            (Operation::Accept, IoOutcome::WouldBlock) => format!("finds no pending connection on source {source}"),
-            (Operation::Accept, IoOutcome::Failed(error)) => {
+            (Operation::Accept, RecordedIoOutcome::WouldBlock) => {
+                format!("finds no pending connection on source {source}")
+            }
+            (Operation::Accept, RecordedIoOutcome::Failed(error)) => {
                 format!("fails to accept a connection on source {source}: {}", spaced(error))
             }
             (Operation::Accept, _) => format!("accepts a connection on source {source}"),
-            (Operation::Read, IoOutcome::Bytes(amount)) => format!("reads {} from source {source}", bytes(*amount)),
-            (Operation::Read, IoOutcome::WouldBlock) => format!("finds nothing to read on source {source}"),
-            (Operation::Read, IoOutcome::EndOfFile) => format!("reads the end of the stream from source {source}"),
-            (Operation::Read, IoOutcome::Failed(error)) => {
+            (Operation::Read, RecordedIoOutcome::Bytes(amount)) => {
+                format!("reads {} from source {source}", bytes(*amount))
+            }
+            (Operation::Read, RecordedIoOutcome::WouldBlock) => format!("finds nothing to read on source {source}"),
+            (Operation::Read, RecordedIoOutcome::EndOfFile) => {
+                format!("reads the end of the stream from source {source}")
+            }
+            (Operation::Read, RecordedIoOutcome::Failed(error)) => {
                 format!("fails to read from source {source}: {}", spaced(error))
             }
-            (Operation::Write, IoOutcome::Bytes(amount)) => format!("writes {} to source {source}", bytes(*amount)),
-            (Operation::Write, IoOutcome::Failed(error)) => {
+            (Operation::Write, RecordedIoOutcome::Bytes(amount)) => {
+                format!("writes {} to source {source}", bytes(*amount))
+            }
+            (Operation::Write, RecordedIoOutcome::Failed(error)) => {
                 format!("fails to write to source {source}: {}", spaced(error))
             }
             (Operation::Write, _) => format!("finds the send buffer of source {source} full"),
@@ -246,19 +254,19 @@ impl Narrator {
         }
     }
 
-    fn wake(&self, task: u32, cause: Cause, outcome: WakeOutcome) -> String {
+    fn wake(&self, task: u32, cause: RecordedCause, outcome: WakeOutcome) -> String {
         let task = self.state.task_name(task);
         let cause = match cause {
-            Cause::Source(source) => match self.state.sources.get(&source) {
+            RecordedCause::Source(source) => match self.state.sources.get(&source) {
                 Some(known) => format!("because source {source} {}", known.readiness),
                 None => format!("because of source {source}"),
             },
-            Cause::Timer(timer) => format!("because timer {timer} fired"),
-            Cause::Job(job) => format!("because {} ended", self.state.job_name(job)),
-            Cause::Task(by) => format!("by {}", self.state.task_name(by)),
-            Cause::SelfWake => "by itself".to_owned(),
-            Cause::Spawn => "because it is new".to_owned(),
-            Cause::External => "from outside the loop".to_owned(),
+            RecordedCause::Timer(timer) => format!("because timer {timer} fired"),
+            RecordedCause::Job(job) => format!("because {} ended", self.state.job_name(job)),
+            RecordedCause::Task(by) => format!("by {}", self.state.task_name(by)),
+            RecordedCause::SelfWake => "by itself".to_owned(),
+            RecordedCause::Spawn => "because it is new".to_owned(),
+            RecordedCause::External => "from outside the loop".to_owned(),
         };
         match outcome {
             WakeOutcome::Queued => format!("{task} is woken {cause}."),

@@ -11,7 +11,7 @@ use std::io::{self, BufRead, Write};
 use serde_json::json;
 
 use super::error::ReadError;
-use super::header::Header;
+use super::header::RecordingHeader;
 use super::narration::Narrator;
 use super::reader::Reader;
 use crate::observe::ClockKind;
@@ -144,7 +144,7 @@ fn write_json(attribute: &str, json: &str, out: &mut impl Write) -> io::Result<(
     writeln!(out, "<script type=\"application/json\" {attribute}>{}</script>", json.replace('<', "\\u003c"))
 }
 
-fn header_json(header: &Header, report: &PageReport, cells: usize) -> serde_json::Value {
+fn header_json(header: &RecordingHeader, report: &PageReport, cells: usize) -> serde_json::Value {
     let kinds: Vec<Vec<&str>> =
         COLUMNS.iter().map(|(kind, columns)| [*kind].into_iter().chain(columns.split_whitespace()).collect()).collect();
     let note = |error| format!("The recording is damaged: {error}. This page shows the events before the error.");

@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::record::{Record, RecordKind};
 use super::task_tracks::TaskTracks;
 use super::trace_events::{TraceEventWriter, TrackId};
-use super::values::{Cause, IoOutcome};
+use super::values::{RecordedCause, RecordedIoOutcome};
 use crate::observe::{LoopMetrics, WakeOutcome};
 
 /// The track of the loop's thread.
@@ -172,10 +172,10 @@ impl<W: Write> Timeline<W> {
         let (task, text) = match &record.kind {
             RecordKind::Io { task, operation, outcome, source } => {
                 let outcome = match outcome {
-                    IoOutcome::Bytes(bytes) => format!("{bytes} bytes"),
-                    IoOutcome::WouldBlock => "would block".to_owned(),
-                    IoOutcome::EndOfFile => "end of stream".to_owned(),
-                    IoOutcome::Failed(error) => spaced(error),
+                    RecordedIoOutcome::Bytes(bytes) => format!("{bytes} bytes"),
+                    RecordedIoOutcome::WouldBlock => "would block".to_owned(),
+                    RecordedIoOutcome::EndOfFile => "end of stream".to_owned(),
+                    RecordedIoOutcome::Failed(error) => spaced(error),
                 };
                 (*task, format!("{} source {source}: {outcome}", operation.as_str()))
             }
@@ -221,10 +221,10 @@ impl<W: Write> Timeline<W> {
     }
 
     /// Remembers the start of a flow, if there is a slice to start in.
-    fn start_flow(&mut self, wake: u64, task: u32, cause: Cause) {
+    fn start_flow(&mut self, wake: u64, task: u32, cause: RecordedCause) {
         let start = match cause {
-            Cause::External => None,
-            Cause::Job(job) => {
+            RecordedCause::External => None,
+            RecordedCause::Job(job) => {
                 self.ended_job.filter(|(ended, _)| *ended == job).map(|(_, start)| FlowStart { wake, ..start })
             }
             _ => self.slice.is_some().then_some(FlowStart { wake, track: LOOP, at: self.now }),

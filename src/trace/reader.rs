@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{FormatError, ReadError};
 use super::field::Object;
-use super::header::Header;
+use super::header::RecordingHeader;
 use super::record::Record;
 use super::text::Interner;
 
@@ -30,8 +30,8 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 /// # Ok::<(), glassloop::trace::ReadError>(())
 /// ```
 pub struct Reader<R> {
-    lines: Lines<R>,
-    header: Header,
+    lines: LineReader<R>,
+    header: RecordingHeader,
     interner: Interner,
     has_ended: bool,
 }
@@ -42,13 +42,13 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// If the input cannot be read, is not a recording, or has another version of the format.
     pub fn open(input: R) -> Result<Reader<R>, ReadError> {
-        let mut lines = Lines { input, number: 0, line: vec![] };
+        let mut lines = LineReader { input, number: 0, line: vec![] };
         let header = lines.read_header().map_err(|reason| ReadError { line: 1, reason })?;
         Ok(Reader { lines, header, interner: Interner::default(), has_ended: false })
     }
 
     /// Returns the header of the recording.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &RecordingHeader {
         &self.header
     }
 
@@ -105,7 +105,7 @@ impl<R> fmt::Debug for Reader<R> {
 }
 
 /// The lines of the input.
-struct Lines<R> {
+struct LineReader<R> {
     input: R,
     /// The number of the line that was read last, from 1.
     number: u64,
@@ -113,7 +113,7 @@ struct Lines<R> {
     line: Vec<u8>,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> LineReader<R> {
     /// Reads the next line. `None` at the end of the input.
     fn read(&mut self) -> Result<Option<&str>, FormatError> {
         self.line.clear();
@@ -130,9 +130,9 @@ impl<R: BufRead> Lines<R> {
         text.map(Some).map_err(|_| FormatError::NotJson("invalid UTF-8".to_owned()))
     }
 
-    fn read_header(&mut self) -> Result<Header, FormatError> {
+    fn read_header(&mut self) -> Result<RecordingHeader, FormatError> {
         let read = match self.read() {
-            Ok(Some(line)) => Header::parse(line),
+            Ok(Some(line)) => RecordingHeader::parse(line),
             Err(error @ FormatError::Unreadable(_)) => return Err(error),
             Ok(None) | Err(_) => Err(FormatError::NotARecording),
         };

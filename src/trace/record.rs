@@ -11,7 +11,7 @@ use super::error::FormatError;
 use super::field::{Field, FieldWriter, Object};
 use super::json::{JsonFields, put_name, put_number, put_string};
 use super::text::Text;
-use super::values::{Cause, Finding, IoOutcome, WakeList};
+use super::values::{Finding, RecordedCause, RecordedIoOutcome, WakeList};
 use crate::observe::{HttpStep, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason, WakeOutcome};
 
 /// One event of a recording.
@@ -123,7 +123,7 @@ record_kinds! {
     /// A source is deregistered.
     "source_del" SourceDel { source: u32 }
     /// A system call on a source returned.
-    "io" Io { source: u32, task: Option<u32>, operation: Operation, outcome: IoOutcome }
+    "io" Io { source: u32, task: Option<u32>, operation: Operation, outcome: RecordedIoOutcome }
     /// A timer is set or reset.
     "timer_set" TimerSet { timer: u32, task: Option<u32>, deadline: u64 }
     /// A timer fires.
@@ -143,7 +143,7 @@ record_kinds! {
     /// A hand-written future changes its state.
     "state" State { future: u64, of: Text, parent: Option<u64>, task: Option<u32>, from: Text, to: Text }
     /// A waker is called.
-    "wake" Wake { wake: u64, task: u32, cause: Cause, effect: WakeOutcome }
+    "wake" Wake { wake: u64, task: u32, cause: RecordedCause, effect: WakeOutcome }
     /// A task starts to wait for a permit.
     "semaphore_wait" SemaphoreWait { semaphore: u64, task: Option<u32>, free: u64 }
     /// A task acquires a permit.

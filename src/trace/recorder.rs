@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::copy::EventCopier;
-use super::header::Header;
+use super::header::RecordingHeader;
 use super::lock::open_locked;
 use super::record::{Record, RecordKind};
 use super::writer::{WriteReport, Writer, WriterCommand};
@@ -159,7 +159,7 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn attach(&mut self, clock: ClockKind) {
-        self.send(WriterCommand::Begin(Header::now(clock)));
+        self.send(WriterCommand::Begin(RecordingHeader::now(clock)));
     }
 
     fn event(&mut self, event: &Event<'_>) {

@@ -6,7 +6,7 @@ use std::fmt;
 use super::histogram::Histogram;
 use super::phrases::duration;
 use super::record::{Record, RecordKind};
-use super::values::{Cause, IoOutcome};
+use super::values::{RecordedCause, RecordedIoOutcome};
 use crate::observe::{Operation, WakeOutcome};
 
 /// The statistics of a run, computed from its records.
@@ -115,27 +115,27 @@ impl Statistics {
         self.loop_lag.count()
     }
 
-    fn wake(&mut self, wake: u64, cause: Cause, effect: WakeOutcome) {
+    fn wake(&mut self, wake: u64, cause: RecordedCause, effect: WakeOutcome) {
         *self.wakes.entry(cause.as_str()).or_default() += 1;
         self.coalesced += u64::from(effect == WakeOutcome::Coalesced);
         self.stale += u64::from(effect == WakeOutcome::Stale);
-        if let Cause::Source(source) = cause
+        if let RecordedCause::Source(source) = cause
             && effect != WakeOutcome::Stale
         {
             self.woken_by.insert(wake, source);
         }
     }
 
-    fn io(&mut self, source: u32, operation: Operation, outcome: &IoOutcome) {
+    fn io(&mut self, source: u32, operation: Operation, outcome: &RecordedIoOutcome) {
         self.sources_with_io.insert(source);
-        if *outcome != IoOutcome::WouldBlock
+        if *outcome != RecordedIoOutcome::WouldBlock
             && let Some(poll) = &mut self.poll
         {
             poll.ready_sources.insert(source);
         }
         match (operation, outcome) {
-            (Operation::Read, IoOutcome::Bytes(bytes)) => self.bytes_read += bytes,
-            (Operation::Write, IoOutcome::Bytes(bytes)) => self.bytes_written += bytes,
+            (Operation::Read, RecordedIoOutcome::Bytes(bytes)) => self.bytes_read += bytes,
+            (Operation::Write, RecordedIoOutcome::Bytes(bytes)) => self.bytes_written += bytes,
             _ => {}
         }
     }

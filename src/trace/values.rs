@@ -11,7 +11,7 @@ use crate::observe::{HttpStep, JobOutcome, LoopMetrics, Operation, TaskOutcome, 
 
 /// What caused a wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
+pub enum RecordedCause {
     /// The reactor delivered a readiness event of this source.
     Source(u32),
     /// This timer fired.
@@ -28,43 +28,46 @@ pub enum Cause {
     External,
 }
 
-impl Cause {
+impl RecordedCause {
     /// Returns the word for the cause in recordings and statistics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Cause::Source(_) => "source",
-            Cause::Timer(_) => "timer",
-            Cause::Job(_) => "job",
-            Cause::Task(_) => "task",
-            Cause::SelfWake => "self",
-            Cause::Spawn => "spawn",
-            Cause::External => "outside",
+            RecordedCause::Source(_) => "source",
+            RecordedCause::Timer(_) => "timer",
+            RecordedCause::Job(_) => "job",
+            RecordedCause::Task(_) => "task",
+            RecordedCause::SelfWake => "self",
+            RecordedCause::Spawn => "spawn",
+            RecordedCause::External => "outside",
         }
     }
 }
 
-impl Field for Cause {
+impl Field for RecordedCause {
     fn write(&self, name: &'static str, out: &mut impl FieldWriter) {
         let number = match *self {
-            Cause::Source(number) | Cause::Timer(number) | Cause::Job(number) | Cause::Task(number) => Some(number),
-            Cause::SelfWake | Cause::Spawn | Cause::External => None,
+            RecordedCause::Source(number)
+            | RecordedCause::Timer(number)
+            | RecordedCause::Job(number)
+            | RecordedCause::Task(number) => Some(number),
+            RecordedCause::SelfWake | RecordedCause::Spawn | RecordedCause::External => None,
         };
         out.reference(name, self.as_str(), number);
     }
 
-    fn take(name: &'static str, object: &mut Object<'_>) -> Result<Cause, FormatError> {
+    fn take(name: &'static str, object: &mut Object<'_>) -> Result<RecordedCause, FormatError> {
         let value = object.value(name)?;
         let only = value.as_object().filter(|cause| cause.len() == 1).and_then(|cause| cause.iter().next());
         let cause = only.and_then(|(word, value)| {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
             match (word.as_str(), number, value.as_bool()) {
-                ("source", Some(source), _) => Some(Cause::Source(source)),
-                ("timer", Some(timer), _) => Some(Cause::Timer(timer)),
-                ("job", Some(job), _) => Some(Cause::Job(job)),
-                ("task", Some(task), _) => Some(Cause::Task(task)),
-                ("self", _, Some(true)) => Some(Cause::SelfWake),
-                ("spawn", _, Some(true)) => Some(Cause::Spawn),
-                ("outside", _, Some(true)) => Some(Cause::External),
+                ("source", Some(source), _) => Some(RecordedCause::Source(source)),
+                ("timer", Some(timer), _) => Some(RecordedCause::Timer(timer)),
+                ("job", Some(job), _) => Some(RecordedCause::Job(job)),
+                ("task", Some(task), _) => Some(RecordedCause::Task(task)),
+                ("self", _, Some(true)) => Some(RecordedCause::SelfWake),
+                ("spawn", _, Some(true)) => Some(RecordedCause::Spawn),
+                ("outside", _, Some(true)) => Some(RecordedCause::External),
                 _ => None,
             }
         });
@@ -199,7 +202,7 @@ impl Field for LoopMetrics {
 
 /// The outcome of a system call on a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IoOutcome {
+pub enum RecordedIoOutcome {
     /// The number of bytes that were transferred; 1 for an accepted connection, 0 for an established one.
     Bytes(u64),
     /// Nothing to read, or no space to write.
@@ -210,27 +213,27 @@ pub enum IoOutcome {
     Failed(Text),
 }
 
-impl Field for IoOutcome {
+impl Field for RecordedIoOutcome {
     fn write(&self, _name: &'static str, out: &mut impl FieldWriter) {
         let (bytes, error) = match self {
-            IoOutcome::Bytes(bytes) => (Some(*bytes), None),
-            IoOutcome::Failed(error) => (None, Some(error.clone())),
-            IoOutcome::WouldBlock | IoOutcome::EndOfFile => (None, None),
+            RecordedIoOutcome::Bytes(bytes) => (Some(*bytes), None),
+            RecordedIoOutcome::Failed(error) => (None, Some(error.clone())),
+            RecordedIoOutcome::WouldBlock | RecordedIoOutcome::EndOfFile => (None, None),
         };
         bytes.write("bytes", out);
-        out.flag("would_block", *self == IoOutcome::WouldBlock);
-        out.flag("eof", *self == IoOutcome::EndOfFile);
+        out.flag("would_block", *self == RecordedIoOutcome::WouldBlock);
+        out.flag("eof", *self == RecordedIoOutcome::EndOfFile);
         error.write("error", out);
     }
 
-    fn take(_name: &'static str, object: &mut Object<'_>) -> Result<IoOutcome, FormatError> {
+    fn take(_name: &'static str, object: &mut Object<'_>) -> Result<RecordedIoOutcome, FormatError> {
         let bytes: Option<u64> = Field::take("bytes", object)?;
         let error: Option<Text> = Field::take("error", object)?;
         match (bytes, object.flag("would_block")?, object.flag("eof")?, error) {
-            (Some(bytes), false, false, None) => Ok(IoOutcome::Bytes(bytes)),
-            (None, true, false, None) => Ok(IoOutcome::WouldBlock),
-            (None, false, true, None) => Ok(IoOutcome::EndOfFile),
-            (None, false, false, Some(error)) => Ok(IoOutcome::Failed(error)),
+            (Some(bytes), false, false, None) => Ok(RecordedIoOutcome::Bytes(bytes)),
+            (None, true, false, None) => Ok(RecordedIoOutcome::WouldBlock),
+            (None, false, true, None) => Ok(RecordedIoOutcome::EndOfFile),
+            (None, false, false, Some(error)) => Ok(RecordedIoOutcome::Failed(error)),
             _ => Err(FormatError::Invalid {
                 field: "bytes",
                 expected: "present, or exactly one of would_block, eof and error instead of it",

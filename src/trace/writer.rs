@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::header::Header;
+use super::header::RecordingHeader;
 use super::record::{Record, RecordKind};
 use crate::observe::ClockKind;
 
@@ -20,7 +20,7 @@ const DROPPED_RECORD_BYTES: usize = 256;
 #[derive(Debug)]
 pub(super) enum WriterCommand {
     /// Writes the header.
-    Begin(Header),
+    Begin(RecordingHeader),
     /// Writes records, and returns the buffer.
     Write(Vec<Record>),
 }
@@ -93,7 +93,7 @@ impl Writer {
                 WriterCommand::Write(mut records) => {
                     if !self.has_begun {
                         // A recorder that is not attached to a loop, as in tests, does not know the clock.
-                        self.begin(&Header::now(ClockKind::Real));
+                        self.begin(&RecordingHeader::now(ClockKind::Real));
                     }
                     for record in &mut records {
                         self.write(record);
@@ -111,7 +111,7 @@ impl Writer {
         self.end()
     }
 
-    fn begin(&mut self, header: &Header) {
+    fn begin(&mut self, header: &RecordingHeader) {
         self.has_begun = true;
         header.put(&mut self.out);
         self.flush();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use glassloop::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use glassloop::futures::{as_completed, yield_now};
-use glassloop::observe::{State, TracedState};
+use glassloop::observe::{NamedState, TracedState};
 use glassloop::sync::{channel, oneshot};
 use glassloop::trace::{Follow, Reader, Record, RecordKind, Recorder, Tee, check};
 use glassloop::{EventLoop, sleep, spawn_named};
@@ -206,7 +206,7 @@ enum RelayState {
     Waits,
 }
 
-impl State for RelayState {
+impl NamedState for RelayState {
     const TYPE_NAME: &'static str = "Relay";
 
     fn name(&self) -> &'static str {

@@ -21,7 +21,7 @@ use super::error::{ClientError, ClientErrorKind};
 use super::in_flight::InFlight;
 use crate::http::buffers::ReadBuffer;
 use crate::http::proto::{BodyFraming, ResponseEvent};
-use crate::observe::{HttpStep, State, TracedState};
+use crate::observe::{HttpStep, NamedState, TracedState};
 
 /// The body of a response.
 ///
@@ -79,7 +79,7 @@ struct BufferedData {
     content_bytes: usize,
 }
 
-impl State for BodyState {
+impl NamedState for BodyState {
     const TYPE_NAME: &'static str = "Body";
 
     fn name(&self) -> &'static str {

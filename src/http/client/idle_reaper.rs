@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::ClientContext;
 use super::pool::IDLE_TIMEOUT;
 use crate::event_loop::{Sleep, now, sleep};
-use crate::observe::{State, TracedState};
+use crate::observe::{NamedState, TracedState};
 
 /// A future that closes idle connections on which data or EOF is received, and those that have expired.
 ///
@@ -33,7 +33,7 @@ enum ReaperState {
     Done,
 }
 
-impl State for ReaperState {
+impl NamedState for ReaperState {
     const TYPE_NAME: &'static str = "IdleReaper";
 
     fn name(&self) -> &'static str {

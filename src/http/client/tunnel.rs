@@ -20,7 +20,7 @@ use super::proxy::Proxy;
 use crate::http::buffers::{Buffers, ReadBuffer};
 use crate::http::proto::{RequestTarget, ResponseDecoder, ResponseEvent, encode_request_head};
 use crate::net::TcpStream;
-use crate::observe::{State, TracedState, polled_after_ready};
+use crate::observe::{NamedState, TracedState, polled_after_ready};
 
 /// A future that establishes a tunnel to a server through a proxy.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ enum TunnelState {
     Done,
 }
 
-impl State for TunnelState {
+impl NamedState for TunnelState {
     const TYPE_NAME: &'static str = "Tunnel";
 
     fn name(&self) -> &'static str {

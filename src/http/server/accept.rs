@@ -25,7 +25,7 @@ use super::service::Service;
 use super::{Builder, ServerContext, Stopper};
 use crate::event_loop::{JoinSet, Sleep, now, sleep};
 use crate::net::{TcpListener, TcpStream};
-use crate::observe::{State, TracedState};
+use crate::observe::{NamedState, TracedState};
 
 /// How long accepting pauses after an error such as `EMFILE`.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -64,7 +64,7 @@ enum ServerState {
     Done,
 }
 
-impl State for ServerState {
+impl NamedState for ServerState {
     const TYPE_NAME: &'static str = "Server";
 
     fn name(&self) -> &'static str {

@@ -19,7 +19,7 @@ use super::stream::ReadOutcome;
 use super::{Configuration, TlsConnector, TlsError, TlsStream};
 use crate::event_loop::JobHandle;
 use crate::net::TcpStream;
-use crate::observe::{State, TracedState, polled_after_ready};
+use crate::observe::{NamedState, TracedState, polled_after_ready};
 
 /// The future returned by [`TlsConnector::connect`]. It has no timeout of its own. Dropping it closes the connection.
 #[must_use = "futures do nothing unless polled"]
@@ -48,7 +48,7 @@ enum HandshakeState {
     Done,
 }
 
-impl State for HandshakeState {
+impl NamedState for HandshakeState {
     const TYPE_NAME: &'static str = "Handshake";
 
     fn name(&self) -> &'static str {

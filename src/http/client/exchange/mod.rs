@@ -47,7 +47,7 @@ use crate::http::deadline::Deadline;
 #[cfg(feature = "tls")]
 use crate::net::tls::Handshake;
 use crate::net::{Connect, Lookup};
-use crate::observe::{FutureId, State, TracedState, polled_after_ready};
+use crate::observe::{FutureId, NamedState, TracedState, polled_after_ready};
 
 /// The future that [`Client::request`](super::Client::request) returns. It resolves to a response whose body has not
 /// been read.
@@ -102,7 +102,7 @@ struct ExchangeParts {
     id: FutureId,
 }
 
-impl State for ExchangeState {
+impl NamedState for ExchangeState {
     const TYPE_NAME: &'static str = "Exchange";
 
     fn name(&self) -> &'static str {

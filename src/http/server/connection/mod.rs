@@ -45,7 +45,7 @@ use super::service::{Answer, Response};
 use crate::event_loop::{Sleep, now};
 use crate::http::deadline::Deadline;
 use crate::net::TcpStream;
-use crate::observe::{State, TracedState};
+use crate::observe::{NamedState, TracedState};
 
 /// The future of one connection.
 pub(super) struct Connection {
@@ -90,7 +90,7 @@ enum AwaitedHead {
     Rest,
 }
 
-impl State for ConnectionState {
+impl NamedState for ConnectionState {
     const TYPE_NAME: &'static str = "Connection";
 
     fn name(&self) -> &'static str {

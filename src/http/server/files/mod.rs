@@ -35,7 +35,7 @@ use self::root::Root;
 use super::representation::method_not_allowed;
 use super::service::{Answer, Body, FilePart, Response, Service, text};
 use crate::event_loop::{Job, JobHandle, now, run_in_executor};
-use crate::observe::{State, TracedState, polled_after_ready};
+use crate::observe::{NamedState, TracedState, polled_after_ready};
 
 /// A service that serves the files in a directory.
 ///
@@ -124,7 +124,7 @@ enum FileResponseState {
     Done,
 }
 
-impl State for FileResponseState {
+impl NamedState for FileResponseState {
     const TYPE_NAME: &'static str = "FileResponse";
 
     fn name(&self) -> &'static str {
