@@ -340,15 +340,11 @@ impl Checker {
     }
 
     fn readiness(&self, source: u32, is_stale: bool) -> CheckResult {
-        let (was_registered, is_registered) =
-            (self.sources.seen.contains(&source), self.sources.alive.contains(&source));
-        match (was_registered, is_registered, is_stale) {
-            (false, ..) => Err(format!("readiness of source {source}, which has never been registered")),
-            (_, true, true) => Err(format!("stale readiness of source {source}, which is registered")),
-            (_, false, false) => {
-                Err(format!("readiness of source {source}, which is no longer registered, is not marked as stale"))
-            }
-            (_, true, false) | (_, false, true) => Ok(()),
+        ensure!(self.sources.seen.contains(&source), "readiness of source {source}, which has never been registered");
+        match (self.sources.alive.contains(&source), is_stale) {
+            (true, true) => Err(format!("stale readiness of source {source}, which is registered")),
+            (false, false) => Err(format!("readiness of source {source}, which is no longer registered")),
+            (true, false) | (false, true) => Ok(()),
         }
     }
 
