@@ -139,7 +139,7 @@ fn each_request_is_a_line_in_which_nothing_can_hide() {
     let (said, _) = serving.end(Signal::TERM);
     let lines: Vec<&str> = said.lines().map(|line| line.split_once(' ').expect("an address first").1).collect();
     assert_eq!(lines[0], "GET /file.txt 200 7 bytes");
-    assert!(lines[1].starts_with("(no request) 400 "), "{said}");
+    assert!(lines[1].starts_with("(malformed request) 400 "), "{said}");
     assert!(!said.contains('\x1b'), "{said}");
 }
 

@@ -1,84 +1,123 @@
-//! `glassloop flags`: the flags of the asyncio chapter.
+//! `glassloop flags`: downloads flags like the program of the asyncio chapter of *Fluent Python*.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use super::flags_progress::FlagsProgress;
+use super::help::HelpArguments;
+use super::observers::{ObserveArguments, Observers};
 use super::open_files;
 use super::output::say;
-use super::progress::Progress;
 use super::proxies::ProxyArguments;
-use super::signals::{Interruption, SecondSignal, watch_signals};
-use super::watch::{Watch, WatchArguments};
-use super::{EXIT_USAGE, fail, some_seed};
+use super::signals::{Interruption, SignalHandlers, watch_signals};
+use super::{EXIT_USAGE, fail, random_seed};
 use crate::download::{Directory, escaped_line};
-use crate::event_loop::{ClockPause, EventLoop, LoopError, spawn_named};
+use crate::event_loop::{ClockPause, EventLoop, LoopError, now, spawn_named};
 use crate::flags::codes::{CountryCode, select};
 use crate::flags::downloader::{Counts, FlagOutcome, FlagsOptions, SaveOn, download_many};
 use crate::flags::site::{EmbeddedServer, ServerKind};
 use crate::http::client::{Client, ProxyConfig};
 use crate::sync::{OnceEvent, oneshot};
 
-/// Download country flags, by default those of the 20 most populous countries
+/// Demo: download images of country flags
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    disable_help_flag = true,
+    after_help = "`glassloop flags --help` lists all options, examples and exit codes.",
+    after_long_help = "\
 Examples:
-  glassloop flags                          twenty flags from the embedded server
-  glassloop flags BR IN U -v               two codes and the block UA…UZ, a line each
-  glassloop flags -s DELAY -m 10           a slow server, ten requests at once
-  glassloop flags -s ERROR -e --seed 7     all 676 codes from a server that often fails")]
+  glassloop flags                        twenty flags from the embedded server
+  glassloop flags BR IN U -v             BR, IN and UA to UZ, one line for each
+  glassloop flags -s DELAY -m 10         a slow server, ten concurrent requests
+  glassloop flags -s ERROR -e --seed 7   a server that often fails
+  glassloop flags BR --explain           print every event of the loop
+
+The program of the asyncio chapter of *Fluent Python* by Luciano Ramalho.
+
+Servers: LOCAL; DELAY, which waits 0.5 s before each response; ERROR, which
+fails 25 % of the requests and delays 50 %; REMOTE, on the internet. All but
+REMOTE run in this process. Requests to REMOTE and --base-url use the proxies in
+http_proxy, https_proxy, all_proxy and no_proxy.
+
+Exit codes:
+  0    all flags are downloaded or not found
+  1    a flag failed, or the output directory cannot be written
+  2    usage error
+  130  interrupted by Ctrl-C
+  143  terminated by SIGTERM"
+)]
 pub(super) struct FlagsArguments {
-    /// Two letters for a country (BR), one for its block (B = BA…BZ)
+    /// Two letters for a country (BR), one for all codes that begin with it
     #[arg(value_name = "CC")]
     codes: Vec<String>,
+
+    /// Directory for the images, created if missing
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = "downloads/",
+        help_heading = "Output",
+        hide_default_value = true
+    )]
+    dest: PathBuf,
+    /// Also request names; save as Country_Name-CC.gif
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    names: bool,
+    /// Write files on: pool (default) or inline (the loop)
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t = Save::Pool, help_heading = "Output",
+          hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
+    save: Save,
+    /// Write N copies of each image into its file
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..),
+          help_heading = "Output", hide_short_help = true)]
+    scale: u16,
+
     /// All 194 flags, AD to ZW
-    #[arg(short, long, conflicts_with_all = ["every", "codes"])]
+    #[arg(short, long, conflicts_with_all = ["every", "codes"], help_heading = "Selection")]
     all: bool,
-    /// Every code AA…ZZ: 676, of which 482 are not found
-    #[arg(short, long, conflicts_with = "codes")]
+    /// Every code AA to ZZ: 676, of which 482 are not found
+    #[arg(short, long, conflicts_with = "codes", help_heading = "Selection")]
     every: bool,
     /// Only the first N codes
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..),
+          help_heading = "Selection")]
     limit: Option<u16>,
-    /// Concurrent requests, at most 1000
-    #[arg(short, long, alias = "max_req", value_name = "N", default_value_t = 5,
-          value_parser = clap::value_parser!(u16).range(1..=1000))]
-    max_req: u16,
-    /// The server: LOCAL, DELAY (0.5 s before each answer), ERROR (25 % fail, 50 % late) or REMOTE
-    #[arg(short, long, value_name = "LABEL", value_enum, ignore_case = true, default_value_t = Server::Local)]
-    server: Server,
-    /// Another server, laid out as URL/cc/cc.gif
-    #[arg(long, value_name = "URL", conflicts_with_all = ["server", "external"], value_parser = parse_base_url)]
-    base_url: Option<String>,
-    /// Use servers that already run on ports 8001 (LOCAL), 8002 (DELAY) and 8003 (ERROR)
-    #[arg(long)]
-    external: bool,
-    /// The folder for the files
-    #[arg(short, long, value_name = "DIR", default_value = "downloads/")]
-    dest: PathBuf,
-    /// Also fetch each country's name, and save as Country_Name-CC.gif
-    #[arg(long)]
-    names: bool,
-    /// Write files on the thread pool, or on the loop itself for comparison
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t = Save::Pool)]
-    save: Save,
-    /// Write each image N times over
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    scale: u16,
-    /// Try failed requests again, at most N times each
-    #[arg(long, value_name = "N", default_value_t = 0)]
+
+    /// Maximum retries per request
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Retry", hide_short_help = true)]
     retry: u32,
-    /// Repeat the embedded server's faults exactly
-    #[arg(long, value_name = "N")]
+
+    /// Maximum concurrent requests, up to 1000
+    #[arg(short, long, alias = "max_req", value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Network")]
+    max_req: u16,
+    /// LOCAL (default), DELAY, ERROR or REMOTE
+    #[arg(short, long, value_name = "LABEL", value_enum, ignore_case = true, default_value_t = Server::Local,
+          help_heading = "Network", hide_default_value = true, hide_possible_values = true)]
+    server: Server,
+    /// Another server with the layout URL/cc/cc.gif
+    #[arg(long, value_name = "URL", conflicts_with_all = ["server", "external"], value_parser = parse_base_url,
+          help_heading = "Network", hide_short_help = true)]
+    base_url: Option<String>,
+    /// Use the running servers on ports 8001 to 8003
+    #[arg(long, help_heading = "Network", hide_short_help = true)]
+    external: bool,
+    /// Seed of the faults of ERROR, to repeat a run
+    #[arg(long, value_name = "N", help_heading = "Network", hide_short_help = true)]
     seed: Option<u64>,
-    /// A line a flag instead of the progress bar
-    #[arg(short, long)]
+
+    /// Print a line for each flag instead of progress
+    #[arg(short, long, help_heading = "Reporting")]
     verbose: bool,
     #[command(flatten)]
-    watch: WatchArguments,
+    help: HelpArguments,
+    #[command(flatten)]
+    observe: ObserveArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,30 +135,31 @@ enum Save {
     Inline,
 }
 
-/// Where the chapter's own flags are.
+/// The server of the chapter.
 const REMOTE: &str = "http://flupy.org/data/flags";
 
-/// Checks a base URL before anything is started. What is wrong is said by clap, with the usage.
+/// Validates a base URL during parsing, before any server is started.
 fn parse_base_url(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
-        return Err("it has a control character in it".to_owned());
+        return Err("it contains a control character".to_owned());
     }
-    let url = Url::parse(text).map_err(|error| format!("{error}; give one like http://127.0.0.1:8000/flags"))?;
+    let url =
+        Url::parse(text).map_err(|error| format!("{error}; expected a URL such as http://127.0.0.1:8000/flags"))?;
     match url.scheme() {
         "http" => {}
         "https" if cfg!(feature = "tls") => {}
-        "https" => return Err("this build has no TLS; give an http:// URL".to_owned()),
-        scheme => return Err(format!("`{scheme}:` is not supported; give an http:// URL")),
+        "https" => return Err("this build has no TLS; use an http:// URL".to_owned()),
+        scheme => return Err(format!("`{scheme}:` is not supported; use an http:// URL")),
     }
-    // `http:///flags` is a URL of the host `flags` to the parser, and hardly what was meant.
+    // The parser accepts `http:///flags` as a URL of the host `flags`, which is unlikely to be intended.
     if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) || url.host_str().is_none() {
-        return Err("it has no host; give one like http://127.0.0.1:8000/flags".to_owned());
+        return Err("it has no host; expected a URL such as http://127.0.0.1:8000/flags".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("it must end with a path: /cc/cc.gif is put after it".to_owned());
+        return Err("it must not have a query or fragment, because /cc/cc.gif is appended to it".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must not hold a user name or a password".to_owned());
+        return Err("it must not contain a user name or password".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
@@ -130,22 +170,22 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Ok(codes) => codes,
         Err(error) => return fail(EXIT_USAGE, error),
     };
-    // A connection and a file each, and the other end in the embedded server.
-    let max_requests = (open_files::allow(3 * usize::from(arguments.max_req)) / 3).max(1);
+    // Each request needs a connection and a file, and the embedded server needs the other end of the connection.
+    let max_requests = (open_files::raise_nofile_limit(3 * usize::from(arguments.max_req)) / 3).max(1);
     let folder = match Directory::open(&arguments.dest) {
         Ok(folder) => folder,
         Err(error) => return fail(1, format_args!("{error}; choose another folder with --dest")),
     };
-    let watch = match arguments.watch.open() {
-        Ok(watch) => watch,
+    let observers = match arguments.observe.open() {
+        Ok(observers) => observers,
         Err(error) => return fail(1, error),
     };
-    let site = match Site::open(arguments, watch.pause()) {
+    let site = match Site::open(arguments, observers.pause()) {
         Ok(site) => site,
         Err(error) => return fail(1, format_args!("starting the embedded server: {error}")),
     };
     print_plan(arguments, &site, &codes);
-    // No proxy leads to a server on this machine that is there for this job.
+    // The servers that run for this command are local and are reached without a proxy.
     let is_elsewhere = arguments.base_url.is_some() || arguments.server == Server::Remote;
     let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(ProxyConfig::none()) };
     let proxies = match proxies {
@@ -164,23 +204,23 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         scale: usize::from(arguments.scale),
         retries: arguments.retry,
     };
-    let started = Instant::now();
-    match download(&codes, options, proxies, arguments.verbose, watch) {
-        Ok(report) => report.print(started),
+    let is_progress_hidden = arguments.verbose || arguments.observe.prints();
+    match download(&codes, options, proxies, arguments.verbose, is_progress_hidden, observers) {
+        Ok(report) => report.print(),
         Err(error) => fail(1, error),
     }
 }
 
-/// Where the flags come from.
+/// The server of a run.
 struct Site {
     label: &'static str,
     base_url: String,
-    /// Stops when it is dropped.
+    /// The embedded server. Dropping it stops it.
     _embedded: Option<EmbeddedServer>,
 }
 
 impl Site {
-    /// `pause` stops the embedded server's clock together with the downloader's.
+    /// Starts the embedded server if one is needed. `pause` pauses its clock together with that of the downloader.
     fn open(arguments: &FlagsArguments, pause: Option<ClockPause>) -> std::io::Result<Site> {
         if let Some(base_url) = &arguments.base_url {
             return Ok(Site { label: "URL", base_url: base_url.clone(), _embedded: None });
@@ -198,7 +238,7 @@ impl Site {
         }
         let kind = match arguments.server {
             Server::Delay => ServerKind::Delay,
-            Server::Error => ServerKind::Error { seed: arguments.seed.unwrap_or_else(some_seed) },
+            Server::Error => ServerKind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
             Server::Local | Server::Remote => ServerKind::Local,
         };
         let embedded = EmbeddedServer::start_pausable(kind, pause)?;
@@ -206,7 +246,7 @@ impl Site {
     }
 }
 
-/// The first lines, in the chapter's words.
+/// Prints the first lines, in the words of the chapter.
 fn print_plan(arguments: &FlagsArguments, site: &Site, codes: &[CountryCode]) {
     let which = match codes {
         [first, .., last] if codes.len() > 10 => format!("from {first} to {last}"),
@@ -221,38 +261,41 @@ fn print_plan(arguments: &FlagsArguments, site: &Site, codes: &[CountryCode]) {
     }
 }
 
-/// What is said at the end.
+/// The result of a run.
 struct Report {
     counts: Counts,
-    /// The first error, with its flag.
+    /// The first error, with the code of its flag.
     first_error: Option<String>,
     interruption: Option<Interruption>,
-    /// Files that a second Ctrl-C gave up.
+    /// The jobs that were abandoned after a second Ctrl-C.
     lost: Vec<&'static str>,
+    /// The time that the run took by the clock of the loop, which `--step` pauses.
+    elapsed: Duration,
 }
 
-/// Turns the loop until all flags have ended, one way or another.
+/// Runs the loop until every flag has an outcome.
 fn download(
     codes: &[CountryCode],
     options: FlagsOptions,
     proxies: ProxyConfig,
-    verbose: bool,
-    watch: Watch,
+    is_verbose: bool,
+    is_progress_hidden: bool,
+    observers: Observers,
 ) -> Result<Report, Box<dyn std::error::Error>> {
-    let second_signal = SecondSignal::install()?;
+    let signal_handlers = SignalHandlers::install()?;
     let mut event_loop =
-        watch.watch(EventLoop::builder()).forced_shutdown_flag(second_signal.forced_shutdown_flag()).build()?;
+        observers.attach(EventLoop::builder()).forced_shutdown_flag(signal_handlers.forced_shutdown_flag()).build()?;
     let mut first_error = None;
     let ran: Result<_, LoopError> = event_loop.block_on(async {
-        let stop = OnceEvent::new();
+        let (began, stop) = (now(), OnceEvent::new());
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
-        let mut progress = Progress::new("flags", codes.len(), verbose);
-        // As many connections as requests at once: none is closed only to be opened again.
+        let mut progress = FlagsProgress::start(codes.len(), is_progress_hidden);
+        // With as many idle connections as concurrent requests, no connection is closed that is needed again.
         let client = Client::builder().pool_max_idle_per_host(options.max_requests).proxies(proxies).build();
         let counts = download_many(codes, options, client, stop, |code, outcome| {
             progress.one_more();
-            if verbose {
+            if is_verbose {
                 print_outcome(code, outcome);
             }
             if let FlagOutcome::Failed(error) = outcome {
@@ -261,12 +304,12 @@ fn download(
         })
         .await;
         progress.finish();
-        (counts, interrupted.try_recv())
+        (counts, interrupted.try_recv(), now().duration_since(began))
     });
-    second_signal.now_shutting_down();
+    signal_handlers.arm_for_shutdown();
     let lost = event_loop.shutdown().aborted_jobs;
-    let (counts, interruption) = ran?;
-    Ok(Report { counts, first_error, interruption, lost })
+    let (counts, interruption, elapsed) = ran?;
+    Ok(Report { counts, first_error, interruption, lost, elapsed })
 }
 
 fn print_outcome(code: CountryCode, outcome: &FlagOutcome) {
@@ -274,13 +317,13 @@ fn print_outcome(code: CountryCode, outcome: &FlagOutcome) {
         FlagOutcome::Saved => say(format_args!("{code} OK")),
         FlagOutcome::NotFound => say(format_args!("{code} not found")),
         FlagOutcome::Failed(error) => say(format_args!("*** Error for {code}: {}", escaped_line(error))),
-        FlagOutcome::Cancelled => say(format_args!("{code} interrupted")),
+        FlagOutcome::Cancelled => say(format_args!("{code} cancelled")),
     }
 }
 
 impl Report {
-    /// The last lines, in the chapter's words, and the exit code.
-    fn print(&self, started: Instant) -> ExitCode {
+    /// Prints the last lines, in the words of the chapter, and returns the exit code.
+    fn print(&self) -> ExitCode {
         let counts = &self.counts;
         say("-".repeat(20));
         say(format_args!("{} flag{} downloaded.", counts.saved, plural(counts.saved)));
@@ -290,16 +333,16 @@ impl Report {
         if counts.failed > 0 {
             say(format_args!("{} error{}.", counts.failed, plural(counts.failed)));
             if let Some(error) = &self.first_error {
-                let others = if counts.failed > 1 { " (-v shows them all)" } else { "" };
-                say(format_args!("The first: {error}{others}"));
+                let others = if counts.failed > 1 { " (-v prints all)" } else { "" };
+                say(format_args!("First error: {error}{others}"));
             }
         }
         if counts.cancelled > 0 {
-            say(format_args!("{} interrupted.", counts.cancelled));
+            say(format_args!("{} cancelled.", counts.cancelled));
         }
-        say(format_args!("Elapsed time: {:.2}s", started.elapsed().as_secs_f64()));
+        say(format_args!("Elapsed time: {:.2}s", self.elapsed.as_secs_f64()));
         if !self.lost.is_empty() {
-            say(format_args!("{} file{} given up while being written.", self.lost.len(), plural(self.lost.len())));
+            say(format_args!("{} file{} not finished.", self.lost.len(), plural(self.lost.len())));
         }
         match self.interruption {
             Some(interruption) => ExitCode::from(interruption.exit_code()),

@@ -1,25 +1,27 @@
 //! `glassloop get`: the downloader, from its plan to its exit code.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use super::get_arguments::GetArguments;
 use super::get_destination::Destination;
+use super::get_habits::complete_url;
 use super::get_json::JsonLines;
-use super::get_progress::{Bytes, GetProgress};
+use super::get_progress::GetProgress;
+use super::get_summary::Summary;
 use super::open_files::Capacity;
 use super::output::{Output, say, stderr, stdout_failed};
-use super::signals::{Interruption, SecondSignal, arrived, watch_signals};
+use super::signals::{Interruption, SignalHandlers, arrived, watch_signals};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
     Directory, DownloadEvent, DownloadEventKind, DownloadOptions, DownloadUrl, ErrorClass, LineError, ListEntry, Plan,
-    PlannedLine, ProgressCounters, RunSummary, StreamTarget, SuccessKind, Throttle, download_all, escaped_line, stdout,
+    PlannedLine, ProgressCounters, RunSummary, StreamTarget, Throttle, download_all, escaped_line, stdout,
 };
-use crate::event_loop::{EventLoop, LoopError, spawn_named};
+use crate::event_loop::{EventLoop, LoopError, now, spawn_named};
 use crate::http::client::Client;
 use crate::sync::{self, oneshot};
 
@@ -28,18 +30,25 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     if arguments.urls.len() != 1 && (arguments.output.is_some() || arguments.checksum.is_some()) {
         return fail(
             EXIT_USAGE,
-            "--output and --checksum are for a single URL; give the list names and checksums of its own",
+            "--output and --checksum need exactly one URL; in a list, use the columns for the name and the checksum",
         );
     }
     let destination = match arguments.destination() {
         Ok(destination) => destination,
-        Err(refusal) => return fail(refusal.exit, escaped_line(refusal.message)),
+        Err(error) => return fail(error.exit_code, escaped_line(error.message)),
     };
     if arguments.json && destination == Destination::Stream(StreamTarget::Stdout) {
-        return fail(EXIT_USAGE, "--json and the file cannot both go to standard output");
+        return fail(EXIT_USAGE, "--json and -o - cannot both write to standard output; leave one of them out");
     }
-    if arguments.watch.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
-        return fail(EXIT_USAGE, "--step and the list cannot both come from standard input; put the list in a file");
+    if arguments.observe.reads_stdin() && arguments.input.as_deref() == Some(Path::new("-")) {
+        return fail(EXIT_USAGE, "--step and -i - cannot both read standard input; put the list in a file");
+    }
+    // `wget -O NAME URL`, which would be two URLs here.
+    if let [name, _, ..] = &arguments.urls[..]
+        && arguments.habits.named_after_url
+        && !name.contains("://")
+    {
+        return fail(EXIT_USAGE, escaped_line(format_args!("-O takes no file name, as in curl; use -o {name}")));
     }
     let capacity = arguments.capacity().allowed();
     let (client, plan) = match (arguments.client(capacity), plan(arguments, &destination)) {
@@ -64,7 +73,8 @@ fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, Str
         Destination::Stream(_) => None,
     };
     for url in &arguments.urls {
-        let url = DownloadUrl::parse(url).map_err(LineError::DownloadUrl);
+        let url = complete_url(url, |path| Path::new(path).is_file())?;
+        let url = DownloadUrl::parse(&url).map_err(LineError::DownloadUrl);
         let (name, sha256) = (name.clone(), arguments.checksum);
         plan.add(url.map(|url| ListEntry { url, name, sha256 }));
     }
@@ -73,7 +83,7 @@ fn plan(arguments: &GetArguments, destination: &Destination) -> Result<Plan, Str
             Box::new(io::stdin())
         } else {
             if input.is_dir() {
-                return Err(format!("the list {} is a folder; give -i a file", input.display()));
+                return Err(format!("the list {} is a directory; use -i with a file", input.display()));
             }
             let file = File::open(input);
             Box::new(file.map_err(|error| format!("opening the list {}: {error}", input.display()))?)
@@ -142,68 +152,69 @@ fn download(
             plan.check_existing_in(&folder);
             (folder, None)
         }
-        // Nothing is written to a folder then.
+        // No file is created in a directory then.
         Destination::Stream(target) => (Directory::open_read_only(Path::new("/"))?, Some(target)),
     };
-    let second_signal = SecondSignal::install()?;
-    let watched = arguments.watch.open()?.watch(EventLoop::builder());
-    let mut event_loop = watched.forced_shutdown_flag(second_signal.forced_shutdown_flag()).build()?;
-    let started = Instant::now();
+    let is_stream = stream.is_some();
+    let signal_handlers = SignalHandlers::install()?;
+    let builder = arguments.observe.open()?.attach(EventLoop::builder());
+    let mut event_loop = builder.forced_shutdown_flag(signal_handlers.forced_shutdown_flag()).build()?;
     let options = DownloadOptions { jobs: capacity.jobs, ..arguments.options(folder, stream) };
-    let counters = ProgressCounters::default();
+    let (counters, last_path) = (ProgressCounters::default(), Rc::new(RefCell::new(None)));
     let json = arguments.json.then(JsonLines::open).transpose()?;
     plan.set_throttle(pace(json.as_ref()));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = sync::OnceEvent::new();
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
-        let progress = Rc::new(GetProgress::start(arguments.progress_style(), counters.clone()));
+        let began = now();
+        let progress = GetProgress::start(arguments.progress_style(), counters.clone());
         let report = {
-            let (progress, json) = (progress.clone(), json.clone());
+            let (json, last_path) = (json.clone(), last_path.clone());
             move |event: &DownloadEvent<'_>| {
                 if let Some(json) = &json {
                     json.write(event);
                 }
                 if let Some(line) = line_for(event) {
-                    progress.print(&line);
+                    say(line);
+                }
+                if let DownloadEventKind::Done(done) = event.kind {
+                    last_path.replace(done.path.clone());
                 }
             }
         };
-        let summary = download_all(plan, options, client, counters.clone(), stop, report).await;
+        let tally = download_all(plan, options, client, counters.clone(), stop, report).await;
         progress.finish();
-        (summary, interrupted.try_recv())
+        (tally, interrupted.try_recv(), now().duration_since(began))
     });
-    second_signal.now_shutting_down();
+    signal_handlers.arm_for_shutdown();
     let lost = event_loop.shutdown().aborted_jobs;
-    let (summary, interruption) = ran?;
-    let mut code = exit_code(&summary, interruption);
-    if let Some(Err(error)) = json.map(|json| json.finish(&summary, counters.bytes(), started.elapsed(), code)) {
+    let (tally, interruption, elapsed) = ran?;
+    let mut code = exit_code(&tally, interruption);
+    if let Some(Err(error)) = json.map(|json| json.finish(&tally, counters.bytes(), elapsed, code)) {
         say(format_args!("glassloop: writing to standard output: {error}"));
         code = arrived().map_or(ErrorClass::File.exit_code(), Interruption::exit_code);
     }
-    if !arguments.quiet {
-        print_summary(&summary, counters.bytes(), started.elapsed());
-    }
-    if !lost.is_empty() {
-        say(format_args!("glassloop: {} file{} given up while being written", lost.len(), plural(lost.len() as u64)));
-    }
+    let summary =
+        Summary { tally: &tally, bytes: counters.bytes(), elapsed, last_path: last_path.take(), lost: lost.len() };
+    summary.print(arguments, is_stream, interruption.is_some());
     Ok(ExitCode::from(code))
 }
 
-/// Holds the plan up while the lines for earlier transfers have not been read.
+/// Pauses the reading of the list while many output lines for earlier transfers are queued.
 fn pace(json: Option<&JsonLines>) -> Throttle {
     let outputs: Vec<Output> = [Some(stderr().clone()), json.map(JsonLines::output)].into_iter().flatten().collect();
     Throttle(Box::new(move || outputs.iter().for_each(Output::wait_until_few)))
 }
 
-/// What is said of an event to people, if anything is.
+/// Returns the message for an event, if it has one.
 fn line_for(event: &DownloadEvent<'_>) -> Option<String> {
     let url = event.url.unwrap_or_default();
     let line = match event.kind {
         DownloadEventKind::Fail(error) => format!("glassloop: {url}: {error}"),
         DownloadEventKind::InvalidLine(line) => format!("glassloop: {line}"),
         DownloadEventKind::Retry { error, wait, .. } => {
-            log::info!("{}", escaped_line(format_args!("{url}: {error}; again in {:.1} s", wait.as_secs_f64())));
+            log::info!("{}", escaped_line(format_args!("{url}: {error}; next attempt in {:.1} s", wait.as_secs_f64())));
             return None;
         }
         DownloadEventKind::Start
@@ -214,30 +225,10 @@ fn line_for(event: &DownloadEvent<'_>) -> Option<String> {
     Some(escaped_line(line))
 }
 
-fn exit_code(summary: &RunSummary, interruption: Option<Interruption>) -> u8 {
-    match (interruption, summary.worst) {
+fn exit_code(tally: &RunSummary, interruption: Option<Interruption>) -> u8 {
+    match (interruption, tally.worst) {
         (Some(interruption), _) => interruption.exit_code(),
         (None, Some(worst)) => worst.exit_code(),
         (None, None) => 0,
     }
-}
-
-fn print_summary(summary: &RunSummary, bytes: u64, elapsed: Duration) {
-    let parts = [
-        (summary.saved, SuccessKind::Saved.name()),
-        (summary.exists, "there already"),
-        (summary.unchanged, SuccessKind::Unchanged.name()),
-        (summary.checked, SuccessKind::Checked.name()),
-        (summary.failed, "failed"),
-        (summary.bad_lines, "bad lines"),
-        (summary.cancelled, "given up"),
-    ];
-    let counts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
-    say(format_args!("{counts}; {} in {:.2} s", Bytes(bytes), elapsed.as_secs_f64()));
-}
-
-fn plural(number: u64) -> &'static str {
-    if number == 1 { "" } else { "s" }
 }

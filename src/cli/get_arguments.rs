@@ -1,4 +1,4 @@
-//! The arguments of `glassloop get`: what is typed, checked, and what it means for a run.
+//! The arguments of `glassloop get`, and the options of the download that they specify.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,160 +9,210 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 
-use super::get_destination::{Destination, Refusal};
+use super::get_destination::{Destination, StartupError};
+use super::get_habits::HabitArguments;
 use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
 #[cfg(feature = "tls")]
 use super::get_trust::TrustArguments;
+use super::help::HelpArguments;
+use super::observers::ObserveArguments;
 use super::open_files::Capacity;
-use super::watch::WatchArguments;
 use crate::download::{Directory, DownloadOptions, Fsync, Overwrite, RedirectPolicy, Sha256, Shard, StreamTarget};
 use crate::http::client::Client;
 use crate::http::credentials::basic;
 
-/// Download files, many at once: each whole under its name, or continued by the next run
+/// Download files, concurrently, atomically and resumably
 #[derive(Args, Debug)]
 #[command(
     args_override_self = true,
-    after_help = "\
+    disable_help_flag = true,
+    after_help = "`glassloop get --help` lists all options, examples and exit codes.",
+    after_long_help = "\
 Examples:
-  glassloop get https://example.org/a.iso            one file, into this folder
-  glassloop get -i list.txt -d out -j 64             a list: `url`, or `url TAB name TAB sha256:HEX`
-  glassloop get -i list.txt -d out --shard 2/8       the second of eight machines with the same list
-  glassloop get http://example.org/x -o - | tar x    to standard output
-  glassloop get --proxy http://127.0.0.1:3128 URL    through a proxy; also http_proxy, https_proxy, no_proxy
+  glassloop get example.org/a.iso                one file, to this directory
+  glassloop get -i list.txt -d out -j 64         a list, 64 transfers at once
+  glassloop get -i list.txt -d out --shard 2/8   one of eight machines
+  glassloop get URL -o - | tar x                 to standard output
+  glassloop get -x http://127.0.0.1:3128 URL     through a proxy
 
-Exit codes, the worst of all transfers: 0 all is there; 1 an HTTP status of 400 or more; 2 usage, or a bad line;
-4 network or time; 5 protocol, redirect, too large; 6 checksum; 3 a file or the disk; 130 and 143 interrupted."
+A list has lines `URL`, `URL TAB NAME` or `URL TAB NAME TAB sha256:HEX`.
+Sizes may end in k, m or g (1024, 1024² or 1024³ bytes).
+Retried statuses: 408, 425, 429, 500, 502, 503, 504, 522, 524.
+Proxies are also read from http_proxy, https_proxy, all_proxy and no_proxy.
+For users of curl and wget, -f, -L, -O and -S are accepted and have no effect,
+-s is --quiet and -P is --dest.
+
+Exit codes (the most severe failure decides: 130/143, 3, 6, 5, 4, 2, 1):
+  0    all files are complete, unchanged or already present
+  1    HTTP status 400 or above
+  2    usage error, or invalid line in a list
+  3    file system
+  4    network, timeout or TLS
+  5    HTTP protocol, redirect or size limit
+  6    checksum
+  130  interrupted by Ctrl-C
+  143  terminated by SIGTERM"
 )]
 pub(super) struct GetArguments {
-    /// What to download
+    /// URLs to download; without a scheme, http:// is assumed
     #[arg(value_name = "URL", required_unless_present = "input")]
     pub(super) urls: Vec<String>,
-    /// A list of URLs, a line each, read as it is needed; - is standard input
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) input: Option<PathBuf>,
-    /// The folder for the files, made if it is missing
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
+
+    /// Output directory, created if missing
+    #[arg(short, long, value_name = "DIR", default_value = ".", help_heading = "Output", short_alias = 'P',
+          aliases = ["output-dir", "directory-prefix"])]
     dest: PathBuf,
-    /// The name of the file, for a single URL; - is standard output. A pipe or a device is written to
-    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["input", "tree", "remote_name"])]
+    /// Output file name, for a single URL; - for stdout
+    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["input", "tree", "remote_name"],
+          help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// Keep the folders of the URLs: host/path/name
-    #[arg(long)]
+    /// Keep the directory structure: host/path/name
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) tree: bool,
-    /// Call files what the server calls them (Content-Disposition)
-    #[arg(short = 'J', long)]
+    /// Use the file name from Content-Disposition
+    #[arg(short = 'J', long, help_heading = "Output", hide_short_help = true)]
     remote_name: bool,
-    /// Transfers at once
-    #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) jobs: u16,
-    /// Of them to one host
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
-    per_host: u16,
-    /// How often a failed transfer is tried again
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    retry: u32,
-    /// After which statuses, instead of 408,425,429,500,502,503,504,522,524
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(400..600))]
-    retry_on: Option<Vec<u16>>,
-    /// The longest that a server may ask to wait, in seconds
-    #[arg(long, value_name = "S", default_value = "120", value_parser = parse_seconds)]
-    retry_max_wait: Duration,
-    /// The longest that a connection may take, in seconds
-    #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
-    connect_timeout: Duration,
-    /// The longest that the head of an answer may take, in seconds
-    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds)]
-    head_timeout: Duration,
-    /// The longest that a body may be silent, in seconds
-    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds)]
-    idle_timeout: Duration,
-    /// The longest that a whole transfer may take, with its retries, in seconds
-    #[arg(long, value_name = "S", value_parser = parse_seconds)]
-    max_time: Option<Duration>,
-    /// Continue what an earlier run left (the default)
-    #[arg(short, long = "continue", overrides_with = "no_continue")]
+    /// Resume partial downloads (default)
+    #[arg(short, long = "continue", overrides_with = "no_continue", help_heading = "Output", hide_short_help = true)]
     continue_parts: bool,
-    /// Begin anew
-    #[arg(long, overrides_with = "continue_parts")]
+    /// Discard partial downloads and start over
+    #[arg(long, overrides_with = "continue_parts", help_heading = "Output", hide_short_help = true)]
     no_continue: bool,
-    /// What becomes of files that are there
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteWhen::Never)]
+    /// Replace files: never (default), newer or always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteWhen::Never, help_heading = "Output",
+          hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     overwrite: OverwriteWhen,
-    /// Remember what files were, and only fetch those that have changed
-    #[arg(short = 'N', long)]
+    /// Keep the time of the download as file time
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    no_mtime: bool,
+    /// Sync to disk: none (default), file or full
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FsyncWhat::None, help_heading = "Output",
+          hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
+    fsync: FsyncWhat,
+
+    /// Read URLs from FILE, one per line; - for stdin
+    #[arg(short, long, value_name = "FILE", help_heading = "Selection")]
+    pub(super) input: Option<PathBuf>,
+    /// Download only files that have changed
+    #[arg(short = 'N', long, help_heading = "Selection", hide_short_help = true)]
     conditional: bool,
-    /// Redirects to follow
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    /// Download only shard K of N of the URLs
+    #[arg(long, value_name = "K/N", help_heading = "Selection", hide_short_help = true)]
+    pub(super) shard: Option<Shard>,
+    /// Expected checksum, for a single URL
+    #[arg(
+        long,
+        value_name = "sha256:HEX",
+        conflicts_with = "input",
+        help_heading = "Selection",
+        hide_short_help = true
+    )]
+    pub(super) checksum: Option<Sha256>,
+    /// Check URLs with HEAD requests; write no files
+    #[arg(long, help_heading = "Selection", hide_short_help = true)]
+    spider: bool,
+    /// Print each URL and its path; send no requests
+    #[arg(long, help_heading = "Selection", hide_short_help = true)]
+    pub(super) dry_run: bool,
+
+    /// Maximum retries per transfer
+    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Retry", hide_short_help = true)]
+    retry: u32,
+    /// Status codes to retry instead of those below
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(400..600),
+          help_heading = "Retry", hide_short_help = true)]
+    retry_on: Option<Vec<u16>>,
+    /// Maximum retry wait in seconds
+    #[arg(long, value_name = "S", default_value = "120", value_parser = parse_seconds, help_heading = "Retry",
+          hide_short_help = true)]
+    retry_max_wait: Duration,
+    /// Start no transfers after the first failure
+    #[arg(long, help_heading = "Retry", hide_short_help = true)]
+    fail_fast: bool,
+
+    /// Maximum concurrent transfers
+    #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..),
+          help_heading = "Network")]
+    pub(super) jobs: u16,
+    /// Maximum concurrent transfers per host
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..),
+          help_heading = "Network", hide_short_help = true)]
+    per_host: u16,
+    /// Extra request header, such as 'A: b'
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = parse_header, help_heading = "Network")]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// User-Agent string
+    #[arg(short = 'A', long, value_name = "NAME", value_parser = parse_value, help_heading = "Network",
+          hide_short_help = true)]
+    user_agent: Option<HeaderValue>,
+    /// Basic authentication
+    #[arg(short, long, value_name = "USER:PASS", value_parser = parse_user, help_heading = "Network",
+          hide_short_help = true)]
+    user: Option<HeaderValue>,
+    /// Maximum redirects
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Network", hide_short_help = true)]
     max_redirs: u32,
     /// Follow redirects from https to http
-    #[arg(long)]
+    #[arg(long, help_heading = "Network", hide_short_help = true)]
     allow_downgrade: bool,
-    /// Send credentials and -H to where redirects lead
-    #[arg(long)]
+    /// Send credentials and -H on to other hosts
+    #[arg(long, help_heading = "Network", hide_short_help = true)]
     location_trusted: bool,
-    /// A field of the request, such as `Cookie: a=b`
-    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = parse_header)]
-    headers: Vec<(HeaderName, HeaderValue)>,
-    /// What User-Agent says
-    #[arg(short = 'A', long, value_name = "NAME", value_parser = parse_value)]
-    user_agent: Option<HeaderValue>,
-    /// Basic authentication. A URL with a user name of its own is sent that one instead
-    #[arg(short, long, value_name = "USER:PASS", value_parser = parse_user, hide_default_value = true)]
-    user: Option<HeaderValue>,
     #[command(flatten)]
     network: NetworkArguments,
     #[cfg(feature = "tls")]
     #[command(flatten)]
     trust: TrustArguments,
-    /// Bytes a second, over all transfers; k, m and g are 1024, 1024², 1024³
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+
+    /// Maximum rate in bytes per second
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits", hide_short_help = true)]
     limit_rate: Option<u64>,
-    /// The most bytes of a file
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    /// Maximum file size
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits", hide_short_help = true)]
     max_filesize: Option<u64>,
-    /// Leave files the time of the download instead of the server's Last-Modified
-    #[arg(long)]
-    no_mtime: bool,
-    /// What has to be on the disk before a file counts: nothing, its content, or its name, too
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FsyncWhat::None)]
-    fsync: FsyncWhat,
-    /// What the content has to add up to, for a single URL
-    #[arg(long, value_name = "sha256:HEX", conflicts_with = "input")]
-    pub(super) checksum: Option<Sha256>,
-    /// Take only the URLs that fall in share K of N
-    #[arg(long, value_name = "K/N")]
-    pub(super) shard: Option<Shard>,
-    /// Only print what would be downloaded, and where to
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Only ask whether the files are there (HEAD)
-    #[arg(long)]
-    spider: bool,
-    /// Start nothing more after the first failure
-    #[arg(long)]
-    fail_fast: bool,
-    /// A line of JSON for everything that happens, on standard output
-    #[arg(long)]
-    pub(super) json: bool,
-    /// How progress is shown: auto is bars on a terminal, a line a second elsewhere
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressHow::Auto)]
-    progress: ProgressHow,
-    /// No progress and no summary; errors only
-    #[arg(short, long)]
+    /// Seconds for DNS, TCP and TLS
+    #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds, help_heading = "Limits",
+          hide_short_help = true)]
+    connect_timeout: Duration,
+    /// Seconds until the response headers
+    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds, help_heading = "Limits",
+          hide_short_help = true)]
+    head_timeout: Duration,
+    /// Seconds without any data
+    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds, help_heading = "Limits",
+          hide_short_help = true)]
+    idle_timeout: Duration,
+    /// Seconds for a transfer, with its retries
+    #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = "Limits", hide_short_help = true)]
+    max_time: Option<Duration>,
+
+    /// Print errors only
+    #[arg(short, long, help_heading = "Reporting")]
     pub(super) quiet: bool,
+    /// Log retries and redirects (-vv: more)
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Reporting", hide_short_help = true)]
+    pub(super) verbose: u8,
+    /// Print events on stdout, one JSON object per line
+    #[arg(long, help_heading = "Reporting")]
+    pub(super) json: bool,
+    /// Progress: auto (default), bar, plain or none
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressHow::Auto, help_heading = "Reporting",
+          hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
+    progress: ProgressHow,
+
     #[command(flatten)]
-    pub(super) watch: WatchArguments,
+    help: HelpArguments,
+    #[command(flatten)]
+    pub(super) observe: ObserveArguments,
+    #[command(flatten)]
+    pub(super) habits: HabitArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OverwriteWhen {
-    /// They stay
     Never,
-    /// They are replaced if the server's are newer
     Newer,
-    /// They are replaced
     Always,
 }
 
@@ -182,12 +232,15 @@ enum ProgressHow {
 }
 
 impl GetArguments {
-    /// Where the files go.
-    pub(super) fn destination(&self) -> Result<Destination, Refusal> {
+    /// Returns where the files are written.
+    ///
+    /// # Errors
+    /// If `-o` or `--dest` does not name a possible place.
+    pub(super) fn destination(&self) -> Result<Destination, StartupError> {
         Destination::of(&self.dest, self.output.as_deref())
     }
 
-    /// How to download.
+    /// Returns the options of the download.
     pub(super) fn options(&self, folder: Directory, stream: Option<StreamTarget>) -> DownloadOptions {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -205,7 +258,6 @@ impl GetArguments {
             max_wait: self.retry_max_wait,
             max_time: self.max_time,
             resume: !self.no_continue,
-            // A name that was given is meant.
             overwrite: match self.overwrite {
                 OverwriteWhen::Never => Overwrite::Never,
                 OverwriteWhen::Newer => Overwrite::Newer,
@@ -234,13 +286,16 @@ impl GetArguments {
         }
     }
 
-    /// How many connections there may be. Without a limit on those that wait for their next request, a list over very
-    /// many hosts would leave one behind at each.
+    /// Returns the numbers of connections that the run may use. The number of idle connections is limited because a list
+    /// with very many hosts would otherwise leave one open to each of them.
     pub(super) fn capacity(&self) -> Capacity {
         Capacity { jobs: self.jobs.into(), idle_connections: usize::from(self.per_host).max(256) }
     }
 
-    /// With whom; or what is wrong with the way there.
+    /// Builds the HTTP client.
+    ///
+    /// # Errors
+    /// If the proxy cannot be used.
     pub(super) fn client(&self, capacity: Capacity) -> Result<Client, String> {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
@@ -257,9 +312,16 @@ impl GetArguments {
         })
     }
 
+    /// Returns whether neither progress nor a summary is printed.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet || self.habits.silent
+    }
+
     pub(super) fn progress_style(&self) -> ProgressStyle {
         match self.progress {
-            _ if self.quiet => ProgressStyle::None,
+            _ if self.is_quiet() => ProgressStyle::None,
+            // Lines between the frames would make both hard to read.
+            ProgressHow::Auto if self.observe.prints() => ProgressStyle::None,
             ProgressHow::Auto => ProgressStyle::for_stderr(),
             ProgressHow::Bar => ProgressStyle::Bar,
             ProgressHow::Plain => ProgressStyle::Plain,
@@ -268,12 +330,12 @@ impl GetArguments {
     }
 }
 
-// -- What is typed -------------------------------------------------------------------------------------------------
+// -- Parsing -------------------------------------------------------------------------------------------------------
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 2.5".to_owned())?;
     let is_positive = seconds > 0.0 && seconds <= f64::from(u32::MAX);
-    is_positive.then(|| Duration::from_secs_f64(seconds)).ok_or("give a number of seconds above 0".to_owned())
+    is_positive.then(|| Duration::from_secs_f64(seconds)).ok_or("expected a number of seconds above 0".to_owned())
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
@@ -283,34 +345,34 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
         "k" => 1 << 10,
         "m" => 1 << 20,
         "g" => 1 << 30,
-        _ => return Err("the unit is not k, m or g".to_owned()),
+        _ => return Err("the unit must be k, m or g".to_owned()),
     };
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| digits.parse::<u64>().ok()?.checked_mul(unit)).flatten();
-    number.filter(|&number| number > 0).ok_or("give a number of bytes, such as 500k".to_owned())
+    number.filter(|&number| number > 0).ok_or("expected a number of bytes, such as 500k".to_owned())
 }
 
-/// Fields that say what the transfer itself has to know.
-const OUR_OWN: [HeaderName; 5] = [RANGE, IF_RANGE, CONTENT_LENGTH, TRANSFER_ENCODING, ACCEPT_ENCODING];
+/// Headers that the downloader sets itself.
+const RESERVED_HEADERS: [HeaderName; 5] = [RANGE, IF_RANGE, CONTENT_LENGTH, TRANSFER_ENCODING, ACCEPT_ENCODING];
 
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("give it as `Name: value`")?;
-    let name: HeaderName = name.parse().map_err(|_| "the name is not one that a field can have")?;
-    if OUR_OWN.contains(&name) {
-        return Err("glassloop sets this field itself".to_owned());
+    let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
+    let name: HeaderName = name.parse().map_err(|_| "the header name contains an invalid character")?;
+    if RESERVED_HEADERS.contains(&name) {
+        return Err("this header cannot be overridden".to_owned());
     }
     Ok((name, parse_value(value.trim())?))
 }
 
 fn parse_value(text: &str) -> Result<HeaderValue, String> {
     if text.chars().any(char::is_control) {
-        return Err("it has a control character in it".to_owned());
+        return Err("it contains a control character".to_owned());
     }
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "it is not a value that a field can have".to_owned())
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "it is not a valid header value".to_owned())
 }
 
 fn parse_user(text: &str) -> Result<HeaderValue, String> {
-    let (user, password) = text.split_once(':').ok_or("give it as USER:PASS")?;
+    let (user, password) = text.split_once(':').ok_or("expected USER:PASS")?;
     Ok(basic(user.as_bytes(), password.as_bytes()))
 }
 
@@ -319,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_reaches_the_options() {
+    fn arguments_set_the_options() {
         #[derive(clap::Parser)]
         struct Typed {
             #[command(flatten)]
@@ -339,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_bytes_have_units() {
+    fn sizes_have_units() {
         for (text, bytes) in [("7", Some(7)), ("2k", Some(2048)), ("3M", Some(3 << 20)), ("1g", Some(1 << 30))] {
             assert_eq!(parse_bytes(text).ok(), bytes, "{text}");
         }
@@ -349,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_checked() {
+    fn headers_are_validated() {
         assert!(parse_header("X-A: b c").is_ok_and(|(name, value)| name == "x-a" && value == "b c"));
         for text in ["X-A", "X A: b", "X-A: b\r\nX-B: c", "Range: bytes=0-", ": x"] {
             parse_header(text).expect_err(text);

@@ -1,4 +1,4 @@
-//! Where `glassloop get` writes: what `--dest` and `-o` name.
+//! The destination of `glassloop get`, which `--dest` and `-o` specify.
 
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 use super::EXIT_USAGE;
 use crate::download::{ErrorClass, StreamTarget, is_reserved};
 
-/// Where the files, or the only file, go.
+/// The place to which the files are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// Into a folder, under a name that may be given.
+    /// A directory, and the name of the file if `-o` specifies it.
     Folder { folder: PathBuf, name: Option<String> },
-    /// Into something that is written to as it is: standard output, a pipe or a device.
+    /// Standard output, a pipe or a device, which is written to directly.
     Stream(StreamTarget),
 }
 
-/// Why nothing can be written there.
+/// An error that prevents the start.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) exit: u8,
+pub(super) struct StartupError {
+    pub(super) exit_code: u8,
     pub(super) message: String,
 }
 
 impl Destination {
-    /// Looks at what `-o` names: `-o a/b` is the file `b` in the folder `a` of the folder.
+    /// Interprets `-o`: with `-o a/b`, the file `b` is written to the subdirectory `a` of `--dest`.
     ///
     /// # Errors
-    /// If it names a folder, or nothing that a file could have as its name.
-    pub(super) fn of(dest: &Path, output: Option<&Path>) -> Result<Destination, Refusal> {
+    /// If it names a directory, or is not a possible file name.
+    pub(super) fn of(dest: &Path, output: Option<&Path>) -> Result<Destination, StartupError> {
         let Some(output) = output else {
             return Ok(Destination::Folder { folder: dest.to_owned(), name: None });
         };
@@ -38,31 +38,31 @@ impl Destination {
         match std::fs::metadata(&path).map(|found| found.file_type()) {
             Ok(found) if is_stream(found) => return Ok(Destination::Stream(StreamTarget::Path(path))),
             Ok(found) if found.is_dir() && !output.as_os_str().is_empty() => {
-                let message = format!("{} is a folder; give -o the name of a file, or use --dest", path.display());
-                return Err(Refusal { exit: ErrorClass::File.exit_code(), message });
+                let message = format!("{} is a directory; use -o with the name of a file, or --dest", path.display());
+                return Err(StartupError { exit_code: ErrorClass::File.exit_code(), message });
             }
             _ => {}
         }
-        let refused = |message: &str| Err(Refusal { exit: EXIT_USAGE, message: message.to_owned() });
+        let refused = |message: &str| Err(StartupError { exit_code: EXIT_USAGE, message: message.to_owned() });
         // `file_name` ignores slashes at the end.
         let ends_with_slash = output.as_os_str().as_encoded_bytes().ends_with(b"/");
         match output.file_name() {
             Some(name) if !ends_with_slash => match name.to_str() {
                 Some(name) if is_reserved(name) => {
-                    refused(&format!("{name} is the name of glassloop's own records; give -o another name"))
+                    refused(&format!("{name} is reserved for glassloop's own files; use -o with another name"))
                 }
                 Some(name) => {
                     let folder = dest.join(output.parent().unwrap_or(Path::new("")));
                     Ok(Destination::Folder { folder, name: Some(name.to_owned()) })
                 }
-                None => refused("the name that -o gives is not UTF-8"),
+                None => refused("the name in -o is not valid UTF-8; use another name"),
             },
-            _ => refused("-o needs the name of a file; for a folder use --dest"),
+            _ => refused("-o needs the name of a file; for a directory use --dest"),
         }
     }
 }
 
-/// Whether bytes can be written to it and not taken back.
+/// Returns whether bytes that are written to it cannot be removed again.
 fn is_stream(found: FileType) -> bool {
     #[cfg(unix)]
     {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_a_file_in_a_folder_or_a_stream_or_refused() {
+    fn output_is_a_file_in_a_directory_or_a_stream_or_an_error() {
         let place = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(place.path().join("sub")).expect("made");
         let of = |output: &str| Destination::of(place.path(), Some(Path::new(output)));
@@ -97,7 +97,7 @@ mod tests {
                 .into_iter()
                 .chain([(".glassloop-validators", 2), ("new/.glassloop.part", 2)])
         {
-            assert_eq!(of(output).map_err(|refusal| refusal.exit), Err(exit), "{output}");
+            assert_eq!(of(output).map_err(|refusal| refusal.exit_code), Err(exit), "{output}");
         }
     }
 }

@@ -1,21 +1,21 @@
-//! How far `glassloop get` has come: bars on a terminal, a line a second elsewhere.
+//! The progress of `glassloop get`: on a terminal, a row for each running transfer and one for all; one line per second
+//! elsewhere.
 //!
-//! A task of the loop reads the counters ten times a second, or once; transfers only keep their numbers. So ten thousand
-//! small files cost no more than one large one.
+//! A task of the loop reads the counters ten times per second, or once. The transfers only update its counters, so ten
+//! thousand small files cost no more than one large one.
 
-use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{IsTerminal, stderr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar};
+use super::output::{hide_frame, say, show_frame};
+use super::progress::{Bytes, Rate, Row, received};
+use super::terminal::{self, Size};
+use crate::download::{ActiveTransfer, ProgressCounters, escaped};
+use crate::event_loop::{JoinHandle, now, sleep, spawn_named};
 
-use super::output::say;
-use super::terminal;
-use crate::download::{ProgressCounters, escaped};
-use crate::event_loop::{JoinHandle, sleep, spawn_named};
-
-/// In which form.
+/// A way to show progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProgressStyle {
     Bar,
@@ -24,136 +24,126 @@ pub(super) enum ProgressStyle {
 }
 
 impl ProgressStyle {
-    /// Bars on a terminal, lines elsewhere.
+    /// Returns bars for a terminal, and plain lines otherwise.
     pub(super) fn for_stderr() -> ProgressStyle {
         if stderr().is_terminal() { ProgressStyle::Bar } else { ProgressStyle::Plain }
     }
 }
 
-/// Bars for transfers, besides the one for all.
-const SLOWEST: usize = 4;
+const FRAMES_INTERVAL: Duration = Duration::from_millis(100);
+const LINES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is shown while it runs.
+/// The progress display of a run.
 pub(super) struct GetProgress {
-    bars: Option<Rc<Bars>>,
-    task: RefCell<Option<JoinHandle<()>>>,
-}
-
-struct Bars {
-    all: MultiProgress,
-    overall: ProgressBar,
-    /// For those that are under way for the longest.
-    slowest: Vec<ProgressBar>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl GetProgress {
-    /// Starts to display the counters.
+    /// Starts to show the counters.
     pub(super) fn start(style: ProgressStyle, counters: ProgressCounters) -> GetProgress {
-        let started = Instant::now();
-        let (bars, task) = match style {
-            ProgressStyle::None => (None, None),
-            ProgressStyle::Plain => (None, Some(spawn_named("progress", lines(counters, started)))),
-            ProgressStyle::Bar => {
-                let bars = Rc::new(Bars::new());
-                let task = spawn_named("progress", draw(bars.clone(), counters, started));
-                (Some(bars), Some(task))
-            }
+        let display = Display { counters, bytes: Rate::default(), files: Rate::default(), transfers: HashMap::new() };
+        let task = match style {
+            ProgressStyle::None => None,
+            ProgressStyle::Plain => Some(spawn_named("progress", display.print_lines())),
+            ProgressStyle::Bar => Some(spawn_named("progress", display.draw_frames())),
         };
-        GetProgress { bars, task: RefCell::new(task) }
+        GetProgress { task }
     }
 
-    /// Prints a line without tearing the bars.
-    pub(super) fn print(&self, line: &str) {
-        match &self.bars {
-            Some(bars) => bars.all.suspend(|| say(line)),
-            None => say(line),
-        }
-    }
-
-    /// Leaves the terminal as it should be.
-    pub(super) fn finish(&self) {
-        if let Some(task) = self.task.take() {
+    /// Stops the display and removes it from the terminal.
+    pub(super) fn finish(self) {
+        if let Some(task) = self.task {
             task.abort();
-        }
-        if let Some(bars) = &self.bars {
-            // The bars have said what they had to say; the summary comes now.
-            let _terminal_gone = bars.all.clear();
+            hide_frame();
         }
     }
 }
 
-impl Bars {
-    fn new() -> Bars {
-        let all = MultiProgress::with_draw_target(terminal::draw_target());
-        let line = || {
-            let style = indicatif::ProgressStyle::with_template("{wide_msg}");
-            // The template is a constant; should it be wrong, the plain style will do.
-            ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()))
-        };
-        let overall = all.add(line());
-        let slowest = (0..SLOWEST).map(|_| all.add(line())).collect();
-        Bars { all, overall, slowest }
-    }
-
-    fn show(&self, counters: &ProgressCounters, started: Instant) {
-        self.overall.set_message(overall(counters, started));
-        let active = counters.slowest(SLOWEST);
-        for (at, bar) in self.slowest.iter().enumerate() {
-            let message = active.get(at).map(|active| {
-                let (name, received) = (escaped(&active.name).to_string(), active.received());
-                match active.total() {
-                    Some(total) => {
-                        format!("  {} of {}  {}  {name}", Bytes(received), Bytes(total), drawn(received, total))
-                    }
-                    None => format!("  {}  {name}", Bytes(received)),
-                }
-            });
-            bar.set_message(message.unwrap_or_default());
-        }
-    }
+/// The counters, and their earlier values, which are needed to compute rates.
+struct Display {
+    counters: ProgressCounters,
+    /// The bytes per second of all transfers.
+    bytes: Rate,
+    /// The files per second.
+    files: Rate,
+    /// The bytes per second of each transfer that was shown last. The counters in it keep its key valid.
+    transfers: HashMap<*const ActiveTransfer, (Rc<ActiveTransfer>, Rate)>,
 }
 
-/// A bar of twenty characters.
-fn drawn(received: u64, total: u64) -> String {
-    let full = (received.min(total) as f64 / total.max(1) as f64 * 20.0) as usize;
-    format!("[{}{}]", "=".repeat(full), " ".repeat(20 - full))
-}
-
-fn overall(counters: &ProgressCounters, started: Instant) -> String {
-    let (planned, is_all) = counters.planned();
-    let seconds = started.elapsed().as_secs_f64();
-    let more = if is_all { "" } else { "+" };
-    let rate = Bytes((counters.bytes() as f64 / seconds.max(0.001)) as u64);
-    format!("{} of {planned}{more} files, {}, {rate}/s, {seconds:.0} s", counters.ended(), Bytes(counters.bytes()))
-}
-
-async fn draw(bars: Rc<Bars>, counters: ProgressCounters, started: Instant) {
-    loop {
-        bars.show(&counters, started);
-        sleep(Duration::from_millis(100)).unref().await;
-    }
-}
-
-async fn lines(counters: ProgressCounters, started: Instant) {
-    loop {
-        sleep(Duration::from_secs(1)).unref().await;
-        say(overall(&counters, started));
-    }
-}
-
-/// A number of bytes, as people like to read it.
-pub(super) struct Bytes(pub(super) u64);
-
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut number = self.0 as f64;
-        for unit in ["B", "KiB", "MiB", "GiB"] {
-            if number < 1024.0 || unit == "GiB" {
-                let places = if unit == "B" { 0 } else { 1 };
-                return write!(f, "{number:.places$} {unit}");
+impl Display {
+    async fn draw_frames(mut self) {
+        loop {
+            if let Some(size) = terminal::size() {
+                show_frame(&self.frame(size, now()), size);
             }
-            number /= 1024.0;
+            sleep(FRAMES_INTERVAL).unref().await;
         }
-        Ok(())
     }
+
+    async fn print_lines(mut self) {
+        self.overall(now());
+        loop {
+            sleep(LINES_INTERVAL).unref().await;
+            say(self.overall(now()).plain_line());
+        }
+    }
+
+    /// Returns a line for all transfers, and one for each that has been running for the longest, as far as there are rows.
+    fn frame(&mut self, size: Size, now: Instant) -> Vec<String> {
+        let mut lines = vec![self.overall(now).line_with_bar(size)];
+        let running = self.counters.slowest(size.rows.saturating_sub(2));
+        let mut before = std::mem::take(&mut self.transfers);
+        for active in running {
+            let key = Rc::as_ptr(&active);
+            let (_, mut rate) = before.remove(&key).unwrap_or_else(|| (active.clone(), Rate::default()));
+            lines.push(transfer(&active, &mut rate, now).line(size));
+            self.transfers.insert(key, (active, rate));
+        }
+        lines
+    }
+
+    fn overall(&mut self, now: Instant) -> Row {
+        let (planned, is_plan_complete) = self.counters.planned();
+        let more = if is_plan_complete { "" } else { "+" };
+        let files = self.completed_files();
+        self.bytes.add(now, self.counters.bytes() as f64);
+        self.files.add(now, files);
+        let is_whole_known = is_plan_complete && planned > 0;
+        Row {
+            fraction: is_whole_known.then(|| files / planned as f64),
+            amount: received(self.counters.bytes(), None),
+            rate: per_second(&self.bytes),
+            time_left: self.files.time_for(planned as f64 - files).filter(|_| is_whole_known),
+            label: format!("{} of {planned}{more} files", self.counters.ended()),
+        }
+    }
+
+    /// Returns the number of files that are complete, with the completed fractions of those that are not.
+    fn completed_files(&self) -> f64 {
+        let running = self.counters.slowest(usize::MAX);
+        let fractions = running.iter().filter_map(|active| fraction(active));
+        self.counters.ended() as f64 + fractions.sum::<f64>()
+    }
+}
+
+fn transfer(active: &ActiveTransfer, rate: &mut Rate, now: Instant) -> Row {
+    let received_bytes = active.received();
+    rate.add(now, received_bytes as f64);
+    let missing = active.total().map(|total| total.saturating_sub(received_bytes));
+    Row {
+        fraction: fraction(active),
+        amount: received(received_bytes, active.total()),
+        rate: per_second(rate),
+        time_left: missing.and_then(|missing| rate.time_for(missing as f64)),
+        label: escaped(&active.name).to_string(),
+    }
+}
+
+fn fraction(active: &ActiveTransfer) -> Option<f64> {
+    let total = active.total().filter(|total| *total > 0)?;
+    Some((active.received() as f64 / total as f64).min(1.0))
+}
+
+fn per_second(rate: &Rate) -> String {
+    rate.per_second().map(|bytes| format!("{}/s", Bytes(bytes as u64))).unwrap_or_default()
 }

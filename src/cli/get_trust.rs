@@ -1,23 +1,24 @@
-//! The arguments of `glassloop get` about https servers: who is believed.
+//! The arguments of `glassloop get` that decide which certificates of https servers are trusted.
 
 use clap::Args;
 
 use crate::http::client::Builder;
 use crate::net::tls::{Roots, Trust};
 
-/// Who is believed, as it is typed.
+/// The parsed arguments.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
 pub(super) struct TrustArguments {
-    /// The certificates, in PEM form, of those who may vouch for https servers, instead of the system's
-    #[arg(long, value_name = "FILE", value_parser = read_roots)]
+    /// CA certificates (PEM) to use instead of the system's
+    #[arg(long, value_name = "FILE", value_parser = read_roots, hide_short_help = true)]
     cacert: Option<Roots>,
-    /// Believe any https server, whoever has issued its certificate, and to whom
-    #[arg(short = 'k', long, conflicts_with = "cacert")]
+    /// Skip certificate verification
+    #[arg(short = 'k', long, conflicts_with = "cacert", hide_short_help = true)]
     insecure: bool,
 }
 
 impl TrustArguments {
-    /// What it means for a client.
+    /// Configures a client.
     pub(super) fn apply(&self, client: Builder) -> Builder {
         client.trust(match &self.cacert {
             Some(roots) => Trust::Roots(roots.clone()),
@@ -27,7 +28,7 @@ impl TrustArguments {
     }
 }
 
-/// Reads the file at once: what is wrong with it is said before anything is asked for.
+/// Reads the file during parsing, so that an error is reported before any request is sent.
 fn read_roots(path: &str) -> Result<Roots, String> {
     let pem = std::fs::read(path).map_err(|error| error.to_string())?;
     Roots::from_pem(&pem).map_err(|error| error.to_string())

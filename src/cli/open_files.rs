@@ -8,7 +8,7 @@ const OTHERS: usize = 16;
 /// Raises the soft limit so that this many descriptors can be opened, as far as the hard limit allows. Returns how many
 /// can be.
 #[cfg(unix)]
-pub(super) fn allow(wanted: usize) -> usize {
+pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let reserved = open_now() + OTHERS;
@@ -30,7 +30,7 @@ pub(super) fn allow(wanted: usize) -> usize {
 
 /// Windows has no such limit.
 #[cfg(not(unix))]
-pub(super) fn allow(wanted: usize) -> usize {
+pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     wanted
 }
 
@@ -47,7 +47,7 @@ impl Capacity {
     /// As much of this as the limit on open files allows.
     pub(super) fn allowed(self) -> Capacity {
         let wanted = 2 * self.jobs + self.idle_connections;
-        let capacity = self.within(allow(wanted));
+        let capacity = self.within(raise_nofile_limit(wanted));
         if capacity.jobs < self.jobs {
             log::warn!(
                 "the limit on open files (`ulimit -Hn`) is too low for {} transfers at once: there will be {}",

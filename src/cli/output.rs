@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::signals;
+use super::terminal::{Frame, Size, size};
 use crate::download::ErrorClass;
 
 /// Queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
@@ -63,9 +64,47 @@ pub(super) fn stderr() -> &'static Output {
     &STDERR
 }
 
-/// Writes a line to standard error. Never blocks and never fails.
+/// Writes a line to standard error, above the progress. Never blocks and never fails.
 pub(super) fn say(line: impl Display) {
-    stderr().push(format!("{line}\n").as_bytes());
+    push_message(&format!("{line}\n"));
+}
+
+/// The progress on the terminal. It is locked until what has to be written is queued, so that no two writes overlap.
+static FRAME: Mutex<Frame> = Mutex::new(Frame::new());
+
+fn frame() -> MutexGuard<'static, Frame> {
+    FRAME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows the progress at the bottom of the terminal, instead of what was shown there before.
+pub(super) fn show_frame(lines: &[String], size: Size) {
+    let mut frame = frame();
+    // A frame that cannot be shown in time is out of date.
+    if !stderr().is_behind() {
+        let output = frame.show(lines, size);
+        stderr().push(output.as_bytes());
+    }
+}
+
+/// Removes the progress from the terminal.
+pub(super) fn hide_frame() {
+    let mut frame = frame();
+    if !frame.is_empty()
+        && let Some(size) = size()
+    {
+        let output = frame.erase(size);
+        stderr().push(output.as_bytes());
+    }
+}
+
+/// Queues complete lines for standard error, above the progress.
+fn push_message(lines: &str) {
+    let mut frame = frame();
+    let size = if frame.is_empty() { None } else { size() };
+    match size {
+        Some(size) => stderr().push(frame.write_above(lines, size).as_bytes()),
+        None => stderr().push(lines.as_bytes()),
+    }
 }
 
 /// Reports that standard output cannot be written, and returns the exit code for it.
@@ -203,7 +242,7 @@ pub(super) struct Paced;
 impl Write for Paced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         stderr().wait_until_few();
-        stderr().push(bytes);
+        push_message(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 

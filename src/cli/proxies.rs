@@ -1,7 +1,7 @@
-//! Which proxies the environment and the command line ask for.
+//! The proxies that the environment variables and the command line specify.
 //!
-//! Where they differ from program to program, curl is followed: the names are those in lower case, and those in upper case
-//! too except for `HTTP_PROXY`, which in a CGI program is a field of somebody's request (<https://httpoxy.org>).
+//! Programs differ in which variables they read; this follows curl: names in lower case, and also in upper case except for
+//! `HTTP_PROXY`, which in a CGI program contains a field of the client's request (<https://httpoxy.org>).
 
 use clap::Args;
 
@@ -9,24 +9,28 @@ use crate::http::client::{Proxy, ProxyConfig};
 
 /// `--proxy` and `--noproxy`.
 #[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Network")]
 pub(super) struct ProxyArguments {
-    /// The proxy for all requests, instead of http_proxy and https_proxy in the environment; "" is none
-    // It is not parsed here: what clap says of a bad value would show the password in it.
-    #[arg(long, value_name = "URL")]
+    /// Proxy for all requests; "" for none.
+    // It is parsed later, because clap's error message would contain the password in it.
+    #[arg(short = 'x', long, value_name = "URL")]
     proxy: Option<String>,
-    /// To which hosts no proxy leads, instead of no_proxy: names with all below them, addresses, 10.0.0.0/8, or *
-    #[arg(long, value_name = "LIST")]
+    /// Hosts to connect to directly, as in no_proxy
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
     noproxy: Option<String>,
 }
 
 impl ProxyArguments {
-    /// What they and the environment ask for, or what is wrong with it.
+    /// Returns the proxies that the arguments and the environment specify.
+    ///
+    /// # Errors
+    /// If the URL that `--proxy` gives cannot be used.
     pub(super) fn proxies(&self) -> Result<ProxyConfig, String> {
         self.proxies_with(|name| std::env::var(name).ok())
     }
 
     fn proxies_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ProxyConfig, String> {
-        // Empty is as good as absent.
+        // An empty variable is the same as none.
         let first_of = |names: &[&'static str]| {
             names.iter().find_map(|&name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
         };
@@ -35,11 +39,18 @@ impl ProxyArguments {
         let mut proxies = ProxyConfig::none();
         match &self.proxy {
             Some(url) if url.is_empty() => {}
+            // `-x` has another meaning in aria2c, where it is followed by a number.
+            Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return Err(format!(
+                    "`{number}` is not a proxy; use -x as in curl, or --per-host {number} for {number} connections per host"
+                ));
+            }
             Some(url) => {
                 let proxy = parse(("--proxy", url.clone()))?;
                 proxies = proxies.http(proxy.clone()).https(proxy);
             }
-            // The environment is for all programs: what this one cannot use is an error only where it would be used.
+            // The environment is shared with other programs, so a value that this one cannot use is an error only when
+            // a request would use it.
             None => {
                 proxies = match first_of(&["http_proxy", "all_proxy", "ALL_PROXY"]).map(parse) {
                     None => proxies,
@@ -62,7 +73,7 @@ impl ProxyArguments {
 mod tests {
     use super::*;
 
-    /// The proxies for http and https, in an environment, with the `--proxy` and `--noproxy` that are not empty.
+    /// Returns the proxies for these environment variables and arguments.
     fn proxies(environment: &[(&str, &str)], arguments: ProxyArguments) -> Result<ProxyConfig, String> {
         let variable =
             |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
@@ -73,7 +84,7 @@ mod tests {
         url.parse().unwrap()
     }
 
-    fn said(proxies: ProxyConfig) -> String {
+    fn text(proxies: ProxyConfig) -> String {
         format!("{proxies:?}")
     }
 
@@ -94,13 +105,13 @@ mod tests {
                 none().http(proxy("a:1")).https(proxy("b:1")),
             ),
         ] {
-            let found = proxies(environment, ProxyArguments::default()).expect("they can be read");
-            assert_eq!(said(found), said(expected), "{environment:?}");
+            let found = proxies(environment, ProxyArguments::default()).expect("valid");
+            assert_eq!(text(found), text(expected), "{environment:?}");
         }
     }
 
     #[test]
-    fn the_command_line_comes_first() {
+    fn the_command_line_overrides_the_environment() {
         let environment = [("http_proxy", "a:1"), ("https_proxy", "socks5://a"), ("no_proxy", "b.test")];
         let arguments = |proxy: Option<&str>, noproxy: Option<&str>| ProxyArguments {
             proxy: proxy.map(str::to_owned),
@@ -115,25 +126,26 @@ mod tests {
             (arguments(Some("c:1"), Some("")), ProxyConfig::none().http(proxy("c:1")).https(proxy("c:1"))),
             (arguments(Some(""), Some("d.test")), ProxyConfig::none().no_proxy("d.test")),
         ] {
-            assert_eq!(said(proxies(&environment, arguments).expect("they can be read")), said(expected));
+            assert_eq!(text(proxies(&environment, arguments).expect("valid")), text(expected));
         }
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place_and_without_the_password() {
+    fn an_error_names_the_variable_or_option_and_hides_the_password() {
         let arguments = ProxyArguments { proxy: Some("https://me:secret@a".to_owned()), noproxy: None };
-        let error = proxies(&[], arguments).expect_err("the command line is meant for this program");
+        let error = proxies(&[], arguments).expect_err("it cannot be used");
         assert!(
             error.starts_with("--proxy: `https:` proxies are not supported") && !error.contains("secret"),
             "{error}"
         );
-        for (name, value, says) in [
+        for (name, value, message) in [
             ("http_proxy", "http://me:secret@", "http_proxy: not a proxy URL"),
             ("all_proxy", "socks5://me:secret@a", "all_proxy: `socks5:` proxies are not supported"),
         ] {
-            let proxies = proxies(&[(name, value)], ProxyArguments::default()).expect("no request would use it yet");
-            let said = said(proxies);
-            assert!(said.contains(says) && !said.contains("secret"), "{said}");
+            let proxies =
+                proxies(&[(name, value)], ProxyArguments::default()).expect("it is an error only when it is used");
+            let text = text(proxies);
+            assert!(text.contains(message) && !text.contains("secret"), "{text}");
         }
     }
 }

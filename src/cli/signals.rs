@@ -1,7 +1,7 @@
-//! Ctrl-C and SIGTERM, delivered into the loop as readiness like any other.
+//! Ctrl-C and SIGTERM, delivered to the loop as readiness.
 //!
-//! The first asks the run to end well. Should the loop be stuck, nothing in it would hear the second: so that one is
-//! armed by the first to end the process from inside the signal handler.
+//! The first signal ends the run gracefully. The second one exits from the signal handler, because the loop may be
+//! blocked.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::sync::{OnceEvent, oneshot};
 
-/// What ends a run early.
+/// A signal that ends a run early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interruption {
     /// Ctrl-C.
@@ -21,7 +21,7 @@ pub(super) enum Interruption {
 }
 
 impl Interruption {
-    /// What the process then says to its parent: 128 and the signal's number, as shells do.
+    /// Returns the exit code: 128 plus the number of the signal, as in shells.
     pub(super) fn exit_code(self) -> u8 {
         match self {
             Interruption::Interrupt => 130,
@@ -48,7 +48,7 @@ pub(super) fn not_received() -> Option<Interruption> {
 }
 
 /// Makes a write beyond the limit on file sizes (`ulimit -f`) an error that is reported: by default the system ends the
-/// process there, without a word.
+/// process without a message.
 pub(super) fn report_large_files() {
     #[cfg(unix)]
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()) {
@@ -56,26 +56,26 @@ pub(super) fn report_large_files() {
     }
 }
 
-/// What the signal handlers set, for the whole process.
+/// The flags that the signal handlers of the process set.
 #[derive(Clone, Debug)]
-pub(super) struct SecondSignal {
-    /// The next signal ends the process at once.
+pub(super) struct SignalHandlers {
+    /// Whether the next signal ends the process.
     ends_at_once: Arc<AtomicBool>,
-    /// A signal has come: for a shutdown, to give up waiting.
+    /// Whether a signal has arrived, so that a shutdown stops waiting.
     has_come: Arc<AtomicBool>,
 }
 
-impl SecondSignal {
+impl SignalHandlers {
     /// Installs the handlers.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub(super) fn install() -> io::Result<SecondSignal> {
-        let second = SecondSignal { ends_at_once: Arc::default(), has_come: Arc::default() };
+    /// If the system call fails.
+    pub(super) fn install() -> io::Result<SignalHandlers> {
+        let second = SignalHandlers { ends_at_once: Arc::default(), has_come: Arc::default() };
         for (signal, exit) in [(SIGINT, Interruption::Interrupt), (SIGTERM, Interruption::Terminate)] {
-            // First, so that no signal is lost that arrives from here on.
+            // This comes first, so that a signal that arrives from here on is recorded.
             signal_hook::flag::register_usize(signal, ARRIVED.clone(), exit.exit_code().into())?;
-            // In this order: the first signal finds the flag clear, and sets it for the second.
+            // In this order: the first signal finds the flag unset, and sets it for the second.
             let code = i32::from(exit.exit_code());
             signal_hook::flag::register_conditional_shutdown(signal, code, second.ends_at_once.clone())?;
             signal_hook::flag::register(signal, second.ends_at_once.clone())?;
@@ -89,12 +89,20 @@ impl SecondSignal {
         self.has_come.clone()
     }
 
-    /// The loop's own work is over: from here on the next signal gives up what is still being written, by name, and the
-    /// one after that ends the process.
-    pub(super) fn now_shutting_down(&self) {
+    /// Prepares for the shutdown of the loop: the next signal abandons the files that are still being written, and the one
+    /// after that ends the process.
+    pub(super) fn arm_for_shutdown(&self) {
         self.has_come.store(false, Ordering::Release);
         self.ends_at_once.store(false, Ordering::Release);
     }
+}
+
+/// Sends this process the signal of Ctrl-C.
+///
+/// # Errors
+/// If the system call fails.
+pub(super) fn interrupt() -> io::Result<()> {
+    signal_hook::low_level::raise(SIGINT)
 }
 
 /// Waits for Ctrl-C or SIGTERM. The source is unref'd: it does not keep the loop running.
@@ -105,7 +113,7 @@ pub(super) async fn interruption() -> io::Result<Interruption> {
     wait::for_signal().await.inspect(|_| RECEIVED.store(true, Ordering::Release))
 }
 
-/// Through a pipe that the signal handler writes to.
+/// Waits for a byte in a pipe that the signal handler writes to.
 #[cfg(unix)]
 mod wait {
     use std::future::poll_fn;
@@ -133,7 +141,7 @@ mod wait {
                     Some(_) => return Poll::Ready(Ok(Interruption::Terminate)),
                     None => {}
                 }
-                // `pending` has read all there was, so what the reactor remembers is out of date.
+                // `pending` has drained the pipe, so the readiness that the reactor has stored is out of date.
                 signals.clear_ready(Direction::Read);
                 if signals.poll_ready(cx, Direction::Read).is_pending() {
                     return Poll::Pending;
@@ -144,7 +152,7 @@ mod wait {
     }
 }
 
-/// The loop cannot wait for what a handler sets here, so it looks now and then.
+/// Checks periodically: on this platform, the loop cannot wait for a signal.
 #[cfg(not(unix))]
 mod wait {
     use std::io;
@@ -164,7 +172,7 @@ mod wait {
     }
 }
 
-/// Lets the run end well when a signal comes.
+/// Ends the run gracefully when a signal arrives.
 pub(super) async fn watch_signals(stop: OnceEvent, interrupted: oneshot::Sender<Interruption>) {
     match interruption().await {
         Ok(interruption) => {

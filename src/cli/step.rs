@@ -1,99 +1,243 @@
-//! `--step`: the loop stops before each turn, shows its state, and waits for Enter. Meanwhile the clocks stand still.
+//! `--step`: before each turn, the loop's state is shown and the loop waits for Enter. Meanwhile the clocks are paused.
+//!
+//! Standard input is read by a thread, because reading it blocks: this way the prompt ends when a signal arrives. The
+//! wait for a line blocks the loop's thread, which is the purpose here (an intended exception to I7).
 
 use std::io::{self, BufRead, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
+use super::signals;
 use crate::event_loop::ClockPause;
 use crate::observe::Observer;
 use crate::trace::{Follow, LoopState, Record, RecordKind};
 
-/// Stops before each turn until a line comes in. When the input ends, it stops no more.
-pub(super) fn step(input: impl BufRead, out: impl Write, pause: ClockPause) -> impl Observer {
-    let mut stepper = Stepper { input, out, pause, state: LoopState::default(), is_over: false };
-    Follow::new(move |record: &Record| stepper.record(record))
+/// Returns an observer that stops before each turn. After the end of the input, it does not stop any more.
+///
+/// # Errors
+/// If the thread that reads the input cannot be started.
+pub(super) fn step(
+    input: impl BufRead + Send + 'static,
+    out: impl Write,
+    pause: ClockPause,
+    signals: Signals,
+) -> io::Result<impl Observer> {
+    let lines = Lines::read(input)?;
+    let mut stepper = Stepper { lines, out, pause, signals, state: LoopState::default(), is_over: false };
+    Ok(Follow::new(move |record: &Record| stepper.record(record)))
 }
 
-struct Stepper<I, O> {
-    input: I,
+/// The two operations on signals that the prompt needs: a test replaces them.
+pub(super) struct Signals {
+    /// Returns whether the run is to end.
+    pub(super) has_arrived: fn() -> bool,
+    /// Ends the run as Ctrl-C does.
+    pub(super) interrupt: fn() -> io::Result<()>,
+}
+
+impl Signals {
+    /// Returns those of the process.
+    pub(super) fn of_process() -> Signals {
+        Signals { has_arrived: || signals::arrived().is_some(), interrupt: signals::interrupt }
+    }
+}
+
+/// The input, read by a thread, one line per request: a line that is not requested is left to other readers.
+struct Lines {
+    requests: Sender<()>,
+    lines: Receiver<String>,
+}
+
+/// How often the prompt checks whether a signal has arrived.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+impl Lines {
+    fn read(mut input: impl BufRead + Send + 'static) -> io::Result<Lines> {
+        let ((requests, requested), (sender, lines)) = (channel(), channel());
+        let read = move || {
+            for () in requested {
+                let mut line = String::new();
+                let is_line = matches!(input.read_line(&mut line), Ok(1..));
+                if !is_line || sender.send(line).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("step".to_owned()).spawn(read)?;
+        Ok(Lines { requests, lines })
+    }
+
+    /// Waits for the next line. Returns `None` at the end of the input, and if a signal arrives.
+    fn next(&self, has_signal_arrived: fn() -> bool) -> Option<String> {
+        self.requests.send(()).ok()?;
+        while !has_signal_arrived() {
+            match self.lines.recv_timeout(CHECK_INTERVAL) {
+                Ok(line) => return Some(line),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        None
+    }
+}
+
+const HELP: &str = "  Enter  run this turn and stop before the next one
+  c      continue without stopping
+  q      quit, as with Ctrl-C
+  ?      print this help
+";
+
+struct Stepper<O> {
+    lines: Lines,
     out: O,
     pause: ClockPause,
+    signals: Signals,
     state: LoopState,
-    /// Nobody is there to press Enter.
+    /// Whether the loop runs without stopping from now on.
     is_over: bool,
 }
 
-impl<I: BufRead, O: Write> Stepper<I, O> {
+impl<O: Write> Stepper<O> {
     fn record(&mut self, record: &Record) {
         self.state.apply(record);
         if matches!(record.kind, RecordKind::TurnBegin { .. }) && !self.is_over {
-            // Dropped when Enter has been pressed. I7: this blocks, and is meant to.
-            let _guard = self.pause.pause();
-            let mut answer = String::new();
-            let shown = self.show(record.turn);
-            self.is_over = shown.is_err() || !matches!(self.input.read_line(&mut answer), Ok(1..));
+            // The clocks go on when this is dropped.
+            let _held = self.pause.pause();
+            self.is_over = !matches!(self.prompt(record.turn), Ok(Answer::Step));
         }
     }
 
-    fn show(&mut self, turn: u64) -> io::Result<()> {
-        let (out, now) = (&mut self.out, self.state.now);
-        writeln!(out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
-        write!(out, "{}Enter for the turn: ", self.state)?;
-        out.flush()
+    /// Shows the state and waits for an answer.
+    fn prompt(&mut self, turn: u64) -> io::Result<Answer> {
+        let now = self.state.now;
+        writeln!(self.out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
+        write!(self.out, "{}", self.state)?;
+        loop {
+            write!(self.out, "Enter for the turn, ? for help: ")?;
+            self.out.flush()?;
+            match self.lines.next(self.signals.has_arrived).as_deref().map(str::trim) {
+                Some("") => return Ok(Answer::Step),
+                Some("c") => return Ok(Answer::Continue),
+                Some("q") => {
+                    (self.signals.interrupt)()?;
+                    return Ok(Answer::Continue);
+                }
+                Some(_) => self.out.write_all(HELP.as_bytes())?,
+                // The next message begins on a line of its own.
+                None => {
+                    writeln!(self.out)?;
+                    return Ok(Answer::Continue);
+                }
+            }
+        }
     }
+}
+
+/// What happens after the prompt.
+enum Answer {
+    /// One turn runs, and then there is another prompt.
+    Step,
+    /// The loop runs to its end.
+    Continue,
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::io::{BufReader, Read, Write};
+    use std::io::{self, BufReader, Read, Write};
     use std::rc::Rc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
-    use super::step;
+    use super::{Signals, step};
     use crate::event_loop::{ClockPause, EventLoop, now, sleep, spawn_named};
 
     #[derive(Clone, Default)]
     struct Screen(Rc<RefCell<Vec<u8>>>);
 
     impl Write for Screen {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.borrow_mut().write(bytes)
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
 
-    /// Somebody who takes a while to press Enter.
-    struct Slow(usize);
+    /// An input that takes 30 ms for each byte.
+    struct Slow(&'static [u8]);
 
     impl Read for Slow {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             std::thread::sleep(Duration::from_millis(30));
-            self.0 = self.0.saturating_sub(1);
-            buffer[0] = b'\n';
-            Ok(usize::from(self.0 > 0))
+            self.0.read(&mut buffer[..1])
         }
     }
 
-    #[test]
-    fn each_turn_waits_for_enter_and_shows_what_there_is_while_the_clock_stands_still() {
+    /// Runs a loop with a task that sleeps for 20 ms. Returns the time that it took by the loop's clock, and the screen.
+    fn run(input: impl Read + Send + 'static, signals: Signals) -> (Duration, String) {
         let (screen, pause) = (Screen::default(), ClockPause::new());
-        let stepper = step(BufReader::with_capacity(1, Slow(4)), screen.clone(), pause.clone());
+        let input = BufReader::with_capacity(1, input);
+        let stepper = step(input, screen.clone(), pause.clone(), signals).expect("a thread");
         let mut event_loop = EventLoop::builder().pausable(pause).observer(stepper).build().expect("a loop");
-        let (began, slept) = (Instant::now(), Duration::from_millis(20));
-        let by_the_loop = event_loop
+        let elapsed = event_loop
             .block_on(async {
                 let began = now();
-                spawn_named("sleeper", sleep(slept)).await.expect("no panic");
+                spawn_named("sleeper", sleep(Duration::from_millis(20))).await.expect("no panic");
                 now() - began
             })
             .expect("no deadlock");
-        // Enter was pressed three times; then the input ended, and that took a while, too.
-        assert!(by_the_loop >= slept && began.elapsed() >= by_the_loop + 3 * Duration::from_millis(30));
-        let shown = String::from_utf8(screen.0.take()).expect("UTF-8");
-        assert_eq!(shown.matches("Enter for the turn: ").count(), shown.matches("Before turn ").count());
+        (elapsed, String::from_utf8(screen.0.take()).expect("UTF-8"))
+    }
+
+    fn no_signals() -> Signals {
+        Signals { has_arrived: || false, interrupt: || panic!("nothing interrupts this run") }
+    }
+
+    #[test]
+    fn each_turn_waits_for_enter_and_shows_the_state_while_the_clock_is_paused() {
+        let began = Instant::now();
+        let (elapsed, shown) = run(Slow(b"\n\n\n"), no_signals());
+        // Enter was pressed three times; the end of the input took a while, too.
+        assert!(elapsed >= Duration::from_millis(20) && began.elapsed() >= elapsed + Duration::from_millis(90));
+        assert_eq!(shown.matches("Enter for the turn").count(), shown.matches("Before turn ").count());
         assert!(shown.contains("  ready    the root future\n"), "{shown}");
         assert!(shown.contains("  ready    task `sleeper`\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_question_mark_prints_the_help_and_the_prompt_again() {
+        let (_, shown) = run(&b"?\nc\n"[..], no_signals());
+        assert!(shown.contains("  ?      print this help\nEnter for the turn, ? for help: "), "{shown}");
+        assert_eq!(shown.matches("Before turn ").count(), 1, "{shown}");
+    }
+
+    #[test]
+    fn q_interrupts_the_run() {
+        static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+        let interrupt = || {
+            IS_INTERRUPTED.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let (_, shown) = run(&b"\nq\n"[..], Signals { has_arrived: || false, interrupt });
+        assert!(IS_INTERRUPTED.load(Ordering::Relaxed));
+        assert_eq!(shown.matches("Before turn ").count(), 2, "{shown}");
+    }
+
+    #[test]
+    fn a_signal_ends_the_prompt() {
+        /// An input without an end, like a terminal on which nothing is typed.
+        struct Silent;
+
+        impl Read for Silent {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                std::thread::park();
+                Ok(0)
+            }
+        }
+
+        let (_, shown) = run(Silent, Signals { has_arrived: || true, interrupt: || Ok(()) });
+        assert_eq!(shown.matches("Before turn ").count(), 1, "{shown}");
     }
 }

@@ -1,4 +1,4 @@
-//! `glassloop trace`: what can be made of a recording.
+//! `glassloop trace`: narrates, measures, validates and converts recordings.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write, stdin};
@@ -12,63 +12,69 @@ use super::{EXIT_USAGE, fail};
 use crate::download::{ErrorClass, stdout};
 use crate::trace::{ReadError, Reader, Statistics, check, explain, write_page, write_perfetto};
 
-/// Narrate, count, check or convert a recording (`--trace FILE.jsonl` makes one)
+/// Narrate, measure, validate or convert a recording
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  glassloop flags --trace run.jsonl        record a run
-  glassloop trace explain run.jsonl        read it, a sentence an event
-  glassloop trace perfetto run.jsonl -o run.json
-                                           open that in https://ui.perfetto.dev
-  glassloop trace html run.jsonl -o run.html
-                                           replay it in a browser
-  glassloop trace stats - < run.jsonl      count it, from standard input")]
+  glassloop flags --trace run.jsonl               record a run
+  glassloop trace explain run.jsonl               print a sentence per event
+  glassloop trace stats - < run.jsonl             read from standard input
+  glassloop trace perfetto run.jsonl -o run.json  open it at ui.perfetto.dev
+  glassloop trace html run.jsonl -o run.html      open it in a browser")]
 pub(super) struct TraceArguments {
     #[command(subcommand)]
-    what: What,
+    command: TraceCommand,
+    /// Log more (-vv: even more)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Narrate it: a plain sentence an event
+enum TraceCommand {
+    /// Narrate the run: one sentence per event
     Explain(Files),
-    /// Count it: polls, wakes by cause, times
+    /// Print statistics: polls, wakes by cause, times
     Stats(Files),
-    /// Whether it can be true: exit 1 with the first fault
+    /// Validate the recording; exit code 1 at the first inconsistency
     Check(Files),
-    /// Make a timeline of it, for Perfetto or chrome://tracing
+    /// Convert the recording to a timeline for Perfetto
     Perfetto(Files),
-    /// Make a page that replays it, forwards and backwards
+    /// Convert the recording to a web page that replays the run
     Html(Files),
 }
 
 #[derive(Args, Debug)]
 struct Files {
-    /// The recording; - is standard input
+    /// Recording to read; - for stdin
     #[arg(value_name = "FILE.jsonl")]
     recording: PathBuf,
-    /// Where to write, instead of standard output
+    /// Write to OUT instead of standard output
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
-    let (What::Explain(files) | What::Stats(files) | What::Check(files) | What::Perfetto(files) | What::Html(files)) =
-        &arguments.what;
+    let (TraceCommand::Explain(files)
+    | TraceCommand::Stats(files)
+    | TraceCommand::Check(files)
+    | TraceCommand::Perfetto(files)
+    | TraceCommand::Html(files)) = &arguments.command;
     let name = files.recording.display();
     let input: Box<dyn BufRead> = match open(&files.recording) {
         Ok(input) => input,
-        Err(error) => return fail(EXIT_USAGE, format_args!("opening {name}: {error}")),
+        Err(error) => {
+            return fail(EXIT_USAGE, format_args!("opening {name}: {error}; --trace FILE.jsonl records a run"));
+        }
     };
     let mut reader = match Reader::open(input) {
         Ok(reader) => reader,
         Err(error) => return fail(1, format_args!("{name}: {error}")),
     };
-    match answer(&arguments.what, &mut reader, files) {
+    match write_output(&arguments.command, &mut reader, files) {
         Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(error)) => match arguments.what {
-            What::Check(_) => fail(1, format_args!("{name}: {error}")),
+        Ok(Some(error)) => match arguments.command {
+            TraceCommand::Check(_) => fail(1, format_args!("{name}: {error}")),
             _ => fail(1, format_args!("{name}: the output ends at an error in the recording: {error}")),
         },
         Err(error) => match &files.output {
@@ -82,42 +88,46 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(if path == Path::new("-") { Box::new(stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) })
 }
 
-/// Writes what was asked for. What comes back is the fault at which the recording ends, if it has one.
-fn answer<R: BufRead>(what: &What, reader: &mut Reader<R>, files: &Files) -> io::Result<Option<ReadError>> {
+/// Writes what was asked for. TraceCommand comes back is the error at which the recording ends, if it has one.
+fn write_output<R: BufRead>(
+    command: &TraceCommand,
+    reader: &mut Reader<R>,
+    files: &Files,
+) -> io::Result<Option<ReadError>> {
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &files.output {
         Some(path) => Box::new(File::create(path)?),
         None => Box::new(stdout()?),
     });
-    let fault = match what {
-        What::Explain(_) => explain(reader, &mut out)?,
-        What::Stats(_) => count(reader, &mut out)?,
-        What::Perfetto(_) => write_perfetto(reader, &mut out)?,
-        What::Html(_) => write_page(reader, &mut out)?.error,
-        What::Check(_) => match check(reader) {
+    let error = match command {
+        TraceCommand::Explain(_) => explain(reader, &mut out)?,
+        TraceCommand::Stats(_) => count(reader, &mut out)?,
+        TraceCommand::Perfetto(_) => write_perfetto(reader, &mut out)?,
+        TraceCommand::Html(_) => write_page(reader, &mut out)?.error,
+        TraceCommand::Check(_) => match check(reader) {
             Ok(report) => {
-                write!(out, "{} events, and they can be true", report.records)?;
+                write!(out, "{} events, consistent", report.records)?;
                 match report.dropped {
                     0 => writeln!(out)?,
-                    dropped => writeln!(out, "; it says itself that {dropped} are missing")?,
+                    dropped => writeln!(out, "; {dropped} events were dropped while recording")?,
                 }
                 None
             }
-            Err(fault) => Some(fault),
+            Err(error) => Some(error),
         },
     };
     out.flush()?;
-    Ok(fault)
+    Ok(error)
 }
 
 fn count<R: BufRead>(reader: &mut Reader<R>, out: &mut impl Write) -> io::Result<Option<ReadError>> {
     let mut statistics = Statistics::default();
-    let mut fault = None;
-    for line in reader {
-        match line {
-            Ok(line) => statistics.add(&line),
-            Err(error) => fault = Some(error),
+    let mut last_error = None;
+    for record in reader {
+        match record {
+            Ok(record) => statistics.add(&record),
+            Err(error) => last_error = Some(error),
         }
     }
     write!(out, "{statistics}")?;
-    Ok(fault)
+    Ok(last_error)
 }

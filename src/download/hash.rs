@@ -59,7 +59,7 @@ impl std::str::FromStr for Shard {
         let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match parsed {
             Some((number, of)) if 1 <= number && number <= of => Ok(Shard { number, of }),
-            _ => Err("give K/N with K from 1 to N, such as 1/4".to_owned()),
+            _ => Err("expected K/N with K from 1 to N, such as 1/4".to_owned()),
         }
     }
 }

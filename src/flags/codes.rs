@@ -120,7 +120,7 @@ impl fmt::Display for CodeError {
         let argument = self.argument.escape_debug();
         write!(
             formatter,
-            "`{argument}` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)"
+            "`{argument}` is not a country code; use two letters (BR), or one letter for all codes that begin with it (B)"
         )
     }
 }
@@ -459,7 +459,7 @@ mod tests {
         let error = "BRA".parse::<CountryCode>().expect_err("three letters");
         assert_eq!(
             error.to_string(),
-            "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)"
+            "`BRA` is not a country code; use two letters (BR), or one letter for all codes that begin with it (B)"
         );
     }
 

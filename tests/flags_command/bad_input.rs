@@ -15,7 +15,7 @@ fn usage_error(arguments: &str, message: &str) -> Run {
 #[test]
 fn an_invalid_code_is_quoted_in_the_message() {
     let message =
-        "`BRA` is not a country code: use two letters (BR), or one letter for all codes that begin with it (B)";
+        "`BRA` is not a country code; use two letters (BR), or one letter for all codes that begin with it (B)";
     let run = usage_error("BR BRA", message);
     assert_eq!(run.stderr.lines().count(), 1);
 }

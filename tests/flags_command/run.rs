@@ -40,9 +40,9 @@ impl Run {
         self.stderr.lines().find_map(number_before).unwrap_or(0)
     }
 
-    /// Returns the numbers of flags that were downloaded, not found, failed and interrupted.
+    /// Returns the numbers of flags that were downloaded, not found, failed and cancelled.
     pub fn counts(&self) -> [usize; 4] {
-        ["flag", "not found", "error", "interrupted"].map(|label| self.count(label))
+        ["flag", "not found", "error", "cancelled"].map(|label| self.count(label))
     }
 
     /// Asserts that the run ended with a usage error and this message.

@@ -27,12 +27,12 @@ fn bad_lines_are_told_and_the_rest_is_fetched() {
 fn bad_arguments_are_usage_errors() {
     let place = Place::new();
     for (arguments, says) in [
-        (&[][..], "required"),
-        (&["nonsense"], "not a URL"),
+        (&[][..], "no URL"),
+        (&["/nonsense"], "not a URL"),
         (&["file:///etc/passwd"], "`file:`"),
         (&["http://a.test/\u{7}"], "control character"),
         (&["-i", "/nonexistent/list"], "/nonexistent/list"),
-        (&["-o", "x", "http://a.test/1", "http://a.test/2"], "single URL"),
+        (&["-o", "x", "http://a.test/1", "http://a.test/2"], "exactly one URL"),
         (&["-H", "nonsense", "http://a.test/"], "Name: value"),
         (&["-H", "A: b\r\nC: d", "http://a.test/"], "control character"),
         (&["--shard", "3/2", "http://a.test/"], "K/N"),
@@ -112,6 +112,6 @@ fn after_the_first_failure_nothing_more_is_started_if_that_is_asked_for() {
     let server = Server::start(|request| if request.path == "/0" { Reply::status(404) } else { Reply::ok("x") });
     let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
     let run = Place::new().get_list(&list, &["--fail-fast", "-j", "1"]);
-    run.assert(1, "1 failed, 99 given up");
+    run.assert(1, "1 failed, 99 cancelled");
     assert_eq!(server.requests().len(), 1);
 }

@@ -88,7 +88,7 @@ fn files_are_saved_and_replaced_whatever_the_file_system_lacks() {
         without(denied, || {
             place.get(&urls).assert(0, "5 saved");
             place.write("x", "old");
-            place.get(&urls).assert(0, "5 there already");
+            place.get(&urls).assert(0, "5 already present");
             assert_eq!(place.text("x"), "old", "{what}");
             place
                 .get(["--overwrite", "always"].into_iter().chain(urls.iter().map(|url| &url[..])))

@@ -24,7 +24,7 @@ fn a_list_gives_names_and_checksums() {
     assert_eq!(place.names(), ["right.txt", "wrong.txt.part", "wrong.txt.part.json"]);
     // What was wrong is not continued: the next run begins anew.
     let list = list.replace(&digest, &right);
-    place.get_list(&list, &[]).assert(0, "1 saved, 1 there already");
+    place.get_list(&list, &[]).assert(0, "1 saved, 1 already present");
     assert_eq!(place.names(), ["right.txt", "wrong.txt"]);
 }
 
@@ -57,7 +57,7 @@ fn a_file_that_is_there_stays_and_the_server_is_not_asked() {
     let place = Place::new();
     place.write("x", "mine");
     let run = place.get(["--json", &server.url("/x")]);
-    run.assert(0, "1 there already");
+    run.assert(0, "1 already present");
     assert_eq!((place.text("x"), server.requests().len()), ("mine".to_owned(), 0));
     assert_eq!(run.line("done")["how"], "exists");
     place.get(["--overwrite", "always", &server.url("/x")]).assert(0, "1 saved");
@@ -75,7 +75,7 @@ fn a_file_is_replaced_if_the_server_s_is_newer() {
     place.write("old", "mine");
     place.write("new", "mine");
     let run = place.get(["--overwrite", "newer", &server.url("/old"), &server.url("/new")]);
-    run.assert(0, "1 saved, 1 there already");
+    run.assert(0, "1 saved, 1 already present");
     assert_eq!([place.text("old"), place.text("new")], ["mine", "newer"]);
 }
 

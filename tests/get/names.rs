@@ -77,7 +77,7 @@ fn a_link_to_a_file_is_the_file() {
     let place = Place::new();
     place.write("target", "mine");
     symlink("target", place.path("x")).expect("a link");
-    place.get([server.url("/x")]).assert(0, "1 there already");
+    place.get([server.url("/x")]).assert(0, "1 already present");
     assert_eq!((place.text("x"), server.requests().len()), ("mine".to_owned(), 0));
 }
 
@@ -120,9 +120,12 @@ fn an_output_that_is_a_folder_is_refused_before_anything_is_asked() {
     let server = Server::echo();
     let place = Place::new();
     fs::create_dir(place.path("sub")).expect("made");
-    for (output, code, says) in
-        [("sub", 3, "is a folder"), ("sub/", 3, "is a folder"), ("..", 3, "is a folder"), ("new/", 2, "name of a file")]
-    {
+    for (output, code, says) in [
+        ("sub", 3, "is a directory"),
+        ("sub/", 3, "is a directory"),
+        ("..", 3, "is a directory"),
+        ("new/", 2, "name of a file"),
+    ] {
         place.get(["-o", output, &server.url("/x")]).assert(code, says).assert(code, "--dest");
     }
     assert!(server.requests().is_empty());
@@ -141,13 +144,13 @@ fn a_tree_holds_a_file_and_a_folder_of_one_name() {
         let place = Place::new();
         place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 saved");
         assert_eq!(contents(&place, &["a", "a.1/b"]), ["/a", "/a/b"]);
-        place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 there already");
+        place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 already present");
     }
     for (urls, paths) in urls.iter().zip([["a", "a.1/b"], ["a.1", "a/b"]]) {
         let place = Place::new();
         place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 saved");
         assert_eq!(contents(&place, &paths), ["/a", "/a/b"]);
-        place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 there already");
+        place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 already present");
     }
     // A file of an earlier run is in the way of a folder.
     let place = Place::new();
@@ -175,7 +178,7 @@ fn two_urls_to_which_the_server_gives_one_name_are_both_saved() {
             };
             is_complete(&place);
             // The next run replaces them or not, and still each has a file of its own.
-            place.get(command()).assert(0, if arguments.len() == 1 { "3 there already" } else { "3 saved" });
+            place.get(command()).assert(0, if arguments.len() == 1 { "3 already present" } else { "3 saved" });
             is_complete(&place);
         }
     }
@@ -198,12 +201,12 @@ fn a_name_from_the_server_that_an_earlier_run_gave_to_another_url_is_not_taken_f
         let urls = ["/january", "/february"].map(|path| server.url(path));
         let get = || place.get(["-J", "--overwrite", overwrite].into_iter().chain(urls.iter().map(String::as_str)));
         get().assert(1, "1 saved, 1 failed");
-        get().assert(0, if overwrite == "never" { "1 saved, 1 there already" } else { "2 saved" });
+        get().assert(0, if overwrite == "never" { "1 saved, 1 already present" } else { "2 saved" });
         assert_eq!((place.text("report.pdf"), place.text("report.1.pdf")), ("/february".into(), "/january".into()));
         // A file that was not saved by this program may be that of any URL.
         let other = Place::new();
         other.write("report.pdf", "mine");
-        other.get(["-J", &urls[0]]).assert(0, "1 there already");
+        other.get(["-J", &urls[0]]).assert(0, "1 already present");
     }
 }
 
@@ -217,7 +220,7 @@ fn the_body_is_not_fetched_if_the_file_with_the_server_s_name_stays() {
         let place = Place::new();
         place.write("have.bin", "mine");
         let run = place.get(["-J", "--json", "--overwrite", overwrite, &server.url("/x")]);
-        run.assert(0, "1 there already");
+        run.assert(0, "1 already present");
         let path = run.line("done")["path"].as_str().expect("a path").to_owned();
         assert!(path.ends_with("/have.bin"), "{path}");
         assert_eq!((place.text("have.bin"), place.names().len()), ("mine".to_owned(), 1));
@@ -255,7 +258,7 @@ fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
             get(&right).assert(0, "1 saved");
             assert_eq!(place.text("x"), "/x", "{options:?}");
             let requests = server.requests().len();
-            get(&right).assert(0, "1 there already");
+            get(&right).assert(0, "1 already present");
             assert!(options == ["-J"] || server.requests().len() == requests, "a file that is right is not asked for");
             // What the server has is wrong, too: what is there stays.
             place.write("x", "mine");
@@ -315,7 +318,7 @@ fn newer_compares_with_the_server_s_time_and_not_with_that_of_the_download() {
     let urls = ["/obeys", "/ignores"].map(|path| server.url(path));
     let get = || place.get(["--overwrite", "newer"].into_iter().chain(urls.iter().map(String::as_str)));
     get().assert(0, "2 saved");
-    get().assert(0, "2 there already");
+    get().assert(0, "2 already present");
     get().assert(0, "2 saved");
     for name in ["obeys", "ignores"] {
         assert_eq!(place.text(name), "of Sun, 06 Nov 1994 09:00:00 GMT");
@@ -338,7 +341,7 @@ fn newer_fetches_a_second_version_of_the_same_second_if_its_length_differs() {
     get().assert(0, "1 saved");
     get().assert(0, "1 saved");
     assert_eq!(place.text("x"), "the second");
-    get().assert(0, "1 there already");
+    get().assert(0, "1 already present");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn only_addresses_of_the_family_that_is_asked_for_are_tried() {
 #[test]
 fn a_resolve_that_is_none_is_a_usage_error() {
     for (text, says) in
-        [("a.test", "HOST:PORT:ADDR"), ("a.test:80:b.test", "digits"), ("a.test:http:127.0.0.1", "port")]
+        [("a.test", "HOST:PORT:ADDR"), ("a.test:80:b.test", "IP address"), ("a.test:http:127.0.0.1", "port")]
     {
         Place::new().get(["--resolve", text, "http://a.test/"]).assert(2, says);
     }

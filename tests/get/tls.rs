@@ -118,7 +118,7 @@ fn a_file_without_certificates_is_a_usage_error() {
     ] {
         place.get(["--cacert", &file, "https://127.0.0.1:1/"]).assert(2, says);
     }
-    place.get(["--cacert", &authority, "-k", "https://127.0.0.1:1/"]).assert(2, "cannot be used with");
+    place.get(["--cacert", &authority, "-k", "https://127.0.0.1:1/"]).assert(2, "cannot be combined with");
 }
 
 #[test]
