@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::core::Core;
-use super::diagnosis::Diagnosis;
 use super::io_budget::IoBudget;
 use super::notify::Notifier;
 use super::park::Budget;
@@ -21,7 +20,7 @@ use super::remote::RemoteHandle;
 use super::timers::Timers;
 use super::token::WAKER_TOKEN;
 use super::{EventLoop, task};
-use crate::observe::{ClockKind, IdleObserver, Observer, ObserverContext, TaskId};
+use crate::observe::{ClockKind, Findings, IdleObserver, Observer, ObserverContext, TaskId};
 
 /// The maximum number of events that one system call returns.
 const MAX_EVENTS: usize = 1024;
@@ -160,7 +159,7 @@ impl Builder {
             jobs: Rc::default(),
             default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_queue_capacity),
             idle_observer: Cell::new(observer.and_then(IdleObserver::store)),
-            diagnosis: Diagnosis::new(self.slow_poll_threshold),
+            findings: Findings::new(self.slow_poll_threshold),
             next_wake: Cell::new(0),
             last_with_external_waker: Cell::new(TaskId::ROOT),
             is_closing: Cell::new(false),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::diagnosis::Diagnosis;
 use super::io_budget::IoBudget;
 use super::jobs::Jobs;
 use super::pool::ThreadPool;
@@ -15,7 +14,7 @@ use super::ready::ReadyQueue;
 use super::remote::RemoteHandle;
 use super::task::Tasks;
 use super::timers::Timers;
-use crate::observe::{IdleObserver, LoopMetrics, TaskId};
+use crate::observe::{Findings, IdleObserver, LoopMetrics, TaskId};
 
 /// The state of one loop. It never leaves the loop's thread.
 ///
@@ -33,7 +32,7 @@ pub(crate) struct Core {
     /// The observer, while the loop is not running.
     pub(crate) idle_observer: Cell<Option<IdleObserver>>,
     /// Only used while the loop is observed.
-    pub(crate) diagnosis: Diagnosis,
+    pub(crate) findings: Findings,
     pub(crate) next_wake: Cell<u64>,
     /// The task that was found to have an external waker when this was last checked (I16).
     pub(crate) last_with_external_waker: Cell<TaskId>,

@@ -1,15 +1,18 @@
 //! The events that the loop emits about its tasks and turns, so that the other files need one line for each.
 //!
 //! Without an observer, each of these is one branch. The methods that must be called only if there is one are `cold`.
+//! The findings (`observe/findings.rs`) are based on the state of the loop, which is at the end.
 
 use std::panic::Location;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::EventLoop;
 use super::core::Core;
+use super::task::{HandleStatus, TaskFuture};
 use crate::observe::{
-    Cause, EventKind, TaskId, TaskOutcome, TimeoutReason, WakeId, WakeOutcome, current_task, emit, is_observed,
-    set_turn,
+    Aborter, Cause, EventKind, LoopState, SourceId, TaskId, TaskOutcome, TaskStatus, TimeoutReason, WakeId,
+    WakeOutcome, current_task, emit, is_observed, set_turn,
 };
 
 impl EventLoop {
@@ -65,7 +68,7 @@ impl Core {
             }
         }
         emit!(EventKind::Wake { wake, task: id, cause, effect: outcome });
-        self.diagnose_wake(id, cause, outcome == WakeOutcome::Stale);
+        self.findings.wake(self, id, cause, outcome == WakeOutcome::Stale);
     }
 
     #[cold]
@@ -86,13 +89,13 @@ impl Core {
         {
             observed.wakes = wakes;
         }
-        self.diagnose_poll_begin(id, now, delay);
+        self.findings.begin_poll(self, id, delay);
     }
 
     #[cold]
     pub(super) fn emit_poll_end(&self, id: TaskId, is_ready: bool) {
         self.emit_poll_end_event(id, is_ready);
-        self.diagnose_poll_end(id, is_ready);
+        self.findings.end_poll(self, id, is_ready);
     }
 
     fn emit_poll_end_event(&self, id: TaskId, is_ready: bool) {
@@ -117,7 +120,55 @@ impl Core {
     pub(super) fn emit_done(&self, id: TaskId, outcome: TaskOutcome) {
         if is_observed() {
             emit!(EventKind::Done { task: id, outcome });
-            self.diagnosis.forget(id);
+            self.findings.forget(id);
+        }
+    }
+}
+
+impl LoopState for Core {
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.get()
+    }
+
+    fn status(&self, task: TaskId) -> Option<TaskStatus> {
+        let tasks = self.tasks.borrow();
+        let task = tasks.get(task)?;
+        // The wakers are counted first: a thread that woke the task before it dropped its clone, so that it is not counted,
+        // has set the flag (I16).
+        let (waiting_for, wakers) = (task.waiting_for, task.waker_clones());
+        fence(Ordering::Acquire);
+        let is_about_to_be_polled =
+            task.scheduled.get() || task.is_woken_by_hand.get() || task.header.is_remote_pending();
+        Some(TaskStatus { waiting_for, wakers, is_about_to_be_polled })
+    }
+
+    fn disarmed_wakers(&self, task: TaskId) -> usize {
+        let count = self.tasks.borrow().get(task).map(|task| task.waker_count);
+        count.map_or(0, |count| self.reactor.count_disarmed_wakers(count))
+    }
+
+    fn is_ready_and_disarmed(&self, source: SourceId, for_reading: bool) -> bool {
+        self.reactor.is_ready_and_disarmed(source, for_reading)
+    }
+
+    fn aborter(&self, task: TaskId) -> Aborter {
+        let tasks = self.tasks.borrow();
+        let status = match tasks.get(task).map(|task| &task.future) {
+            None | Some(TaskFuture::Polling) => return Aborter::Unknown, // it is being polled, and may end
+            Some(TaskFuture::OnCallersStack) => return Aborter::None,
+            Some(TaskFuture::Stored(future)) => future.handle_status(),
+        };
+        match status {
+            HandleStatus::Dropped => Aborter::None,
+            HandleStatus::Kept => Aborter::Unknown,
+            HandleStatus::AwaitedBy(count) => {
+                let awaiting = tasks.iter().find(|(_, task)| task.waker_count == count);
+                awaiting.map_or(Aborter::Unknown, |(id, _)| Aborter::Task(id))
+            }
         }
     }
 }

@@ -24,9 +24,8 @@
 //! | `executor.rs` | `run_in_executor` |
 //! | `spawn.rs`, `join_error.rs`, `completion.rs`, `join_set.rs` | `spawn`, and awaiting tasks |
 //! | `deadlock.rs`, `error.rs` | deadlock detection, and the errors of a loop |
-//! | `emit.rs` | the events about tasks and turns |
-//! | `diagnosis.rs`, `lateness.rs` | findings: bugs of the program that an observed loop reports |
-//! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
+//! | `emit.rs` | the events about tasks and turns, and what findings (`observe/findings.rs`) need to know |
+//! //! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
 //!
 //! DESIGN.md lists the invariants that comments refer to (`I3`). Three files use each other, because a waker schedules its
 //! task through the loop that is current: `task.rs` (the waker), `current.rs` (the current loop) and `core.rs` (its tasks).
@@ -37,7 +36,6 @@ mod completion;
 mod core;
 mod current;
 mod deadlock;
-mod diagnosis;
 mod emit;
 mod error;
 mod executor;
@@ -46,7 +44,6 @@ mod job_state;
 mod jobs;
 mod join_error;
 mod join_set;
-mod lateness;
 mod notify;
 mod park;
 mod pause;

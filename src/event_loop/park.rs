@@ -63,7 +63,7 @@ impl EventLoop {
         if core.is_work_ready() {
             return ParkTimeout::Zero;
         }
-        core.diagnosis.lateness.end_lag();
+        core.findings.end_lag();
         if core.reactor.is_probing() || self.budget.polls_done > 0 {
             core.reactor.settle_probe();
         }

@@ -125,7 +125,7 @@ impl<T> Drop for JoinHandle<T> {
         if is_observed()
             && let Some(core) = current::try_core()
         {
-            core.decide_lost();
+            core.findings.check_undecided(&*core);
         }
         self.slot.waker.clear();
         // I12: a panic that the program has not received is logged.

@@ -32,7 +32,9 @@
 mod cause;
 mod context;
 mod event;
+mod findings;
 mod ids;
+mod lateness;
 pub(crate) mod notes;
 mod panics;
 mod state;
@@ -47,6 +49,7 @@ pub(crate) use context::{
 pub use event::{
     ClockKind, Event, EventKind, HttpStep, IoOutcome, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason,
 };
+pub(crate) use findings::{Aborter, Findings, LoopState, TaskStatus};
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
 pub(crate) use panics::{contain, discard, log_error};

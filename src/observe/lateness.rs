@@ -12,8 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::core::Core;
-use crate::observe::{EventKind, TaskId, emit, observed_for};
+use super::observed_for;
 
 /// The number of readings that are stored.
 const READINGS: usize = 256;
@@ -90,11 +89,6 @@ impl Lateness {
         }
     }
 
-    /// Called when the ready queue is empty: a task that is late from here on is late for a new reason.
-    pub(super) fn end_lag(&self) {
-        self.is_lag_reported.set(false);
-    }
-
     /// Reads the times of the thread, if the last reading is not recent.
     fn read_times(&self, now: Duration) {
         let mut readings = self.readings.borrow_mut();
@@ -116,49 +110,68 @@ impl Lateness {
     }
 }
 
-impl Core {
+impl Lateness {
+    /// Called when the ready queue is empty: a task that is late from here on is late for a new reason.
+    pub(super) fn end_lag(&self) {
+        self.is_lag_reported.set(false);
+    }
+
     /// Called before a poll, with the time since its wake.
-    pub(super) fn diagnose_delay(&self, task: TaskId, now: Duration, delay: Duration) {
-        let lateness = &self.diagnosis.lateness;
-        lateness.began.set((self.clock.elapsed(), observed_for()));
-        lateness.read_times(now);
-        if delay > lateness.limit && !lateness.is_lag_reported.replace(true) {
-            let advice = "look for a slow poll before it, or for more tasks than one thread can poll in time";
-            self.report_late("loop_lag", task, "from its wake to its poll it took", delay, advice);
+    pub(super) fn begin_poll(&self, now: Duration, delay: Duration) -> Option<Late> {
+        self.began.set((now, observed_for()));
+        self.read_times(now);
+        if delay <= self.limit || self.is_lag_reported.replace(true) {
+            return None;
         }
+        let advice = "look for a slow poll before it, or for more tasks than one thread can poll in time";
+        self.late("loop_lag", "from its wake to its poll it took", delay, now, advice)
     }
 
     /// Called after a poll.
-    pub(super) fn diagnose_duration(&self, task: TaskId) {
-        let lateness = &self.diagnosis.lateness;
-        let (began, observed_before) = lateness.began.get();
+    pub(super) fn end_poll(&self, now: Duration) -> Option<Late> {
+        let (began, observed_before) = self.began.get();
         // The time of the observer is not the task's. A recorder may wait for a lock that its writer holds.
         let observed = observed_for().saturating_sub(observed_before);
-        let took = self.clock.elapsed().saturating_sub(began).saturating_sub(observed);
-        if took > lateness.limit {
-            let advice = "move blocking operations and computations to `run_in_executor`, or call `yield_now`";
-            self.report_late("slow_poll", task, "the poll took", took, advice);
+        let took = now.saturating_sub(began).saturating_sub(observed);
+        if took <= self.limit {
+            return None;
         }
+        let advice = "move blocking operations and computations to `run_in_executor`, or call `yield_now`";
+        self.late("slow_poll", "the poll took", took, now, advice)
     }
 
-    fn report_late(&self, what: &'static str, task: TaskId, span: &str, took: Duration, advice: &str) {
-        let lateness = &self.diagnosis.lateness;
-        let spent = lateness.spent(took, self.clock.elapsed());
-        let mut evidence = format!("{span} {}; the limit is {}", milliseconds(took), milliseconds(lateness.limit));
+    /// Returns what to report about a time that is over the limit. `None` if it was reported before.
+    fn late(
+        &self,
+        what: &'static str,
+        span: &str,
+        took: Duration,
+        now: Duration,
+        advice: &'static str,
+    ) -> Option<Late> {
+        let spent = self.spent(took, now);
+        let mut evidence = format!("{span} {}; the limit is {}", milliseconds(took), milliseconds(self.limit));
         if let Some(spent) = spent {
             let worked = milliseconds(spent.times.worked);
             evidence += &format!("; the loop's thread was on a processor for {worked} of it at most");
         }
-        if spent.is_some_and(|spent| spent.is_machine_at_fault(lateness.limit)) {
-            if !lateness.is_busy_reported.replace(true) {
-                evidence += ", and ready to run for the rest";
-                let advice = "measure again on an idle machine; the task is not the reason";
-                emit!(EventKind::Finding { what: "busy_machine", task: None, state: "", evidence: &evidence, advice });
-            }
-        } else {
-            self.report_finding(what, task, &evidence, advice);
+        if !spent.is_some_and(|spent| spent.is_machine_at_fault(self.limit)) {
+            return Some(Late { what, is_of_task: true, evidence, advice });
         }
+        evidence += ", and ready to run for the rest";
+        let advice = "measure again on an idle machine; the task is not the reason";
+        let is_new = !self.is_busy_reported.replace(true);
+        is_new.then_some(Late { what: "busy_machine", is_of_task: false, evidence, advice })
     }
+}
+
+/// A finding about time.
+pub(super) struct Late {
+    pub(super) what: &'static str,
+    /// Whether the task is the reason, and not the machine.
+    pub(super) is_of_task: bool,
+    pub(super) evidence: String,
+    pub(super) advice: &'static str,
 }
 
 /// Formats a time in milliseconds.
