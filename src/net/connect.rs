@@ -63,7 +63,7 @@ enum ConnectState {
 }
 
 /// The result of polling a state: the next state, or the result of the connect.
-type Step = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
+type Transition = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
 
 impl NamedState for ConnectState {
     const TYPE_NAME: &'static str = "Connect";
@@ -97,7 +97,7 @@ impl Connect {
     }
 
     /// Starts attempts until the policy requires waiting.
-    fn start_next(&mut self) -> Step {
+    fn start_next(&mut self) -> Transition {
         loop {
             match self.policy.next(now()) {
                 Action::Start(number) => self.start(number),
@@ -112,7 +112,7 @@ impl Connect {
         }
     }
 
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Step {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Transition {
         let mut has_failed = false;
         while let Poll::Ready((number, result)) = self.attempts.poll(cx) {
             match result {
@@ -164,12 +164,12 @@ impl Future for Connect {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            let step = match this.state.get() {
+            let transition = match this.state.get() {
                 ConnectState::NextAddress => this.start_next(),
                 ConnectState::Handshake => this.poll_handshake(cx),
                 ConnectState::Done => polled_after_ready("Connect"),
             };
-            match step {
+            match transition {
                 Poll::Ready(ControlFlow::Continue(next)) => this.state.transition_to(next),
                 Poll::Ready(ControlFlow::Break(result)) => {
                     this.attempts = Attempts::default(); // closes all other sockets

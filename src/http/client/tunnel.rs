@@ -146,12 +146,12 @@ impl Future for Tunnel {
         let this = &mut *self;
         let _parent = this.state.enter();
         loop {
-            let step = match this.state.get() {
+            let next = match this.state.get() {
                 TunnelState::WriteHead => this.poll_write_head(cx),
                 TunnelState::ReadHead => this.poll_read_head(cx),
                 TunnelState::Done => polled_after_ready("Tunnel"),
             };
-            match step {
+            match next {
                 Poll::Ready(Ok(TunnelState::Done)) => {
                     this.state.transition_to(TunnelState::Done);
                     return Poll::Ready(Ok(this.stream.take().expect(HAS_STREAM)));

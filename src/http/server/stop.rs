@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Stops a [`Server`](super::Server) gracefully, from any thread: the server accepts no more connections, completes the
-/// responses in progress, and then its future completes.
+/// responses in progress, and then its future completes. A response whose head has not been written yet announces the
+/// end of its connection with `Connection: close`.
 #[derive(Clone, Default)]
 pub struct Stopper {
     request: Arc<StopRequest>,

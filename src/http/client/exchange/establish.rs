@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::{ExchangeParts, ExchangeState, Step};
+use super::{ExchangeParts, ExchangeState, Transition};
 use crate::event_loop::now;
 use crate::http::client::connection::{ConnectTimestamps, Connection};
 use crate::http::client::error::{ClientErrorKind, RequestPhase};
@@ -26,13 +26,18 @@ use crate::net::{
 
 impl ExchangeParts {
     /// Starts to resolve the name of the host to connect to.
-    pub(super) fn resolve(&self) -> Step {
+    pub(super) fn resolve(&self) -> Transition {
         let host = self.target.pool_key.first_hop();
         let lookup = self.client.resolver.resolve(host.host(), host.port());
         proceed(ExchangeState::Resolve(lookup, now()))
     }
 
-    pub(super) fn poll_resolve(&mut self, cx: &mut Context<'_>, lookup: &mut Lookup, requested_at: Instant) -> Step {
+    pub(super) fn poll_resolve(
+        &mut self,
+        cx: &mut Context<'_>,
+        lookup: &mut Lookup,
+        requested_at: Instant,
+    ) -> Transition {
         let limit = self.client.timeouts.connect;
         let kind = match Pin::new(lookup).poll(cx) {
             Poll::Ready(Ok(addresses)) => {
@@ -54,7 +59,7 @@ impl ExchangeParts {
         cx: &mut Context<'_>,
         connect: &mut Connect,
         timestamps: ConnectTimestamps,
-    ) -> Step {
+    ) -> Transition {
         match ready!(Pin::new(connect).poll(cx)) {
             #[cfg(feature = "tls")]
             Ok(stream) if self.target.pool_key.origin.is_https() => match &self.target.pool_key.tunnel {
@@ -68,7 +73,7 @@ impl ExchangeParts {
 
     /// Starts to request a tunnel to the server from a proxy.
     #[cfg(feature = "tls")]
-    fn start_tunnel(&self, stream: TcpStream, proxy: &Proxy, timestamps: ConnectTimestamps) -> Step {
+    fn start_tunnel(&self, stream: TcpStream, proxy: &Proxy, timestamps: ConnectTimestamps) -> Transition {
         let peer = stream.peer_addr().ok();
         let (origin, client) = (&self.target.pool_key.origin, &self.client);
         let tunnel = Tunnel::new(stream, proxy, origin, &client.user_agent, client.buffers.clone());
@@ -82,7 +87,7 @@ impl ExchangeParts {
         tunnel: &mut Tunnel,
         timestamps: ConnectTimestamps,
         peer: Option<SocketAddr>,
-    ) -> Step {
+    ) -> Transition {
         let error = match Pin::new(tunnel).poll(cx) {
             Poll::Ready(Ok(stream)) => return self.start_tls(stream, timestamps),
             Poll::Ready(Err(error)) => error,
@@ -96,7 +101,7 @@ impl ExchangeParts {
 
     /// Starts the TLS handshake with the server.
     #[cfg(feature = "tls")]
-    fn start_tls(&self, stream: TcpStream, timestamps: ConnectTimestamps) -> Step {
+    fn start_tls(&self, stream: TcpStream, timestamps: ConnectTimestamps) -> Transition {
         let peer = stream.peer_addr().ok();
         let handshake = self.client.tls.connect(stream, self.target.pool_key.origin.host());
         proceed(ExchangeState::Handshake(Box::new(handshake), timestamps, peer))
@@ -109,7 +114,7 @@ impl ExchangeParts {
         handshake: &mut Handshake,
         timestamps: ConnectTimestamps,
         peer: Option<SocketAddr>,
-    ) -> Step {
+    ) -> Transition {
         let error = match Pin::new(handshake).poll(cx) {
             Poll::Ready(Ok(stream)) => return self.start_on_new_connection(Transport::Tls(stream), timestamps),
             Poll::Ready(Err(error)) => error,
@@ -122,7 +127,7 @@ impl ExchangeParts {
     }
 
     /// Starts the exchange on a connection that has just been established.
-    fn start_on_new_connection(&mut self, transport: Transport, timestamps: ConnectTimestamps) -> Step {
+    fn start_on_new_connection(&mut self, transport: Transport, timestamps: ConnectTimestamps) -> Transition {
         self.client.count_opened();
         let connection = Connection::new(transport, self.target.pool_key.clone(), timestamps);
         self.start(connection, false)
@@ -134,13 +139,13 @@ impl ExchangeParts {
     }
 
     /// Ends the exchange with an error. Nothing of the request has been sent.
-    fn fail(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> Step {
+    fn fail(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> Transition {
         let error = self.target.error(kind, RequestPhase::NothingSent, peer, false);
         Poll::Ready(ControlFlow::Break(Err(error)))
     }
 }
 
-fn proceed(next: ExchangeState) -> Step {
+fn proceed(next: ExchangeState) -> Transition {
     Poll::Ready(ControlFlow::Continue(next))
 }
 

@@ -83,10 +83,10 @@ enum ExchangeState {
 }
 
 /// The result of polling a state: the next state, or the end of the exchange.
-type Step = Poll<ControlFlow<End, ExchangeState>>;
+type Transition = Poll<ControlFlow<ExchangeEnd, ExchangeState>>;
 
 /// The end of an exchange: a head, or the error of reading it, with the connection; or the error of establishing one.
-type End = Result<(Box<InFlight>, HeadResult), ClientError>;
+type ExchangeEnd = Result<(Box<InFlight>, HeadResult), ClientError>;
 
 /// The parts of an exchange that exist in every state.
 struct ExchangeParts {
@@ -151,7 +151,7 @@ impl Future for Exchange {
         };
         let _parent = state.enter();
         loop {
-            let step = match state.get_mut() {
+            let transition = match state.get_mut() {
                 ExchangeState::Checkout => parts.check_out(),
                 ExchangeState::Resolve(lookup, requested_at) => parts.poll_resolve(cx, lookup, *requested_at),
                 ExchangeState::Connect(connect, timestamps) => parts.poll_connect(cx, connect, *timestamps),
@@ -165,7 +165,7 @@ impl Future for Exchange {
                 ExchangeState::ReadHead => parts.poll_read_head(cx),
                 ExchangeState::Done => polled_after_ready("Exchange"),
             };
-            match step {
+            match transition {
                 Poll::Ready(ControlFlow::Continue(next)) => state.transition_to(next),
                 Poll::Ready(ControlFlow::Break(end)) => {
                     state.transition_to(ExchangeState::Done);
@@ -182,7 +182,7 @@ impl Future for Exchange {
 
 impl ExchangeParts {
     /// Takes a connection from the pool, or starts to establish one.
-    fn check_out(&mut self) -> Step {
+    fn check_out(&mut self) -> Transition {
         match self.client.pool.take(&self.target.pool_key, now()) {
             Some(connection) => {
                 self.client.count_reused();
@@ -193,14 +193,14 @@ impl ExchangeParts {
     }
 
     /// Starts the exchange on a connection.
-    fn start(&mut self, connection: Connection, is_reused: bool) -> Step {
+    fn start(&mut self, connection: Connection, is_reused: bool) -> Transition {
         let (client, target, is_persistent) = (self.client.clone(), self.target.clone(), self.head.is_persistent);
         let in_flight = InFlight::new(client, target, connection, is_reused, is_persistent, self.id);
         self.in_flight = Some(Box::new(in_flight));
         Poll::Ready(ControlFlow::Continue(ExchangeState::WriteHead))
     }
 
-    fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Step {
+    fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Transition {
         let in_flight = self.in_flight.as_mut().expect(HAS_CONNECTION);
         match in_flight.poll_write(cx, &self.head.bytes) {
             Poll::Ready(()) => Poll::Ready(ControlFlow::Continue(ExchangeState::ReadHead)),
@@ -208,7 +208,7 @@ impl ExchangeParts {
         }
     }
 
-    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Step {
+    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Transition {
         let head = ready!(self.in_flight.as_mut().expect(HAS_CONNECTION).poll_head(cx));
         let in_flight = self.in_flight.take().expect(HAS_CONNECTION);
         if in_flight.is_stale(&head) && self.is_safe_to_repeat() {
@@ -228,7 +228,7 @@ impl ExchangeParts {
 }
 
 /// Returns the result of an exchange that has ended.
-fn respond(end: End) -> Result<Response<Body>, ClientError> {
+fn respond(end: ExchangeEnd) -> Result<Response<Body>, ClientError> {
     let (in_flight, head) = end?;
     match head {
         Ok((head, buffer)) => {
