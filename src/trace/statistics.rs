@@ -146,11 +146,11 @@ impl fmt::Display for Statistics {
         let wakes: u64 = self.wakes.values().sum();
         let causes: Vec<String> = self.wakes.iter().map(|(cause, number)| format!("{cause} {number}")).collect();
         writeln!(f, "events      {}", self.events)?;
-        writeln!(f, "turns       {}, {} with a call of the reactor", self.turns, self.waits)?;
+        writeln!(f, "turns       {}, of which {} polled the reactor", self.turns, self.waits)?;
         writeln!(f, "tasks       {}", self.tasks)?;
         writeln!(f, "polls       {}", self.polls())?;
         writeln!(f, "wakes       {wakes}: {}", if wakes > 0 { causes.join(", ") } else { "none".to_owned() })?;
-        writeln!(f, "of these    {} coalesced, {} stale, {} spurious", self.coalesced, self.stale, self.spurious)?;
+        writeln!(f, "effects     {} coalesced, {} stale, {} spurious", self.coalesced, self.stale, self.spurious)?;
         writeln!(f, "read        {} bytes", self.bytes_read)?;
         writeln!(f, "written     {} bytes", self.bytes_written)?;
         writeln!(f, "poll time   {}", Percentiles(&self.poll_time))?;
