@@ -27,7 +27,7 @@ fn a_recording_of_flags_is_accepted_by_every_trace_command() {
     assert!(run.status.success(), "{}", text(&run.stderr));
     assert!(text(&run.stderr).contains("\npolls       "), "{}", text(&run.stderr));
     for (command, expected) in [
-        ("check", " events, "),
+        ("check", " events, consistent\n"),
         ("stats", "\nloop lag    p50 "),
         ("explain", " is woken because source "),
         ("perfetto", "\"ph\":\"X\""),
@@ -65,6 +65,63 @@ fn an_error_in_the_recording_gives_exit_code_1_and_the_line_number() {
     }
     let missing = glassloop(&["trace", "check", "missing.jsonl"], directory.path());
     assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn every_trace_command_rejects_a_wrong_file_with_one_line() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for format in ["html", "json"] {
+        let name = format!("run.{format}");
+        assert!(glassloop(&["flags", "BR", "--trace", &name], directory.path()).status.success());
+    }
+    std::fs::copy(directory.path().join("run.html"), directory.path().join("alone.html")).expect("a copy");
+    std::fs::write(directory.path().join("empty.jsonl"), "").expect("a file");
+    std::fs::write(directory.path().join("br.gif"), b"GIF89a\x00\xff\n").expect("a file");
+    std::fs::create_dir(directory.path().join("folder")).expect("a directory");
+    let unknown = "line 1: not a glassloop recording; expected a .jsonl file made with --trace FILE.jsonl";
+    for (file, code, expected) in [
+        ("run.html", 2, "run.html is a replay page, not a recording; pass run.html.jsonl".to_owned()),
+        ("run.json", 2, "run.json is a Perfetto timeline, not a recording; pass run.json.jsonl".to_owned()),
+        ("alone.html", 2, "alone.html is a replay page, not a recording; pass the .jsonl file that it".to_owned()),
+        ("empty.jsonl", 1, format!("empty.jsonl: {unknown}")),
+        ("br.gif", 1, format!("br.gif: {unknown}")),
+        ("none.jsonl", 2, "opening none.jsonl: ".to_owned()),
+    ] {
+        for command in ["explain", "stats", "check", "perfetto", "html"] {
+            let output = glassloop(&["trace", command, file], directory.path());
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command} {file}: {message}");
+            assert!(message.starts_with(&format!("glassloop: {expected}")), "{command} {file}: {message}");
+            assert_eq!((message.lines().count(), output.stdout.len()), (1, 0), "{command} {file}: {message}");
+        }
+    }
+}
+
+#[test]
+fn the_output_cannot_overwrite_the_recording() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    assert!(glassloop(&["flags", "BR", "--trace", "run.jsonl"], directory.path()).status.success());
+    let recording = std::fs::read(directory.path().join("run.jsonl")).expect("a recording");
+    let output = glassloop(&["trace", "html", "run.jsonl", "-o", "./run.jsonl"], directory.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr), "glassloop: --output ./run.jsonl would overwrite the recording\n");
+    assert_eq!(std::fs::read(directory.path().join("run.jsonl")).expect("a recording"), recording);
+}
+
+#[test]
+fn trace_reports_which_files_it_has_written() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, jsonl, usage) in [
+        ("run.jsonl", "run.jsonl", "; `glassloop trace explain run.jsonl` narrates them\n"),
+        ("run.json", "run.json.jsonl", "; open run.json at https://ui.perfetto.dev\n"),
+        ("run.html", "run.html.jsonl", "; open run.html in a browser to replay the run\n"),
+    ] {
+        let run = glassloop(&["flags", "BR", "--trace", name], directory.path());
+        let recording = std::fs::read_to_string(directory.path().join(jsonl)).expect("the recording");
+        let expected = format!("glassloop: recorded {} events to {jsonl}{usage}", recording.lines().count() - 1);
+        assert!(text(&run.stderr).contains(&expected), "{}", text(&run.stderr));
+        assert!(directory.path().join(name).exists());
+    }
 }
 
 #[test]
@@ -132,7 +189,7 @@ fn step_waits_for_enter_before_each_turn() {
     // Reading fails when the other end is closed.
     while let Ok(read @ 1..) = ours.read(&mut buffer) {
         shown += &text(&buffer[..read]);
-        while shown.matches("Enter for the turn: ").count() > answered {
+        while shown.matches("Enter for the turn, ? for help: ").count() > answered {
             ours.write_all(b"\n").expect("a write");
             answered += 1;
         }

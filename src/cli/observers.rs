@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, BufReader, LineWriter, stdin};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,7 +13,7 @@ use super::step::{Signals, step};
 use crate::download::escaped_line;
 use crate::event_loop::{Builder, ClockPause};
 use crate::observe::{ClockKind, Event, Observer};
-use crate::trace::{Explain, Findings, OutputFormat, Recording, Summary, Tee, from_env};
+use crate::trace::{Explain, Findings, OutputFormat, Recording, RecordingReport, Summary, Tee, from_env};
 
 /// The parsed arguments.
 #[derive(Args, Clone, Debug)]
@@ -86,7 +86,7 @@ impl ObserveArguments {
             None => from_env()?,
         };
         if let Some(recording) = recording {
-            tee.add(ReportedRecording { path: recording.path().to_owned(), recording: Some(recording) });
+            tee.add(recording.on_finish(report_recording));
         }
         if self.explain {
             tee.add(Explain::new(LineWriter::new(Paced)).turns(self.turns.clone().unwrap_or(0..=u64::MAX)));
@@ -126,41 +126,21 @@ impl Observers {
     }
 }
 
-/// A recording that reports where it was written when it ends.
-struct ReportedRecording {
-    /// `None` when it has ended.
-    recording: Option<Recording>,
-    path: PathBuf,
-}
-
-impl Observer for ReportedRecording {
-    fn attach(&mut self, clock: ClockKind) {
-        if let Some(recording) = &mut self.recording {
-            recording.attach(clock);
+/// Prints which files a recording has written, and how to use them.
+fn report_recording(report: &RecordingReport<'_>) {
+    let path = report.path.display();
+    let events = match report.dropped {
+        0 => format!("{} events", report.events),
+        dropped => format!("{} events ({dropped} more are missing)", report.events),
+    };
+    let message = match (OutputFormat::of(report.path), report.jsonl.map(Path::display)) {
+        (Ok(OutputFormat::Html), Some(jsonl)) => {
+            format!("recorded {events} to {jsonl}; open {path} in a browser to replay the run")
         }
-    }
-
-    fn event(&mut self, event: &Event<'_>) {
-        if let Some(recording) = &mut self.recording {
-            recording.event(event);
-        }
-    }
-}
-
-impl Drop for ReportedRecording {
-    fn drop(&mut self) {
-        // The file is complete when the recording has been dropped; if it fails, it logs an error.
-        drop(self.recording.take());
-        let path = self.path.display();
-        let what_to_do = match self.path.extension().and_then(|extension| extension.to_str()) {
-            Some("html") => format!("recorded to {path} and {path}.jsonl; open {path} in a browser to replay the run"),
-            Some("json") => format!("recorded to {path} and {path}.jsonl; open {path} at https://ui.perfetto.dev"),
-            _ => format!("recorded to {path}; `glassloop trace explain {path}` narrates it"),
-        };
-        if self.path.exists() {
-            say(format_args!("glassloop: {}", escaped_line(what_to_do)));
-        }
-    }
+        (_, Some(jsonl)) => format!("recorded {events} to {jsonl}; open {path} at https://ui.perfetto.dev"),
+        (_, None) => format!("recorded {events} to {path}; `glassloop trace explain {path}` narrates them"),
+    };
+    say(format_args!("glassloop: {}", escaped_line(message)));
 }
 
 /// Returns an observer that logs what the loop detects. A deadlock ends the run and is reported by it; a task that waits

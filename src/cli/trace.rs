@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::output::stdout_failed;
 use super::{EXIT_USAGE, fail};
 use crate::download::{ErrorClass, stdout};
-use crate::trace::{ReadError, Reader, Statistics, check, explain, write_page, write_perfetto};
+use crate::trace::{FormatError, ReadError, Reader, Statistics, check, explain, write_page, write_perfetto};
 
 /// Narrate, measure, validate or convert a recording
 #[derive(Args, Debug)]
@@ -69,8 +69,15 @@ pub(super) fn run(arguments: &TraceArguments) -> ExitCode {
     };
     let mut reader = match Reader::open(input) {
         Ok(reader) => reader,
+        Err(ReadError { reason: FormatError::Converted(what), .. }) => {
+            let recording = recording_of(&files.recording);
+            return fail(EXIT_USAGE, format_args!("{name} is {what}, not a recording; pass {recording}"));
+        }
         Err(error) => return fail(1, format_args!("{name}: {error}")),
     };
+    if let Some(path) = files.output.as_deref().filter(|path| is_same_file(path, &files.recording)) {
+        return fail(EXIT_USAGE, format_args!("--output {} would overwrite the recording", path.display()));
+    }
     match write_output(&arguments.command, &mut reader, files) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(error)) => match arguments.command {
@@ -88,7 +95,21 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(if path == Path::new("-") { Box::new(stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) })
 }
 
-/// Writes what was asked for. TraceCommand comes back is the error at which the recording ends, if it has one.
+/// Names the recording from which a page or a timeline was made: `--trace run.html` also writes `run.html.jsonl`.
+fn recording_of(converted: &Path) -> String {
+    let mut appended = converted.as_os_str().to_owned();
+    appended.push(".jsonl");
+    let candidates = [PathBuf::from(appended), converted.with_extension("jsonl")];
+    let existing = candidates.iter().find(|path| path.is_file());
+    existing.map_or_else(|| "the .jsonl file that it was made from".to_owned(), |path| path.display().to_string())
+}
+
+/// Returns whether two paths lead to the same existing file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Writes the output of a command, up to the first error in the recording. Returns that error, if there is one.
 fn write_output<R: BufRead>(
     command: &TraceCommand,
     reader: &mut Reader<R>,

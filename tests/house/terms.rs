@@ -12,6 +12,10 @@ const REPLACED: &[(&str, &str, &[&str])] = &[
     ("strange hands", "\"external wakers\"", &[]),
     ("agreeing on tls", "\"TLS handshake\"", &[]),
     ("unasked", "\"unexpected\", \"unsolicited\"", &[]),
+    ("can be true", "\"consistent\"", &[]),
+    ("has news", "\"has a readiness event\"", &[]),
+    ("tell!", "`emit!`", &[]),
+    ("note_waiting", "`set_wait_reason`", &[]),
 ];
 
 fn check(project: &Project, replaced: &[(&str, &str, &[&str])]) -> Vec<String> {
