@@ -205,6 +205,14 @@ const MESSAGES: &[(&str, &str)] = &[
     // trace, completions and man
     ("trace explain", "`<FILE.jsonl>` is missing; see `glassloop trace explain --help`"),
     ("trace explain none", "opening none: No such file or directory (os error 2); --trace FILE.jsonl records a run"),
+    (
+        "trace explain file",
+        "file: line 1: not a glassloop recording; expected a .jsonl file made with --trace FILE.jsonl",
+    ),
+    (
+        "trace check page.html",
+        "page.html is a replay page, not a recording; pass the .jsonl file that it was made from",
+    ),
     ("trace frobnicate", "unknown command `frobnicate`; see `glassloop trace --help`"),
     ("completions", "`<SHELL>` is missing; see `glassloop completions --help`"),
     ("completions dos", "`dos` is not valid for `<SHELL>`; use one of bash, elvish, fish, powershell, zsh"),
@@ -215,6 +223,7 @@ const MESSAGES: &[(&str, &str)] = &[
 fn every_message_is_one_line_in_the_same_style() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     fs::write(directory.path().join("file"), "").expect("written");
+    fs::write(directory.path().join("page.html"), "<!doctype html>\n").expect("written");
     let used = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = used.local_addr().expect("its address").port().to_string();
     let mut differences = String::new();
