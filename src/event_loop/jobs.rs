@@ -8,9 +8,10 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::job_state::JobState;
-use super::pool::{Rejected, Runnable, ThreadPool, next_worker};
+use super::pool::{Rejected, Runnable, ThreadPool};
 use crate::observe::{
-    Cause, CauseGuard, EventKind, JobId, JobOutcome, contain, current_task, emit, emit_event_at, is_observed, log_error,
+    Cause, CauseGuard, EventKind, JobId, JobOutcome, contain, current_task, emit, emit_event_at, is_observed,
+    log_error, next_worker,
 };
 use crate::sync::{Permit, PermitRequest, WakerSlot};
 use crate::table::Table;

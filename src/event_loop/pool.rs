@@ -15,12 +15,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::observe::contain;
+use crate::observe::{contain, next_worker};
 use crate::sync::Semaphore;
-
-thread_local! {
-    static NEXT_WORKER: Cell<u32> = const { Cell::new(1) };
-}
 
 /// A job that a worker can run.
 pub(crate) trait Runnable: Send {
@@ -175,11 +171,6 @@ impl ThreadPool {
 pub(crate) struct Rejected {
     pub(crate) error: io::Error,
     pub(crate) work: Box<dyn Runnable>,
-}
-
-/// Returns a number for a worker, which is unique among the pools of this thread. Observers show each worker as a thread.
-pub(crate) fn next_worker() -> u32 {
-    NEXT_WORKER.replace(NEXT_WORKER.get() + 1)
 }
 
 fn closed() -> io::Error {

@@ -1,13 +1,11 @@
 //! The causes of wakes.
 //!
-//! `wake()` has no parameter for its cause. So the loop stores the cause in a thread-local while it does something that may
+//! `wake()` has no parameter for its cause. So the loop stores the cause in a thread-local (`thread.rs`) while it does something that may
 //! call wakers: while it dispatches a readiness event, fires a timer, or delivers the result of a job. During a poll, the
 //! cause is the task that is polled. `wake()` reads the thread-local, and a wake from another thread is sent with its
 //! cause.
 
-use std::cell::Cell;
-
-use super::{JobId, SourceId, TaskId, TimerId, current_task};
+use super::{JobId, SourceId, TaskId, TimerId};
 
 /// What caused a wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,37 +35,4 @@ pub enum WakeOutcome {
     Coalesced,
     /// The task had ended: the wake had no effect.
     Stale,
-}
-
-thread_local! {
-    static CAUSE: Cell<Option<Cause>> = const { Cell::new(None) };
-}
-
-/// Sets the cause of all wakes on this thread until it is dropped.
-pub(crate) struct CauseGuard {
-    /// The cause to restore.
-    outer: Option<Cause>,
-}
-
-impl CauseGuard {
-    /// Sets the cause.
-    pub(crate) fn set(cause: Cause) -> CauseGuard {
-        CauseGuard { outer: CAUSE.replace(Some(cause)) }
-    }
-}
-
-impl Drop for CauseGuard {
-    fn drop(&mut self) {
-        CAUSE.set(self.outer);
-    }
-}
-
-/// Returns the cause of a wake of `target` that happens now, on this thread.
-pub(crate) fn current_cause(target: TaskId) -> Cause {
-    match (CAUSE.get(), current_task()) {
-        (Some(cause), _) => cause,
-        (None, Some(task)) if task == target => Cause::SelfWake,
-        (None, Some(task)) => Cause::Task(task),
-        (None, None) => Cause::External,
-    }
 }

@@ -1,13 +1,14 @@
-//! The thread-local context of the running loop: its observer, the task that is polled, and what that task waits for.
+//! The thread-local context of the running loop: its observer.
 //!
 //! Because it is thread-local, a semaphore or a future can emit events without a reference to the loop. The loop installs
 //! its [`ObserverContext`] while it runs, and removes it when it returns.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Event, EventKind, Observer, TaskId, contain, discard, log_error, notes};
+use super::thread::THREAD;
+use super::{Event, EventKind, Observer, contain, discard, log_error, notes};
 
 /// Emits an event, if there is an observer. Otherwise the event is not even created, and the cost is one branch.
 macro_rules! emit {
@@ -20,16 +21,16 @@ macro_rules! emit {
 pub(crate) use emit;
 
 thread_local! {
-    /// Whether `CONTEXT` contains an observer.
-    static IS_OBSERVED: Cell<bool> = const { Cell::new(false) };
-    /// The context of the running loop. `None` while the observer is called, so that calls do not nest.
-    static CONTEXT: RefCell<Option<ObserverContext>> = const { RefCell::new(None) };
+    static OBSERVERS: Observers = Observers::default();
+}
+
+/// The observers of the loops of a thread.
+#[derive(Default)]
+struct Observers {
+    /// The context of the running loop. `None` while the observer is called.
+    running: RefCell<Option<ObserverContext>>,
     /// The contexts of the loops that are not running.
-    static IDLE: RefCell<IdleObservers> = RefCell::default();
-    /// The task being polled.
-    static TASK: Cell<Option<TaskId>> = const { Cell::new(None) };
-    /// What the last future that returned `Pending` waits for.
-    static WAIT_REASON: Cell<&'static str> = const { Cell::new("") };
+    idle: RefCell<IdleObservers>,
 }
 
 /// The observer of a loop, with the numbers that are part of every event.
@@ -74,8 +75,8 @@ impl ObserverContext {
 pub(crate) fn swap_observer(context: Option<ObserverContext>) -> Option<ObserverContext> {
     // The thread-local may already have been destroyed, if the thread is ending.
     let is_some = context.is_some();
-    let replaced = CONTEXT.try_with(|current| current.replace(context));
-    IS_OBSERVED.set(is_some && replaced.is_ok());
+    let replaced = OBSERVERS.try_with(|observers| observers.running.replace(context));
+    THREAD.with(|thread| thread.is_observed.set(is_some && replaced.is_ok()));
     replaced.ok().flatten()
 }
 
@@ -108,8 +109,8 @@ impl IdleObserver {
     /// Stores a context until its loop runs again or is dropped. Returns `None` if the thread is ending: then the context is
     /// dropped.
     pub(crate) fn store(context: ObserverContext) -> Option<IdleObserver> {
-        let stored = IDLE.try_with(|idle| {
-            let mut idle = idle.borrow_mut();
+        let stored = OBSERVERS.try_with(|observers| {
+            let mut idle = observers.idle.borrow_mut();
             let key = idle.next_key;
             idle.next_key += 1;
             idle.contexts.push((key, context));
@@ -120,8 +121,8 @@ impl IdleObserver {
 
     /// Returns the context. `None` if the thread is ending and has dropped it.
     pub(crate) fn take(self) -> Option<ObserverContext> {
-        let taken = IDLE.try_with(|idle| {
-            let contexts = &mut idle.borrow_mut().contexts;
+        let taken = OBSERVERS.try_with(|observers| {
+            let contexts = &mut observers.idle.borrow_mut().contexts;
             let index = contexts.iter().position(|(key, _)| *key == self.key)?;
             Some(contexts.swap_remove(index).1)
         });
@@ -134,16 +135,10 @@ pub(crate) fn drop_observer(context: ObserverContext) {
     contain("dropping the observer", || drop(context));
 }
 
-/// Returns whether there is an observer.
-#[inline]
-pub(crate) fn is_observed() -> bool {
-    IS_OBSERVED.get()
-}
-
 /// Sets the number of the current turn.
 pub(crate) fn set_turn(turn: u64) {
-    CONTEXT.with_borrow_mut(|context| {
-        if let Some(context) = context {
+    OBSERVERS.with(|observers| {
+        if let Some(context) = observers.running.borrow_mut().as_mut() {
             context.turn = turn;
         }
     });
@@ -151,7 +146,8 @@ pub(crate) fn set_turn(turn: u64) {
 
 /// Returns the total time spent in the observer of this loop.
 pub(crate) fn observed_for() -> Duration {
-    CONTEXT.with_borrow(|context| context.as_ref().map_or(Duration::ZERO, |context| context.observed_for))
+    OBSERVERS
+        .with(|observers| observers.running.borrow().as_ref().map_or(Duration::ZERO, |context| context.observed_for))
 }
 
 /// Emits an event of the loop's thread with the current time.
@@ -162,8 +158,8 @@ pub(crate) fn emit_event(kind: EventKind<'_>) {
 /// Emits an event that happened at another time on another thread.
 pub(crate) fn emit_event_at(at: Option<(Duration, u32)>, kind: EventKind<'_>) {
     // Removed during the call: nothing is borrowed while the observer runs (I4), and its own actions are not observed.
-    let Some(mut context) = CONTEXT.take() else { return };
-    IS_OBSERVED.set(false);
+    let Some(mut context) = OBSERVERS.with(|observers| observers.running.take()) else { return };
+    THREAD.with(|thread| thread.is_observed.set(false));
     notes::record_event(&kind);
     if context.deliver(at, kind) {
         swap_observer(Some(context));
@@ -171,55 +167,4 @@ pub(crate) fn emit_event_at(at: Option<(Duration, u32)>, kind: EventKind<'_>) {
         log_error(format_args!("the observer panicked and was removed; the run continues without it"));
         drop_observer(context);
     }
-}
-
-/// Returns the task that is being polled, if there is one.
-#[inline]
-pub(crate) fn current_task() -> Option<TaskId> {
-    TASK.get()
-}
-
-/// Sets the task that is being polled (or whose future is being dropped), until this guard is dropped.
-pub(crate) struct CurrentTask {
-    outer: Option<TaskId>,
-}
-
-impl CurrentTask {
-    #[inline]
-    pub(crate) fn set(task: TaskId) -> CurrentTask {
-        CurrentTask { outer: TASK.replace(Some(task)) }
-    }
-}
-
-impl Drop for CurrentTask {
-    #[inline]
-    fn drop(&mut self) {
-        TASK.set(self.outer);
-    }
-}
-
-/// Sets what the current task waits for, in a few words, which appear in traces and in deadlock errors.
-///
-/// A future calls this when it is about to return `Pending`. [`TracedState`](super::TracedState) has a method for it.
-///
-/// ```
-/// use std::{future::poll_fn, task::Poll};
-/// use glassloop::{EventLoop, observe::set_wait_reason};
-///
-/// let stuck = EventLoop::new()?.block_on(poll_fn(|_| -> Poll<()> {
-///     set_wait_reason("a letter");
-///     Poll::Pending
-/// }));
-/// assert!(stuck.unwrap_err().to_string().contains("a letter"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[inline]
-pub fn set_wait_reason(what: &'static str) {
-    WAIT_REASON.set(what);
-}
-
-/// Returns and clears what the current task waits for.
-#[inline]
-pub(crate) fn take_wait_reason() -> &'static str {
-    WAIT_REASON.replace("")
 }

@@ -38,13 +38,12 @@ mod lateness;
 pub(crate) mod notes;
 mod panics;
 mod state;
+mod thread;
 
 pub use cause::{Cause, WakeOutcome};
-pub(crate) use cause::{CauseGuard, current_cause};
-pub use context::set_wait_reason;
 pub(crate) use context::{
-    CurrentTask, IdleObserver, ObserverContext, current_task, drop_observer, emit, emit_event, emit_event_at,
-    is_observed, observed_for, set_turn, swap_observer, take_wait_reason,
+    IdleObserver, ObserverContext, drop_observer, emit, emit_event, emit_event_at, observed_for, set_turn,
+    swap_observer,
 };
 pub use event::{
     ClockKind, Event, EventKind, HttpStep, IoOutcome, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason,
@@ -54,6 +53,10 @@ pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
 pub(crate) use panics::{contain, discard, log_error};
 pub use state::{NamedState, TracedState};
+pub use thread::set_wait_reason;
+pub(crate) use thread::{
+    CauseGuard, CurrentTask, current_cause, current_task, is_observed, next_semaphore, next_worker, take_wait_reason,
+};
 
 /// Receives every event of a run, in order, on the loop's thread.
 ///

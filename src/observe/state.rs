@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::thread::{THREAD, next_future};
 use super::{EventKind, FutureId, TaskId, current_task, emit, is_observed, notes, set_wait_reason};
 
 /// The states of a hand-written future.
@@ -11,13 +12,6 @@ pub trait NamedState {
 
     /// Returns the name of the state, for example `ReadHead`.
     fn name(&self) -> &'static str;
-}
-
-thread_local! {
-    /// The id of the next future.
-    static NEXT: Cell<u64> = const { Cell::new(1) };
-    /// The innermost hand-written future that is being polled.
-    static INNERMOST: Cell<Option<FutureId>> = const { Cell::new(None) };
 }
 
 /// Contains the state of a hand-written future, and emits an event for each transition.
@@ -50,9 +44,8 @@ pub struct TracedState<S> {
 impl<S: NamedState> TracedState<S> {
     /// Creates a future in its first state.
     pub fn new(state: S) -> TracedState<S> {
-        let id = NEXT.get();
-        NEXT.set(id + 1);
-        TracedState { state, id: FutureId(id), parent: INNERMOST.get(), polled_by: Cell::new(None) }
+        let parent = THREAD.with(|thread| thread.innermost.get());
+        TracedState { state, id: next_future(), parent, polled_by: Cell::new(None) }
     }
 
     /// Returns the id of the future.
@@ -105,7 +98,7 @@ impl<S: NamedState> TracedState<S> {
         if is_observed() {
             self.note_task();
         }
-        FutureScope { outer: INNERMOST.replace(Some(self.id)) }
+        FutureScope { outer: THREAD.with(|thread| thread.innermost.replace(Some(self.id))) }
     }
 }
 
@@ -130,6 +123,6 @@ pub struct FutureScope {
 
 impl Drop for FutureScope {
     fn drop(&mut self) {
-        INNERMOST.set(self.outer);
+        THREAD.with(|thread| thread.innermost.set(self.outer));
     }
 }

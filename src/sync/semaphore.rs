@@ -12,11 +12,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::SharedSlot;
-use crate::observe::{EventKind, SemaphoreId, contain, current_task, emit, polled_after_ready, set_wait_reason};
-
-thread_local! {
-    static NEXT: Cell<u64> = const { Cell::new(1) };
-}
+use crate::observe::{
+    EventKind, SemaphoreId, contain, current_task, emit, next_semaphore, polled_after_ready, set_wait_reason,
+};
 
 /// A semaphore with a number of permits. Each holder acquires one or more and releases them when it is done.
 ///
@@ -81,11 +79,9 @@ enum WaiterState {
 impl Semaphore {
     /// Creates a semaphore with this number of permits.
     pub fn new(permits: usize) -> Semaphore {
-        let id = NEXT.get();
-        NEXT.set(id + 1);
         Semaphore {
             semaphore: Rc::new(SemaphoreState {
-                id: SemaphoreId(id),
+                id: next_semaphore(),
                 free: Cell::new(permits),
                 waiting: RefCell::default(),
                 cancelled: Cell::new(0),
