@@ -306,3 +306,60 @@ impl BodyReceiver<'_> {
         Ok(written?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_chunk_grows_to_the_size_of_a_small_body_and_doubles_for_a_large_one() {
+        for (filled, bytes, left, capacity) in [
+            (0, 10, 10, 10),
+            (0, 10, 1000, 1000),
+            (0, 10, u64::MAX, READ_BYTES),
+            (READ_BYTES, 10, u64::MAX, 2 * READ_BYTES),
+            (3 * READ_BYTES, 10, u64::MAX, 6 * READ_BYTES),
+            // The length of the body was wrong.
+            (0, 10, 5, 10),
+        ] {
+            let mut chunk = vec![0; filled];
+            chunk.shrink_to_fit();
+            grow(&mut chunk, bytes, left);
+            assert_eq!(chunk.capacity(), capacity, "{filled} {bytes} {left}");
+            // There is capacity for that many bytes, so nothing changes.
+            grow(&mut chunk, capacity - filled, u64::MAX);
+            assert_eq!(chunk.capacity(), capacity, "{filled} {bytes} {left}");
+        }
+    }
+
+    #[test]
+    fn only_a_body_that_holds_no_bytes_waits_for_the_backlog() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let disk = Semaphore::new(READ_BYTES);
+        let mut chunks = Chunks::default();
+        assert!(matches!(poll_capacity(&disk, &mut chunks, cx), Some(None)), "there is just enough");
+        let held = disk.try_acquire_many(1).expect("a permit");
+        chunks.filling.push(0);
+        assert!(poll_capacity(&disk, &mut chunks, cx).is_none() && chunks.waiting.is_none());
+        chunks.filling.clear();
+        assert!(poll_capacity(&disk, &mut chunks, cx).is_none() && chunks.waiting.is_some());
+        drop(held);
+        assert!(matches!(poll_capacity(&disk, &mut chunks, cx), Some(Some(_))), "what was waited for");
+        assert!(chunks.waiting.is_none());
+    }
+
+    #[test]
+    fn the_permits_of_a_chunk_add_up() {
+        let disk = Semaphore::new(10);
+        let mut chunks = Chunks::default();
+        for (acquired, available) in [(None, 10), (Some(3), 7), (None, 7), (Some(2), 5)] {
+            let permit = acquired.map(|permits| disk.try_acquire_many(permits).expect("permits"));
+            merge_permit(&mut chunks, permit);
+            assert_eq!(disk.available(), available);
+        }
+        drop(chunks);
+        assert_eq!(disk.available(), 10);
+    }
+}

@@ -127,6 +127,7 @@ mod tests {
 
     #[track_caller]
     fn assert_names(cases: &[(&[u8], Option<&str>)]) {
+        crate::watchdog::watch();
         for (value, name) in cases {
             let found = name_from_disposition(value);
             assert_eq!(found.as_deref(), *name, "{}", String::from_utf8_lossy(value));

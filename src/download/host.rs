@@ -354,3 +354,78 @@ impl<T> Host<T> {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSES: Pauses = Pauses { longest: Duration::from_secs(120), random: 0.5 };
+
+    /// Creates a host that was paused some seconds ago, and whose probe is in flight in slot 0.
+    fn half_open(after: u64, is_control: bool, accepts_after: Option<u64>) -> (Host<u32>, Instant) {
+        let (mut host, since) = (Host::new("a".to_owned()), Instant::now());
+        let after = Duration::from_secs(after);
+        host.accepts_after = accepts_after.map(Duration::from_secs);
+        host.has_accepted = accepts_after.is_some();
+        let probe = Some(Probe { number: 0, after, is_control });
+        host.state = Circuit::HalfOpen { pause: Pause::starting_at(since), probe };
+        (host, since + after)
+    }
+
+    #[test]
+    fn an_accepted_control_lowers_the_estimate_gradually_and_a_rejected_one_raises_it() {
+        for (signal, known, after, expected) in [
+            (HostSignal::Accepted, None, 4, Some(4)),
+            (HostSignal::Accepted, Some(8), 4, Some(7)),
+            (HostSignal::Accepted, Some(8), 9, Some(8)),
+            (HostSignal::Throttled(None), Some(8), 5, Some(10)),
+            (HostSignal::Throttled(None), Some(8), 3, Some(8)),
+            (HostSignal::Throttled(None), None, 3, None),
+        ] {
+            let (mut host, now) = half_open(after, true, known);
+            host.record_result(0, signal, now, PAUSES);
+            assert_eq!(host.accepts_after, expected.map(Duration::from_secs), "{signal:?} {known:?} {after}");
+        }
+        // Only controls count.
+        let (mut host, now) = half_open(4, false, Some(8));
+        host.record_result(0, HostSignal::Accepted, now, PAUSES);
+        assert_eq!((host.accepts_after, host.state), (Some(Duration::from_secs(8)), Circuit::Closed));
+    }
+
+    #[test]
+    fn a_rejection_is_due_to_the_url_if_the_host_would_have_accepted_a_control() {
+        for (after, is_control, known, cost) in [
+            (8, false, Some(8), RetryCost::Transfer),
+            (5, false, Some(8), RetryCost::Transfer),
+            (4, false, Some(8), RetryCost::Host),
+            (8, true, Some(8), RetryCost::Host),
+            (8, false, None, RetryCost::Host),
+        ] {
+            let (mut host, now) = half_open(after, is_control, known);
+            host.queues.new.push_back(1);
+            assert_eq!(host.record_result(0, HostSignal::Throttled(None), now, PAUSES), cost, "{after} {known:?}");
+            // The wait is short if it is due to the URL. Otherwise it is three quarters of the bound.
+            let wait = if cost == RetryCost::Transfer { WAIT_AFTER_URL } else { INITIAL_BACKOFF.mul_f64(0.75) };
+            let Circuit::Open { until, pause } = host.state else { panic!("{:?}", host.state) };
+            let factor = if is_control || known.is_none() { 2 } else { 1 };
+            assert_eq!(
+                (until - now, pause.failed_probes),
+                (wait * factor, factor - 1),
+                "{after} {is_control} {known:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_probe_of_every_other_pause_is_a_control() {
+        let mut queues = Queues::new();
+        queues.new.extend(0..4);
+        queues.rejected.extend(10..14);
+        let mut probes = vec![];
+        for _ in 0..2 {
+            queues.pause_begins();
+            probes.extend([queues.take_probe(0).expect("a ticket").1, queues.take_probe(1).expect("a ticket").1]);
+        }
+        assert_eq!(probes, [true, false, false, true]);
+    }
+}

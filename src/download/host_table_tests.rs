@@ -19,6 +19,7 @@ struct Table {
 
 impl Table {
     fn new(limits: HostLimits) -> Table {
+        crate::watchdog::watch();
         Table { hosts: HostTable::new(limits), now: Instant::now() }
     }
 
@@ -274,6 +275,18 @@ fn idle_hosts_are_forgotten_when_there_are_many() {
         table.start();
     }
     assert!(table.hosts.hosts.len() <= MAX_TRACKED_HOSTS && table.hosts.by_origin.len() <= MAX_TRACKED_HOSTS);
+}
+
+#[test]
+fn the_statistics_of_an_idle_host_are_kept_if_there_are_few_hosts() {
+    let mut table = Table::new(LIMITS);
+    for number in 0..MAX_TRACKED_HOSTS as u32 {
+        table.queue(&number.to_string(), number..number + 1);
+        let (_, slot) = table.start().expect("its slot");
+        table.answered(slot, Accepted);
+        table.start();
+    }
+    assert_eq!(table.hosts.hosts.len(), MAX_TRACKED_HOSTS);
 }
 
 // -- Rejections of single URLs -------------------------------------------------------------------------------------

@@ -217,6 +217,7 @@ mod tests {
     use super::*;
 
     fn all(text: &[u8]) -> Vec<(u64, Result<ListEntry, LineError>)> {
+        crate::watchdog::watch();
         let mut lines = Lines::new(Box::new(io::Cursor::new(text.to_vec())));
         let mut all = vec![];
         while let Some(line) = lines.next().expect("memory can be read") {

@@ -14,6 +14,7 @@ struct TestDirectory {
 
 impl TestDirectory {
     fn new() -> TestDirectory {
+        crate::watchdog::watch();
         let place = tempfile::tempdir().expect("a temporary directory");
         TestDirectory { directory: Directory::open(place.path()).expect("a directory"), place }
     }
@@ -126,7 +127,7 @@ fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
             (vec!["x.part".to_owned(), "x.part.json".to_owned()], b"abcdef".to_vec())
         );
         let part = place.find().expect("ours").expect("there");
-        assert_eq!(part.state().validator(), None);
+        assert_eq!((part.state().validator(), part.state().url.as_str()), (None, "http://a.test/x"));
     }
 }
 
@@ -393,4 +394,28 @@ fn a_directory_that_cannot_be_synced_is_no_error_unless_the_disk_fails() {
             PublishTarget { fsync: Fsync::Full, ..target(OnExisting::Keep) }.seal_name(place.directory.descriptor());
         assert_eq!(sealed.is_ok(), is_saved, "{error}");
     }
+}
+
+#[test]
+fn a_file_that_has_its_final_name_already_keeps_no_temporary_name() {
+    // Killed after the part was linked to its final name. The next run replaces the file with itself.
+    let place = TestDirectory::new();
+    let mut part = place.begin(state()).expect("begun");
+    part.write(b"abcdef").expect("written");
+    std::fs::hard_link(place.path("x.part"), place.path("x")).expect("linked");
+    finish(part, OnExisting::Replace).expect("published");
+    assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
+}
+
+#[test]
+fn an_existing_file_is_found_without_links_and_without_an_atomic_rename() {
+    let place = TestDirectory::new();
+    assert!(!place.directory.has("x"));
+    for (name, exists) in [("x", true), ("y", false)] {
+        place.write("x", "");
+        assert_eq!(place.directory.has(name), exists, "{name}");
+    }
+    // A dangling link is in the way of a file as well.
+    symlink("missing", place.path("z")).expect("a link");
+    assert!(place.directory.has("z"));
 }

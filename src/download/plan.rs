@@ -314,6 +314,7 @@ mod tests {
     use super::*;
 
     fn plan_of(list: &str) -> Plan {
+        crate::watchdog::watch();
         let mut plan = Plan::new();
         plan.read_from(Box::new(io::Cursor::new(list.to_owned())));
         plan

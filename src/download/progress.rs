@@ -142,6 +142,36 @@ mod tests {
     use crate::event_loop::EventLoop;
 
     #[test]
+    fn files_are_counted_when_they_are_planned_and_when_they_end() {
+        let counters = ProgressCounters::default();
+        assert_eq!((counters.planned(), counters.ended()), ((0, false), 0));
+        counters.add_planned(2);
+        counters.add_planned(3);
+        counters.one_more_ended();
+        counters.one_more_ended();
+        assert_eq!((counters.planned(), counters.ended()), ((5, false), 2));
+        counters.plan_is_complete();
+        assert_eq!(counters.planned(), (5, true));
+    }
+
+    #[test]
+    fn the_oldest_transfers_are_listed_first() {
+        let list = async {
+            let counters = ProgressCounters::default();
+            let mut transfers = vec![];
+            for name in ["first", "second", "third"] {
+                transfers.push(counters.begin(name));
+                crate::event_loop::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            transfers[1].set_total(Some(7));
+            drop(transfers.remove(0));
+            counters.slowest(1).iter().map(|active| (active.name.clone(), active.total())).collect::<Vec<_>>()
+        };
+        let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
+        assert_eq!(event_loop.block_on(list).expect("no deadlock"), [("second".to_owned(), Some(7))]);
+    }
+
+    #[test]
     fn bytes_that_have_to_come_again_are_not_counted_twice() {
         let mut event_loop = EventLoop::new().expect("a loop");
         event_loop

@@ -311,7 +311,7 @@ impl Directory {
     }
 
     /// Returns whether the name exists.
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 }

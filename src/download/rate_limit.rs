@@ -64,6 +64,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_within_the_burst_do_not_wait_for_a_timer() {
+        let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
+        let waits = event_loop.block_on(async {
+            let limit = RateLimit::new(1000);
+            let mut waits = vec![];
+            for _ in 0..4 {
+                let mut take = std::pin::pin!(limit.take(40));
+                waits
+                    .push(std::future::poll_fn(|cx| std::task::Poll::Ready(take.as_mut().poll(cx).is_pending())).await);
+            }
+            waits
+        });
+        assert_eq!(waits.expect("no deadlock"), [false, false, true, true]);
+    }
+
+    #[test]
     fn a_pause_is_not_saved_up() {
         let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
         let took = event_loop.block_on(async {

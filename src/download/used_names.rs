@@ -212,6 +212,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_gets_a_number_in_the_order_of_the_asking() {
+        crate::watchdog::watch();
         let mut names = UsedNames::new();
         let mut reserve_unique = |name: &str| names.reserve_unique(None, name.to_owned());
         assert_eq!(
@@ -223,6 +224,7 @@ mod tests {
 
     #[test]
     fn the_same_name_in_two_folders_is_two_names() {
+        crate::watchdog::watch();
         let mut names = UsedNames::new();
         assert_eq!(names.reserve_unique(Some("a.test"), "x".to_owned()), "x");
         assert_eq!(names.reserve_unique(Some("b.test"), "x".to_owned()), "x");
@@ -231,6 +233,7 @@ mod tests {
 
     #[test]
     fn many_equal_names_are_numbered_without_a_gap() {
+        crate::watchdog::watch();
         let mut names = UsedNames::new();
         let given: Vec<String> = (0..5000).map(|_| names.reserve_unique(None, "index.html".to_owned())).collect();
         assert!((1..5000).all(|number| given[number] == format!("index.{number}.html")));
@@ -240,6 +243,7 @@ mod tests {
 
     #[test]
     fn a_file_and_a_directory_of_one_name_get_different_names_in_either_order() {
+        crate::watchdog::watch();
         let mut names = UsedNames::new();
         assert_eq!(names.reserve_unique(Some("h"), "a".to_owned()), "a");
         assert_eq!([names.directories_for("h/a"), names.directories_for("h/a/b")], ["h/a.1", "h/a.1/b"]);
@@ -253,6 +257,7 @@ mod tests {
 
     #[test]
     fn a_name_costs_at_most_sixteen_bytes() {
+        crate::watchdog::watch();
         let mut names = UsedNames::new();
         for number in 1..=200_000 {
             assert!(names.insert(hash_of_file(&number.to_string())));

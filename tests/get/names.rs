@@ -259,6 +259,8 @@ fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
             assert_eq!(place.text("x"), "/x", "{options:?}");
             let requests = server.requests().len();
             get(&right).assert(0, "1 already present");
+            let json = place.get_list(&format!("{}\tx\tsha256:{right}\n", server.url("/x")), &["--json"]);
+            assert_eq!(json.line("done")["sha256"], right.as_str());
             assert!(options == ["-J"] || server.requests().len() == requests, "a file that is right is not asked for");
             // What the server has is wrong, too: what is there stays.
             place.write("x", "mine");

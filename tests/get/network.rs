@@ -94,6 +94,26 @@ fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
 }
 
 #[test]
+fn complete_files_are_saved_with_the_last_descriptor() {
+    let server = Server::echo();
+    let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
+    for limit in [8, 10] {
+        let place = Place::new();
+        place.write("list", &list);
+        let get = place.command(["-i", "-"]);
+        let run: Run = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
+            .arg(get.get_program())
+            .args(get.get_args())
+            .stdin(File::open(place.path("list")).expect("it was written"))
+            .output()
+            .expect("there is a shell")
+            .into();
+        run.assert(0, "100 saved");
+    }
+}
+
+#[test]
 #[ignore = "it needs strace"]
 fn a_shortage_of_descriptors_during_the_run_costs_no_file_and_no_retry() {
     let server = Server::start(|request| Reply::ok(request.path.repeat(50_000)).field("ETag", "\"1\""));
