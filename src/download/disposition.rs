@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_counts_if_it_can_be_used() {
+    fn the_first_of_two_usable_parameters_counts() {
         assert_names(&[
             (b"attachment; filename=a; filename=b", Some("a")),
             (b"attachment; filename=\"\"; filename=b", Some("b")),

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_fetched_is_refused_without_being_shown() {
+    fn invalid_urls_are_rejected_without_being_displayed() {
         for (text, says) in [
             ("file:///etc/passwd", "`file:`"),
             ("ftp://me:secret@a.test/", "`ftp:`"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_followed_as_the_rfc_says_and_never_with_its_user() {
+    fn locations_are_resolved_as_in_rfc_3986_and_userinfo_is_dropped() {
         let here = at("http://me:secret@a.test/b/c?d");
         for (location, there) in [
             ("e", "http://a.test/b/e"),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_in_a_query_is_kept_as_it_was_written() {
+    fn an_apostrophe_in_a_query_is_sent_unchanged() {
         for (text, sent) in [
             ("http://me@A.test:80/x?a='b'#f'", "http://a.test/x?a='b'"),
             ("http://a.test/x'y?a=%27'b c<d>\"é", "http://a.test/x'y?a=%27'b%20c%3Cd%3E%22%C3%A9"),

@@ -313,7 +313,7 @@ mod tests {
     use crate::platform::Errno;
 
     #[test]
-    fn a_want_of_descriptors_is_told_from_other_errors() {
+    fn emfile_and_enfile_are_recognized() {
         for (errno, is_want) in [(Errno::MFILE, true), (Errno::NFILE, true), (Errno::NOSPC, false)] {
             let error = SaveError::new("saving", "x".into(), errno.into());
             assert_eq!(FetchError::Save(error).is_out_of_descriptors(), is_want, "{errno:?}");
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_is_a_file_then_a_checksum_the_protocol_the_network_usage_and_a_status() {
+    fn error_classes_are_ordered_by_severity() {
         let mut classes = [
             ErrorClass::Usage,
             ErrorClass::File,

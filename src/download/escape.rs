@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_left() {
+    fn control_characters_are_escaped() {
         for code in (0..0x20).chain(0x7f..=0x9f).chain([0x61c, 0x200e, 0x202e, 0x2066, 0x2069]) {
             let character = char::from_u32(code).expect("a character");
             let shown = escaped(&format!("x{character}y")).to_string();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_put_together_from_parts_is_escaped_as_a_whole() {
+    fn a_formatted_message_is_escaped_completely() {
         assert_eq!(escaped_line(format_args!("status {} {}", 200, "O\x07K\x7f")), r"status 200 O\u{7}K\u{7f}");
     }
 }

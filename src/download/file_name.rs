@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leaves_the_folder_hides_or_looks_like_an_option() {
+    fn names_stay_in_the_directory_are_visible_and_do_not_look_like_options() {
         for (path, name) in [
             ("/..", "_."),
             ("/.", "_"),
@@ -116,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_ends_on_a_whole_character_within_the_limit() {
+    fn a_long_name_is_truncated_between_characters() {
         let name = name_from_path(&format!("/{}", "ä".repeat(150)));
         assert_eq!(name, "ä".repeat(100));
         assert!(name_from_path(&format!("/{}.part", "x".repeat(195))).len() <= MAX_BYTES);
     }
 
     #[test]
-    fn folders_stay_folders() {
+    fn directories_have_safe_names() {
         assert_eq!(directories_from("a.test:81", "/x/..%2f/%2e%2e/y z/last"), "a.test_81/x/_._/_./y z");
     }
 }

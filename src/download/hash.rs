@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_url_falls_in_exactly_one_share_and_the_shares_are_about_equal() {
+    fn every_url_is_in_exactly_one_shard_and_the_shards_are_about_equal() {
         let shards: Vec<Shard> = (1..=7).map(|number| Shard { number, of: 7 }).collect();
         let mut sizes = [0; 7];
         for number in 0..7000 {

@@ -79,7 +79,7 @@ impl Table {
 }
 
 #[test]
-fn hosts_take_turns_and_no_limit_is_passed() {
+fn slots_are_handed_out_round_robin_within_the_limits() {
     let mut table = Table::new(HostLimits { jobs: 5, per_host: 2, ..LIMITS });
     table.queue("a", 0..10);
     table.queue("b", 10..20);
@@ -92,7 +92,7 @@ fn hosts_take_turns_and_no_limit_is_passed() {
 }
 
 #[test]
-fn what_had_a_slot_comes_before_what_had_none() {
+fn returning_tickets_come_before_new_ones() {
     let (mut table, started) = Table::started(HostLimits { per_host: 1, ..LIMITS }, 3);
     table.hosts.queue_returning("a", 0);
     table.hosts.end(started[0].1);
@@ -117,7 +117,7 @@ fn a_429_pauses_the_host_until_a_probe_is_answered() {
 }
 
 #[test]
-fn the_head_of_the_probe_s_response_is_enough_for_the_others() {
+fn a_pause_ends_when_the_head_of_the_probe_s_response_arrives() {
     let (mut table, started) = Table::started(LIMITS, 20);
     table.reject_all(&started, Throttled(None));
     let (_, probe) = table.probe(started[0].1);
@@ -127,7 +127,7 @@ fn the_head_of_the_probe_s_response_is_enough_for_the_others() {
 }
 
 #[test]
-fn answers_to_requests_of_before_the_pause_are_not_the_probe_s() {
+fn results_of_requests_sent_before_the_pause_are_not_taken_for_the_probe_s() {
     let (mut table, started) = Table::started(LIMITS, 20);
     let slot = started[0].1;
     table.answered(slot, Throttled(None));
@@ -142,7 +142,7 @@ fn answers_to_requests_of_before_the_pause_are_not_the_probe_s() {
 }
 
 #[test]
-fn no_wait_and_a_wait_that_is_over_are_our_own() {
+fn a_retry_after_of_zero_is_replaced_by_the_backoff() {
     let (mut table, started) = Table::started(LIMITS, 20);
     table.reject_all(&started, Throttled(Some(Duration::ZERO)));
     let slot = started[0].1;
@@ -156,7 +156,7 @@ fn no_wait_and_a_wait_that_is_over_are_our_own() {
 }
 
 #[test]
-fn more_than_half_of_eight_answers_have_to_be_503() {
+fn a_host_is_paused_after_more_than_four_503s_in_eight_responses() {
     let (mut table, mut started) = Table::started(LIMITS, 100);
     let slot = started[0].1;
     let mut next = |table: &mut Table| {
@@ -200,7 +200,7 @@ fn pauses_double_until_the_host_is_given_up() {
 }
 
 #[test]
-fn a_wait_that_is_too_long_fails_the_transfer_and_lets_the_probe_decide_for_the_rest() {
+fn a_retry_after_above_the_limit_fails_the_transfer_and_starts_a_pause() {
     let (mut table, started) = Table::started(LIMITS, 10);
     let slot = started[0].1;
     assert_eq!(table.answered(slot, Throttled(Some(seconds(99_999_999)))), RetryCost::Transfer);
@@ -208,7 +208,7 @@ fn a_wait_that_is_too_long_fails_the_transfer_and_lets_the_probe_decide_for_the_
 }
 
 #[test]
-fn a_probe_that_ends_without_an_answer_is_followed_by_another() {
+fn a_probe_without_a_result_is_followed_by_another() {
     let (mut table, started) = Table::started(LIMITS, 10);
     let slot = started[0].1;
     started.iter().for_each(|&(_, slot)| _ = table.answered(slot, Throttled(None)));
@@ -360,7 +360,7 @@ fn run(tickets: u32, latency: Duration, mut answer: impl FnMut(u32, Duration) ->
 const LATENCY: Duration = Duration::from_millis(20);
 
 #[test]
-fn urls_that_are_always_rejected_fail_alone() {
+fn urls_that_are_always_rejected_do_not_make_others_fail() {
     for asked in [None, Some(seconds(1)), Some(Duration::ZERO)] {
         for bad in [1, 2, 3, 10, 20, 40] {
             // The rejected URLs are at the beginning, at the end, or among the others.
@@ -400,7 +400,7 @@ fn one_url_that_is_always_rejected_does_not_keep_the_run_waiting_for_long() {
 }
 
 #[test]
-fn a_host_that_accepts_so_many_requests_a_second_gets_all_of_them_answered() {
+fn all_requests_to_a_host_with_a_rate_limit_are_accepted_in_the_end() {
     for (burst, every) in [(1, 1000), (1, 100), (3, 1000), (10, 1000), (1, 10_000), (5, 5000)] {
         for asked in [None, Some(Duration::from_millis(every).max(seconds(1)))] {
             for tickets in 100..104 {
@@ -418,7 +418,7 @@ fn a_host_that_accepts_so_many_requests_a_second_gets_all_of_them_answered() {
 }
 
 #[test]
-fn a_host_that_rejects_all_for_a_while_gets_all_answered_and_is_asked_little() {
+fn a_host_that_rejects_everything_for_a_minute_receives_few_requests() {
     for tickets in [1, 2, 500] {
         let mut rejected = 0;
         let course = run(tickets, LATENCY, |_, at| {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_told_with_their_numbers_and_the_rest_goes_on() {
+    fn invalid_lines_are_reported_with_their_numbers_and_the_others_are_read() {
         let long = format!("http://a.test/{}\n", "x".repeat(MAX_LINE_BYTES));
         let text = [b"# a list\n\nhttp://a.test/1\r\nnonsense\n\xff\n".as_slice(), long.as_bytes(), b"http://a.test/2"]
             .concat();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_not_stay_in_the_folder_is_refused() {
+    fn names_that_are_not_a_safe_path_component_are_rejected() {
         for line in ["http://a.test/\t../x", "http://a.test/\ta/b", "http://a.test/\t.x", "http://a.test/\tx\ty"] {
             ListEntry::from_line(line).expect_err(line);
         }

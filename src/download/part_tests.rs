@@ -78,7 +78,7 @@ fn unlock(part: &PartFile) {
 }
 
 #[test]
-fn a_part_is_continued_and_becomes_the_file() {
+fn a_part_is_resumed_and_published() {
     let place = TestDirectory::new();
     place.leave(state(), 3);
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
@@ -92,7 +92,7 @@ fn a_part_is_continued_and_becomes_the_file() {
 }
 
 #[test]
-fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
+fn a_file_with_the_wrong_length_is_never_published() {
     for (state_total, total, bytes) in
         [(Some(6), Some(6), 5), (Some(6), None, 5), (None, Some(6), 5), (None, Some(5), 6)]
     {
@@ -113,7 +113,7 @@ fn what_has_another_length_than_was_said_gets_no_name_however_it_came_about() {
 }
 
 #[test]
-fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
+fn content_with_a_wrong_checksum_is_kept_as_a_part_that_is_not_resumed() {
     // With a validator, the file has a name while it is downloaded; without one, it does not.
     for state in [state(), state().without_validators()] {
         let place = TestDirectory::new();
@@ -132,7 +132,7 @@ fn content_that_is_not_what_it_should_be_stays_and_is_not_continued() {
 }
 
 #[test]
-fn a_name_that_was_taken_meanwhile_stays_and_nothing_stray_is_left() {
+fn a_file_that_appears_during_the_download_is_kept_and_no_temporary_file_is_left() {
     for has_links in [true, false] {
         let place = TestDirectory::new();
         if !has_links {
@@ -153,7 +153,7 @@ fn a_name_that_was_taken_meanwhile_stays_and_nothing_stray_is_left() {
 }
 
 #[test]
-fn without_a_validator_there_is_no_name_before_the_file_is_complete() {
+fn without_a_validator_the_file_has_no_name_until_it_is_complete() {
     let place = TestDirectory::new();
     let mut part = place.begin(state().without_validators()).expect("begun");
     part.write(b"abcdef").expect("written");
@@ -163,7 +163,7 @@ fn without_a_validator_there_is_no_name_before_the_file_is_complete() {
 }
 
 #[test]
-fn a_file_system_that_turns_out_to_lack_links_gets_a_copy() {
+fn the_file_is_copied_if_it_turns_out_that_it_cannot_be_linked() {
     let place = TestDirectory::new();
     let mut part = place.begin(state().without_validators()).expect("begun");
     part.write(b"abcdef").expect("written");
@@ -173,7 +173,7 @@ fn a_file_system_that_turns_out_to_lack_links_gets_a_copy() {
 }
 
 #[test]
-fn a_part_without_state_is_left_alone_unless_it_is_empty() {
+fn a_part_without_a_state_file_is_not_touched_unless_it_is_empty() {
     let place = TestDirectory::new();
     place.write("x.part", "somebody's");
     for error in [place.find().expect_err("not ours"), place.begin(state()).expect_err("not ours")] {
@@ -186,7 +186,7 @@ fn a_part_without_state_is_left_alone_unless_it_is_empty() {
 }
 
 #[test]
-fn links_directories_and_what_another_holds_are_left_alone() {
+fn links_directories_and_locked_parts_are_not_touched() {
     let place = TestDirectory::new();
     let path = place.path("x.part");
     place.write("target", "");
@@ -228,7 +228,7 @@ fn an_inode_is_never_used_for_another_version() {
 }
 
 #[test]
-fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
+fn processes_that_download_the_same_version_can_share_its_part() {
     for has_links in [true, false] {
         let place = TestDirectory::new();
         if !has_links {
@@ -250,7 +250,7 @@ fn those_who_download_the_same_version_share_its_file_and_harm_nobody() {
 }
 
 #[test]
-fn a_state_of_another_inode_is_not_believed_and_a_copied_pair_is() {
+fn a_state_file_of_another_inode_is_ignored_unless_both_files_were_copied() {
     let place = TestDirectory::new();
     place.leave(state(), 3);
     // Another process has replaced the file that the state file describes.
@@ -283,7 +283,7 @@ fn after_a_failed_write_nothing_more_is_written() {
 }
 
 #[test]
-fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
+fn leftovers_of_a_kill_between_two_steps_are_removed_by_the_next_run() {
     let complete = |place: &TestDirectory| place.leave(state(), 6);
     let remove_leftovers =
         |place: &TestDirectory| part_entry::remove_leftovers(&place.directory, "x", place.path("x").exists());
@@ -321,7 +321,7 @@ fn what_a_kill_leaves_between_two_steps_is_removed_by_the_next_run() {
 }
 
 #[test]
-fn a_part_that_is_under_way_and_files_of_others_are_not_tidied_away() {
+fn parts_in_progress_and_unrelated_files_are_not_removed() {
     let place = TestDirectory::new();
     place.leave(state(), 3);
     for is_published in [true, false] {
@@ -335,7 +335,7 @@ fn a_part_that_is_under_way_and_files_of_others_are_not_tidied_away() {
 }
 
 #[test]
-fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
+fn the_fsync_policy_determines_what_is_synced() {
     for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
         let place = TestDirectory::new();
         let mut part = place.begin(state()).expect("begun");
@@ -347,7 +347,7 @@ fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
 }
 
 #[test]
-fn a_part_that_the_disk_has_not_taken_is_not_continued() {
+fn a_part_whose_sync_failed_is_not_resumed() {
     for (error, is_saved) in [(Errno::IO, false), (Errno::NOSPC, false), (Errno::INTR, true)] {
         let place = TestDirectory::new();
         let mut part = place.begin(state()).expect("begun");
@@ -363,7 +363,7 @@ fn a_part_that_the_disk_has_not_taken_is_not_continued() {
 }
 
 #[test]
-fn a_part_that_somebody_makes_shorter_gets_no_hole() {
+fn a_part_that_another_program_truncates_gets_no_hole() {
     let place = TestDirectory::new();
     let mut part = place.begin(state()).expect("begun");
     part.write(b"abc").expect("written");
@@ -376,7 +376,7 @@ fn a_part_that_somebody_makes_shorter_gets_no_hole() {
 }
 
 #[test]
-fn an_empty_part_whose_state_is_there_is_begun_anew() {
+fn an_empty_part_is_restarted() {
     let place = TestDirectory::new();
     drop(place.begin(state()).expect("begun"));
     assert_eq!(place.names(), ["x.part", "x.part.json"]);

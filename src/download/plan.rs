@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up_to_the_list_with_the_same_names_and_numbers() {
+    fn the_shards_of_a_list_have_the_same_names_and_numbers_as_the_list() {
         let list: String = (0..500).map(|number| format!("http://h{}.test/f{}\n", number % 7, number % 50)).collect();
         let whole = paths(plan_of(&list));
         let mut union = vec![];
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_told_by_one_share_only() {
+    fn invalid_lines_are_reported_by_one_shard_only() {
         let told: usize = (1..=3)
             .map(|number| {
                 let mut plan = plan_of("nonsense\nhttp://a.test/\n");
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_keeps_hosts_and_folders() {
+    fn a_tree_has_the_directories_of_the_urls() {
         let mut plan = plan_of("http://a.test:81/b/c\nhttp://a.test:81/b/c\nhttp://b.test/\n");
         plan.keep_directories();
         let paths: Vec<String> = paths(plan).into_iter().map(|(_, path)| path).collect();
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_already_is_found() {
+    fn existing_files_and_parts_are_found() {
         let place = tempfile::tempdir().expect("a temporary directory");
         for name in ["whole", "half.part"] {
             std::fs::write(place.path().join(name), "").expect("written");

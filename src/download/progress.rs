@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_have_to_come_again_are_not_counted_twice() {
+    fn bytes_that_are_downloaded_again_are_not_counted_twice() {
         let mut event_loop = EventLoop::new().expect("a loop");
         event_loop
             .block_on(async {

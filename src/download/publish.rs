@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_was_taken_and_is_free_again_counts_as_no_file_that_stays() {
+    fn a_failed_publication_counts_as_existing_only_if_the_file_is_still_there() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::open(place.path()).expect("a directory");
         let target =

@@ -47,7 +47,7 @@ mod tests {
     use crate::futures::join_all;
 
     #[test]
-    fn several_who_take_share_the_rate() {
+    fn several_transfers_share_the_rate() {
         let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
         let took = event_loop.block_on(async {
             let (limit, started) = (RateLimit::new(1000), now());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_not_saved_up() {
+    fn unused_rate_is_not_accumulated() {
         let mut event_loop = EventLoop::builder().virtual_time().build().expect("a loop");
         let took = event_loop.block_on(async {
             let limit = RateLimit::new(1000);

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_stay_with_their_origin_and_are_not_taken_up_again() {
+    fn credentials_are_dropped_at_another_origin_and_not_restored() {
         let mut route = route("http://a.test/1", RedirectPolicy::default());
         follow(&mut route, &["/2"]).expect("followed");
         assert_eq!(route.headers().len(), 2);
@@ -144,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_along_if_the_locations_are_trusted() {
+    fn credentials_are_sent_to_trusted_locations() {
         let mut route = route("http://a.test/1", RedirectPolicy { is_location_trusted: true, ..Default::default() });
         follow(&mut route, &["https://b.test/"]).expect("followed");
         assert_eq!(route.headers().len(), 2);
     }
 
     #[test]
-    fn redirects_that_are_not_followed_say_why() {
+    fn the_errors_of_redirects_state_the_reason() {
         for (start, locations, says) in [
             ("http://a.test/", &[][..], "no Location"),
             ("http://a.test/", &["/x", "/y"], "two different"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_sets_a_cookie_says_so() {
+    fn the_error_of_a_redirect_loop_mentions_cookies_if_one_was_set() {
         let mut answer = HeaderMap::new();
         answer.insert(LOCATION, HeaderValue::from_static("/x"));
         answer.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_redirects() {
+    fn the_number_of_redirects_is_limited() {
         let mut route = route("http://a.test/", RedirectPolicy { max_redirects: 2, ..Default::default() });
         follow(&mut route, &["/1"]).expect("the first");
         follow(&mut route, &["/2"]).expect("the second");

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unwanted_body_is_waited_for_only_if_the_connection_can_be_kept() {
+    fn a_body_is_drained_only_if_the_connection_can_be_reused() {
         for head in [
             "HTTP/1.1 302 Found\r\nlocation: /",
             "HTTP/1.1 404 Not Found",

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_continued_only_by_what_fits_in_every_way() {
+    fn a_206_must_match_the_part_in_every_respect() {
         let (range, same) = (("content-range", "bytes 40-99/100"), ("etag", "\"1\""));
         for (fields, fits) in [
             (vec![range, same], true),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_the_same_strong_etag_length_and_url_is_the_same_version() {
+    fn the_same_version_means_the_same_strong_etag_length_and_url() {
         assert!(state().is_same_version(&state()));
         let weak = PartState { etag: Some("W/\"1\"".to_owned()), ..state() };
         let endless = PartState { total: None, ..state() };
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_etag_the_date_has_to_be_the_same() {
+    fn without_an_etag_the_date_must_be_the_same() {
         let state = PartState { etag: None, ..state() };
         let with_date = |date| headers(&[("content-range", "bytes 40-99/100"), ("last-modified", date)]);
         assert!(state.validate_partial_response(&with_date("then"), 40).is_ok());
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_416_is_the_end_if_it_says_that_there_is_no_more() {
+    fn a_416_completes_a_part_whose_length_it_confirms() {
         let says = |range| headers(&[("content-range", range)]);
         assert!(state().is_complete(&says("bytes */100"), 100));
         assert!(!state().is_complete(&says("bytes */100"), 99));
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_may_stay_the_same_proves_nothing() {
+    fn a_last_modified_of_the_same_second_as_the_response_is_no_validator() {
         let answered = |date| {
             let fields = headers(&[("date", date), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
             PartState::of("http://a.test/", None, &fields, None)
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_etag_proves_nothing() {
+    fn a_weak_etag_is_no_validator() {
         let weak = PartState { etag: Some("W/\"1\"".to_owned()), ..state() };
         assert_eq!((state().validator(), weak.validator()), (Some("\"1\""), Some("then")));
         assert_eq!(PartState { last_modified: None, ..weak }.validator(), None);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_read_as_it_was_written() {
+    fn a_state_file_round_trips() {
         for state in [state(), PartState::default(), state().without_validators()] {
             for identity in [None, Some(PartIdentity { part: 7, state: u64::MAX })] {
                 assert_eq!(PartState::from_json(&state.to_json(identity)), Some((state.clone(), identity)));

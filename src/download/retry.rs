@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bound_of_the_wait_doubles_and_ends_at_thirty_seconds() {
+    fn the_bound_of_the_backoff_doubles_up_to_thirty_seconds() {
         let mut backoff = Backoff::new(20);
         for attempt in 0..20 {
             let bound = (0.5 * f64::from(2u32.pow(attempt))).min(30.0);
@@ -274,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn the_server_s_own_wait_is_the_least() {
+    fn the_wait_is_at_least_that_of_retry_after() {
         let asked = Duration::from_secs(77);
         assert_eq!(Backoff::new(1).next_wait(Retry::After(Some(asked))), Some(asked));
     }
 
     #[test]
-    fn a_server_asks_for_seconds_or_a_date() {
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
         for (value, seconds) in [
             ("7", Some(7)),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_waits_the_longest_counts() {
+    fn the_longest_of_several_retry_after_headers_counts() {
         let now = SystemTime::now();
         for (values, seconds) in
             [(&["3", "7", "5"][..], Some(7)), (&["soon", "5"], Some(5)), (&["0", "0"], Some(0)), (&[], None)]
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_a_time_by_the_clock_of_the_server() {
+    fn retry_after_dates_are_relative_to_the_date_header() {
         let ours = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
         let until = "Sun, 06 Nov 1994 08:50:07 GMT";
         for (dates, seconds) in [
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_get_further_do_not_use_up_retries() {
+    fn attempts_with_progress_do_not_use_up_retries() {
         const KIB: u64 = 1024;
         assert_eq!(attempts(&mut Backoff::new(3), |n| u64::from(n) * 300 * KIB, 1000), 1000);
         assert_eq!(attempts(&mut Backoff::new(3), |n| u64::from(n) * 10 * KIB, 1000), 1000);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_begun_anew_gets_further_again_but_not_for_ever() {
+    fn a_restarted_file_makes_progress_again_but_only_a_limited_number_of_times() {
         let sizes = [900_000, 300_000, 600_000, 900_000, 1_200_000];
         let mut backoff = Backoff::starting_at(2_000_000, 3);
         assert_eq!(attempts(&mut backoff, |n| sizes[n as usize % sizes.len()], 6), 6);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_file_holds_the_bytes_so_many_times_and_nothing_else_is_there() {
+    fn a_saved_file_contains_the_bytes_repeatedly_and_no_other_file_is_left() {
         both_ways(|directory| {
             directory.save("br.gif", b"GIF", 3, OnExisting::Replace, Fsync::None).expect("saved");
             assert_eq!(std::fs::read(directory.path().join("br.gif")).expect("the file"), b"GIFGIFGIF");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_replaced() {
+    fn an_existing_file_is_replaced_with_on_existing_replace() {
         both_ways(|directory| {
             directory.save("br.gif", b"old and longer", 1, OnExisting::Replace, Fsync::None).expect("saved");
             directory.save("br.gif", b"new", 1, OnExisting::Replace, Fsync::None).expect("saved again");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_left_alone_unless_asked_otherwise() {
+    fn an_existing_file_is_kept_with_on_existing_keep() {
         both_ways(|directory| {
             directory.save("br.gif", b"old", 1, OnExisting::Keep, Fsync::Full).expect("saved");
             let error = directory.save("br.gif", b"new", 1, OnExisting::Keep, Fsync::None).expect_err("it is there");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_and_the_name_are_synced_if_that_is_asked_for() {
+    fn the_fsync_policy_determines_what_is_synced() {
         both_ways(|directory| {
             for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
                 SYNCS.set(0);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_inside_and_links_are_not_followed() {
+    fn subdirectories_are_created_and_symbolic_links_are_not_followed() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::open(place.path()).expect("a directory");
         let inner = directory.open_subdirectory("a.test/b").expect("made");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_the_place_of_the_file_is_an_error_that_leaves_nothing() {
+    fn a_directory_with_the_name_of_the_file_is_an_error_and_leaves_no_other_file() {
         both_ways(|directory| {
             std::fs::create_dir(directory.path().join("br.gif")).expect("a directory");
             let error = directory
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_place_of_the_folder_is_an_error() {
+    fn opening_a_file_as_a_directory_fails() {
         let place = tempfile::NamedTempFile::new().expect("a temporary file");
         Directory::open(place.path()).expect_err("a file is there");
     }

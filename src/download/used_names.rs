@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_gets_a_number_in_the_order_of_the_asking() {
+    fn used_names_are_numbered_in_order() {
         crate::watchdog::watch();
         let mut names = UsedNames::new();
         let mut reserve_unique = |name: &str| names.reserve_unique(None, name.to_owned());
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_in_two_folders_is_two_names() {
+    fn a_name_can_be_used_once_per_directory() {
         crate::watchdog::watch();
         let mut names = UsedNames::new();
         assert_eq!(names.reserve_unique(Some("a.test"), "x".to_owned()), "x");
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_costs_at_most_sixteen_bytes() {
+    fn a_name_takes_at_most_sixteen_bytes() {
         crate::watchdog::watch();
         let mut names = UsedNames::new();
         for number in 1..=200_000 {

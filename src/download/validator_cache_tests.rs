@@ -55,7 +55,7 @@ fn etag(value: &'static str) -> HeaderMap {
 }
 
 #[test]
-fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_a_strong_etag() {
+fn a_date_of_the_same_second_as_the_response_is_recorded_only_with_a_strong_etag() {
     const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     for (date, etag, is_noted) in [
         (MODIFIED, None, false),
@@ -73,7 +73,7 @@ fn a_date_of_the_very_second_of_the_answer_is_noted_only_beside_a_strong_etag() 
 }
 
 #[test]
-fn without_the_time_of_the_answer_our_own_clock_tells_whether_a_date_is_recent() {
+fn without_a_date_header_the_local_clock_is_used() {
     let now = httpdate::fmt_http_date(SystemTime::now());
     for date in [None, Some("yesterday")] {
         for (modified, is_noted) in [(&*now, false), ("Sun, 06 Nov 1994 08:49:37 GMT", true)] {
@@ -85,7 +85,7 @@ fn without_the_time_of_the_answer_our_own_clock_tells_whether_a_date_is_recent()
 }
 
 #[test]
-fn a_file_older_than_what_was_noted_is_another_version() {
+fn validators_are_ignored_for_a_file_that_is_older_than_they_are() {
     let (place, modified) = (place(), SystemTime::now() - Duration::from_secs(3600));
     let date = HeaderValue::try_from(httpdate::fmt_http_date(modified)).expect("a legal field");
     let mut answer = etag("\"2\"");
@@ -101,7 +101,7 @@ fn a_file_older_than_what_was_noted_is_another_version() {
 }
 
 #[test]
-fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {
+fn recorded_validators_are_used_by_the_next_run_if_the_file_is_the_same() {
     let place = place();
     let directory = &place.directory;
     note(directory, [("x".to_owned(), 3)], &etag("\"1\""));
@@ -114,7 +114,7 @@ fn what_was_noted_is_asked_for_by_the_next_run_if_the_file_is_the_same() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_costs_nothing_but_itself() {
+fn a_truncated_line_does_not_affect_other_lines() {
     let place = place();
     let directory = &place.directory;
     note(directory, [("x".to_owned(), 3)], &etag("\"1\""));
@@ -127,7 +127,7 @@ fn a_line_that_was_cut_off_costs_nothing_but_itself() {
 }
 
 #[test]
-fn a_file_costs_sixteen_bytes_of_memory_and_lines_that_do_not_count_are_removed() {
+fn the_index_takes_sixteen_bytes_per_file_and_superseded_lines_are_removed() {
     let place = place();
     let directory = &place.directory;
     let files = || (0..3000).map(|number| (format!("directory/{number}.gif"), number));

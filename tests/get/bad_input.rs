@@ -1,12 +1,12 @@
-//! Bad input: what cannot be used is said, with its line, and the rest goes on.
+//! Invalid arguments, lists and directories: each error is reported, and the other transfers continue.
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::run::Place;
+use crate::run::TestDirectory;
 use crate::server::{Reply, Server};
 
 #[test]
-fn bad_lines_are_told_and_the_rest_is_fetched() {
+fn invalid_lines_are_reported_and_the_others_are_downloaded() {
     let server = Server::echo();
     let list = format!(
         "# a list\n{}\nnonsense\n\nftp://a.test/x\n{}\thttp://b\n{}\n",
@@ -14,18 +14,18 @@ fn bad_lines_are_told_and_the_rest_is_fetched() {
         server.url("/2"),
         server.url("/3")
     );
-    let place = Place::new();
+    let place = TestDirectory::new();
     let run = place.get_list(&list, &[]);
     run.assert(2, "2 saved, 3 bad lines");
     for says in ["line 3: not a URL", "line 5: unsupported scheme `ftp:`", "line 6: invalid file name"] {
-        assert!(run.said.contains(says), "{}", run.said);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
     }
     assert_eq!(place.names(), ["1", "3"]);
 }
 
 #[test]
 fn bad_arguments_are_usage_errors() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     for (arguments, says) in [
         (&[][..], "no URL"),
         (&["/nonsense"], "not a URL"),
@@ -47,9 +47,9 @@ fn bad_arguments_are_usage_errors() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_said_before_anything_is_asked() {
+fn an_unusable_directory_is_an_error_before_any_request() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("file", "");
     let folder = place.path("file/sub");
     place.get(["--dest".as_ref(), folder.as_os_str(), server.url("/x").as_ref()]).assert(3, "--dest");
@@ -57,42 +57,42 @@ fn a_folder_that_cannot_be_used_is_said_before_anything_is_asked() {
 }
 
 #[test]
-fn a_read_only_folder_is_said() {
+fn a_read_only_directory_is_an_error() {
     if rustix::process::geteuid().is_root() {
-        return; // who may do everything is refused nothing
+        return; // root may write to any directory
     }
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     std::fs::set_permissions(place.folder(), PermissionsExt::from_mode(0o500)).expect("ours");
     place.get([server.url("/x")]).assert(3, "--dest");
 }
 
 #[test]
-fn a_folder_in_the_place_of_the_file_costs_only_that_file() {
+fn a_directory_with_the_name_of_a_file_fails_only_that_file() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     std::fs::create_dir(place.path("x")).expect("made");
     place.get(["--overwrite", "always", &server.url("/x"), &server.url("/y")]).assert(3, "1 saved, 1 failed");
     assert_eq!(place.names(), ["x", "y"]);
 }
 
 #[test]
-fn a_dead_host_among_good_ones_costs_only_its_own() {
+fn a_dead_host_fails_only_its_own_transfers() {
     let server = Server::echo();
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     let mut list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
     list.insert_str(0, &format!("http://{free}/dead\n"));
-    Place::new().get_list(&list, &["--retry", "1"]).assert(4, "100 saved, 1 failed");
+    TestDirectory::new().get_list(&list, &["--retry", "1"]).assert(4, "100 saved, 1 failed");
 }
 
 #[test]
-fn the_worst_decides_in_whatever_order_they_end() {
+fn the_most_severe_error_determines_the_exit_code_in_any_order() {
     let server = Server::start(|request| match request.path.as_str() {
         "/missing" => Reply::status(404),
         "/circle" => Reply::redirect(302, "/circle"),
         _ => Reply::ok("x"),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("mine.part", "somebody's");
     let [missing, circle, good, mine] = ["/missing", "/circle", "/good", "/mine"].map(|path| server.url(path));
     for (urls, code) in [
@@ -108,10 +108,10 @@ fn the_worst_decides_in_whatever_order_they_end() {
 }
 
 #[test]
-fn after_the_first_failure_nothing_more_is_started_if_that_is_asked_for() {
+fn with_fail_fast_nothing_is_started_after_the_first_failure() {
     let server = Server::start(|request| if request.path == "/0" { Reply::status(404) } else { Reply::ok("x") });
     let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let run = Place::new().get_list(&list, &["--fail-fast", "-j", "1"]);
+    let run = TestDirectory::new().get_list(&list, &["--fail-fast", "-j", "1"]);
     run.assert(1, "1 failed, 99 cancelled");
     assert_eq!(server.requests().len(), 1);
 }

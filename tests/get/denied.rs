@@ -1,36 +1,36 @@
-//! Processes for which the kernel answers some system calls otherwise: file systems that lack something, disks that fail, and
-//! kills at a certain step. The answers come from a seccomp filter, which processes inherit from the thread that starts them.
+//! Injects results of system calls, to simulate file systems without some features, failing disks, and kills at a certain
+//! step. The results come from a seccomp filter, which processes inherit from the thread that starts them.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter,
 };
 
-/// A system call, and what happens in its place.
+/// A system call, and its injected result.
 pub struct Denied {
     call: i64,
-    /// Only if this argument fulfils the condition.
+    /// The condition on an argument under which the result is injected.
     condition: Option<(u8, SeccompCmpOp, u64)>,
     action: SeccompAction,
 }
 
 impl Denied {
-    /// It fails with this error, or succeeds without doing anything if that is 0.
+    /// The call fails with this error, or has no effect and succeeds if the error is 0.
     pub fn error(call: i64, errno: i32) -> Denied {
         Denied { call, condition: None, action: SeccompAction::Errno(errno as u32) }
     }
 
-    /// The process is killed at it.
+    /// The process is killed.
     pub fn kill(call: i64) -> Denied {
         Denied { call, condition: None, action: SeccompAction::KillProcess }
     }
 
-    /// Only if the argument of this number is at least so large.
+    /// The argument with this number is at least this value.
     pub fn from(self, argument: u8, least: u64) -> Denied {
         Denied { condition: Some((argument, SeccompCmpOp::Ge, least)), ..self }
     }
 
-    /// Only if the argument of this number has all these bits.
+    /// The argument with this number has all these bits set.
     pub fn with_bits(self, argument: u8, bits: u64) -> Denied {
         Denied { condition: Some((argument, SeccompCmpOp::MaskedEq(bits), bits)), ..self }
     }
@@ -48,7 +48,7 @@ impl Denied {
     }
 }
 
-/// Calls `run` on a thread for which, and for whose processes, these calls are denied.
+/// Calls `run` on a thread with these injected results, which also apply to the processes that it starts.
 pub fn without<R: Send>(denied: impl IntoIterator<Item = Denied>, run: impl FnOnce() -> R + Send) -> R {
     let denied: Vec<Denied> = denied.into_iter().collect();
     std::thread::scope(|scope| {

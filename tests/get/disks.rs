@@ -1,5 +1,5 @@
-//! File systems that lack something, disks that fail, and kills between two steps: a final name is still that of a complete
-//! file, and the next run continues or cleans up.
+//! File systems without some features, failing disks, and kills between two steps: only complete files get their final
+//! names, and the next run resumes or cleans up.
 
 use std::process::Command;
 
@@ -9,12 +9,12 @@ use libc::{
 };
 
 use crate::denied::{Denied, without};
-use crate::run::{Place, Run, content};
+use crate::run::{Run, TestDirectory, content};
 use crate::server::{Reply, Request, Server};
 
 const LENGTH: usize = 1 << 20;
 
-/// A server of files with a validator, without one (`/weak…`), and small ones (`/small…`).
+/// Starts a server of files with a validator, without one (`/weak…`), and of small files (`/small…`).
 fn files(body: &[u8]) -> Server {
     let body = body.to_owned();
     Server::start(move |request: &Request| match request.path.trim_end_matches('2') {
@@ -25,12 +25,12 @@ fn files(body: &[u8]) -> Server {
 }
 
 #[test]
-fn a_write_that_fails_leaves_a_beginning_and_the_next_run_goes_on_from_its_end() {
+fn the_next_run_resumes_at_the_end_of_what_a_failed_write_has_left() {
     let body = content(20, LENGTH);
     for errno in [EIO, ENOSPC, EDQUOT] {
         for first_failure in [1, 300_000, 700_000] {
             let server = files(&body);
-            let place = Place::new();
+            let place = TestDirectory::new();
             let run =
                 without([Denied::error(SYS_pwrite64, errno).from(3, first_failure)], || place.get([server.url("/x")]));
             run.assert(3, "writing");
@@ -44,10 +44,10 @@ fn a_write_that_fails_leaves_a_beginning_and_the_next_run_goes_on_from_its_end()
 }
 
 #[test]
-fn a_write_of_which_only_the_first_half_fits_leaves_a_beginning() {
+fn a_partial_write_leaves_a_valid_beginning() {
     let body = content(21, LENGTH);
     let server = files(&body);
-    let place = Place::new();
+    let place = TestDirectory::new();
     let command = format!(
         "ulimit -f 900; exec {} get --progress none --dest {} {}",
         env!("CARGO_BIN_EXE_glassloop"),
@@ -62,7 +62,7 @@ fn a_write_of_which_only_the_first_half_fits_leaves_a_beginning() {
     assert!(place.read("x") == body);
 }
 
-/// What file systems lack.
+/// The features that a file system lacks.
 fn lacking() -> Vec<(&'static str, Vec<Denied>)> {
     let links = || Denied::error(SYS_linkat, EPERM);
     let no_replace = || Denied::error(SYS_renameat2, EINVAL).with_bits(4, u64::from(RENAME_NOREPLACE));
@@ -78,11 +78,11 @@ fn lacking() -> Vec<(&'static str, Vec<Denied>)> {
 }
 
 #[test]
-fn files_are_saved_and_replaced_whatever_the_file_system_lacks() {
+fn files_are_saved_and_replaced_without_the_optional_features_of_a_file_system() {
     let body = content(22, LENGTH);
     for (what, denied) in lacking() {
         let server = files(&body);
-        let place = Place::new();
+        let place = TestDirectory::new();
         let names = ["x", "weak", "weak2", "small", "small2"];
         let urls = names.map(|name| server.url(&format!("/{name}")));
         without(denied, || {
@@ -102,10 +102,10 @@ fn files_are_saved_and_replaced_whatever_the_file_system_lacks() {
 }
 
 #[test]
-fn a_kill_between_two_steps_leaves_nothing_that_the_next_run_does_not_remove() {
+fn leftovers_of_a_kill_between_two_steps_are_removed_by_the_next_run() {
     let body = content(23, LENGTH);
     let links = || Denied::error(SYS_linkat, EPERM);
-    // Links are the last step but one, or renames are.
+    // The step before the last one is a link or a rename.
     for (step, more) in
         [(SYS_renameat, vec![]), (SYS_unlinkat, vec![]), (SYS_renameat, vec![links()]), (SYS_renameat2, vec![links()])]
     {
@@ -113,7 +113,7 @@ fn a_kill_between_two_steps_leaves_nothing_that_the_next_run_does_not_remove() {
             for is_there in [true, false] {
                 let denied = more.iter().map(|_| links()).chain([Denied::kill(step)]);
                 let server = files(&body);
-                let place = Place::new();
+                let place = TestDirectory::new();
                 if is_there {
                     place.write(&path[1..], "old");
                 }

@@ -1,5 +1,5 @@
-//! A disk that is full now and then while twenty files are downloaded: no file under a final name is wrong, every part is a
-//! beginning, and when there is room all files come.
+//! A disk that is full at times while twenty files are downloaded: published files are correct, each part is the beginning of
+//! its file, and all files are saved when there is space again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::run::{Place, Run, content};
+use crate::run::{Run, TestDirectory, content};
 use crate::server::{Reply, Server};
 
 const FILES: usize = 20;
 
-/// The disk has 8 MiB; the files together have 6.
+/// Returns the length of a file. The disk has 8 MiB; all files together have 6 MiB.
 fn length_of(number: usize) -> usize {
     [40_000, 260_000, 300_000, 700_000, 220_000][number % 5]
 }
 
-/// Where the disk is mounted, in the process that is started inside the mount namespace.
+/// The variable with the mount point, for the process that runs in the mount namespace.
 const MOUNTED: &str = "GLASSLOOP_TEST_DISK";
 
 #[test]
 #[ignore = "takes a minute; needs a mount namespace (unshare). GLASSLOOP_ROUNDS makes it longer"]
-fn a_disk_that_fills_up_and_empties_under_twenty_transfers_makes_no_file_wrong() {
+fn a_disk_that_is_full_at_times_makes_no_file_wrong() {
     if let Some(disk) = std::env::var_os(MOUNTED) {
         let rounds = std::env::var("GLASSLOOP_ROUNDS").map_or(40, |rounds| rounds.parse().expect("a number"));
         return fill_and_empty(Path::new(&disk), rounds);
     }
-    let place = Place::new();
+    let place = TestDirectory::new();
     let disk = place.path("disk");
     fs::create_dir(&disk).expect("made");
     let script = format!(
         "mount -t tmpfs -o size=8m none {0} && exec {1} --exact --ignored --nocapture \
-         full_disks::a_disk_that_fills_up_and_empties_under_twenty_transfers_makes_no_file_wrong",
+         full_disks::a_disk_that_is_full_at_times_makes_no_file_wrong",
         disk.display(),
         std::env::current_exe().expect("this program").display(),
     );
@@ -61,7 +61,7 @@ fn fill_and_empty(disk: &Path, rounds: usize) {
         };
         for _ in 0..2 {
             let run = with_ballast(&disk.join("ballast"), round, get);
-            assert!(run.code == Some(0) || run.said.contains("No space left"), "round {round}: {}", run.said);
+            assert!(run.code == Some(0) || run.stderr.contains("No space left"), "round {round}: {}", run.stderr);
             full += usize::from(run.code != Some(0));
             whole += check(&directory, &files);
         }
@@ -74,7 +74,7 @@ fn fill_and_empty(disk: &Path, rounds: usize) {
     assert!(full > rounds / 4);
 }
 
-/// Calls `run` while a file grows until the disk is full, and is removed, again and again.
+/// Calls `run` while another thread repeatedly fills the disk with a file and removes it.
 fn with_ballast<R>(ballast: &PathBuf, seed: usize, run: impl FnOnce() -> R) -> R {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn with_ballast<R>(ballast: &PathBuf, seed: usize, run: impl FnOnce() -> R) -> R
     })
 }
 
-/// How many files have their final name. Each has to be right, and each part the beginning of its file.
+/// Returns the number of published files. Each must be correct, and each part must be the beginning of its file.
 fn check(directory: &Path, files: &[Vec<u8>]) -> usize {
     let read = |name: String| fs::read(directory.join(name)).ok();
     let mut whole = 0;

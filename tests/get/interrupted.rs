@@ -1,4 +1,4 @@
-//! Signals and worse: what is on disk afterwards, and what the next run makes of it.
+//! Signals, kills and full disks: the files that they leave, and how the next run resumes them.
 
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::run::{Place, Run, content};
+use crate::run::{Run, TestDirectory, content};
 use crate::server::{Reply, Server};
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("it runs");
 }
 
-/// The number of the file that a request is for.
+/// Returns the number of the requested file.
 fn number_in(head: &str) -> usize {
     let path = head.split(' ').nth(1).expect("a request line");
     path[1..].parse().expect("a number")
 }
 
-/// The first byte that a request is for.
+/// Returns the offset of the first requested byte.
 fn first_byte(head: &str) -> u64 {
     let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
     range.map_or(0, |range| range.trim_end_matches('-').parse().expect("a number"))
 }
 
-/// A server whose bodies take seconds as long as the flag is set.
+/// Starts a server whose bodies take seconds while the flag is set.
 fn slow(body: Vec<u8>, is_slow: Arc<AtomicBool>) -> Server {
     Server::start(move |request| {
         let reply = Reply::file(request, &body, "\"1\"");
@@ -35,12 +35,12 @@ fn slow(body: Vec<u8>, is_slow: Arc<AtomicBool>) -> Server {
 }
 
 #[test]
-fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
+fn after_a_signal_the_report_is_printed_and_the_next_run_resumes() {
     for (which, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let body = content(1, 2 << 20);
         let is_slow = Arc::new(AtomicBool::new(true));
         let server = slow(body.clone(), is_slow.clone());
-        let place = Place::new();
+        let place = TestDirectory::new();
         let list: String = (0..20).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
         place.write("list", &list);
         let mut command = place.command(["-i".as_ref(), place.path("list").as_os_str()]);
@@ -65,7 +65,7 @@ fn a_signal_keeps_the_parts_says_how_it_stands_and_the_next_run_goes_on() {
 fn a_second_signal_exits_from_its_handler() {
     let server = slow(content(1, 2 << 20), Arc::new(AtomicBool::new(true)));
     let exits_from_the_handler = || {
-        let (place, requests) = (Place::new(), server.requests().len());
+        let (place, requests) = (TestDirectory::new(), server.requests().len());
         let mut command = place.command([server.url("/1")]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
         while server.requests().len() == requests {
@@ -80,15 +80,15 @@ fn a_second_signal_exits_from_its_handler() {
             signal(&child, which);
         }
         let run: Run = child.wait_with_output().expect("it ends").into();
-        assert!([Some(130), Some(143)].contains(&run.code), "{}", run.said);
-        !run.said.contains("1 cancelled")
+        assert!([Some(130), Some(143)].contains(&run.code), "{}", run.stderr);
+        !run.stderr.contains("1 cancelled")
     };
     // If two threads run the handlers at the same time, neither of them is the second one.
     assert!((0..50).any(|_| exits_from_the_handler()));
 }
 
 #[test]
-fn killed_twenty_times_and_run_once_more_all_is_whole_and_nothing_that_was_on_disk_was_fetched_twice() {
+fn after_twenty_kills_all_files_are_complete_and_nothing_on_disk_was_downloaded_twice() {
     let sizes = [100, 5_000, 60_000, 300_000, 900_000, 2_500_000];
     let files: Vec<Vec<u8>> = (0..48).map(|number| content(number, sizes[number as usize % sizes.len()])).collect();
     let served = files.clone();
@@ -96,14 +96,14 @@ fn killed_twenty_times_and_run_once_more_all_is_whole_and_nothing_that_was_on_di
         let number: usize = request.path[1..].parse().expect("a number");
         Reply::file(request, &served[number], &format!("\"{number}\"")).rate(8 * 1024)
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let list: String = (0..files.len()).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let list_file = Place::new();
+    let list_file = TestDirectory::new();
     list_file.write("list", &list);
     let list = list_file.path("list");
     let command = || place.command(["-i".as_ref(), list.as_os_str()]);
     let all: u64 = files.iter().map(|file| file.len() as u64).sum();
-    // Of each file, how many bytes of its part the latest kill has left. The next run asks for those behind them.
+    // The number of bytes of each part after the latest kill. The next run requests the bytes after them.
     let mut kept = vec![0; files.len()];
     let mut checked = 0;
     let mut check_requests = |kept: &[u64]| {
@@ -115,7 +115,7 @@ fn killed_twenty_times_and_run_once_more_all_is_whole_and_nothing_that_was_on_di
     };
     for round in 1..=20 {
         let mut child = command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command runs");
-        // Somewhere on the way: a twenty-first of the bytes later.
+        // Kill after another twenty-first of the bytes.
         while server.sent() < all * round / 21 && child.try_wait().expect("its state").is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -138,11 +138,11 @@ fn killed_twenty_times_and_run_once_more_all_is_whole_and_nothing_that_was_on_di
 
 #[test]
 #[ignore = "needs a mount namespace (unshare)"]
-fn a_full_disk_is_said_and_what_is_there_can_be_continued_elsewhere() {
+fn after_a_full_disk_the_parts_can_be_resumed_elsewhere() {
     let body = content(2, 700_000);
     let served = body.clone();
     let server = Server::start(move |request| Reply::file(request, &served, "\"1\"").rate(64 * 1024));
-    let place = Place::new();
+    let place = TestDirectory::new();
     std::fs::create_dir(place.path("small")).expect("made");
     let script = format!(
         "mount -t tmpfs -o size=1m none {0}/small && cd {0}/small &&

@@ -1,4 +1,4 @@
-//! `glassloop get` against servers that do what a test says. No other program is needed, but for what is ignored.
+//! Tests of `glassloop get` against servers that are controlled by the tests. Only the ignored tests need other programs.
 #![cfg(unix)]
 
 mod bad_input;
@@ -31,7 +31,7 @@ mod run;
 #[path = "../support/secured.rs"]
 mod secured;
 #[path = "../support/server.rs"]
-#[expect(dead_code, reason = "other tests answer with rubbish")]
+#[expect(dead_code, reason = "other tests send invalid responses")]
 mod server;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,11 +1,11 @@
-//! Names that are taken, by files of this run, by files that were there, and by what is not a file.
+//! File names that are in use: by files of this run, by existing files, and by objects that are not files.
 
 use std::fs::{self, File, metadata, symlink_metadata};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::time::{Duration, SystemTime};
 
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 use crate::server::{Framing, Reply, Server};
 
 const FRAMINGS: [Framing; 3] = [Framing::Length, Framing::Chunked, Framing::UntilClose];
@@ -15,12 +15,12 @@ fn sha256(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn make_pipe(place: &Place, name: &str) {
+fn make_pipe(place: &TestDirectory, name: &str) {
     let made = std::process::Command::new("mkfifo").arg(place.path(name)).status().expect("mkfifo runs");
     assert!(made.success());
 }
 
-/// A server that calls everything `report.pdf`. The body is the path.
+/// Starts a server that names all files `report.pdf`. The body is the path.
 fn report_server(framing: Framing) -> Server {
     Server::start(move |request| {
         let reply = Reply::ok(request.path.clone()).framing(framing);
@@ -29,7 +29,7 @@ fn report_server(framing: Framing) -> Server {
 }
 
 #[test]
-fn what_is_not_a_file_is_not_replaced_and_is_not_the_file() {
+fn an_object_that_is_not_a_file_is_neither_replaced_nor_counted_as_existing() {
     let large = content(1, 600_000);
     let server = Server::start(move |request| match request.path.as_str() {
         "/large" => Reply::ok(large.clone()).field("Content-Disposition", "inline; filename=x"),
@@ -38,7 +38,7 @@ fn what_is_not_a_file_is_not_replaced_and_is_not_the_file() {
     for kind in ["a directory", "a pipe", "a socket", "a link that leads nowhere", "a device"] {
         for overwrite in ["never", "newer", "always"] {
             for arguments in [&["/x"][..], &["/large", "-J"], &["/y", "-J"]] {
-                let place = Place::new();
+                let place = TestDirectory::new();
                 match kind {
                     "a directory" => fs::create_dir(place.path("x")).expect("made"),
                     "a pipe" => make_pipe(&place, "x"),
@@ -58,9 +58,9 @@ fn what_is_not_a_file_is_not_replaced_and_is_not_the_file() {
 }
 
 #[test]
-fn what_takes_the_name_during_the_download_is_not_replaced_either() {
+fn an_object_that_appears_during_the_download_is_not_replaced() {
     for (large, overwrite) in [(false, "never"), (false, "always"), (true, "never"), (true, "always")] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let path = place.path("x");
         let server = Server::start(move |_| {
             symlink("/nonexistent/x", &path).expect("a link");
@@ -72,9 +72,9 @@ fn what_takes_the_name_during_the_download_is_not_replaced_either() {
 }
 
 #[test]
-fn a_link_to_a_file_is_the_file() {
+fn a_symbolic_link_to_a_file_counts_as_the_file() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("target", "mine");
     symlink("target", place.path("x")).expect("a link");
     place.get([server.url("/x")]).assert(0, "1 already present");
@@ -91,7 +91,7 @@ fn output_to_a_pipe_or_a_device_is_written_to_it() {
             _ => Reply::ok(served.clone()).framing(framing),
         });
         for (path, sent) in [("/small", &b"small"[..]), ("/large", &body)] {
-            let place = Place::new();
+            let place = TestDirectory::new();
             make_pipe(&place, "pipe");
             symlink("/dev/null", place.path("null")).expect("a link");
             for overwrite in ["never", "always"] {
@@ -112,13 +112,13 @@ fn output_to_a_pipe_or_a_device_is_written_to_it() {
         }
     }
     let server = Server::echo();
-    Place::new().get(["-o", "/dev/full", &server.url("/x")]).assert(3, "/dev/full: No space left");
+    TestDirectory::new().get(["-o", "/dev/full", &server.url("/x")]).assert(3, "/dev/full: No space left");
 }
 
 #[test]
-fn an_output_that_is_a_folder_is_refused_before_anything_is_asked() {
+fn an_output_that_is_a_directory_is_an_error_before_any_request() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     fs::create_dir(place.path("sub")).expect("made");
     for (output, code, says) in [
         ("sub", 3, "is a directory"),
@@ -132,44 +132,44 @@ fn an_output_that_is_a_folder_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_tree_holds_a_file_and_a_folder_of_one_name() {
+fn a_tree_can_contain_a_file_and_a_directory_of_the_same_name() {
     let server = Server::echo();
     let host = server.url("").replace("http://", "").replace(':', "_");
-    let contents = |place: &Place, paths: &[&str]| -> Vec<String> {
+    let contents = |place: &TestDirectory, paths: &[&str]| -> Vec<String> {
         paths.iter().map(|path| place.text(&format!("{host}/{path}"))).collect()
     };
     let urls = [["/a", "/a/b"], ["/a/b", "/a"]].map(|paths| paths.map(|path| server.url(path)));
     for urls in &urls {
-        // What is known in advance leaves files their names.
-        let place = Place::new();
+        // For URLs of the command line, files keep their names.
+        let place = TestDirectory::new();
         place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 saved");
         assert_eq!(contents(&place, &["a", "a.1/b"]), ["/a", "/a/b"]);
         place.get(["--tree".to_owned()].iter().chain(urls)).assert(0, "2 already present");
     }
     for (urls, paths) in urls.iter().zip([["a", "a.1/b"], ["a.1", "a/b"]]) {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 saved");
         assert_eq!(contents(&place, &paths), ["/a", "/a/b"]);
         place.get_list(&urls.join("\n"), &["--tree"]).assert(0, "2 already present");
     }
-    // A file of an earlier run is in the way of a folder.
-    let place = Place::new();
+    // A file of an earlier run has the name of the directory.
+    let place = TestDirectory::new();
     place.get(["--tree", &urls[0][0]]).assert(0, "1 saved");
     place.get(["--tree", &urls[0][1]]).assert(3, "one of its directories is a file");
 }
 
 #[test]
-fn two_urls_to_which_the_server_gives_one_name_are_both_saved() {
+fn two_urls_with_the_same_name_from_the_server_are_both_saved() {
     for framing in FRAMINGS {
         let server = report_server(framing);
         for arguments in [&["-J"][..], &["-J", "--overwrite", "always"], &["-J", "--overwrite", "newer"], &["-J", "-N"]]
         {
-            let place = Place::new();
-            // The third has this name of its own.
+            let place = TestDirectory::new();
+            // The URL of the third one has this name.
             let urls = ["/january", "/february", "/report.pdf"].map(|path| server.url(path));
             let command = || arguments.iter().map(|argument| (*argument).to_owned()).chain(urls.clone());
             place.get(command()).assert(0, "3 saved");
-            let is_complete = |place: &Place| {
+            let is_complete = |place: &TestDirectory| {
                 let names = ["report.1.pdf", "report.2.pdf", "report.pdf"];
                 assert_eq!(place.names().iter().filter(|name| name.ends_with(".pdf")).collect::<Vec<_>>(), names);
                 let mut contents = names.map(|name| place.text(name));
@@ -186,38 +186,38 @@ fn two_urls_to_which_the_server_gives_one_name_are_both_saved() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_name_from_the_server_that_an_earlier_run_gave_to_another_url_is_not_taken_for_this_one() {
+fn a_file_of_an_earlier_run_from_another_url_does_not_count_as_existing() {
     for overwrite in ["never", "newer", "always"] {
         let server = Server::start(|request| {
             let reply = Reply::ok(request.path.clone()).field("Content-Disposition", "inline; filename=report.pdf");
             match (request.path.as_str(), request.earlier) {
                 ("/january", 0) => Reply::status(404),
-                // The response heads arrive in the other order then.
+                // In the second run, the response heads arrive in the other order.
                 ("/february", 1) => reply.delay(Duration::from_millis(300)),
                 _ => reply,
             }
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         let urls = ["/january", "/february"].map(|path| server.url(path));
         let get = || place.get(["-J", "--overwrite", overwrite].into_iter().chain(urls.iter().map(String::as_str)));
         get().assert(1, "1 saved, 1 failed");
         get().assert(0, if overwrite == "never" { "1 saved, 1 already present" } else { "2 saved" });
         assert_eq!((place.text("report.pdf"), place.text("report.1.pdf")), ("/february".into(), "/january".into()));
         // A file that was not saved by this program may be that of any URL.
-        let other = Place::new();
+        let other = TestDirectory::new();
         other.write("report.pdf", "mine");
         other.get(["-J", &urls[0]]).assert(0, "1 already present");
     }
 }
 
 #[test]
-fn the_body_is_not_fetched_if_the_file_with_the_server_s_name_stays() {
+fn the_body_is_not_downloaded_if_the_file_with_the_name_from_the_server_is_kept() {
     let server = Server::start(|_| {
         let reply = Reply::ok(vec![0; 32 << 20]).field("Content-Disposition", "attachment; filename=have.bin");
         reply.field("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
     });
     for overwrite in ["never", "newer"] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("have.bin", "mine");
         let run = place.get(["-J", "--json", "--overwrite", overwrite, &server.url("/x")]);
         run.assert(0, "1 already present");
@@ -225,19 +225,19 @@ fn the_body_is_not_fetched_if_the_file_with_the_server_s_name_stays() {
         assert!(path.ends_with("/have.bin"), "{path}");
         assert_eq!((place.text("have.bin"), place.names().len()), ("mine".to_owned(), 1));
     }
-    // As much as fits into the buffers of sockets.
+    // The server may have sent as much as the socket buffers can hold.
     assert!(server.sent() < 32 << 20, "{} bytes were sent", server.sent());
 }
 
 #[test]
-fn a_name_from_the_server_is_kept_over_retries_and_for_the_next_run() {
+fn a_name_from_the_server_is_kept_for_retries() {
     let body = content(3, 700_000);
     let served = body.clone();
     let server = Server::start(move |request| {
         let reply = Reply::file(request, &served, "\"1\"").field("Content-Disposition", "inline; filename=real.bin");
         if request.earlier == 0 { reply.cut_after(400_000) } else { reply }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["-J", &server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("real.bin") == body);
     assert_eq!(place.names(), ["real.bin"]);
@@ -249,7 +249,7 @@ fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
     let (right, wrong) = (sha256(b"/x"), sha256(b"another"));
     for options in [&[][..], &["--overwrite", "newer"], &["-N"], &["-J"]] {
         for is_list in [true, false] {
-            let place = Place::new();
+            let place = TestDirectory::new();
             let get = |digest: &str| match is_list {
                 true => place.get_list(&format!("{}\tx\tsha256:{digest}\n", server.url("/x")), options),
                 false => place.get([&["--checksum", &format!("sha256:{digest}"), &server.url("/x")], options].concat()),
@@ -262,7 +262,7 @@ fn an_existing_file_that_does_not_match_its_checksum_is_downloaded_again() {
             let json = place.get_list(&format!("{}\tx\tsha256:{right}\n", server.url("/x")), &["--json"]);
             assert_eq!(json.line("done")["sha256"], right.as_str());
             assert!(options == ["-J"] || server.requests().len() == requests, "a file that is right is not asked for");
-            // What the server has is wrong, too: what is there stays.
+            // The server's version is wrong as well, so the existing file is kept.
             place.write("x", "mine");
             get(&wrong).assert(6, "checksum mismatch");
             assert_eq!(place.text("x"), "mine", "{options:?}");
@@ -289,7 +289,7 @@ fn files_get_the_modification_time_of_the_server() {
         };
         reply.field("Last-Modified", date)
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let started = SystemTime::now() - Duration::from_secs(2);
     let modified = |name: &str| metadata(place.path(name)).expect("the file").modified().expect("its time");
     let names = ["small", "large", "chunked", "resumed", "bad", "none"];
@@ -306,8 +306,8 @@ fn files_get_the_modification_time_of_the_server() {
 }
 
 #[test]
-fn newer_compares_with_the_server_s_time_and_not_with_that_of_the_download() {
-    // It ignores If-Modified-Since when it is asked for `/ignores`.
+fn newer_compares_with_last_modified_and_not_with_the_time_of_the_download() {
+    // The server ignores If-Modified-Since in requests for `/ignores`.
     let server = Server::start(|request| {
         let (first, second) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 09:00:00 GMT");
         let date = if request.earlier < 2 { first } else { second };
@@ -316,7 +316,7 @@ fn newer_compares_with_the_server_s_time_and_not_with_that_of_the_download() {
             _ => Reply::ok(format!("of {date}")).field("Last-Modified", date),
         }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let urls = ["/obeys", "/ignores"].map(|path| server.url(path));
     let get = || place.get(["--overwrite", "newer"].into_iter().chain(urls.iter().map(String::as_str)));
     get().assert(0, "2 saved");
@@ -338,7 +338,7 @@ fn newer_fetches_a_second_version_of_the_same_second_if_its_length_differs() {
             _ => Reply::ok(body).field("Last-Modified", &date),
         }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let get = || place.get(["--overwrite", "newer", &server.url("/x")]);
     get().assert(0, "1 saved");
     get().assert(0, "1 saved");
@@ -347,14 +347,14 @@ fn newer_fetches_a_second_version_of_the_same_second_if_its_length_differs() {
 }
 
 #[test]
-fn the_largest_file_that_is_allowed_is_fetched_and_one_byte_more_is_not() {
+fn max_filesize_is_the_largest_size_that_is_downloaded() {
     for framing in FRAMINGS {
         let server = Server::start(move |request| {
             let length = request.path[1..].parse().expect("a length");
             Reply::ok(vec![b'x'; length]).framing(framing)
         });
         for limit in [1, 4096, 256 * 1024, 600_000] {
-            let place = Place::new();
+            let place = TestDirectory::new();
             let (fits, larger) = (server.url(&format!("/{limit}")), server.url(&format!("/{}", limit + 1)));
             let run = place.get(["--max-filesize", &limit.to_string(), "--retry", "0", &fits, &larger]);
             run.assert(5, "1 saved, 1 failed").assert(5, "--max-filesize");
@@ -366,14 +366,14 @@ fn the_largest_file_that_is_allowed_is_fetched_and_one_byte_more_is_not() {
 
 #[test]
 #[ignore = "needs strace"]
-fn what_is_to_be_safe_is_synced_before_it_is_reported() {
+fn files_are_synced_before_they_are_reported() {
     let body = content(5, 600_000);
     let server = Server::start(move |request| match request.path.as_str() {
         "/small" => Reply::ok("x"),
         _ => Reply::ok(body.clone()).field("ETag", "\"1\""),
     });
     for (fsync, syncs) in [("none", 0), ("file", 2), ("full", 4)] {
-        let (place, log) = (Place::new(), Place::new());
+        let (place, log) = (TestDirectory::new(), TestDirectory::new());
         let command = place.command(["--fsync", fsync, &server.url("/small"), &server.url("/large")]);
         let mut strace = std::process::Command::new("strace");
         strace.args(["-f", "-e", "trace=fsync,fdatasync", "-o"]).arg(log.path("log"));

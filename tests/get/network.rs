@@ -1,18 +1,18 @@
-//! The way to the servers: names with fixed addresses, families, and how long it took.
+//! Connections: overridden addresses, address families, connect times, and few file descriptors.
 
 use std::fs::File;
 use std::process::Command;
 
-use crate::run::{Place, Run};
+use crate::run::{Run, TestDirectory};
 use crate::server::{Reply, Server};
 
 #[test]
-fn a_name_is_where_the_command_line_says() {
+fn resolve_overrides_the_address_of_a_name() {
     let server = Server::echo();
     let port = server.port();
     let url = |host: &str| format!("http://{host}:{port}/x");
-    let place = Place::new();
-    // Nobody listens at the first addresses: the first that answers is taken.
+    let place = TestDirectory::new();
+    // The first addresses refuse connections, so the next one is used.
     let first = format!("a.test:{port}:127.7.7.7,127.0.0.1");
     let second = format!("B.test:{port}:[::1],127.0.0.1");
     let run = place.get(["--resolve", &first, "--resolve", &second, &url("A.test"), &url("b.test")]);
@@ -24,32 +24,32 @@ fn a_name_is_where_the_command_line_says() {
 }
 
 #[test]
-fn only_addresses_of_the_family_that_is_asked_for_are_tried() {
+fn only_addresses_of_the_requested_family_are_tried() {
     let server = Server::echo();
     let port = server.port();
     let (url, literal) = (format!("http://a.test:{port}/x"), server.url("/y"));
     let both = format!("a.test:{port}:::1,127.0.0.1");
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["-4", "--resolve", &both, &url, &literal]).assert(0, "2 saved");
-    let run = Place::new().get(["-6", "--retry", "0", &literal]);
+    let run = TestDirectory::new().get(["-6", "--retry", "0", &literal]);
     run.assert(4, "looking up `127.0.0.1`: no IPv6 address, and only IPv6 is allowed");
-    // The last one counts.
-    Place::new().get(["-6", "-4", &literal]).assert(0, "1 saved");
+    // The last override counts.
+    TestDirectory::new().get(["-6", "-4", &literal]).assert(0, "1 saved");
 }
 
 #[test]
-fn a_resolve_that_is_none_is_a_usage_error() {
+fn an_invalid_resolve_is_a_usage_error() {
     for (text, says) in
         [("a.test", "HOST:PORT:ADDR"), ("a.test:80:b.test", "IP address"), ("a.test:http:127.0.0.1", "port")]
     {
-        Place::new().get(["--resolve", text, "http://a.test/"]).assert(2, says);
+        TestDirectory::new().get(["--resolve", text, "http://a.test/"]).assert(2, says);
     }
 }
 
 #[test]
-fn json_says_how_long_a_connection_took_and_nothing_for_one_that_was_kept() {
+fn json_has_connect_times_unless_the_connection_was_reused() {
     let server = Server::echo();
-    let run = Place::new().get(["--json", "-j", "1", &server.url("/1"), &server.url("/2")]);
+    let run = TestDirectory::new().get(["--json", "-j", "1", &server.url("/1"), &server.url("/2")]);
     run.assert(0, "2 saved");
     let lines = run.lines();
     let mut done: Vec<_> = lines.iter().filter(|line| line["event"] == "done").collect();
@@ -73,9 +73,9 @@ fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
     });
     let paths = (0..150).map(|number| format!("/{number}")).chain((0..20).map(|number| format!("/large{number}")));
     let list: String = paths.map(|path| format!("{}\n", server.url(&path))).collect();
-    // With 8, there is none for a large file beside the connection: the run ends with an error.
+    // With 8, no descriptor is left for a large file, so the run ends with an error.
     for limit in [8, 12, 16, 24, 40] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("list", &list);
         let get = place.command(["-i", "-", "-j", "100", "--per-host", "100"]);
         let run: Run = Command::new("sh")
@@ -87,7 +87,7 @@ fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
             .expect("there is a shell")
             .into();
         match run.code {
-            Some(3 | 4) if limit < 16 => assert!(run.said.contains("ulimit -n"), "{limit}: {}", run.said),
+            Some(3 | 4) if limit < 16 => assert!(run.stderr.contains("ulimit -n"), "{limit}: {}", run.stderr),
             _ => _ = run.assert(0, "170 saved"),
         }
     }
@@ -98,7 +98,7 @@ fn complete_files_are_saved_with_the_last_descriptor() {
     let server = Server::echo();
     let list: String = (0..100).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
     for limit in [8, 10] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.write("list", &list);
         let get = place.command(["-i", "-"]);
         let run: Run = Command::new("sh")
@@ -119,7 +119,7 @@ fn a_shortage_of_descriptors_during_the_run_costs_no_file_and_no_retry() {
     let server = Server::start(|request| Reply::ok(request.path.repeat(50_000)).field("ETag", "\"1\""));
     let urls: Vec<String> = (0..30).map(|number| server.url(&format!("/{number}"))).collect();
     for error in ["EMFILE", "ENFILE"] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let get = place.command(["--retry", "0"].into_iter().chain(urls.iter().map(String::as_str)));
         let inject = format!("inject=socket:error={error}:when=3+2");
         let run: Run = Command::new("strace")

@@ -1,21 +1,21 @@
-//! What is said: to people, to programs, and what never.
+//! Messages, progress and JSON, and text that must not appear in them.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::run::{Place, Run};
+use crate::run::{Run, TestDirectory};
 use crate::server::{Reply, Server};
 
 #[test]
-fn no_password_is_in_anything() {
+fn no_output_contains_a_password() {
     let server = Server::start(|request| match request.path.as_str() {
         "/redirect" => Reply::redirect(302, "http://you:hunter2@127.0.0.1:1/x"),
         "/missing" => Reply::status(404),
         "/cut" => Reply::ok(vec![0; 600_000]).field("ETag", "\"1\"").cut_after(400_000),
         _ => Reply::ok("x").field("ETag", "\"1\""),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let urls = ["/x", "/redirect", "/missing", "/cut"].map(|path| server.url_with_password(path));
     let mut list = urls.join("\n");
     list.push_str("\nhttp://user:hunter2@:99999999/\nhttp://user:hunter2@a.test/\t../x\n");
@@ -26,7 +26,7 @@ fn no_password_is_in_anything() {
         let mut command = place.command(arguments);
         let run: Run = command.arg("-i").arg(list_file).envs(environment).output().expect("the command runs").into();
         let stdout = String::from_utf8_lossy(&run.stdout);
-        for text in [&run.said, &*stdout] {
+        for text in [&run.stderr, &*stdout] {
             assert!(!text.contains("hunter2") && !text.contains("dXNlcjpodW50ZXIy"), "{text}");
         }
     }
@@ -38,14 +38,14 @@ fn no_password_is_in_anything() {
 }
 
 #[test]
-fn no_sequence_that_a_terminal_obeys_reaches_it() {
+fn control_sequences_are_escaped_in_all_output() {
     let evil = "\x1b]0;owned\x07\u{202e}";
     let server = Server::start(move |request| match request.path.as_str() {
         "/location" => Reply::redirect(302, "ftp\u{202e}://x"),
         "/name" => Reply::ok("x").field("Content-Disposition", "attachment; filename*=UTF-8''a%1b%5b2Jb%E2%80%AE.txt"),
         _ => Reply::status(404),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let list = format!(
         "{}\n{}\n{}\nhttp://a.test/{evil}\n{}\n",
         server.url("/location"),
@@ -56,9 +56,9 @@ fn no_sequence_that_a_terminal_obeys_reaches_it() {
     for arguments in [&["-J"][..], &["--json"], &["--dry-run"], &["-J", "--progress", "bar"]] {
         let run = place.get_list(&list, arguments);
         let stdout = String::from_utf8_lossy(&run.stdout);
-        for text in [&run.said, &*stdout] {
+        for text in [&run.stderr, &*stdout] {
             let is_plain = |character: char| !character.is_control() || character == '\n';
-            // Bars draw with sequences of their own; those of the server are not among them.
+            // Progress bars use control sequences, but never those of the server.
             let is_ours = arguments.contains(&"bar");
             assert!(is_ours || text.chars().all(is_plain), "{text:?}");
             assert!(!text.contains("\x1b]0") && !text.contains('\u{202e}') && !text.contains("\x1b[2Jb"), "{text:?}");
@@ -68,7 +68,7 @@ fn no_sequence_that_a_terminal_obeys_reaches_it() {
 }
 
 #[test]
-fn every_line_of_json_is_as_the_schema_says() {
+fn every_line_of_json_matches_the_schema() {
     let schema_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/get-json.schema.json");
     let schema: Value = serde_json::from_slice(&std::fs::read(schema_file).expect("the schema")).expect("JSON");
     let server = Server::start(|request| match (request.path.as_str(), request.earlier) {
@@ -77,7 +77,7 @@ fn every_line_of_json_is_as_the_schema_says() {
         ("/missing", _) => Reply::status(404),
         _ => Reply::ok("x").field("ETag", "\"1\""),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("exists", "");
     let paths = ["/x", "/retry", "/redirect", "/missing", "/exists"];
     let mut list = paths.map(|path| server.url(path)).join("\n");
@@ -104,7 +104,7 @@ fn every_line_of_json_is_as_the_schema_says() {
     assert_eq!(run.line("summary")["exit"], 2);
 }
 
-/// As much of JSON Schema as the schema uses.
+/// Checks a value against the parts of JSON Schema that the schema uses.
 fn fits(property: &Value, value: &Value, schema: &Value) -> bool {
     if let Some(reference) = property["$ref"].as_str() {
         let name = reference.rsplit('/').next().expect("a name");
@@ -138,9 +138,9 @@ fn fits(property: &Value, value: &Value, schema: &Value) -> bool {
 }
 
 #[test]
-fn a_dry_run_prints_the_plan_and_asks_nobody() {
+fn a_dry_run_prints_the_plan_and_sends_no_request() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     let run = place.get(["--dry-run", &server.url("/a/x"), &server.url("/b/x")]);
     let printed = String::from_utf8(run.stdout.clone()).expect("UTF-8");
     let folder = place.folder().display();
@@ -150,17 +150,17 @@ fn a_dry_run_prints_the_plan_and_asks_nobody() {
 }
 
 #[test]
-fn shards_add_up_to_the_list_and_agree_on_the_names() {
+fn the_shards_of_a_list_download_each_file_once() {
     let server = Server::echo();
     let list: String =
         (0..200).map(|number| format!("{}\n", server.url(&format!("/{}/x{}", number, number % 20)))).collect();
-    let place = Place::new();
+    let place = TestDirectory::new();
     for shard in ["1/3", "2/3", "3/3"] {
         place.get_list(&list, &["--shard", shard]).assert(0, "saved");
     }
     assert_eq!(place.names().len(), 200);
     assert_eq!(server.requests().len(), 200);
-    let whole = Place::new();
+    let whole = TestDirectory::new();
     whole.get_list(&list, &[]).assert(0, "200 saved");
     for name in whole.names() {
         assert_eq!(whole.text(&name), place.text(&name), "{name}");
@@ -168,30 +168,30 @@ fn shards_add_up_to_the_list_and_agree_on_the_names() {
 }
 
 #[test]
-fn quiet_says_only_what_is_wrong() {
+fn quiet_prints_only_errors() {
     let server = Server::start(|request| if request.path == "/x" { Reply::ok("x") } else { Reply::status(404) });
-    let place = Place::new();
-    assert_eq!(place.get(["-q", &server.url("/x")]).said, "");
-    assert_eq!(place.get(["-q", &server.url("/y")]).said.lines().count(), 1);
+    let place = TestDirectory::new();
+    assert_eq!(place.get(["-q", &server.url("/x")]).stderr, "");
+    assert_eq!(place.get(["-q", &server.url("/y")]).stderr.lines().count(), 1);
 }
 
 #[test]
-fn elsewhere_than_on_a_terminal_progress_is_a_line_a_second() {
+fn without_a_terminal_progress_is_one_line_per_second() {
     let server = Server::start(|_| Reply::ok("x").delay(std::time::Duration::from_millis(1500)));
-    let run = Place::new().get(["--progress", "plain", &server.url("/x")]);
+    let run = TestDirectory::new().get(["--progress", "plain", &server.url("/x")]);
     run.assert(0, "0 of 1 files");
 }
 
 #[test]
 fn messages_about_a_stream_do_not_speak_of_a_file_that_is_kept() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     let checksum = format!("sha256:{}", "0".repeat(64));
     let run = place.get(["-o", "-", "--checksum", &checksum, &server.url("/x")]);
     run.assert(6, "checksum mismatch");
-    assert!(!run.said.contains("kept"), "{}", run.said);
+    assert!(!run.stderr.contains("kept"), "{}", run.stderr);
     let run = place.get(["-o", "/dev/full", &server.url("/x")]);
     run.assert(3, "No space left");
-    assert!(!run.said.contains("resume"), "{}", run.said);
+    assert!(!run.stderr.contains("resume"), "{}", run.stderr);
     place.get(["--checksum", &checksum, &server.url("/x")]).assert(6, "kept as NAME.part");
 }

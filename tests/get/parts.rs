@@ -1,16 +1,16 @@
-//! Parts: continued only if they are provably of the same file, and left alone if they are not ours.
+//! Partial downloads: they are resumed only if they are of the same version, and those of others are not touched.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 use crate::server::{Framing, Reply, Request, Server};
 
 const LENGTH: usize = 1 << 20;
 
-/// A server that cuts the first answer off, and then answers as `then` says.
+/// Starts a server that truncates the first response, and then responds with the result of `then`.
 fn cutting(first: Vec<u8>, etag: &'static str, then: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     Server::start(move |request| match request.earlier {
         0 => Reply::file(request, &first, etag).cut_after(LENGTH * 3 / 4),
@@ -23,11 +23,11 @@ fn range_of(request: &str) -> Option<&str> {
 }
 
 #[test]
-fn a_retry_goes_on_where_the_connection_broke() {
+fn a_retry_resumes_where_the_connection_broke() {
     let body = content(1, LENGTH);
     let served = body.clone();
     let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
-    let place = Place::new();
+    let place = TestDirectory::new();
     let run = place.get(["--json", &server.url("/x")]);
     run.assert(0, "1 saved");
     assert!(place.read("x") == body);
@@ -37,11 +37,11 @@ fn a_retry_goes_on_where_the_connection_broke() {
 }
 
 #[test]
-fn the_next_run_goes_on_where_the_last_one_ended() {
+fn the_next_run_resumes_where_the_last_one_ended() {
     let body = content(2, LENGTH);
     let served = body.clone();
     let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["--retry", "0", &server.url("/x")]).assert(4, "reading the response body");
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
     let run = place.get(["--json", &server.url("/x")]);
@@ -51,21 +51,21 @@ fn the_next_run_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
-fn another_file_of_the_same_length_is_fetched_from_its_beginning() {
+fn another_version_of_the_same_length_is_downloaded_from_the_beginning() {
     let (old, new) = (content(3, LENGTH), content(4, LENGTH));
     for retries in ["0", "3"] {
         let served = new.clone();
         let server = cutting(old.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"2\""));
-        let place = Place::new();
+        let place = TestDirectory::new();
         let first = place.get(["--retry", retries, &server.url("/x")]);
-        assert_eq!(first.code, Some(if retries == "0" { 4 } else { 0 }), "{}", first.said);
+        assert_eq!(first.code, Some(if retries == "0" { 4 } else { 0 }), "{}", first.stderr);
         place.get([server.url("/x")]).assert(0, "");
         assert!(place.read("x") == new);
     }
 }
 
 #[test]
-fn a_server_that_ignores_the_validator_cannot_make_a_mixture() {
+fn a_server_that_ignores_if_range_cannot_cause_a_mixed_file() {
     let (old, new) = (content(5, LENGTH), content(6, LENGTH));
     for lie in ["etag", "total", "start", "no-range"] {
         let served = new.clone();
@@ -84,7 +84,7 @@ fn a_server_that_ignores_the_validator_cannot_make_a_mixture() {
                 _ => part,
             }
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/x")]).assert(0, "1 saved");
         assert!(place.read("x") == new, "{lie}");
         assert_eq!(server.count("/x"), 3, "{lie}: from zero once");
@@ -92,17 +92,17 @@ fn a_server_that_ignores_the_validator_cannot_make_a_mixture() {
 }
 
 #[test]
-fn a_server_that_never_fits_is_tried_from_zero_once() {
+fn a_transfer_restarts_only_once_if_no_response_matches() {
     let body = content(7, LENGTH);
     let server = cutting(body, "\"1\"", |_| {
         Reply::status(206).body("x").field("Content-Range", "bytes 0-0/1").field("ETag", "\"1\"")
     });
-    Place::new().get([server.url("/x")]).assert(5, "206");
+    TestDirectory::new().get([server.url("/x")]).assert(5, "206");
     assert_eq!(server.count("/x"), 3);
 }
 
 #[test]
-fn what_was_begun_anew_is_continued_like_any_other() {
+fn a_restarted_file_can_be_resumed() {
     let (old, new) = (content(13, LENGTH), content(14, LENGTH));
     let served = new.clone();
     let server = cutting(old, "\"1\"", move |request| match request.earlier {
@@ -110,7 +110,7 @@ fn what_was_begun_anew_is_continued_like_any_other() {
         2 => Reply::file(request, &served, "\"2\"").cut_after(LENGTH / 2),
         _ => Reply::file(request, &served, "\"2\""),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get([server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == new);
     let ranges: Vec<Option<String>> =
@@ -119,7 +119,7 @@ fn what_was_begun_anew_is_continued_like_any_other() {
 }
 
 #[test]
-fn without_a_validator_nothing_is_continued() {
+fn without_a_validator_nothing_is_resumed() {
     let body = content(8, LENGTH);
     for weak in ["W/\"1\"", ""] {
         let served = body.clone();
@@ -128,24 +128,24 @@ fn without_a_validator_nothing_is_continued() {
             let reply = Reply::ok(served.clone()).field("ETag", weak);
             if request.earlier == 0 { reply.cut_after(LENGTH / 2) } else { reply }
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/x")]).assert(0, "1 saved");
         assert!(place.read("x") == body);
     }
 }
 
 #[test]
-fn a_part_that_is_all_there_is_is_done() {
+fn a_complete_part_is_published() {
     let body = content(9, LENGTH);
     let served = body.clone();
-    // It says that there is more than there is.
+    // The state file contains a larger total than that of the file.
     let server = Server::start(move |request| match (request.path.as_str(), request.earlier) {
         ("/x", 0) => Reply::ok([&served[..], b"more"].concat()).field("ETag", "\"1\"").cut_after(LENGTH),
         _ => Reply::file(request, &served, "\"1\""),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
-    // The total was another one, so it is fetched anew; with the right one, 416 is the end.
+    // With the wrong total, the file is downloaded again; with the right one, a 416 completes it.
     place.get([server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == body);
     place.write("y.part", &body);
@@ -159,11 +159,11 @@ fn a_part_that_is_all_there_is_is_done() {
 }
 
 #[test]
-fn no_continue_begins_anew() {
+fn no_continue_restarts_from_zero() {
     let body = content(10, LENGTH);
     let served = body.clone();
     let server = cutting(body.clone(), "\"1\"", move |request| Reply::file(request, &served, "\"1\""));
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
     place.get(["--no-continue", &server.url("/x")]).assert(0, "1 saved");
     assert_eq!(range_of(&server.requests()[1]), None);
@@ -171,11 +171,11 @@ fn no_continue_begins_anew() {
 }
 
 #[test]
-fn parts_that_are_not_ours_are_left_alone() {
+fn parts_of_others_are_not_touched() {
     let body = content(11, LENGTH);
     let server = Server::start(move |request| Reply::file(request, &body, "\"1\""));
     for (kind, says) in [("foreign", "no state"), ("symlink", "symbolic link"), ("pipe", "not a regular file")] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         match kind {
             "foreign" => place.write("x.part", "somebody's"),
             "symlink" => {
@@ -198,15 +198,15 @@ fn parts_that_are_not_ours_are_left_alone() {
 }
 
 #[test]
-fn a_part_that_another_process_downloads_is_left_alone() {
+fn a_part_that_another_process_is_downloading_is_not_touched() {
     let body = content(12, LENGTH);
     let served = body.clone();
     let server = Server::start(move |request| {
-        // The first one takes a while.
+        // The first response is slow.
         let reply = Reply::file(request, &served, "\"1\"");
         if request.earlier == 0 { reply.rate(4096) } else { reply }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let mut first = place.command([server.url("/x")]).stderr(Stdio::null()).spawn().expect("the command runs");
     while !place.path("x.part.json").exists() {
         std::thread::yield_now();
@@ -218,7 +218,7 @@ fn a_part_that_another_process_downloads_is_left_alone() {
 }
 
 #[test]
-fn a_part_is_continued_under_a_url_with_another_query_only_if_a_strong_etag_says_so() {
+fn a_part_is_resumed_for_another_query_only_with_a_strong_etag() {
     let body = content(15, LENGTH);
     for (fields, continues) in [
         (vec![("ETag", "\"1\"")], true),
@@ -236,7 +236,7 @@ fn a_part_is_continued_under_a_url_with_another_query_only_if_a_strong_etag_says
             reply = fields.iter().fold(reply, |reply, (name, value)| reply.field(name, value));
             if cut.swap(false, Ordering::SeqCst) { reply.cut_after(LENGTH * 3 / 4) } else { reply }
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get(["--retry", "0", "-o", "x", &server.url("/f?sig=old")]).assert(4, "");
         place.get(["-o", "x", &server.url("/f?sig=new")]).assert(0, "1 saved");
         assert!(place.read("x") == body);
@@ -246,13 +246,13 @@ fn a_part_is_continued_under_a_url_with_another_query_only_if_a_strong_etag_says
 }
 
 #[test]
-fn another_path_or_another_server_is_another_file_whatever_its_etag() {
+fn a_part_is_not_resumed_for_another_path_or_server_with_the_same_etag() {
     let (old, new) = (content(16, LENGTH), content(17, LENGTH));
     let first = Server::start(move |request| Reply::file(request, &old, "\"1\"").cut_after(LENGTH / 2));
     let served = new.clone();
     let second = Server::start(move |request| Reply::file(request, &served, "\"1\""));
     for url in [second.url("/f"), second.url("/g")] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get(["--retry", "0", "-o", "x", &first.url("/f")]).assert(4, "");
         place.get(["-o", "x", &url]).assert(0, "1 saved");
         assert!(place.read("x") == new);
@@ -260,7 +260,7 @@ fn another_path_or_another_server_is_another_file_whatever_its_etag() {
 }
 
 #[test]
-fn redirects_to_mirrors_are_continued_only_at_the_mirror_that_the_bytes_came_from() {
+fn after_redirects_to_mirrors_a_part_is_resumed_only_from_its_own_mirror() {
     let (old, new) = (content(18, LENGTH), content(19, LENGTH));
     for leads_to_the_same in [true, false] {
         let (old, new) = (old.clone(), new.clone());
@@ -269,14 +269,14 @@ fn redirects_to_mirrors_are_continued_only_at_the_mirror_that_the_bytes_came_fro
             0 => Reply::file(request, &old, "\"1\"").cut_after(LENGTH / 2),
             _ => Reply::file(request, &old, "\"1\""),
         });
-        // Another file of the same length, and the same ETag.
+        // Another file with the same length and ETag.
         let second = Server::start(move |request| Reply::file(request, &new, "\"1\""));
         let urls = [first.url("/f"), if leads_to_the_same { &first } else { &second }.url("/f")];
         let redirecting = Server::start(move |request| Reply::redirect(302, &urls[request.earlier.min(1)]));
         for retries in ["0", "3"] {
-            let place = Place::new();
+            let place = TestDirectory::new();
             let run = place.get(["--retry", retries, &redirecting.url("/x")]);
-            assert!(run.code == Some(0) || retries == "0", "{}", run.said);
+            assert!(run.code == Some(0) || retries == "0", "{}", run.stderr);
             place.get([redirecting.url("/x")]).assert(0, "");
             assert!(place.read("x") == expected);
         }
@@ -290,20 +290,20 @@ fn redirects_to_mirrors_are_continued_only_at_the_mirror_that_the_bytes_came_fro
 fn a_206_without_a_validator_is_not_trusted() {
     let (old, new) = (content(25, LENGTH), content(26, LENGTH));
     let served = new.clone();
-    // It ignores `If-Range`.
+    // The server ignores `If-Range`.
     let server = cutting(old, "\"1\"", move |request| match request.field("Range") {
         None => Reply::ok(&served[..]).field("ETag", "\"2\""),
         Some(_) => Reply::status(206)
             .body(&served[LENGTH * 3 / 4..])
             .field("Content-Range", &format!("bytes 786432-{}/{LENGTH}", LENGTH - 1)),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get([server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == new);
 }
 
 #[test]
-fn a_server_that_refuses_ranges_is_asked_for_all_of_the_file() {
+fn the_whole_file_is_requested_if_range_requests_are_rejected() {
     let body = content(27, LENGTH);
     for (status, requests) in [(400, 3), (403, 3), (404, 3), (501, 3), (500, 4), (503, 4)] {
         let served = body.clone();
@@ -311,7 +311,7 @@ fn a_server_that_refuses_ranges_is_asked_for_all_of_the_file() {
             Some(_) => Reply::status(status),
             None => Reply::file(request, &served, "\"1\""),
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
         place.get([server.url("/x")]).assert(0, "1 saved");
         assert!(place.read("x") == body);
@@ -320,10 +320,10 @@ fn a_server_that_refuses_ranges_is_asked_for_all_of_the_file() {
 }
 
 #[test]
-fn a_server_that_refuses_everything_is_asked_for_all_of_the_file_once_and_the_part_stays() {
+fn the_whole_file_is_requested_only_once_and_the_part_is_kept_if_everything_is_rejected() {
     let body = content(28, LENGTH);
     let server = cutting(body.clone(), "\"1\"", |_| Reply::status(403));
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
     place.get([server.url("/x")]).assert(1, "403");
     assert_eq!(server.count("/x"), 3);
@@ -331,13 +331,13 @@ fn a_server_that_refuses_everything_is_asked_for_all_of_the_file_once_and_the_pa
 }
 
 #[test]
-fn a_206_whose_body_is_not_what_its_range_says_is_never_the_end_of_a_file() {
+fn a_206_whose_body_does_not_match_its_range_never_completes_a_file() {
     let body = content(29, LENGTH);
     let rest = &body[LENGTH * 3 / 4..];
     let too_long = [rest, b"more"].concat();
     for framing in [Framing::Length, Framing::Chunked, Framing::UntilClose] {
         for sent in [rest, &rest[..10], &rest[..0], &too_long] {
-            // A length that is not that of the range is noticed before the body; the others have none.
+            // A wrong Content-Length is detected before the body; the other responses have none.
             let (served, sent) = (body.clone(), sent.to_owned());
             let is_right = sent.len() == LENGTH / 4;
             let server = cutting(body.clone(), "\"1\"", move |request| match request.earlier {
@@ -348,10 +348,10 @@ fn a_206_whose_body_is_not_what_its_range_says_is_never_the_end_of_a_file() {
                     .framing(framing),
                 _ => Reply::file(request, &served, "\"1\""),
             });
-            let place = Place::new();
+            let place = TestDirectory::new();
             place.get(["--retry", "0", &server.url("/x")]).assert(4, "");
             let run = place.get(["--retry", "0", &server.url("/x")]);
-            assert_eq!(run.code == Some(0), place.path("x").exists(), "{}", run.said);
+            assert_eq!(run.code == Some(0), place.path("x").exists(), "{}", run.stderr);
             if !is_right && run.code != Some(0) {
                 assert!(body.starts_with(&place.read("x.part")));
                 place.get([server.url("/x")]).assert(0, "1 saved");
@@ -363,7 +363,7 @@ fn a_206_whose_body_is_not_what_its_range_says_is_never_the_end_of_a_file() {
 }
 
 #[test]
-fn an_answer_that_is_neither_the_rest_nor_all_of_the_file_replaces_no_part() {
+fn an_unsuitable_response_to_a_range_request_does_not_replace_the_part() {
     for status in [202, 204, 207] {
         let body = content(12, LENGTH);
         let served = body.clone();
@@ -371,7 +371,7 @@ fn an_answer_that_is_neither_the_rest_nor_all_of_the_file_replaces_no_part() {
             Some(_) => Reply::status(status),
             None => Reply::file(request, &served, "\"1\""),
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get(["--retry", "0", &server.url("/x")]).assert(4, "reading the response body");
         place.get([&server.url("/x")]).assert(0, "1 saved");
         assert!(place.read("x") == body, "{status}");
@@ -392,7 +392,7 @@ fn the_beginning_of_a_small_file_is_resumed_if_there_is_a_validator() {
                 };
                 if request.earlier == 0 { reply.cut_after(120_000) } else { reply }
             });
-            let place = Place::new();
+            let place = TestDirectory::new();
             place.get(["--retry", "1", &server.url("/x")]).assert(0, "1 saved");
             assert!(place.read("x") == body, "{framing:?}");
             assert_eq!(place.names(), ["x"]);
@@ -404,7 +404,7 @@ fn the_beginning_of_a_small_file_is_resumed_if_there_is_a_validator() {
         let reply = Reply::file(request, &body, "\"1\"");
         if request.earlier == 0 { reply.cut_after(120_000) } else { reply }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get(["--retry", "0", &server.url("/x")]).assert(4, "1 failed");
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
     place.get([server.url("/x")]).assert(0, "1 saved");
@@ -414,7 +414,7 @@ fn the_beginning_of_a_small_file_is_resumed_if_there_is_a_validator() {
 #[test]
 fn a_directory_with_the_name_of_the_part_is_an_error_with_advice() {
     let server = Server::start(|_| Reply::ok(content(1, 600_000)).field("ETag", "\"1\""));
-    let place = Place::new();
+    let place = TestDirectory::new();
     std::fs::create_dir(place.path("x.part")).expect("made");
     place.get([server.url("/x")]).assert(3, "x.part: it is a directory").assert(3, "remove it");
 }

@@ -1,20 +1,20 @@
-//! Proxies: whom the environment and the command line name, what they see, and what is said of them.
+//! Proxies from the environment and the command line: what is sent to them, and how their errors are reported.
 
-use crate::run::{Place, Run};
+use crate::run::{Run, TestDirectory};
 use crate::server::{Reply, Server};
 
-/// Runs the command in an environment.
-fn get(place: &Place, environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+/// Runs the command with environment variables.
+fn get(place: &TestDirectory, environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     place.command(arguments).envs(environment.iter().copied()).output().expect("the command runs").into()
 }
 
-/// A proxy that answers by itself, with the URL that it was asked for.
+/// Starts a proxy that responds with the requested URL instead of forwarding the request.
 fn proxy() -> Server {
     Server::echo()
 }
 
 #[test]
-fn the_proxy_of_the_environment_is_asked_and_no_proxy_is_heeded() {
+fn the_proxy_of_the_environment_is_used_unless_no_proxy_matches() {
     let (proxy, server) = (proxy(), Server::echo());
     let url = proxy.url("");
     for (environment, arguments, is_asked) in [
@@ -29,7 +29,7 @@ fn the_proxy_of_the_environment_is_asked_and_no_proxy_is_heeded() {
         (&[], &["--proxy", &url], true),
         (&[("http_proxy", "http://127.0.0.1:1")], &["--proxy", &url], true),
     ] {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let x = server.url("/x");
         get(&place, environment, &[arguments, &[&*x]].concat()).assert(0, "1 saved");
         let expected = if is_asked { &*x } else { "/x" };
@@ -39,7 +39,7 @@ fn the_proxy_of_the_environment_is_asked_and_no_proxy_is_heeded() {
 
 #[test]
 fn a_bad_proxy_is_a_usage_error_that_does_not_show_the_password() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     for (environment, arguments, says) in [
         (&[("http_proxy", "http://me:hunter2@")][..], &[][..], "http_proxy: not a proxy URL"),
         (&[("all_proxy", "socks5h://me:hunter2@a")], &[], "all_proxy: `socks5h:` proxies are not supported"),
@@ -48,7 +48,7 @@ fn a_bad_proxy_is_a_usage_error_that_does_not_show_the_password() {
     ] {
         let run = get(&place, environment, &[arguments, &["http://a.test/"]].concat());
         run.assert(2, says);
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
 }
 
@@ -63,32 +63,33 @@ fn a_proxy_that_cannot_be_used_is_an_error_only_for_requests_that_would_use_it()
             (&[("all_proxy", value)], &["--proxy", ""]),
             (&[("https_proxy", value)], &[]),
         ] {
-            let run = get(&Place::new(), environment, &[arguments, &[&*url]].concat());
+            let run = get(&TestDirectory::new(), environment, &[arguments, &[&*url]].concat());
             run.assert(0, "1 saved");
         }
-        // One request needs it and fails, and the other does not.
-        let run = get(&Place::new(), &[("all_proxy", value), ("no_proxy", "127.0.0.1")], &["http://a.test/", &url]);
+        // Only the request that needs the proxy fails.
+        let run =
+            get(&TestDirectory::new(), &[("all_proxy", value), ("no_proxy", "127.0.0.1")], &["http://a.test/", &url]);
         run.assert(2, "1 saved, 1 failed").assert(2, "all_proxy: ");
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
-        get(&Place::new(), &[("all_proxy", value)], &["--dry-run", "http://a.test/"]).assert(0, "");
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        get(&TestDirectory::new(), &[("all_proxy", value)], &["--dry-run", "http://a.test/"]).assert(0, "");
     }
 }
 
 #[test]
-fn only_the_proxy_is_told_the_password_for_it() {
+fn the_proxy_password_is_sent_only_to_the_proxy() {
     let server = Server::echo();
     let there = server.url("/there");
     let proxy = Server::start(move |request| match request.path.as_str() {
         "http://a.test/here" => Reply::redirect(302, &there),
         _ => Reply::ok(request.path.clone()),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let url = proxy.url("").replace("http://", "http://proxyuser:pr0xypass@");
     let arguments =
         ["--proxy", &url, "--noproxy", "127.0.0.1", "--json", "http://a.test/here", "http://you:hunter2@a.test/x"];
     let run = get(&place, &[("RUST_LOG", "trace")], &arguments);
     run.assert(0, "2 saved");
-    assert!(!run.said.contains("pr0xypass") && !String::from_utf8_lossy(&run.stdout).contains("pr0xypass"));
+    assert!(!run.stderr.contains("pr0xypass") && !String::from_utf8_lossy(&run.stdout).contains("pr0xypass"));
     assert_eq!((place.text("here"), place.text("x")), ("/there".to_owned(), "http://a.test/x".to_owned()));
     let field = "proxy-authorization: Basic cHJveHl1c2VyOnByMHh5cGFzcw==";
     assert!(proxy.requests().iter().all(|head| head.contains(field)), "{:?}", proxy.requests());
@@ -96,9 +97,9 @@ fn only_the_proxy_is_told_the_password_for_it() {
 }
 
 #[test]
-fn a_proxy_that_wants_a_password_is_told_from_a_server() {
+fn a_407_is_reported_as_an_error_of_the_proxy() {
     let proxy = Server::start(|_| Reply::status(407).field("Proxy-Authenticate", "Basic realm=x"));
-    let run = Place::new().get(["--proxy", &proxy.url(""), "http://a.test/x"]);
+    let run = TestDirectory::new().get(["--proxy", &proxy.url(""), "http://a.test/x"]);
     run.assert(1, "--proxy http://USER:PASSWORD@HOST:PORT");
     assert_eq!(proxy.requests().len(), 1);
 }
@@ -111,18 +112,18 @@ mod tunnels {
     use crate::tls::start_secured;
 
     #[test]
-    fn https_goes_through_a_tunnel_and_the_proxy_sees_only_where_it_leads() {
+    fn https_uses_a_tunnel_and_the_proxy_sees_only_host_and_port() {
         let authority = Authority::new("the authority");
         let identity = authority.issue(&["127.0.0.1"], |_| {});
         let server = start_secured(&identity, |request| Reply::ok(request.path.clone()));
-        let (place, relay) = (Place::new(), Relay::start());
+        let (place, relay) = (TestDirectory::new(), Relay::start());
         place.write("ca.pem", authority.pem());
         let ca = place.path("ca.pem").into_os_string().into_string().expect("UTF-8");
         let (one, other) = (server.url("/1"), server.url("/2"));
         let arguments = ["--cacert", &ca, "-j", "1", "--json", &one, &other];
         let run = get(&place, &[("https_proxy", &relay.url()), ("RUST_LOG", "trace")], &arguments);
         run.assert(0, "2 saved");
-        assert!(!run.said.contains("pr0xypass") && !String::from_utf8_lossy(&run.stdout).contains("pr0xypass"));
+        assert!(!run.stderr.contains("pr0xypass") && !String::from_utf8_lossy(&run.stdout).contains("pr0xypass"));
         assert_eq!((place.text("1"), place.text("2")), ("/1".to_owned(), "/2".to_owned()));
         let [head] = &relay.requests()[..] else { panic!("{:?}", relay.requests()) };
         let host = server.url("").replace("https://", "");
@@ -131,14 +132,15 @@ mod tunnels {
     }
 
     #[test]
-    fn a_refused_tunnel_is_a_trouble_of_the_network_and_asked_for_again_only_if_that_may_help() {
+    fn a_rejected_tunnel_is_a_network_error_and_is_retried_only_if_the_status_is_transient() {
         for (status, requests, says) in [
             (403, 1, "the proxy responded with 403 Forbidden"),
             (407, 1, "--proxy http://USER:PASSWORD@HOST:PORT"),
             (503, 2, "the proxy responded with 503 Service Unavailable"),
         ] {
             let proxy = Server::start(move |_| Reply::status(status));
-            let run = Place::new().get(["--json", "--retry", "1", "--proxy", &proxy.url(""), "https://a.test/x"]);
+            let run =
+                TestDirectory::new().get(["--json", "--retry", "1", "--proxy", &proxy.url(""), "https://a.test/x"]);
             run.assert(4, says);
             assert_eq!(run.line("fail")["error"]["code"], "proxy");
             assert_eq!(proxy.count("a.test:443"), requests, "{status}");

@@ -1,5 +1,5 @@
-//! Processes that download one file into one folder at the same time, on a file system whose locks exclude nobody, while they
-//! are killed and the server's file changes: what gets the final name is always one version, and complete.
+//! Processes that download the same file to the same directory on a file system whose locks exclude no other process, while
+//! they are killed and the server's file changes: the published file is always complete and of a single version.
 //!
 //! For them, `flock` returns 0 and does nothing.
 
@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::denied::{Denied, without};
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 use crate::server::{Reply, Request, Server};
 
 const LENGTH: usize = 1_200_000;
 
-/// How long a round goes on without a file that is complete.
+/// The maximum duration of a round.
 const ROUND: Duration = Duration::from_millis(1200);
 
-/// Numbers that look random and are the same for the same seed.
+/// A pseudorandom number generator.
 struct Dice(u64);
 
 impl Dice {
@@ -38,10 +38,10 @@ impl Dice {
     }
 }
 
-/// What the first request of a process asked for, and the version that was there for it.
+/// The range of a process's first request, and the version that it was served.
 type FirstRequests = Arc<Mutex<HashMap<String, (usize, usize)>>>;
 
-/// A server whose file has the version that `version` says, and which breaks off now and then.
+/// Starts a server whose file has the version in `version`, and which sometimes truncates a response.
 fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_requests: FirstRequests) -> Server {
     Server::start(move |request: &Request| {
         let current = version.load(Ordering::SeqCst);
@@ -55,24 +55,24 @@ fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_reques
     })
 }
 
-/// What came of the rounds.
+/// The result of the rounds.
 #[derive(Debug, Default)]
 struct Sum {
     files: usize,
-    /// Bytes of the server's version that were in the part when a process started.
+    /// The bytes of the server's version that were in the part when a process started.
     there: usize,
-    /// Those of them for which it did not ask again.
+    /// The number of those bytes that the process did not request again.
     kept: usize,
 }
 
 struct Round<'a> {
-    place: Place,
+    place: TestDirectory,
     url: String,
     versions: &'a [Vec<u8>],
     version: &'a AtomicUsize,
     dice: &'a mut Dice,
     processes: Vec<Child>,
-    /// For each process that was started: the version, and how much of it was in the part.
+    /// For each process that was started, the version and the number of its bytes that were in the part.
     started: Vec<(String, usize, usize)>,
 }
 
@@ -89,7 +89,7 @@ impl Round<'_> {
         self.processes.push(child.expect("the command runs"));
     }
 
-    /// Starts, kills, and changes the version, until there is a file or the time is over.
+    /// Starts and kills processes and changes the version, until the file is complete or the time is up.
     fn run(&mut self, ids: &mut u64) {
         let end = Instant::now() + ROUND;
         while Instant::now() < end && !self.place.path("x").exists() {
@@ -121,7 +121,7 @@ impl Round<'_> {
 
 #[test]
 #[ignore = "takes a minute; needs seccomp. GLASSLOOP_ROUNDS and GLASSLOOP_SEED make it longer and another"]
-fn without_locks_no_file_is_a_mixture_and_most_of_what_was_there_is_kept() {
+fn without_locks_no_file_is_mixed_and_most_bytes_are_kept() {
     without([Denied::error(libc::SYS_flock, 0)], race);
 }
 
@@ -134,7 +134,7 @@ fn race() {
     let (mut dice, mut ids, mut sum) = (Dice(seed * 2 + 1), seed * 1_000_000, Sum::default());
     for number in 1..=rounds {
         let mut round = Round {
-            place: Place::new(),
+            place: TestDirectory::new(),
             url: server.url("/x"),
             versions: &versions,
             version: &version,

@@ -1,16 +1,16 @@
-//! Redirects: which are followed, and what goes along.
+//! Redirects: which ones are followed, and which headers are sent along.
 
-use crate::run::Place;
+use crate::run::TestDirectory;
 use crate::server::{Reply, Server};
 
 #[test]
-fn every_kind_of_redirect_is_followed_to_the_file_named_by_the_first_url() {
+fn redirects_are_followed_and_the_file_is_named_after_the_first_url() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::start(move |request| match request.path.as_str() {
             "/a.txt" => Reply::redirect(status, "b/c.txt"),
             _ => Reply::ok("content"),
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/a.txt")]).assert(0, "1 saved");
         assert_eq!(place.names(), ["a.txt"]);
         assert_eq!(server.count("/b/c.txt"), 1);
@@ -18,7 +18,7 @@ fn every_kind_of_redirect_is_followed_to_the_file_named_by_the_first_url() {
 }
 
 #[test]
-fn credentials_and_fields_do_not_go_to_another_origin_nor_back() {
+fn credentials_and_headers_are_dropped_at_another_origin_and_not_restored() {
     let other = Server::start(|request| {
         let home = request.path.split_once("?back=").map(|(_, home)| home.to_owned());
         home.map_or(Reply::ok("other"), |home| Reply::redirect(302, &home))
@@ -28,7 +28,7 @@ fn credentials_and_fields_do_not_go_to_another_origin_nor_back() {
         "/start" => Reply::redirect(302, &format!("{away}?back=http://{}/end", request.field("Host").unwrap())),
         _ => Reply::ok("home"),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let arguments = ["-H", "X-Mine: 1", "-H", "Cookie: a=b", &home.url_with_password("/start")];
     place.get(arguments).assert(0, "1 saved");
     let requests = home.requests();
@@ -40,64 +40,64 @@ fn credentials_and_fields_do_not_go_to_another_origin_nor_back() {
 }
 
 #[test]
-fn trusted_locations_get_the_credentials() {
+fn credentials_are_sent_to_trusted_locations() {
     let other = Server::echo();
     let away = other.url("/x");
     let home = Server::start(move |_| Reply::redirect(302, &away));
-    Place::new().get(["--location-trusted", "-u", "a:b", &home.url("/")]).assert(0, "1 saved");
+    TestDirectory::new().get(["--location-trusted", "-u", "a:b", &home.url("/")]).assert(0, "1 saved");
     assert!(other.requests()[0].contains("authorization: Basic YTpi"), "{}", other.requests()[0]);
 }
 
 #[test]
-fn redirects_that_are_not_followed_end_with_5_and_leave_nothing() {
+fn redirects_that_are_not_followed_exit_with_5_and_leave_no_file() {
     for (location, says) in
         [("file:///etc/passwd", "not a valid http"), ("/start", "redirect loop"), ("//[", "not a valid http")]
     {
         let server = Server::start(move |_| Reply::redirect(302, location));
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/start")]).assert(5, says);
         assert!(place.names().is_empty());
     }
 }
 
 #[test]
-fn a_page_that_redirects_to_itself_once_is_saved_and_one_that_goes_on_is_asked_no_third_time() {
+fn a_redirect_to_the_same_url_is_followed_once() {
     let answers = |answers_at_last: bool| {
         Server::start(move |request| match request.earlier {
             1.. if answers_at_last => Reply::ok("content"),
             _ => Reply::redirect(302, &request.path).field("Set-Cookie", "seen=1"),
         })
     };
-    let (server, place) = (answers(true), Place::new());
+    let (server, place) = (answers(true), TestDirectory::new());
     place.get([server.url("/a.txt")]).assert(0, "1 saved");
     assert_eq!(place.text("a.txt"), "content");
 
-    let (server, place) = (answers(false), Place::new());
+    let (server, place) = (answers(false), TestDirectory::new());
     place.get([server.url("/a.txt")]).assert(5, "cookie");
     assert_eq!((server.count("/a.txt"), place.names().len()), (2, 0));
 }
 
 #[test]
-fn two_locations_and_none_are_errors() {
+fn a_redirect_needs_exactly_one_location() {
     let two = Server::start(|_| Reply::redirect(302, "/a").field("Location", "/b"));
-    Place::new().get([two.url("/x")]).assert(5, "two different");
+    TestDirectory::new().get([two.url("/x")]).assert(5, "two different");
     let none = Server::start(|_| Reply::status(302));
-    Place::new().get([none.url("/x")]).assert(5, "no Location");
+    TestDirectory::new().get([none.url("/x")]).assert(5, "no Location");
 }
 
 #[test]
-fn there_is_an_end_to_redirects() {
+fn the_number_of_redirects_is_limited() {
     let server = Server::start(|request| {
         let number: u32 = request.path[1..].parse().expect("a number");
         Reply::redirect(302, &format!("/{}", number + 1))
     });
-    Place::new().get([server.url("/0")]).assert(5, "--max-redirs");
+    TestDirectory::new().get([server.url("/0")]).assert(5, "--max-redirs");
     assert_eq!(server.requests().len(), 11);
-    Place::new().get(["--max-redirs", "0", &server.url("/100")]).assert(5, "--max-redirs");
+    TestDirectory::new().get(["--max-redirs", "0", &server.url("/100")]).assert(5, "--max-redirs");
 }
 
 #[test]
-fn no_more_requests_go_to_the_host_of_a_redirect_than_to_any() {
+fn the_limit_per_host_applies_to_the_hosts_of_redirects() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
@@ -110,6 +110,6 @@ fn no_more_requests_go_to_the_host_of_a_redirect_than_to_any() {
     let to = target.url("/x");
     let start = Server::start(move |_| Reply::redirect(302, &to));
     let list: String = (0..20).map(|number| format!("{}\n", start.url(&format!("/{number}")))).collect();
-    Place::new().get_list(&list, &["--per-host", "2"]).assert(0, "20 saved");
+    TestDirectory::new().get_list(&list, &["--per-host", "2"]).assert(0, "20 saved");
     assert!(MOST.load(Ordering::SeqCst) <= 2, "{} at once", MOST.load(Ordering::SeqCst));
 }

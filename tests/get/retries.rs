@@ -1,61 +1,61 @@
-//! Retries: after what, how often, and when a whole host is left alone.
+//! Retries: which errors are retried, how often, and when requests to a host are paused.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 use crate::server::{Framing, Reply, Server};
 
 #[test]
-fn what_may_heal_is_tried_again() {
+fn transient_statuses_are_retried() {
     for status in [408, 425, 429, 500, 502, 503, 504, 522, 524] {
         let server = Server::start(move |request| match request.earlier {
             0 => Reply::status(status),
             _ => Reply::ok("content"),
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/x")]).assert(0, "1 saved");
         assert_eq!(server.count("/x"), 2, "{status}");
     }
 }
 
 #[test]
-fn what_does_not_heal_is_asked_once_and_never_written_to_a_file() {
+fn permanent_statuses_are_not_retried_and_their_bodies_are_not_saved() {
     for status in [400, 401, 403, 404, 410, 418, 501] {
         let server = Server::start(move |_| Reply::status(status).body("an error page"));
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/x")]).assert(1, &format!("the server responded with {status}"));
         assert_eq!((server.count("/x"), place.names().len()), (1, 0), "{status}");
     }
 }
 
 #[test]
-fn a_transfer_is_tried_four_times_and_then_has_failed() {
+fn a_transfer_fails_after_four_attempts() {
     let server = Server::start(|_| Reply::status(500));
-    let run = Place::new().get(["--json", &server.url("/x")]);
+    let run = TestDirectory::new().get(["--json", &server.url("/x")]);
     run.assert(1, "500");
     assert_eq!((server.count("/x"), run.events()["retry"]), (4, 3));
 }
 
 #[test]
-fn the_list_of_statuses_can_be_another_one() {
+fn retry_on_replaces_the_list_of_statuses() {
     let server = Server::start(|_| Reply::status(404));
-    Place::new().get(["--retry", "1", "--retry-on", "404,410", &server.url("/x")]).assert(1, "404");
+    TestDirectory::new().get(["--retry", "1", "--retry-on", "404,410", &server.url("/x")]).assert(1, "404");
     assert_eq!(server.count("/x"), 2);
     let server = Server::start(|_| Reply::status(500));
-    Place::new().get(["--retry-on", "404", &server.url("/x")]).assert(1, "500");
+    TestDirectory::new().get(["--retry-on", "404", &server.url("/x")]).assert(1, "500");
     assert_eq!(server.count("/x"), 1);
 }
 
 #[test]
 fn without_retries_there_is_one_attempt() {
     let server = Server::start(|_| Reply::status(503).field("Retry-After", "1"));
-    Place::new().get(["--retry", "0", &server.url("/x")]).assert(1, "503");
+    TestDirectory::new().get(["--retry", "0", &server.url("/x")]).assert(1, "503");
     assert_eq!(server.count("/x"), 1);
 }
 
 #[test]
-fn a_server_that_cuts_off_is_tried_again() {
+fn truncated_responses_are_retried() {
     let body = content(1, 1000);
     let served = body.clone();
     let server = Server::start(move |request| match request.earlier {
@@ -63,20 +63,20 @@ fn a_server_that_cuts_off_is_tried_again() {
         1 => Reply::ok(served.clone()).cut_after(500),
         _ => Reply::ok(served.clone()),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get([server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == body);
 }
 
 #[test]
-fn nobody_there_is_a_network_error() {
-    // A port that was free a moment ago.
+fn a_refused_connection_is_a_network_error() {
+    // A port that was free just before.
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    Place::new().get(["--retry", "1", &format!("http://{free}/x")]).assert(4, "refused");
+    TestDirectory::new().get(["--retry", "1", &format!("http://{free}/x")]).assert(4, "refused");
 }
 
 #[test]
-fn the_server_s_own_wait_is_kept_in_both_forms() {
+fn retry_after_is_honoured_in_both_forms() {
     for form in [|| "1".to_owned(), || httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2))] {
         let refused_at = std::sync::Arc::new(std::sync::Mutex::new(None::<Instant>));
         let server = Server::start(move |request| {
@@ -86,20 +86,20 @@ fn the_server_s_own_wait_is_kept_in_both_forms() {
                     *refused_at = Some(Instant::now());
                     Reply::status(503).field("Retry-After", &form())
                 }
-                // Dates have whole seconds. Too late is no fault; too early is.
+                // Dates have a resolution of one second. A late retry is acceptable, an early one is not.
                 (_, Some(at)) if at.elapsed() >= Duration::from_millis(990) => Reply::ok("content"),
                 _ => Reply::status(400),
             }
         });
-        Place::new().get([server.url("/x")]).assert(0, "1 saved");
+        TestDirectory::new().get([server.url("/x")]).assert(0, "1 saved");
     }
 }
 
 #[test]
-fn a_wait_that_is_too_long_fails_at_once() {
+fn a_retry_after_above_the_limit_fails_at_once() {
     for status in [429, 503] {
         let server = Server::start(move |_| Reply::status(status).field("Retry-After", "99999999"));
-        Place::new()
+        TestDirectory::new()
             .get([server.url("/x")])
             .assert(1, "Retry-After: 99999999 s, which exceeds --retry-max-wait (120 s)");
         assert_eq!(server.count("/x"), 1);
@@ -107,7 +107,7 @@ fn a_wait_that_is_too_long_fails_at_once() {
 }
 
 #[test]
-fn a_host_that_refuses_everything_for_a_while_is_asked_little_and_all_is_had_in_the_end() {
+fn a_host_that_rejects_everything_for_a_while_receives_few_requests_and_all_files_are_saved() {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
     static REFUSED: AtomicUsize = AtomicUsize::new(0);
@@ -120,26 +120,26 @@ fn a_host_that_refuses_everything_for_a_while_is_asked_little_and_all_is_had_in_
         Reply::ok(request.path.clone())
     });
     let list: String = (0..500).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get_list(&list, &[]).assert(0, "500 saved");
     let refused = REFUSED.load(Ordering::SeqCst);
     assert!(refused < 60, "{refused} requests were refused");
 }
 
 #[test]
-fn a_host_that_has_paused_for_too_long_fails_what_waits_for_it_and_no_other() {
+fn a_host_that_is_paused_for_too_long_fails_only_its_own_transfers() {
     let bad = Server::start(|_| Reply::status(429));
     let good = Server::echo();
     let list: String =
         (0..50).map(|n| format!("{}\n{}\n", bad.url(&format!("/b{n}")), good.url(&format!("/g{n}")))).collect();
-    let place = Place::new();
+    let place = TestDirectory::new();
     let run = place.get_list(&list, &["--retry-max-wait", "1"]);
     run.assert(1, "50 saved, 50 failed").assert(1, "--retry-max-wait");
     assert!(bad.requests().len() < 30, "{} requests", bad.requests().len());
 }
 
 #[test]
-fn a_url_that_is_always_rejected_does_not_make_its_neighbours_fail() {
+fn a_url_that_is_always_rejected_does_not_make_others_fail() {
     let check = |field: (&'static str, &'static str)| {
         let server = Server::start(move |request| match request.path.as_str() {
             "/bad" => Reply::status(429).field(field.0, field.1),
@@ -147,7 +147,7 @@ fn a_url_that_is_always_rejected_does_not_make_its_neighbours_fail() {
         });
         let paths = std::iter::once("/bad".to_owned()).chain((0..100).map(|number| format!("/{number}")));
         let list: String = paths.map(|path| format!("{}\n", server.url(&path))).collect();
-        let run = Place::new().get_list(&list, &["--retry", "1"]);
+        let run = TestDirectory::new().get_list(&list, &["--retry", "1"]);
         run.assert(1, "100 saved, 1 failed").assert(1, "/bad: the server responded with 429");
         assert!(server.count("/bad") < 10, "{field:?}: {} requests for it", server.count("/bad"));
     };
@@ -159,23 +159,23 @@ fn a_url_that_is_always_rejected_does_not_make_its_neighbours_fail() {
 }
 
 #[test]
-fn a_server_that_asks_for_no_wait_or_for_one_that_is_over_is_not_asked_again_at_once() {
+fn a_retry_after_of_zero_or_in_the_past_does_not_cause_an_immediate_retry() {
     for (status, value) in [(429, "0"), (503, "0"), (503, "Sun, 06 Nov 1994 08:49:37 GMT"), (500, "0")] {
         let server = Server::start(move |_| Reply::status(status).field("Retry-After", value));
-        Place::new().get(["--retry-max-wait", "1", &server.url("/x")]).assert(1, "");
+        TestDirectory::new().get(["--retry-max-wait", "1", &server.url("/x")]).assert(1, "");
         assert!(server.count("/x") < 10, "{status} {value}: {} requests", server.count("/x"));
     }
 }
 
 #[test]
-fn a_date_to_wait_for_is_read_by_the_server_s_clock() {
-    // It is days behind in one case and days ahead in the other, and asks for a second in both.
+fn a_retry_after_date_is_relative_to_the_server_s_clock() {
+    // The server's clock is days behind in one case and days ahead in the other. The wait is one second in both.
     for now in ["Sun, 06 Nov 1994 08:49:37 GMT", "Wed, 06 Nov 2999 08:49:37 GMT"] {
         let server = Server::start(move |request| match request.earlier {
             0 => Reply::status(503).field("Date", now).field("Retry-After", &now.replace(":37", ":38")),
             _ => Reply::ok("content"),
         });
-        let run = Place::new().get(["--json", &server.url("/x")]);
+        let run = TestDirectory::new().get(["--json", &server.url("/x")]);
         run.assert(0, "1 saved");
         let wait = run.line("retry")["wait_ms"].as_f64().expect("a number");
         assert!(wait > 500.0 && wait <= 1000.0, "{wait} ms");
@@ -183,19 +183,19 @@ fn a_date_to_wait_for_is_read_by_the_server_s_clock() {
 }
 
 #[test]
-fn retries_beyond_ten_and_a_fifth_of_the_requests_are_delayed_and_not_denied() {
+fn retries_above_the_budget_are_delayed_but_not_denied() {
     let server = Server::start(|request| match request.earlier {
         0 => Reply::status(500),
         _ => Reply::ok(request.path.clone()),
     });
     let list: String = (0..60).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get_list(&list, &["--retry", "1"]).assert(0, "60 saved");
 }
 
 #[test]
-fn those_who_wait_for_a_probe_go_on_when_its_head_is_there() {
-    // The body of the probe ends only after another file was asked for.
+fn transfers_continue_when_the_head_of_the_probe_s_response_arrives() {
+    // The body of the probe ends only after another file has been requested.
     let other = Arc::new((Mutex::new(false), Condvar::new()));
     let asked = other.clone();
     let server = Server::start(move |request| match (request.path.as_str(), request.earlier) {
@@ -214,16 +214,16 @@ fn those_who_wait_for_a_probe_go_on_when_its_head_is_there() {
             Reply::ok(path)
         }
     });
-    let place = Place::new();
-    // One at a time at first, so that the large one is the first to wait.
+    let place = TestDirectory::new();
+    // One at a time at first, so that the large file is the first to wait.
     let urls = ["/big", "/1", "/2", "/3"].map(|path| server.url(path));
     place.get(["--per-host", "2"].into_iter().chain(urls.iter().map(String::as_str))).assert(0, "4 saved");
     assert_eq!(place.read("big"), content(1, 50_000));
 }
 
-// -- Bodies that are cut off -----------------------------------------------------------------------------------------
+// -- Truncated bodies ------------------------------------------------------------------------------------------------
 
-/// A file of which no connection carries more than so many bytes.
+/// Responds with a file of which each connection sends only a limited number of bytes.
 fn limited(request: &crate::server::Request, file: &[u8], at_most: usize, framing: Framing) -> Reply {
     let range = request.field("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let left = file.len() - range.unwrap_or(0usize);
@@ -232,16 +232,16 @@ fn limited(request: &crate::server::Request, file: &[u8], at_most: usize, framin
 }
 
 #[test]
-fn a_large_file_is_had_from_a_server_that_ends_every_connection_early() {
+fn a_large_file_is_saved_although_every_connection_ends_early() {
     let file = Arc::new(content(1, 1_500_000));
     for framing in [Framing::Length, Framing::Chunked] {
         let served = file.clone();
         let server = Server::start(move |request| limited(request, &served, 300_000, framing));
-        let place = Place::new();
+        let place = TestDirectory::new();
         let run = place.get(["--json", &server.url("/x")]);
         run.assert(0, "1 saved");
         assert!(place.read("x") == *file, "{framing:?}");
-        // Nothing is sent twice, unless it was lost with its connection.
+        // Nothing is sent twice, except for bytes that were lost with their connection.
         assert!(
             run.line("done")["attempts"].as_u64().is_some_and(|attempts| (5..12).contains(&attempts)),
             "{framing:?}"
@@ -250,33 +250,33 @@ fn a_large_file_is_had_from_a_server_that_ends_every_connection_early() {
 }
 
 #[test]
-fn a_body_without_a_length_that_ends_with_a_reset_is_tried_again() {
-    // How much of it comes is up to the kernel: a reset discards what was not read.
+fn a_close_delimited_body_that_ends_with_a_reset_is_retried() {
+    // A reset discards the bytes that were not read, so their number varies.
     let file = Arc::new(content(1, 1_500_000));
     let served = file.clone();
     let server = Server::start(move |request| {
         let reply = Reply::file(request, &served, "\"1\"").framing(Framing::UntilClose);
         if request.earlier == 0 { reply.cut_after(300_000) } else { reply }
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get([server.url("/x")]).assert(0, "1 saved");
     assert!(place.read("x") == *file && server.count("/x") == 2);
 }
 
 #[test]
 fn attempts_without_progress_are_bounded() {
-    // Each connection ends at the same place, whatever is asked for.
+    // Each connection ends at the same offset, for any range.
     let file = content(1, 600_000);
     let server = Server::start(move |request| match request.field("Range") {
         None => Reply::file(request, &file, "\"1\"").cut_after(400_000),
         Some(_) => Reply::file(request, &file, "\"1\"").cut_after(0),
     });
-    Place::new().get(["--retry", "2", &server.url("/x")]).assert(4, "body");
+    TestDirectory::new().get(["--retry", "2", &server.url("/x")]).assert(4, "body");
     assert_eq!(server.count("/x"), 4, "one that got somewhere, its retry, and two more");
 }
 
 #[test]
-fn large_bodies_are_had_from_servers_that_recover() {
+fn large_files_are_saved_from_servers_that_recover() {
     let file = Arc::new(content(1, 1_000_000));
     for (framing, status) in [(Framing::Length, 500), (Framing::Chunked, 503), (Framing::UntilClose, 429)] {
         let served = file.clone();
@@ -285,27 +285,27 @@ fn large_bodies_are_had_from_servers_that_recover() {
             1 => Reply::status(502),
             _ => Reply::file(request, &served, "\"1\"").framing(framing),
         });
-        let place = Place::new();
+        let place = TestDirectory::new();
         place.get([server.url("/x")]).assert(0, "1 saved");
         assert!(place.read("x") == *file, "{framing:?}");
     }
 }
 
 #[test]
-fn a_transfer_that_waits_lets_others_go_first() {
+fn a_transfer_in_backoff_lets_others_go_first() {
     let server = Server::start(|request| match (request.path.as_str(), request.earlier) {
         ("/first", 0) => Reply::status(500),
         _ => Reply::ok("x"),
     });
     let list = format!("{}\n{}\n", server.url("/first"), server.url("/second"));
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.get_list(&list, &["-j", "1"]).assert(0, "2 saved");
 }
 
 #[test]
-fn silence_has_limits() {
+fn silent_servers_time_out() {
     let slow = Server::start(|_| Reply::ok("x").delay(Duration::from_secs(60)));
     let url = slow.url("/x");
-    Place::new().get(["--head-timeout", "0.2", "--retry", "0", &url]).assert(4, "timed out after 200ms");
-    Place::new().get(["--max-time", "0.2", &url]).assert(4, "--max-time");
+    TestDirectory::new().get(["--head-timeout", "0.2", "--retry", "0", &url]).assert(4, "timed out after 200ms");
+    TestDirectory::new().get(["--max-time", "0.2", &url]).assert(4, "--max-time");
 }

@@ -1,4 +1,4 @@
-//! A run of the command, and what it said and left behind.
+//! Runs the command in a temporary directory, and checks its output and files.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,22 +9,22 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A folder of its own for a test.
-pub struct Place {
+/// A temporary directory for one test.
+pub struct TestDirectory {
     folder: tempfile::TempDir,
 }
 
-/// What a run has said.
+/// The result of a run.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
-    pub said: String,
+    pub stderr: String,
 }
 
-impl Place {
-    pub fn new() -> Place {
+impl TestDirectory {
+    pub fn new() -> TestDirectory {
         crate::watchdog::watch();
-        Place { folder: tempfile::tempdir().expect("a temporary folder") }
+        TestDirectory { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -35,23 +35,23 @@ impl Place {
         self.folder.path()
     }
 
-    /// The command, with its files in this folder.
+    /// Returns the command, with this output directory.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glassloop"));
         command.args(["get", "--progress", "none", "--dest"]).arg(self.folder()).args(arguments);
-        // Whatever leads out of here: the servers of the tests are here.
+        // The servers of the tests are local, so no proxy may be used.
         for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
             command.env_remove(name);
         }
         command
     }
 
-    /// Runs the command to its end.
+    /// Runs the command until it exits.
     pub fn get(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         self.command(arguments).output().expect("the command runs").into()
     }
 
-    /// Runs it with a list on standard input.
+    /// Runs the command with a list on standard input.
     pub fn get_list(&self, list: &str, arguments: &[&str]) -> Run {
         let mut command = self.command(["-i", "-"]);
         let mut child = command
@@ -81,7 +81,7 @@ impl Place {
         String::from_utf8(self.read(name)).expect("UTF-8")
     }
 
-    /// The names in the folder, in order.
+    /// Returns the names of the files, sorted.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder()).expect("the folder");
         let mut names: Vec<String> =
@@ -93,28 +93,28 @@ impl Place {
 
 impl From<Output> for Run {
     fn from(output: Output) -> Run {
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert!(!said.contains("panicked"), "{said}");
-        Run { code: output.status.code(), stdout: output.stdout, said }
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Run { code: output.status.code(), stdout: output.stdout, stderr }
     }
 }
 
 impl Run {
-    /// Asserts how it ended, and that it said this.
+    /// Asserts the exit code, and that stderr contains a text.
     #[track_caller]
     pub fn assert(&self, code: i32, says: &str) -> &Run {
-        assert_eq!(self.code, Some(code), "{}", self.said);
-        assert!(self.said.contains(says), "`{says}` is not in: {}", self.said);
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert!(self.stderr.contains(says), "`{says}` is not in: {}", self.stderr);
         self
     }
 
-    /// The lines of `--json`.
+    /// Returns the lines of `--json`.
     pub fn lines(&self) -> Vec<Value> {
         let text = std::str::from_utf8(&self.stdout).expect("JSON is UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    /// How many lines there are of each event.
+    /// Returns the number of lines of each event.
     pub fn events(&self) -> BTreeMap<String, usize> {
         let mut events = BTreeMap::new();
         for line in self.lines() {
@@ -123,7 +123,7 @@ impl Run {
         events
     }
 
-    /// The only line of an event.
+    /// Returns the only line of an event.
     #[track_caller]
     pub fn line(&self, event: &str) -> Value {
         let lines: Vec<Value> = self.lines().into_iter().filter(|line| line["event"] == event).collect();
@@ -132,7 +132,7 @@ impl Run {
     }
 }
 
-/// Bytes that are different everywhere, and the same every time.
+/// Returns pseudorandom bytes, which depend only on the seed.
 pub fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = (0..length.div_ceil(8)).flat_map(|_| {

@@ -1,4 +1,4 @@
-//! Downloads over https: who is believed, and what is said and done about the others.
+//! Downloads over https: which certificates are trusted, and how errors are reported and retried.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 
 use crate::certificates::{Authority, Identity};
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 use crate::secured::{configuration, secure};
 use crate::server::{Reply, Request, Server};
 
@@ -18,22 +18,22 @@ fn identity() -> Identity {
     AUTHORITY.issue(&["127.0.0.1"], |_| {})
 }
 
-/// A server that shows this identity.
+/// Starts a server with this certificate.
 pub fn start_secured(identity: &Identity, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     let configuration = configuration(identity, rustls::ALL_VERSIONS);
     Server::start_over("https", move |stream| secure(&configuration, stream), answer)
 }
 
-/// A folder, and the authority's certificate in a file of it.
-fn place() -> (Place, String) {
-    let place = Place::new();
+/// Creates a directory with the root certificate in a file.
+fn place() -> (TestDirectory, String) {
+    let place = TestDirectory::new();
     place.write("ca.pem", AUTHORITY.pem());
     let file = place.path("ca.pem").into_os_string().into_string().expect("UTF-8");
     (place, file)
 }
 
 #[test]
-fn files_come_from_a_server_that_the_authority_has_vouched_for() {
+fn files_are_saved_from_a_server_with_a_trusted_certificate() {
     let server = start_secured(&identity(), |request| Reply::ok(content(7, 300_000)).field("X", &request.path));
     let (place, authority) = place();
     let run = place.get(["--json", "--cacert", &authority, &server.url("/a"), &server.url("/b"), "-j", "1"]);
@@ -45,7 +45,7 @@ fn files_come_from_a_server_that_the_authority_has_vouched_for() {
 }
 
 #[test]
-fn a_transfer_that_is_cut_is_continued() {
+fn a_truncated_transfer_over_tls_is_resumed() {
     let whole = content(8, 3 << 20);
     let server = start_secured(&identity(), {
         let whole = whole.clone();
@@ -61,7 +61,7 @@ fn a_transfer_that_is_cut_is_continued() {
 }
 
 #[test]
-fn who_is_not_believed_is_told_with_4_and_not_asked_again() {
+fn an_untrusted_certificate_exits_with_4_and_is_not_retried() {
     let stranger = Authority::new("a stranger").issue(&["127.0.0.1"], |_| {});
     let other = AUTHORITY.issue(&["b.test"], |_| {});
     let expired = AUTHORITY.issue(&["127.0.0.1"], |params| params.not_after = date_time_ymd(2020, 1, 1));
@@ -81,17 +81,17 @@ fn who_is_not_believed_is_told_with_4_and_not_asked_again() {
         assert_eq!(run.events().get("retry"), None);
         assert!(server.requests().is_empty());
         assert_eq!(place.names(), ["ca.pem"]);
-        // Unless that is what is wanted.
+        // With --insecure, the certificate is not verified.
         place.get(["--insecure", &server.url("/x")]).assert(0, "1 saved");
         assert_eq!(place.text("x"), "secret");
     }
 }
 
 #[test]
-fn the_system_s_authorities_are_believed_unless_others_are_named() {
+fn the_system_s_root_certificates_are_used_unless_others_are_given() {
     let server = start_secured(&identity(), |_| Reply::ok("x"));
     let (place, authority) = place();
-    // What the system has is where this says.
+    // This variable names the system's root certificates.
     let get = |arguments: &[&str], file: &str| {
         let output = place.command(arguments).env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR").output();
         crate::run::Run::from(output.expect("the command runs"))
@@ -122,7 +122,7 @@ fn a_file_without_certificates_is_a_usage_error() {
 }
 
 #[test]
-fn a_port_without_tls_is_told_from_a_server_that_is_not_believed() {
+fn a_port_without_tls_is_reported_differently_from_an_untrusted_certificate() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://{}/x", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
@@ -130,11 +130,11 @@ fn a_port_without_tls_is_told_from_a_server_that_is_not_believed() {
         stream.read_exact(&mut [0; 5]).expect("a hello");
         std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("the client listens");
     });
-    Place::new().get(["-k", &url]).assert(4, "does not speak TLS on this port");
+    TestDirectory::new().get(["-k", &url]).assert(4, "does not speak TLS on this port");
 }
 
 #[test]
-fn a_server_that_breaks_the_handshake_is_tried_again() {
+fn an_interrupted_handshake_is_retried() {
     static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://{}/x", listener.local_addr().expect("an address"));
@@ -144,14 +144,14 @@ fn a_server_that_breaks_the_handshake_is_tried_again() {
             let _hello = stream.read(&mut [0; 5]);
         }
     });
-    let run = Place::new().get(["-k", "--json", "--retry", "1", &url]);
+    let run = TestDirectory::new().get(["-k", "--json", "--retry", "1", &url]);
     run.assert(4, "TLS handshake with 127.0.0.1:");
     assert_eq!(CONNECTIONS.load(Ordering::SeqCst), 2);
     assert_eq!(run.line("fail")["error"]["code"], "tls");
 }
 
 #[test]
-fn a_redirect_from_https_to_http_is_followed_only_if_that_is_allowed() {
+fn a_redirect_from_https_to_http_is_followed_only_with_allow_downgrade() {
     let plain = Server::start(|_| Reply::ok("plain"));
     let to = plain.url("/x");
     let secured = start_secured(&identity(), move |_| Reply::redirect(302, &to));

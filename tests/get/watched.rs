@@ -1,13 +1,13 @@
-//! Runs that are recorded, narrated and counted.
+//! Recordings, narrations and statistics of runs.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::run::{Place, Run};
+use crate::run::{Run, TestDirectory};
 use crate::server::{Reply, Server};
 
-/// The states that the transfer of a file goes to, in order.
+/// Returns the states of a file's transfer, in order.
 fn states(recording: &str, file: &str) -> Vec<String> {
     let lines: Vec<Value> =
         recording.lines().map(|line| serde_json::from_str(line).expect("a line of the recording")).collect();
@@ -29,10 +29,10 @@ fn a_recording_shows_retries_and_pauses() {
         ("/later", 0) => Reply::status(503).field("Retry-After", "1"),
         _ => Reply::ok("content"),
     });
-    let place = Place::new();
+    let place = TestDirectory::new();
     let recording = place.path("run.jsonl");
     let recording = recording.to_str().expect("a path in UTF-8");
-    // One after the other: the pause is not to hold up the retry.
+    // One after the other, so that the pause does not delay the retry.
     place.get(["--jobs", "1", "--trace", recording, &server.url("/again")]).assert(0, "1 saved");
     let states_again = states(&place.text("run.jsonl"), "again");
     assert_eq!(states_again, ["Request", "Wait", "Permit", "Request", "Body", "Save", "Done"]);
@@ -42,9 +42,9 @@ fn a_recording_shows_retries_and_pauses() {
 }
 
 #[test]
-fn what_is_recorded_and_narrated_has_no_password_in_it() {
+fn recordings_and_narrations_contain_no_password() {
     let server = Server::start(|_| Reply::ok("content"));
-    let place = Place::new();
+    let place = TestDirectory::new();
     for form in ["run.jsonl", "run.json", "run.html"] {
         let recording = place.path(form);
         let recording = recording.to_str().expect("a path in UTF-8");
@@ -52,7 +52,7 @@ fn what_is_recorded_and_narrated_has_no_password_in_it() {
         let arguments = ["--explain", "-u", "a:geheim", "-H", "Cookie: geheim", "--trace", recording, &url];
         let run = place.get(arguments);
         run.assert(0, "1 saved");
-        for text in [&run.said, &place.text(form)] {
+        for text in [&run.stderr, &place.text(form)] {
             assert!(text.contains("Transfer") && !text.contains("hunter2") && !text.contains("geheim"), "{form}");
         }
     }
@@ -60,15 +60,15 @@ fn what_is_recorded_and_narrated_has_no_password_in_it() {
 }
 
 #[test]
-fn the_loop_is_counted_and_told_of_on_stderr_only() {
+fn summary_and_explain_write_to_stderr_only() {
     let server = Server::start(|_| Reply::ok("content"));
-    let run = Place::new().get(["--summary", "--explain", "--turns", "1..2", "--json", &server.url("/x")]);
+    let run = TestDirectory::new().get(["--summary", "--explain", "--turns", "1..2", "--json", &server.url("/x")]);
     run.assert(0, "Turn 2 begins");
     run.assert(0, "polls ");
     assert_eq!(run.events()["done"], 1);
 }
 
 #[test]
-fn enter_and_a_list_cannot_both_come_from_standard_input() {
-    Place::new().get_list("http://a.test/x\n", &["--step"]).assert(2, "put the list in a file");
+fn step_and_the_list_cannot_both_read_standard_input() {
+    TestDirectory::new().get_list("http://a.test/x\n", &["--step"]).assert(2, "put the list in a file");
 }

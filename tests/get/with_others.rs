@@ -1,22 +1,22 @@
-//! Beside other programs: GNU parallel shares a list out, nginx serves ten thousand files, tinyproxy stands between.
+//! Tests with other programs: GNU parallel runs shards of a list, nginx serves ten thousand files, tinyproxy is the proxy.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use crate::run::Run;
-use crate::run::{Place, content};
+use crate::run::{TestDirectory, content};
 #[cfg(feature = "tls")]
 use crate::server::Reply;
 use crate::server::Server;
 
 #[test]
 #[ignore = "needs GNU parallel"]
-fn four_shards_under_gnu_parallel_fetch_each_url_once() {
+fn four_shards_under_gnu_parallel_download_each_url_once() {
     let server = Server::echo();
-    let place = Place::new();
+    let place = TestDirectory::new();
     let list: String = (0..1000).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();
-    let list_file = Place::new();
+    let list_file = TestDirectory::new();
     list_file.write("list", list);
     let script = format!(
         "{} get -q -i {} -d {} --shard {{}}/4",
@@ -31,7 +31,7 @@ fn four_shards_under_gnu_parallel_fetch_each_url_once() {
     assert!((0..1000).all(|number| server.count(&format!("/{number}")) == 1));
 }
 
-/// A program that is ended with the test.
+/// A program that is killed at the end of the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -47,20 +47,20 @@ fn free_port() -> u16 {
 
 fn wait_until_somebody_listens(port: u16) {
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        // There is no event to wait for: another program is starting.
+        // Another program is starting, so there is no event to wait for.
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 #[test]
 #[ignore = "needs nginx"]
-fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
-    let (root, place) = (Place::new(), Place::new());
+fn ten_thousand_files_are_downloaded_from_nginx_and_no_descriptor_leaks() {
+    let (root, place) = (TestDirectory::new(), TestDirectory::new());
     for number in 0..10_000 {
         root.write(&format!("f{number}"), content(number, 100 + number as usize % 2000));
     }
     let port = free_port();
-    let own = Place::new();
+    let own = TestDirectory::new();
     let here = own.folder().display();
     own.write(
         "nginx.conf",
@@ -78,7 +78,7 @@ fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
     wait_until_somebody_listens(port);
     let list: String = (0..10_000).map(|number| format!("http://127.0.0.1:{port}/f{number}\n")).collect();
     own.write("list", list);
-    // With so few descriptors, one that is lost now and then would be missed.
+    // With so few descriptors, even a few leaks would be noticed.
     let script = format!(
         "ulimit -n 200; exec {} get -q -i {here}/list -d {} -j 64 --per-host 64",
         env!("CARGO_BIN_EXE_glassloop"),
@@ -95,12 +95,12 @@ fn ten_thousand_files_come_from_nginx_and_no_descriptor_is_lost() {
 #[cfg(feature = "tls")]
 #[test]
 #[ignore = "needs tinyproxy"]
-fn http_and_https_go_through_tinyproxy_and_a_wrong_password_does_not() {
+fn http_and_https_requests_go_through_tinyproxy_only_with_the_right_password() {
     let authority = crate::certificates::Authority::new("the authority");
     let secured =
         crate::tls::start_secured(&authority.issue(&["127.0.0.1"], |_| {}), |_| Reply::ok(content(1, 700_000)));
     let plain = Server::start(|_| Reply::ok(content(2, 700_000)));
-    let (own, port) = (Place::new(), free_port());
+    let (own, port) = (TestDirectory::new(), free_port());
     own.write("tinyproxy.conf", format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nBasicAuth me geheim\n"));
     own.write("ca.pem", authority.pem());
     let mut tinyproxy = Command::new("tinyproxy");
@@ -110,7 +110,7 @@ fn http_and_https_go_through_tinyproxy_and_a_wrong_password_does_not() {
     wait_until_somebody_listens(port);
     let ca = own.path("ca.pem").into_os_string().into_string().expect("UTF-8");
     let get = |password: &str, urls: &[String]| {
-        let place = Place::new();
+        let place = TestDirectory::new();
         let mut command = place.command(["--retry", "0", "--cacert", &ca]);
         let proxy = format!("http://me:{password}@127.0.0.1:{port}");
         let output = command.args(urls).env("http_proxy", &proxy).env("https_proxy", &proxy).output();
