@@ -145,9 +145,9 @@ impl Transfer {
     }
 
     /// Returns the parameters of publishing the file. `state` is the state of a partial download, if there is one.
-    pub(super) fn publication(&self, answer: &HeaderMap, state: Option<&PartState>) -> Publication {
+    pub(super) fn publication(&self, headers: &HeaderMap, state: Option<&PartState>) -> Publication {
         let options = &self.run.options;
-        let date = text(answer, &LAST_MODIFIED).or_else(|| state?.last_modified.clone());
+        let date = text(headers, &LAST_MODIFIED).or_else(|| state?.last_modified.clone());
         Publication {
             name: self.final_path().name,
             // The content is verified by its checksum, so it may replace any existing file.

@@ -160,7 +160,7 @@ impl Transfer {
                 }
                 None if status == StatusCode::RANGE_NOT_SATISFIABLE => {
                     drain(body).await;
-                    self.save_complete(&response).await
+                    self.finish_after_416(&response).await
                 }
                 None => self.save(&response, body).await,
             },

@@ -229,12 +229,12 @@ impl<T> Host<T> {
     }
 
     /// Records the result of a request, and starts or ends a pause accordingly.
-    pub(super) fn record_result(&mut self, number: u64, answer: HostSignal, now: Instant, pauses: Pauses) -> RetryCost {
+    pub(super) fn record_result(&mut self, number: u64, signal: HostSignal, now: Instant, pauses: Pauses) -> RetryCost {
         let probe = match self.state {
             Circuit::HalfOpen { probe, .. } => probe.filter(|probe| probe.number == number),
             _ => None,
         };
-        match (answer, probe) {
+        match (signal, probe) {
             (HostSignal::Accepted, probe) => {
                 self.accepted(probe);
                 RetryCost::Transfer
@@ -247,11 +247,13 @@ impl<T> Host<T> {
             }
             // `Retry-After` is above the limit, so this transfer fails. The probe will show whether other URLs are
             // affected too.
-            (HostSignal::Throttled(Some(asked)), probe) if asked > pauses.longest => {
+            (HostSignal::Throttled(Some(requested)), probe) if requested > pauses.longest => {
                 self.rejected(probe, Duration::ZERO, now, pauses);
                 RetryCost::Transfer
             }
-            (HostSignal::Throttled(asked), probe) => self.rejected(probe, asked.unwrap_or_default(), now, pauses),
+            (HostSignal::Throttled(requested), probe) => {
+                self.rejected(probe, requested.unwrap_or_default(), now, pauses)
+            }
             (HostSignal::Unavailable, None) if self.state == Circuit::Closed && self.unavailable.count_ones() <= 4 => {
                 RetryCost::Transfer
             }
@@ -260,10 +262,10 @@ impl<T> Host<T> {
     }
 
     /// Counts a result, for the retry budget and for the share of rejections.
-    pub(super) fn count(&mut self, answer: HostSignal) {
+    pub(super) fn count(&mut self, signal: HostSignal) {
         self.budget.count_request();
-        self.has_accepted |= answer == HostSignal::Accepted;
-        let is_503 = matches!(answer, HostSignal::Unavailable | HostSignal::Throttled(_));
+        self.has_accepted |= signal == HostSignal::Accepted;
+        let is_503 = matches!(signal, HostSignal::Unavailable | HostSignal::Throttled(_));
         self.unavailable = self.unavailable << 1 | u8::from(is_503);
     }
 
@@ -284,8 +286,8 @@ impl<T> Host<T> {
         self.unavailable = 0;
     }
 
-    /// Handles a 429 or 503. `asked` is zero if there is no `Retry-After`.
-    fn rejected(&mut self, probe: Option<Probe>, asked: Duration, now: Instant, pauses: Pauses) -> RetryCost {
+    /// Handles a 429 or 503. `requested` is zero if there is no `Retry-After`.
+    fn rejected(&mut self, probe: Option<Probe>, requested: Duration, now: Instant, pauses: Pauses) -> RetryCost {
         match (probe, &mut self.state) {
             (Some(probe), _) => {
                 let is_due_to_url = self.would_accept_others(probe);
@@ -299,17 +301,17 @@ impl<T> Host<T> {
                 // If the host has accepted others, the URL may be the reason after all. Only a control can show that
                 // the host needs a longer pause, as long as there are any.
                 let has_failed = probe.is_control || !self.has_accepted || self.queues.has_no_control();
-                self.extend_pause(asked, has_failed, now, pauses);
+                self.extend_pause(requested, has_failed, now, pauses);
                 RetryCost::Host
             }
             (None, Circuit::Closed) => {
                 self.queues.pause_begins();
-                self.pause(Pause::starting_at(now), asked, now, pauses);
+                self.pause(Pause::starting_at(now), requested, now, pauses);
                 RetryCost::Host
             }
             // The request was sent before the pause began.
             (None, Circuit::Open { until, .. }) => {
-                *until = (*until).max(now + asked);
+                *until = (*until).max(now + requested);
                 RetryCost::Host
             }
             (None, Circuit::HalfOpen { .. } | Circuit::GivenUp) => RetryCost::Host,
@@ -326,7 +328,7 @@ impl<T> Host<T> {
         }
     }
 
-    /// Waits a little before the next probe, after a rejection that is due to its URL. That says nothing about the host,
+    /// Waits a little before the next probe, after a rejection that is due to its URL. It is no evidence about the host,
     /// so the wait is short, and always the same. But another probe is needed: the next URL may be rejected as well.
     fn pause_after_url(&mut self, now: Instant) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
@@ -336,17 +338,17 @@ impl<T> Host<T> {
     }
 
     /// Pauses the host again after a probe without success. If it has failed, the wait is longer than before.
-    fn extend_pause(&mut self, asked: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
+    fn extend_pause(&mut self, requested: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
             let failed_probes = pause.failed_probes + u32::from(has_failed);
-            self.pause(Pause { failed_probes, ..pause }, asked, now, pauses);
+            self.pause(Pause { failed_probes, ..pause }, requested, now, pauses);
         }
     }
 
-    fn pause(&mut self, pause: Pause, asked: Duration, now: Instant, pauses: Pauses) {
+    fn pause(&mut self, pause: Pause, requested: Duration, now: Instant, pauses: Pauses) {
         let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(pause.failed_probes)).min(MAX_BACKOFF);
         // A `Retry-After` of zero, or with a date in the past, must not lead to immediate requests in an endless loop.
-        let wait = if asked.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { asked };
+        let wait = if requested.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { requested };
         let until = now + wait;
         self.state = match until - pause.unavailable_since > pauses.longest {
             true => Circuit::GivenUp,

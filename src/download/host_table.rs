@@ -242,17 +242,17 @@ impl<T> HostTable<T> {
         self.saves_waiting -= 1;
     }
 
-    // -- Answers ---------------------------------------------------------------------------------------------------
+    // -- Results ---------------------------------------------------------------------------------------------------
 
     /// Records the result of a request. `random`, from 0 to 1, adds jitter to the length of a pause.
-    pub fn record_result(&mut self, slot: HostSlot, answer: HostSignal, now: Instant, random: f64) -> Recorded {
+    pub fn record_result(&mut self, slot: HostSlot, signal: HostSignal, now: Instant, random: f64) -> Recorded {
         let host = &mut self.hosts[slot.host];
-        host.count(answer);
+        host.count(signal);
         if !self.limits.pauses {
             return Recorded { cost: RetryCost::Transfer, has_changed: false };
         }
         let before = host.state;
-        let cost = host.record_result(slot.number, answer, now, Pauses { longest: self.limits.max_wait, random });
+        let cost = host.record_result(slot.number, signal, now, Pauses { longest: self.limits.max_wait, random });
         let has_changed = host.state != before;
         if has_changed {
             if matches!(host.state, Circuit::Open { .. }) && !matches!(before, Circuit::Open { .. }) {

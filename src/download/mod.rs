@@ -5,16 +5,19 @@
 //!
 //! | file | subject | async or blocking |
 //! | --- | --- | --- |
-//! | `run.rs`, `options.rs` | a run: it reads the plan, starts transfers and counts outcomes | async |
+//! | `run.rs`, `options.rs`, `context.rs` | a run: it reads the plan, starts transfers and counts outcomes | async |
 //! | `plan.rs`, `list.rs`, `download_url.rs` | from list lines to URLs and target paths | blocking, on a thread of its own |
 //! | `file_name.rs`, `disposition.rs`, `used_names.rs`, `hash.rs` | file names; sharding of a list | neither |
 //! | `host.rs`, `host_table.rs`, `scheduler.rs` | per-host limits, circuit breaker, retry budget | only `scheduler.rs`: async |
-//! | `fetch.rs`, `request.rs`, `redirect.rs`, `retry.rs` | one transfer: attempts, requests, redirects, backoff | async |
+//! | `transfer.rs`, `fetch.rs`, `retry.rs` | one transfer: attempts and backoff | async |
+//! | `request.rs`, `redirect.rs`, `response.rs` | the requests of an attempt, redirects, errors | async |
 //! | `destination.rs`, `store.rs`, `body.rs`, `rate_limit.rs` | from the socket to the disk, with backpressure | async |
-//! | `save.rs`, `target_entry.rs`, `publish.rs` | directories and atomic saves | blocking, on the pool |
+//! | `small_file.rs`, `save.rs`, `publish.rs`, `staging.rs` | atomic saves | blocking, on the pool |
+//! | `directory.rs`, `target_entry.rs`, `origin.rs` | directories, existing files and the URLs they came from | blocking |
 //! | `part.rs`, `part_entry.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
 //! | `resume.rs`, `validator_cache.rs` | entity tags and dates: resuming, conditional requests | neither |
-//! | `report.rs`, `progress.rs`, `error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
+//! | `descriptors.rs` | shortages of file descriptors | async |
+//! | `report.rs`, `progress.rs`, `error.rs`, `save_error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
 
 mod body;
 mod context;

@@ -1,9 +1,9 @@
 //! The URL that a file came from, recorded in an extended attribute of the file.
 //!
 //! With `--remote-name`, servers choose the names, so two URLs may get the same name, and which of them is numbered
-//! depends on which response arrives first. If an earlier run has saved only one of them, the name alone does not tell
-//! of which URL the existing file is. So each file that is saved under a name from the server gets an attribute with a
-//! hash of its URL, before it gets its name. (curl and wget record the whole URL in `user.xdg.origin.url` if asked to. A
+//! depends on which response arrives first. If an earlier run has saved only one of them, the name alone does not show
+//! which URL the existing file came from. So each file that is saved under a name from the server gets an attribute with a
+//! hash of its URL, before it gets its name. (curl and wget record the whole URL in `user.xdg.origin.url` with an option. A
 //! hash reveals nothing that is secret in the URL.)
 //!
 //! A file without the attribute counts as that of any URL: it was not saved by this program, or it is on a file system

@@ -2,8 +2,8 @@
 //! needed to resume it.
 //!
 //! ```text
-//!   begin: claim the name, write the state file ──▶ write … ──▶ finish: verify, publish, release the name
-//!   find: resume what an earlier run left ──────────▲  │
+//!   create: claim the name, write the state file ──▶ write … ──▶ finish: verify, publish, release the name
+//!   open: resume  what an earlier run left ──────────▲  │
 //!                                                      └── killed, or connection lost: kept for the next run
 //! ```
 //!
@@ -87,9 +87,9 @@ impl PartFile {
     ///
     /// # Errors
     /// If the file of that name must not be touched, or is in use by another process. It is left unchanged.
-    pub(super) fn find(directory: &Directory, name: &str, hash: bool) -> Result<Option<PartFile>, SaveError> {
-        let find = || -> io::Result<Option<PartFile>> {
-            let PartEntry::Known { mut file, state } = part_entry::look(directory, name)? else { return Ok(None) };
+    pub(super) fn open(directory: &Directory, name: &str, hash: bool) -> Result<Option<PartFile>, SaveError> {
+        let open = || -> io::Result<Option<PartFile>> {
+            let PartEntry::Known { mut file, state } = part_entry::examine(directory, name)? else { return Ok(None) };
             let mut part = PartFile::new(directory, name, file.try_clone()?, state, hash);
             part.written = match &mut part.hasher {
                 Some(hasher) => io::copy(&mut file, hasher)?,
@@ -97,21 +97,21 @@ impl PartFile {
             };
             Ok(Some(part))
         };
-        find().map_err(|error| SaveError::new("continuing", directory.path().join(part_name(name)), error))
+        open().map_err(|error| SaveError::new("continuing", directory.path().join(part_name(name)), error))
     }
 
     /// Creates the part for a version of a file.
     ///
     /// # Errors
-    /// As for [`find`](Self::find), and if the file cannot be created.
-    pub(super) fn begin(directory: &Directory, name: &str, beginning: NewPart) -> Result<PartFile, SaveError> {
-        let NewPart { state, replaces_part, may_join, hash } = beginning;
-        let create = || -> io::Result<File> {
+    /// As for [`open`](Self::open), and if the file cannot be created.
+    pub(super) fn create(directory: &Directory, name: &str, new_part: NewPart) -> Result<PartFile, SaveError> {
+        let NewPart { state, replaces_part, may_join, hash } = new_part;
+        let create_file = || -> io::Result<File> {
             let is_unnamed = state.validator().is_none() && !replaces_part;
             let unnamed = if is_unnamed { directory.create_unnamed()? } else { None };
             unnamed.map_or_else(|| part_entry::claim(directory, name, &state, may_join), Ok)
         };
-        match create() {
+        match create_file() {
             Ok(file) => Ok(PartFile::new(directory, name, file, state, hash)),
             Err(error) => Err(SaveError::new("creating", directory.path().join(part_name(name)), error)),
         }
@@ -121,15 +121,15 @@ impl PartFile {
     ///
     /// # Errors
     /// If the file cannot be created or written.
-    pub(super) fn keep(
+    pub(super) fn keep_mismatch_of(
         directory: &Directory,
         name: &str,
         url: &str,
         mut content: impl io::Read,
     ) -> Result<(), SaveError> {
-        let useless = PartState { url: url.to_owned(), ..PartState::default() };
-        let keep =
-            part_entry::claim(directory, name, &useless, false).and_then(|mut file| io::copy(&mut content, &mut file));
+        let no_validators = PartState { url: url.to_owned(), ..PartState::default() };
+        let keep = part_entry::claim(directory, name, &no_validators, false)
+            .and_then(|mut file| io::copy(&mut content, &mut file));
         keep.map_or_else(
             |error| Err(SaveError::new("creating", directory.path().join(part_name(name)), error)),
             |_| Ok(()),
@@ -162,15 +162,15 @@ impl PartFile {
     /// Appends bytes.
     ///
     /// # Errors
-    /// For example, if the disk is full or an earlier write has failed. Bytes that were written before are kept.
+    /// For example, if the disk is full or an earlier write failed. Bytes that were written before are kept.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         if self.has_failed {
-            return Err(self.failed("writing", io::Error::other("an earlier write has failed")));
+            return Err(self.failed("writing", io::Error::other("an earlier write failed")));
         }
         let write = || -> io::Result<()> {
             // If another program has truncated the file, writing at the old offset would leave a hole.
             if self.file.metadata()?.len() < self.written {
-                return Err(io::Error::other("another program has made it shorter; run it again"));
+                return Err(io::Error::other("another program has truncated it; run the command again"));
             }
             write_all_at(&self.file, bytes, self.written)
         };
@@ -192,19 +192,19 @@ impl PartFile {
     fn give_up_writing(&mut self) {
         self.has_failed = true;
         if self.file.sync_data().is_err() {
-            self.distrust();
+            self.try_remove_validators();
         }
     }
 
     /// Marks the part as not resumable.
-    fn distrust(&self) {
-        if let Err(error) = self.disown() {
+    fn try_remove_validators(&self) {
+        if let Err(error) = self.remove_validators() {
             log::warn!("{}: {error}", self.directory.path().join(part_name(&self.name)).display());
         }
     }
 
-    fn disown(&self) -> io::Result<()> {
-        part_entry::disown(&self.directory, &self.name, &self.state, fstat(&self.file)?.st_ino)
+    fn remove_validators(&self) -> io::Result<()> {
+        part_entry::remove_validators(&self.directory, &self.name, &self.state, fstat(&self.file)?.st_ino)
     }
 
     /// Verifies the checksum and the length (against `total`, if it is known), and publishes the file under its final
@@ -235,16 +235,16 @@ impl PartFile {
         let on_disk = self.file.metadata()?.len();
         let wrong = [total, self.state.total, Some(self.written)].into_iter().flatten().find(|&bytes| bytes != on_disk);
         wrong.map_or(Ok(()), |bytes| {
-            Err(io::Error::other(format!("it has {on_disk} bytes on disk and should have {bytes}; run it again")))
+            Err(io::Error::other(format!("{on_disk} bytes on disk instead of {bytes}; run the command again")))
         })
     }
 
     fn keep_mismatch(&self) -> Result<(), SaveError> {
         if self.state.validator().is_none() {
             (&self.file).seek(SeekFrom::Start(0)).map_err(|error| self.failed("giving up", error))?;
-            return PartFile::keep(&self.directory, &self.name, &self.state.url, &self.file);
+            return PartFile::keep_mismatch_of(&self.directory, &self.name, &self.state.url, &self.file);
         }
-        self.disown().map_err(|error| self.failed("giving up", error))
+        self.remove_validators().map_err(|error| self.failed("giving up", error))
     }
 
     /// Publishes the file. Returns `false` if another file of that name was kept instead.
@@ -252,7 +252,7 @@ impl PartFile {
         let failed = |error| self.failed("finishing", error);
         if let Err(error) = target.seal(&self.file) {
             // Data that the disk has lost may still be readable from the page cache, so the part would appear complete.
-            self.distrust();
+            self.try_remove_validators();
             return Err(failed(error));
         }
         let is_new = match self.directory.publish(&self.file, &part_name(&self.name), target) {

@@ -42,7 +42,7 @@ pub(super) enum PartEntry {
 ///
 /// # Errors
 /// If the file must not be touched, or another process has locked it.
-pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
+pub(super) fn examine(directory: &Directory, name: &str) -> io::Result<PartEntry> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
         // Non-blocking, since it may be a pipe.
@@ -70,7 +70,7 @@ pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
         return match state {
             // An empty file is never resumed: the process that created it may be about to write another state file.
             _ if bytes == 0 => Ok(PartEntry::Unknown),
-            StateFile::None => Err(not_ours("it has no state beside it that says what it is a part of")),
+            StateFile::None => Err(not_ours("no state file (.part.json) beside it, so its URL is unknown")),
             StateFile::Empty => Ok(PartEntry::Unknown),
             StateFile::Of { state, identity } => {
                 let is_known = identity.is_none_or(|identity| identity.part == stat.st_ino)
@@ -79,7 +79,7 @@ pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
             }
         };
     }
-    Err(io::Error::other("other processes keep creating and removing it; run it again when they have ended"))
+    Err(io::Error::other("other processes keep creating and removing it; run the command again when they have ended"))
 }
 
 /// Creates `NAME.part`, locked and with a state file. An existing file of another or an unknown version is unlinked but
@@ -88,7 +88,7 @@ pub(super) fn look(directory: &Directory, name: &str) -> io::Result<PartEntry> {
 pub(super) fn claim(directory: &Directory, name: &str, state: &PartState, may_join: bool) -> io::Result<File> {
     let path = part_name(name);
     for _ in 0..MAX_RACES {
-        match look(directory, name)? {
+        match examine(directory, name)? {
             PartEntry::Free => {}
             PartEntry::Known { file, state: known } if may_join && known.is_same_version(state) => return Ok(file),
             PartEntry::Unknown if await_bytes(directory, name) => continue,
@@ -111,7 +111,7 @@ pub(super) fn claim(directory: &Directory, name: &str, state: &PartState, may_jo
         }
         return Ok(file);
     }
-    Err(io::Error::other("other processes keep creating and removing it; run it again when they have ended"))
+    Err(io::Error::other("other processes keep creating and removing it; run the command again when they have ended"))
 }
 
 /// Waits for the first bytes of a part that was created only just now, since its state file is written before them.
@@ -144,18 +144,18 @@ pub(super) fn release(directory: &Directory, name: &str, inode: u64) -> io::Resu
 
 /// Rewrites the state file without validators, so that the part cannot be resumed. Uses a single write, so that a kill
 /// cannot leave a partial state file.
-pub(super) fn disown(directory: &Directory, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
-    let useless = state.clone().without_validators();
+pub(super) fn remove_validators(directory: &Directory, name: &str, state: &PartState, inode: u64) -> io::Result<()> {
+    let no_validators = state.clone().without_validators();
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(descriptor) = openat(directory.descriptor(), state_name(name), flags, Mode::empty()) else {
-        return write_state(directory, name, &useless, inode);
+        return write_state(directory, name, &no_validators, inode);
     };
     let file = File::from(descriptor);
     let stat = fstat(&file)?;
     if !is_described(directory, name, inode) || check_is_ours(&stat).is_err() || stat.st_nlink > 1 {
-        return write_state(directory, name, &useless, inode);
+        return write_state(directory, name, &no_validators, inode);
     }
-    let mut text = useless.to_json(Some(PartIdentity { part: inode, state: stat.st_ino }));
+    let mut text = no_validators.to_json(Some(PartIdentity { part: inode, state: stat.st_ino }));
     text.extend(std::iter::repeat_n(' ', (stat.st_size as usize).saturating_sub(text.len())));
     write_all_at(&file, text.as_bytes(), 0)
 }
@@ -254,8 +254,8 @@ fn state_name(name: &str) -> String {
 }
 
 /// Creates the error of a file that must not be written to, with advice.
-fn not_ours(why: &str) -> io::Error {
-    io::Error::other(format!("{why}; it is left alone: remove it, or choose another directory"))
+fn not_ours(reason: &str) -> io::Error {
+    io::Error::other(format!("{reason}; not touched: remove it, or choose another directory"))
 }
 
 fn check_is_ours(stat: &Stat) -> io::Result<()> {
@@ -273,7 +273,7 @@ fn check_is_ours(stat: &Stat) -> io::Result<()> {
 fn lock(file: &File) -> io::Result<()> {
     match crate::platform::lock(file) {
         Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(io::Error::other("another process is downloading it; it is left alone")),
+        Err(Errno::WOULDBLOCK) => Err(io::Error::other("another process is downloading it; not touched")),
         Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
         Err(error) => Err(error.into()),
     }

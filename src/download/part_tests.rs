@@ -19,18 +19,18 @@ impl TestDirectory {
         TestDirectory { directory: Directory::open(place.path()).expect("a directory"), place }
     }
 
-    fn begin(&self, state: PartState) -> Result<PartFile, SaveError> {
+    fn create(&self, state: PartState) -> Result<PartFile, SaveError> {
         let beginning = NewPart { state, replaces_part: false, may_join: true, hash: true };
-        PartFile::begin(&self.directory, "x", beginning)
+        PartFile::create(&self.directory, "x", beginning)
     }
 
     /// Creates a part of "abcdef" that was interrupted after `bytes` bytes.
     fn leave(&self, state: PartState, bytes: usize) {
-        self.begin(state).expect("begun").write(&b"abcdef"[..bytes]).expect("written");
+        self.create(state).expect("created").write(&b"abcdef"[..bytes]).expect("written");
     }
 
-    fn find(&self) -> Result<Option<PartFile>, SaveError> {
-        PartFile::find(&self.directory, "x", true)
+    fn open(&self) -> Result<Option<PartFile>, SaveError> {
+        PartFile::open(&self.directory, "x", true)
     }
 
     fn names(&self) -> Vec<String> {
@@ -82,7 +82,7 @@ fn a_part_is_resumed_and_published() {
     let place = TestDirectory::new();
     place.leave(state(), 3);
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
-    let mut part = place.find().expect("ours").expect("there");
+    let mut part = place.open().expect("ours").expect("there");
     assert_eq!((part.written(), part.state()), (3, &state()));
     part.write(b"def").expect("written");
     let finished = finish(part, OnExisting::Keep).expect("finished");
@@ -99,14 +99,14 @@ fn a_file_with_the_wrong_length_is_never_published() {
         let place = TestDirectory::new();
         let state = PartState { total: state_total, ..state() };
         place.leave(state, bytes);
-        let part = place.find().expect("ours").expect("there");
+        let part = place.open().expect("ours").expect("there");
         let error = part.finish(total, None, &target(OnExisting::Keep)).expect_err("another length");
         assert!(error.to_string().contains(&format!("{bytes} bytes on disk")), "{error}");
         assert_eq!(place.names(), ["x.part", "x.part.json"], "it stays for the next run");
     }
     // Another process truncates the file after it was written.
     let place = TestDirectory::new();
-    let mut part = place.begin(state()).expect("begun");
+    let mut part = place.create(state()).expect("created");
     part.write(b"abcdef").expect("written");
     std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(4).expect("cut");
     finish(part, OnExisting::Keep).expect_err("another length");
@@ -117,7 +117,7 @@ fn content_with_a_wrong_checksum_is_kept_as_a_part_that_is_not_resumed() {
     // With a validator, the file has a name while it is downloaded; without one, it does not.
     for state in [state(), state().without_validators()] {
         let place = TestDirectory::new();
-        let mut part = place.begin(state).expect("begun");
+        let mut part = place.create(state).expect("created");
         part.write(b"abcdef").expect("written");
         let wrong = Some(Sha256([0; 32]));
         let finished = part.finish(Some(6), wrong, &target(OnExisting::Keep)).expect("no error");
@@ -126,7 +126,7 @@ fn content_with_a_wrong_checksum_is_kept_as_a_part_that_is_not_resumed() {
             (place.names(), place.read("x.part")),
             (vec!["x.part".to_owned(), "x.part.json".to_owned()], b"abcdef".to_vec())
         );
-        let part = place.find().expect("ours").expect("there");
+        let part = place.open().expect("ours").expect("there");
         assert_eq!((part.state().validator(), part.state().url.as_str()), (None, "http://a.test/x"));
     }
 }
@@ -138,13 +138,13 @@ fn a_file_that_appears_during_the_download_is_kept_and_no_temporary_file_is_left
         if !has_links {
             place.directory.support().lacks_links();
         }
-        let mut part = place.begin(state()).expect("begun");
+        let mut part = place.create(state()).expect("created");
         part.write(b"abcdef").expect("written");
         place.write("x", "old");
         assert!(matches!(finish(part, OnExisting::Keep).expect("no error"), Finished::Exists));
         assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"old".to_vec()));
         place.leave(state(), 6);
-        finish(place.find().expect("ours").expect("there"), OnExisting::Replace).expect("replaced");
+        finish(place.open().expect("ours").expect("there"), OnExisting::Replace).expect("replaced");
         assert_eq!(place.read("x"), b"abcdef");
         let TestDirectory { directory, place } = place;
         drop(directory);
@@ -155,7 +155,7 @@ fn a_file_that_appears_during_the_download_is_kept_and_no_temporary_file_is_left
 #[test]
 fn without_a_validator_the_file_has_no_name_until_it_is_complete() {
     let place = TestDirectory::new();
-    let mut part = place.begin(state().without_validators()).expect("begun");
+    let mut part = place.create(state().without_validators()).expect("created");
     part.write(b"abcdef").expect("written");
     assert!(place.names().is_empty());
     finish(part, OnExisting::Keep).expect("saved");
@@ -165,7 +165,7 @@ fn without_a_validator_the_file_has_no_name_until_it_is_complete() {
 #[test]
 fn the_file_is_copied_if_it_turns_out_that_it_cannot_be_linked() {
     let place = TestDirectory::new();
-    let mut part = place.begin(state().without_validators()).expect("begun");
+    let mut part = place.create(state().without_validators()).expect("created");
     part.write(b"abcdef").expect("written");
     place.directory.support().lacks_links();
     finish(part, OnExisting::Keep).expect("saved");
@@ -176,13 +176,13 @@ fn the_file_is_copied_if_it_turns_out_that_it_cannot_be_linked() {
 fn a_part_without_a_state_file_is_not_touched_unless_it_is_empty() {
     let place = TestDirectory::new();
     place.write("x.part", "somebody's");
-    for error in [place.find().expect_err("not ours"), place.begin(state()).expect_err("not ours")] {
-        assert!(error.to_string().contains("no state"), "{error}");
+    for error in [place.open().expect_err("not ours"), place.create(state()).expect_err("not ours")] {
+        assert!(error.to_string().contains("no state file"), "{error}");
     }
     assert_eq!(place.read("x.part"), b"somebody's");
     place.write("x.part", "");
-    assert!(place.find().expect("no error").is_none());
-    place.begin(state()).expect("there is nothing to lose");
+    assert!(place.open().expect("no error").is_none());
+    place.create(state()).expect("there is nothing to lose");
 }
 
 #[test]
@@ -196,22 +196,22 @@ fn links_directories_and_locked_parts_are_not_touched() {
         (Box::new(|| std::fs::create_dir(&path)), "directory"),
     ] {
         make().expect("made");
-        let error = place.begin(state()).expect_err(says);
+        let error = place.create(state()).expect_err(says);
         assert!(error.to_string().contains(says), "{error}");
         let _file = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
     }
-    let _held = place.begin(state()).expect("created");
-    let error = place.begin(state()).expect_err("held");
+    let _held = place.create(state()).expect("created");
+    let error = place.create(state()).expect_err("held");
     assert!(error.to_string().contains("another process"), "{error}");
 }
 
 #[test]
 fn an_inode_is_never_used_for_another_version() {
     let place = TestDirectory::new();
-    let mut first = place.begin(state()).expect("begun");
+    let mut first = place.create(state()).expect("created");
     first.write(b"abc").expect("written");
     unlock(&first);
-    let mut second = place.begin(other()).expect("begun");
+    let mut second = place.create(other()).expect("created");
     second.write(b"A").expect("written");
     unlock(&second);
     assert_ne!(first.file.metadata().expect("open").ino(), second.file.metadata().expect("open").ino());
@@ -219,7 +219,7 @@ fn an_inode_is_never_used_for_another_version() {
     first.write(b"def").expect("written");
     finish(first, OnExisting::Keep).expect("published");
     assert_eq!((place.read("x"), place.read("x.part")), (b"abcdef".to_vec(), b"A".to_vec()));
-    let found = place.find().expect("ours").expect("there");
+    let found = place.open().expect("ours").expect("there");
     assert_eq!((found.state(), found.written()), (&other(), 1));
     unlock(&found);
     second.write(b"BCDEF").expect("written");
@@ -234,10 +234,10 @@ fn processes_that_download_the_same_version_can_share_its_part() {
         if !has_links {
             place.directory.support().lacks_links();
         }
-        let mut first = place.begin(state()).expect("begun");
+        let mut first = place.create(state()).expect("created");
         first.write(b"abcd").expect("written");
         unlock(&first);
-        let mut second = place.begin(state()).expect("joined");
+        let mut second = place.create(state()).expect("joined");
         unlock(&second);
         second.write(b"ab").expect("written");
         assert_eq!(place.read("x.part"), b"abcd", "nothing is truncated");
@@ -256,23 +256,23 @@ fn a_state_file_of_another_inode_is_ignored_unless_both_files_were_copied() {
     // Another process has replaced the file that the state file describes.
     place.write("new", "XYZ");
     std::fs::rename(place.path("new"), place.path("x.part")).expect("renamed");
-    assert!(place.find().expect("ours").is_none());
+    assert!(place.open().expect("ours").is_none());
     place.leave(state(), 3);
-    assert_eq!(place.find().expect("ours").expect("there").written(), 3);
+    assert_eq!(place.open().expect("ours").expect("there").written(), 3);
     let copy = TestDirectory::new();
     for name in ["x.part", "x.part.json"] {
         copy.write(name, place.read(name));
     }
-    assert_eq!(copy.find().expect("ours").expect("there").written(), 3);
+    assert_eq!(copy.open().expect("ours").expect("there").written(), 3);
     // The part is longer than the complete file.
     copy.write("x.part", "abcdefg");
-    assert!(copy.find().expect("ours").is_none());
+    assert!(copy.open().expect("ours").is_none());
 }
 
 #[test]
 fn after_a_failed_write_nothing_more_is_written() {
     let place = TestDirectory::new();
-    let mut part = place.begin(state()).expect("begun");
+    let mut part = place.create(state()).expect("created");
     part.write(b"ab").expect("written");
     // Writing to a read-only descriptor fails.
     part.file = File::open(place.path("x.part")).expect("opened");
@@ -293,14 +293,14 @@ fn leftovers_of_a_kill_between_two_steps_are_removed_by_the_next_run() {
         let place = TestDirectory::new();
         complete(&place);
         std::fs::hard_link(place.path("x.part"), place.path("x")).expect("linked");
-        assert!(if by_plan { !remove_leftovers(&place) } else { place.find().expect("ours").is_none() });
+        assert!(if by_plan { !remove_leftovers(&place) } else { place.open().expect("ours").is_none() });
         assert_eq!((place.names(), place.read("x")), (vec!["x".to_owned()], b"abcdef".to_vec()));
     }
     // The same, but the final name came from the server.
     let place = TestDirectory::new();
     complete(&place);
     std::fs::hard_link(place.path("x.part"), place.path("theirs")).expect("linked");
-    assert!(place.find().expect("ours").is_none());
+    assert!(place.open().expect("ours").is_none());
     assert_eq!(place.names(), ["theirs"]);
     // Killed after publishing but before the state file was removed.
     let place = TestDirectory::new();
@@ -338,7 +338,7 @@ fn parts_in_progress_and_unrelated_files_are_not_removed() {
 fn the_fsync_policy_determines_what_is_synced() {
     for (fsync, syncs) in [(Fsync::None, 0), (Fsync::File, 1), (Fsync::Full, 2)] {
         let place = TestDirectory::new();
-        let mut part = place.begin(state()).expect("begun");
+        let mut part = place.create(state()).expect("created");
         part.write(b"abcdef").expect("written");
         SYNCS.set(0);
         part.finish(Some(6), None, &PublishTarget { fsync, ..target(OnExisting::Keep) }).expect("finished");
@@ -350,13 +350,13 @@ fn the_fsync_policy_determines_what_is_synced() {
 fn a_part_whose_sync_failed_is_not_resumed() {
     for (error, is_saved) in [(Errno::IO, false), (Errno::NOSPC, false), (Errno::INTR, true)] {
         let place = TestDirectory::new();
-        let mut part = place.begin(state()).expect("begun");
+        let mut part = place.create(state()).expect("created");
         part.write(b"abcdef").expect("written");
         SYNC_ERROR.set(Some(error));
         let finished = part.finish(Some(6), None, &PublishTarget { fsync: Fsync::File, ..target(OnExisting::Keep) });
         assert_eq!((finished.is_ok(), place.names().contains(&"x".to_owned())), (is_saved, is_saved), "{error}");
         if !is_saved {
-            let left = place.find().expect("ours").expect("it stays, to be looked at");
+            let left = place.open().expect("ours").expect("it stays, to be looked at");
             assert_eq!(left.state().validator(), None, "{error}");
         }
     }
@@ -365,24 +365,24 @@ fn a_part_whose_sync_failed_is_not_resumed() {
 #[test]
 fn a_part_that_another_program_truncates_gets_no_hole() {
     let place = TestDirectory::new();
-    let mut part = place.begin(state()).expect("begun");
+    let mut part = place.create(state()).expect("created");
     part.write(b"abc").expect("written");
     std::fs::OpenOptions::new().write(true).open(place.path("x.part")).expect("opened").set_len(2).expect("cut");
     let error = part.write(b"def").expect_err("it would leave a hole");
-    assert!(error.to_string().contains("run it again"), "{error}");
+    assert!(error.to_string().contains("run the command again"), "{error}");
     drop(part);
     assert_eq!(place.read("x.part"), b"ab");
-    assert_eq!(place.find().expect("ours").expect("there").written(), 2);
+    assert_eq!(place.open().expect("ours").expect("there").written(), 2);
 }
 
 #[test]
 fn an_empty_part_is_restarted() {
     let place = TestDirectory::new();
-    drop(place.begin(state()).expect("begun"));
+    drop(place.create(state()).expect("created"));
     assert_eq!(place.names(), ["x.part", "x.part.json"]);
-    assert!(place.find().expect("ours").is_none());
+    assert!(place.open().expect("ours").is_none());
     place.leave(state(), 3);
-    assert_eq!(place.find().expect("ours").expect("there").written(), 3);
+    assert_eq!(place.open().expect("ours").expect("there").written(), 3);
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn a_directory_that_cannot_be_synced_is_no_error_unless_the_disk_fails() {
 fn a_file_that_has_its_final_name_already_keeps_no_temporary_name() {
     // Killed after the part was linked to its final name. The next run replaces the file with itself.
     let place = TestDirectory::new();
-    let mut part = place.begin(state()).expect("begun");
+    let mut part = place.create(state()).expect("created");
     part.write(b"abcdef").expect("written");
     std::fs::hard_link(place.path("x.part"), place.path("x")).expect("linked");
     finish(part, OnExisting::Replace).expect("published");

@@ -299,11 +299,13 @@ impl Directory {
             Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
             // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
             None if error.kind() == io::ErrorKind::AlreadyExists => {
-                let error = io::Error::other("another file had this name and is gone again; run it again");
+                let error = io::Error::other("another file had this name for a moment; run the command again");
                 SaveError::new("saving", path, error)
             }
             Some(TargetEntry::File(_)) if target.origin.is_some_and(is_other) => {
-                let error = io::Error::other("the file of another URL has got this name in the meantime; run it again");
+                let error = io::Error::other(
+                    "the file of another URL was given this name in the meantime; run the command again",
+                );
                 SaveError::new("saving", path, error)
             }
             Some(TargetEntry::File(_)) | None => SaveError::new("saving", path, error),
@@ -381,7 +383,7 @@ mod tests {
         let target =
             PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, origin: None };
         let error = directory.not_published(&target, Errno::EXIST.into());
-        assert!(!error.is_taken() && error.to_string().contains("run it again"), "{error}");
+        assert!(!error.is_taken() && error.to_string().contains("run the command again"), "{error}");
         std::fs::write(place.path().join("x"), "").expect("written");
         assert!(directory.not_published(&target, Errno::EXIST.into()).is_taken());
         // It is not the file that was to be saved if it has come from another URL.

@@ -70,8 +70,8 @@ impl RedirectChain {
     /// If the scheme, the host or the port changes, credentials and the caller's headers are dropped, since they were
     /// meant for the original server only. They are not restored if a later redirect returns to the original origin,
     /// because another server may have sent that redirect.
-    pub(super) fn follow(&mut self, answer: &HeaderMap) -> Result<(), FetchError> {
-        let mut locations = answer.get_all(LOCATION).iter();
+    pub(super) fn follow(&mut self, headers: &HeaderMap) -> Result<(), FetchError> {
+        let mut locations = headers.get_all(LOCATION).iter();
         let refused = |reason, to: &str| Err(FetchError::Redirect { reason, to: to.to_owned() });
         let Some(location) = locations.next() else { return refused("no Location header", "nowhere") };
         if locations.any(|other| other != location) {
@@ -92,7 +92,7 @@ impl RedirectChain {
         if self.here.is_secure() && !there.is_secure() && !self.rules.allow_downgrade {
             return refused("from https to http (--allow-downgrade)", there.as_str());
         }
-        self.has_set_cookie |= answer.contains_key(SET_COOKIE);
+        self.has_set_cookie |= headers.contains_key(SET_COOKIE);
         // A page that sets a cookie often redirects to itself, and responds with content the second time even if the
         // client sends no cookie. So the first repeat does not count as a loop.
         let is_repeat = self.here.as_str() == there.as_str() && !self.has_repeated;
@@ -194,11 +194,11 @@ mod tests {
 
     #[test]
     fn the_error_of_a_redirect_loop_mentions_cookies_if_one_was_set() {
-        let mut answer = HeaderMap::new();
-        answer.insert(LOCATION, HeaderValue::from_static("/x"));
-        answer.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_static("/x"));
+        headers.insert(SET_COOKIE, HeaderValue::from_static("session=secret"));
         let mut route = route("http://a.test/x", RedirectPolicy::default());
-        route.follow(&answer).expect("the first repeat");
+        route.follow(&headers).expect("the first repeat");
         // The cookie need not be set by the last response of the chain.
         let error = follow(&mut route, &["/x"]).expect_err("the second");
         assert!(error.contains("cookie") && error.contains("-H") && !error.contains("secret"), "{error}");

@@ -46,7 +46,7 @@ impl Transfer {
                         Retry::Never => HostSignal::Accepted,
                     };
                     let error = FetchError::from(error);
-                    // Without a file descriptor, the request was not sent, so this says nothing about the host.
+                    // Without a file descriptor, the request was not sent, so this is no evidence about the host.
                     if !error.is_out_of_descriptors() {
                         self.record_result(signal);
                     }
@@ -175,7 +175,7 @@ impl Transfer {
 }
 
 impl Transfer {
-    /// Counts a rejected range request, and returns whether the next request should ask for the whole file instead:
+    /// Counts a rejected range request, and returns whether the next request should be for the whole file:
     /// after the first rejection with a permanent error, or the second with a transient one. Returns `true` at most
     /// once per transfer.
     fn rejects_ranges(&mut self, status: StatusCode) -> bool {
@@ -220,7 +220,7 @@ mod tests {
     fn drain_body_of(head: &str) -> (Duration, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let answer = format!("{head}\r\n\r\nhello");
+        let response = format!("{head}\r\n\r\nhello");
         let server = thread::spawn(move || {
             let (mut connection, _) = listener.accept().unwrap();
             let mut head = Vec::new();
@@ -229,7 +229,7 @@ mod tests {
                 connection.read_exact(&mut byte).unwrap();
                 head.push(byte[0]);
             }
-            connection.write_all(answer.as_bytes()).unwrap();
+            connection.write_all(response.as_bytes()).unwrap();
             let _closed = connection.read(&mut [0]);
         });
         let mut event_loop = EventLoop::builder().virtual_time().build().unwrap();

@@ -111,32 +111,32 @@ impl PartState {
     pub(super) fn validate_partial_response(&self, headers: &HeaderMap, written: u64) -> Result<u64, &'static str> {
         let range = single(headers, &CONTENT_RANGE).and_then(ContentRange::parse);
         let Some(ContentRange::Part { first, last, total }) = range else {
-            return Err("it does not say which part of the file it is");
+            return Err("no valid Content-Range");
         };
         if first != written {
-            return Err("it begins somewhere else");
+            return Err("Content-Range starts at the wrong offset");
         }
         if self.total.is_some_and(|known| total.is_some_and(|total| total != known)) {
-            return Err("the file has another size now");
+            return Err("the size of the file has changed");
         }
-        let Some(total) = total.or(self.total) else { return Err("it does not say how long the file is") };
+        let Some(total) = total.or(self.total) else { return Err("the size of the file is unknown") };
         if last + 1 != total {
-            return Err("it does not go to the end of the file");
+            return Err("Content-Range does not extend to the end of the file");
         }
         if content_length(headers).is_some_and(|length| length != last - first + 1) {
-            return Err("its length is not that of the part");
+            return Err("Content-Length does not match Content-Range");
         }
         // The validator that was sent must be in the response: a server that ignores `If-Range` may omit it.
         if !self.is_repeated(headers) {
-            return Err("it does not say that it is of the same version");
+            return Err("the validator (ETag or Last-Modified) is missing or differs");
         }
         if self.is_contradicted(headers) {
-            return Err("it is of another version");
+            return Err("the remote file has changed");
         }
         Ok(total)
     }
 
-    /// Returns whether a validator in the response shows that it is of another version.
+    /// Returns whether a validator in the response shows that the remote file has changed.
     fn is_contradicted(&self, headers: &HeaderMap) -> bool {
         let other_date = self.last_modified.is_some()
             && text(headers, &LAST_MODIFIED).is_some_and(|date| Some(date) != self.last_modified);

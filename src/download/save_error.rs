@@ -61,7 +61,7 @@ impl fmt::Display for SaveError {
         }
         if self.source.kind() == io::ErrorKind::FileTooLarge {
             f.write_str(
-                "; the file system or `ulimit -f` allows no larger file: raise the limit, or choose another directory",
+                "; the file system or `ulimit -f` does not allow a larger file: raise the limit, or choose another directory",
             )?;
         }
         Ok(())

@@ -126,10 +126,10 @@ impl SchedulerState {
 
 impl HostPermit {
     /// Records the result of a request.
-    pub(super) fn record_result(&self, answer: HostSignal) -> RetryCost {
-        let outcome = self.shared.hosts.borrow_mut().record_result(self.slot, answer, now(), random_fraction());
+    pub(super) fn record_result(&self, signal: HostSignal) -> RetryCost {
+        let outcome = self.shared.hosts.borrow_mut().record_result(self.slot, signal, now(), random_fraction());
         if outcome.has_changed {
-            log::debug!("{answer:?}; paused for {:?}", self.paused_for());
+            log::debug!("{signal:?}; paused for {:?}", self.paused_for());
             // Tasks that wait for the result of a probe need not wait for its body.
             self.shared.wake();
         }

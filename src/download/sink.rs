@@ -102,7 +102,7 @@ fn open_device(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = openat(CWD, path, flags, Mode::empty())?;
     match FileType::from_raw_mode(fstat(&file)?.st_mode) {
-        FileType::RegularFile => Err(io::Error::other("it has become a regular file; run it again")),
+        FileType::RegularFile => Err(io::Error::other("it has become a regular file; run the command again")),
         _ => Ok(file.into()),
     }
 }

@@ -35,7 +35,7 @@ impl SmallFile {
         if let (Some(expected), Some(found)) = (self.expected, found)
             && expected != found
         {
-            PartFile::keep(&directory, &self.target_path.name, &self.url, &self.bytes[..])?;
+            PartFile::keep_mismatch_of(&directory, &self.target_path.name, &self.url, &self.bytes[..])?;
             return Ok(Finished::Mismatch { found });
         }
         let target = self.publication.target();

@@ -28,7 +28,7 @@ impl Transfer {
     pub(super) async fn open_part(&mut self) -> Result<(), FetchError> {
         let (directory, target_path, hash) =
             (self.run.options.directory.clone(), self.item.target.clone(), self.wants_hash());
-        let find = move || PartFile::find(&target_path.directory_in(&directory)?, &target_path.name, hash);
+        let find = move || PartFile::open(&target_path.directory_in(&directory)?, &target_path.name, hash);
         let found = run_in_executor(None, Job::new(find).label("open part")).await??;
         if let Some(part) = found
             && self.run.options.resume
@@ -54,7 +54,7 @@ impl Transfer {
     }
 
     /// Handles a 416 response, which may mean that the partial download is already complete.
-    pub(super) async fn save_complete(&mut self, response: &FinalResponse) -> Result<TransferReport, AttemptError> {
+    pub(super) async fn finish_after_416(&mut self, response: &FinalResponse) -> Result<TransferReport, AttemptError> {
         match self.sink.take() {
             Some(sink) if sink.state().is_complete(&response.headers, sink.written()) => {
                 let total = Some(sink.written());
@@ -88,7 +88,7 @@ impl Transfer {
         let (url, source) = (self.item.url.as_str(), response.redirected_to.as_deref());
         let state = PartState::of(url, source, &response.headers, total);
         if part.is_none() {
-            self.begin(&state).await?;
+            self.prepare_output(&state).await?;
         }
         let received = self.receive(body, &state, total.map(|total| total - written)).await?;
         let bytes = match &received {
@@ -121,7 +121,7 @@ impl Transfer {
 
     /// Prepares the output for a body that starts with the first byte. A small file is created only when it is
     /// complete, unless there is a part that it must replace.
-    async fn begin(&mut self, state: &PartState) -> Result<(), AttemptError> {
+    async fn prepare_output(&mut self, state: &PartState) -> Result<(), AttemptError> {
         if matches!(&self.sink, Some(BodySink::Stream(stream)) if stream.written() > 0) {
             return Err(FetchError::CannotRestart.into());
         }
@@ -140,17 +140,17 @@ impl Transfer {
     /// Creates the partial file for a large body, with its state file.
     async fn create_part(&mut self, state: &PartState) -> Result<BodySink, FetchError> {
         let (directory, target_path) = (self.run.options.directory.clone(), self.item.target.clone());
-        let beginning = NewPart {
+        let new_part = NewPart {
             state: state.clone(),
             replaces_part: self.has_part,
             may_join: self.run.options.resume && !self.part_is_untrusted,
             hash: self.wants_hash(),
         };
-        let begin = move || {
-            PartFile::begin(&target_path.directory_in(&directory)?, &target_path.name, beginning).map(BodySink::Part)
+        let create = move || {
+            PartFile::create(&target_path.directory_in(&directory)?, &target_path.name, new_part).map(BodySink::Part)
         };
         self.has_part = true;
-        let part = run_in_executor(None, Job::new(begin).label("create part")).await??;
+        let part = run_in_executor(None, Job::new(create).label("create part")).await??;
         self.part_is_untrusted = false;
         Ok(part)
     }
@@ -279,7 +279,7 @@ impl Transfer {
             small = unsaved;
         };
         drop(capacity);
-        self.ended(finished, response, length)
+        self.report_finished(finished, response, length)
     }
 
     /// Publishes a part that is complete.
@@ -296,10 +296,10 @@ impl Transfer {
         let pool = self.run.options.stream.is_some().then_some(&self.run.stream);
         let finish = move || sink.finish(total, expected, &publication.target());
         let finished = run_in_executor(pool, Job::new(finish).label("finish")).await.map_err(FetchError::Job)??;
-        self.ended(finished, response, length)
+        self.report_finished(finished, response, length)
     }
 
-    fn ended(
+    fn report_finished(
         &mut self,
         finished: Finished,
         response: &FinalResponse,

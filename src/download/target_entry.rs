@@ -75,7 +75,7 @@ impl Directory {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
                 match statat(self.descriptor(), path, AtFlags::empty()) {
                     Ok(stat) => stat,
-                    Err(_) => return other("a link that leads nowhere has this name"),
+                    Err(_) => return other("a dangling symbolic link has this name"),
                 }
             }
             Ok(stat) => stat,

@@ -46,7 +46,7 @@ pub(super) struct Transfer {
     pub(super) resumed_from: u64,
     /// Whether `NAME.part` may exist, so that it must be replaced even if it cannot be resumed.
     pub(super) has_part: bool,
-    /// Whether the next request asks for the whole file, and not for the rest of a partial download.
+    /// Whether the next request is for the whole file instead of the rest of a partial download.
     pub(super) requests_whole_file: bool,
     /// Whether the content of the partial download must be discarded, even if its state file is valid.
     pub(super) part_is_untrusted: bool,

@@ -2,7 +2,9 @@
 //!
 //! A single file in the output directory contains the validators of all downloaded files, one line of JSON per file. A
 //! run appends to it, and the last line for a path counts. In memory there is only an index, 16 bytes per file: the
-//! hash of the path and the offset of its line. An entry is used only if the size of the downloaded file still matches.
+//! hash of the path and the offset of its line. An entry is used only if the size of the downloaded file still matches,
+//! and if the file is not older than the recorded `Last-Modified`. Two runs that download different versions of the same
+//! size at the same time, from a server without `Last-Modified`, can leave a file and an entry that do not match.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -188,13 +190,13 @@ impl ValidatorCache {
     }
 
     /// Records the validators of a file. When enough lines are buffered, they are written by a job on the pool.
-    pub(super) fn note(&mut self, path: String, url: &str, answer: &HeaderMap, bytes: u64) {
-        let (mut etag, mut last_modified) = (text(answer, &ETAG), text(answer, &LAST_MODIFIED));
+    pub(super) fn note(&mut self, path: String, url: &str, headers: &HeaderMap, bytes: u64) {
+        let (mut etag, mut last_modified) = (text(headers, &ETAG), text(headers, &LAST_MODIFIED));
         // A file that changes twice within a second keeps its date, and perhaps its weak `ETag`, which may be derived
         // from the date. So without a strong `ETag`, a recent date is not recorded: only a full request could detect
         // the second change.
         if !etag.as_deref().is_some_and(is_strong)
-            && last_modified.as_deref().is_some_and(|date| is_weak_last_modified(date, answer))
+            && last_modified.as_deref().is_some_and(|date| is_weak_last_modified(date, headers))
         {
             (etag, last_modified) = (None, None);
         }
@@ -236,7 +238,7 @@ fn append(directory: &Directory, lines: &[u8]) -> Result<(), SaveError> {
 /// file is written, and a pipe would block.
 fn check_is_regular(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
-        Ok(found) if !found.is_file() => Err(io::Error::other("it is not a regular file; remove it")),
+        Ok(found) if !found.is_file() => Err(io::Error::other("not a regular file; remove it")),
         _ => Ok(()),
     }
 }

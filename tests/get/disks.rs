@@ -55,7 +55,7 @@ fn a_partial_write_leaves_a_valid_beginning() {
         server.url("/x"),
     );
     let output = Command::new("sh").args(["-c", &command]).env("no_proxy", "*").output().expect("sh runs");
-    Run::from(output).assert(3, "`ulimit -f` allows no larger file");
+    Run::from(output).assert(3, "`ulimit -f` does not allow a larger file");
     let part = place.read("x.part");
     assert!(part.len() > 400_000 && body.starts_with(&part), "{} bytes", part.len());
     place.get([server.url("/x")]).assert(0, "1 saved");

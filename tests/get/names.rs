@@ -35,7 +35,7 @@ fn an_object_that_is_not_a_file_is_neither_replaced_nor_counted_as_existing() {
         "/large" => Reply::ok(large.clone()).field("Content-Disposition", "inline; filename=x"),
         _ => Reply::ok("x").field("Content-Disposition", "inline; filename=x"),
     });
-    for kind in ["a directory", "a pipe", "a socket", "a link that leads nowhere", "a device"] {
+    for kind in ["a directory", "a pipe", "a socket", "a dangling symbolic link", "a device"] {
         for overwrite in ["never", "newer", "always"] {
             for arguments in [&["/x"][..], &["/large", "-J"], &["/y", "-J"]] {
                 let place = TestDirectory::new();
@@ -66,7 +66,7 @@ fn an_object_that_appears_during_the_download_is_not_replaced() {
             symlink("/nonexistent/x", &path).expect("a link");
             Reply::ok(content(1, if large { 600_000 } else { 6 }))
         });
-        place.get(["--overwrite", overwrite, &server.url("/x")]).assert(3, "a link that leads nowhere");
+        place.get(["--overwrite", overwrite, &server.url("/x")]).assert(3, "a dangling symbolic link");
         assert!(symlink_metadata(place.path("x")).expect("there").is_symlink());
     }
 }

@@ -174,7 +174,7 @@ fn no_continue_restarts_from_zero() {
 fn parts_of_others_are_not_touched() {
     let body = content(11, LENGTH);
     let server = Server::start(move |request| Reply::file(request, &body, "\"1\""));
-    for (kind, says) in [("foreign", "no state"), ("symlink", "symbolic link"), ("pipe", "not a regular file")] {
+    for (kind, says) in [("foreign", "no state file"), ("symlink", "symbolic link"), ("pipe", "not a regular file")] {
         let place = TestDirectory::new();
         match kind {
             "foreign" => place.write("x.part", "somebody's"),
@@ -187,7 +187,7 @@ fn parts_of_others_are_not_touched() {
                 assert!(made.expect("mkfifo runs").success());
             }
         }
-        place.get([server.url("/x")]).assert(3, says).assert(3, "left alone");
+        place.get([server.url("/x")]).assert(3, says).assert(3, "not touched");
         assert!(!place.path("x").exists());
         match kind {
             "foreign" => assert_eq!(place.text("x.part"), "somebody's"),
