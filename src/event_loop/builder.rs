@@ -20,7 +20,7 @@ use super::remote::RemoteHandle;
 use super::timers::Timers;
 use super::token::WAKER_TOKEN;
 use super::{EventLoop, task};
-use crate::observe::{ClockKind, Findings, IdleObserver, Observer, ObserverContext, TaskId};
+use crate::observe::{ClockKind, FindingDetector, IdleObserver, Observer, ObserverContext, TaskId};
 
 /// The maximum number of events that one system call returns.
 const MAX_EVENTS: usize = 1024;
@@ -159,7 +159,7 @@ impl Builder {
             jobs: Rc::default(),
             default_pool: ThreadPool::with_queue_capacity("pool", self.pool_threads, self.pool_queue_capacity),
             idle_observer: Cell::new(observer.and_then(IdleObserver::store)),
-            findings: Findings::new(self.slow_poll_threshold),
+            findings: FindingDetector::new(self.slow_poll_threshold),
             next_wake: Cell::new(0),
             last_with_external_waker: Cell::new(TaskId::ROOT),
             is_closing: Cell::new(false),

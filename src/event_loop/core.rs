@@ -14,7 +14,7 @@ use super::ready::ReadyQueue;
 use super::remote::RemoteHandle;
 use super::task::Tasks;
 use super::timers::Timers;
-use crate::observe::{Findings, IdleObserver, LoopMetrics, TaskId};
+use crate::observe::{FindingDetector, IdleObserver, LoopMetrics, TaskId};
 
 /// The state of one loop. It never leaves the loop's thread.
 ///
@@ -32,7 +32,7 @@ pub(crate) struct Core {
     /// The observer, while the loop is not running.
     pub(crate) idle_observer: Cell<Option<IdleObserver>>,
     /// Only used while the loop is observed.
-    pub(crate) findings: Findings,
+    pub(crate) findings: FindingDetector,
     pub(crate) next_wake: Cell<u64>,
     /// The task that was found to have an external waker when this was last checked (I16).
     pub(crate) last_with_external_waker: Cell<TaskId>,

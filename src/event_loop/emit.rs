@@ -11,7 +11,7 @@ use super::EventLoop;
 use super::core::Core;
 use super::task::{HandleStatus, TaskFuture};
 use crate::observe::{
-    Aborter, Cause, EventKind, LoopState, SourceId, TaskId, TaskOutcome, TaskStatus, TimeoutReason, WakeId,
+    Aborter, Cause, EventKind, SourceId, TaskId, TaskInspector, TaskOutcome, TaskStatus, TimeoutReason, WakeId,
     WakeOutcome, current_task, emit, is_observed, set_turn,
 };
 
@@ -125,7 +125,7 @@ impl Core {
     }
 }
 
-impl LoopState for Core {
+impl TaskInspector for Core {
     fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }

@@ -1,10 +1,10 @@
 //! Findings about time: slow polls, late polls, and whether the machine is the reason.
 //!
-//! | finding | exactly when |
+//! | finding | exact condition |
 //! | --- | --- |
-//! | `slow_poll` | a poll took longer than the limit, without the time that the observer took |
+//! | `slow_poll` | a poll took longer than the limit, not counting the time spent in the observer |
 //! | `loop_lag` | the time from a wake to its poll was longer than the limit; once until the ready queue has been empty |
-//! | `busy_machine` | in place of one of the two, once: without the time for which the thread was ready to run and had no processor, it would have been within the limit |
+//! | `busy_machine` | replaces one of the two, once per run: without the time for which the thread was ready to run but had no processor, the limit would have been kept |
 //!
 //! The times of the thread are read only if the loop is observed, and at intervals, since each reading is a system call.
 
@@ -264,10 +264,10 @@ mod tests {
             // Both: without the wait for a processor it would still have taken 11 ms.
             (spent(21, 11, Some((10, 2))), false),
             (spent(21, 1, Some((10, 2))), false),
-            // It has not blocked, and was on no processor: the whole machine stood still.
+            // It neither blocked nor had a processor: the whole machine was stopped.
             (spent(21, 1, Some((0, 0))), true),
             (spent(21, 11, Some((0, 0))), false),
-            // It is not known.
+            // The time in the run queue is unknown.
             (spent(21, 1, None), false),
         ] {
             assert_eq!(spent.is_machine_at_fault(ms(10)), expected, "{spent:?}");
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     #[cfg(all(feature = "trace", target_os = "linux"))]
-    fn the_thread_s_files_are_read_as_the_kernel_writes_them() {
+    fn the_files_about_a_thread_are_parsed() {
         let queued = super::parse_schedstat("58161887 31901300 24\n");
         assert_eq!(queued, Some(Duration::from_nanos(31_901_300)));
         let status = "Name:\tloop\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
@@ -295,12 +295,12 @@ mod tests {
 
     #[test]
     #[cfg(all(feature = "trace", target_os = "linux"))]
-    fn the_time_of_a_thread_on_a_processor_is_measured() {
+    fn the_cpu_time_of_a_thread_is_measured() {
         let mut source = super::TimesSource::default();
-        let before = source.read().expect("Linux says");
+        let before = source.read().expect("the times of this thread");
         let mut after = before;
         while after.worked < before.worked + ms(2) {
-            after = source.read().expect("Linux says");
+            after = source.read().expect("the times of this thread");
         }
         let worked = Spent::since(before, after, ms(1_000)).times.worked;
         assert!(worked >= ms(2), "{worked:?}");

@@ -48,7 +48,7 @@ pub(crate) use context::{
 pub use event::{
     ClockKind, Event, EventKind, HttpStep, IoOutcome, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason,
 };
-pub(crate) use findings::{Aborter, Findings, LoopState, TaskStatus};
+pub(crate) use findings::{Aborter, FindingDetector, TaskInspector, TaskStatus};
 pub use ids::{FutureId, JobId, SemaphoreId, SourceId, TaskId, TimerId, WakeId};
 pub use notes::polled_after_ready;
 pub(crate) use panics::{contain, discard, log_error};
