@@ -22,7 +22,7 @@ use support::countries::body_of;
 const REQUESTS: [(&str, u32); 5] = [("br", 120), ("cn", 40), ("in", 200), ("ng", 80), ("us", 160)];
 
 fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
+    support::main(include_str!("as_completed.rs"), &["--server URL"], |arguments| {
         let (site, client) = (support::site(arguments)?, Client::new());
         support::event_loop()?.block_on(async {
             let mut results = as_completed(REQUESTS.map(|(code, delay)| {

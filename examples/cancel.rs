@@ -22,7 +22,7 @@ use glassloop::{Job, ThreadPool, run_in_executor, sleep};
 use support::countries::body_of;
 
 fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
+    support::main(include_str!("cancel.rs"), &["--server URL"], |arguments| {
         let (site, directory, client) = (support::site(arguments)?, support::temporary_dir()?, Client::new());
         let path = |name: &str| directory.path().join(name);
         support::event_loop()?.block_on(async {

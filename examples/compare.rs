@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     {
         return run();
     }
-    support::main(&["--server URL", "--delay MS", "--runs N"], |arguments| {
+    support::main(include_str!("compare.rs"), &["--server URL", "--delay MS", "--runs N"], |arguments| {
         let (delay, runs) = (Duration::from_millis(arguments.number("--delay", 50)?), arguments.number("--runs", 3)?);
         let delay = Delay { min: delay, max: delay, rate: 1.0 };
         let faults = Faults { delay: Some(delay).filter(|delay| !delay.max.is_zero()), ..Faults::default() };

@@ -28,7 +28,7 @@ async fn countdown(label: char, delay: Duration, started: Instant) {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("countdown.rs"), &[], |_| {
         support::event_loop()?.block_on(async {
             let started = now(); // the loop's clock, which may be virtual
             let mut tasks = JoinSet::new();

@@ -19,7 +19,7 @@ use glassloop::run_in_executor;
 use support::Error;
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("files_and_epoll.rs"), &[], |_| {
         let directory = support::temporary_dir()?;
         let path = directory.path().join("regular");
         std::fs::write(&path, "the content of the file")?;

@@ -55,7 +55,7 @@ async fn download(base_url: &str, directory: &Path, is_awaited: bool) -> Result<
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
+    support::main(include_str!("fire_and_forget.rs"), &["--server URL"], |arguments| {
         let site = support::site(arguments)?;
         for (title, is_awaited) in [("not awaited, as in the chapter:", false), ("awaited:", true)] {
             let directory = support::temporary_dir()?;

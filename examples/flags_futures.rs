@@ -119,5 +119,5 @@ fn download_many(base_url: &str, directory: &Path) -> Result<usize, Error> {
 }
 
 pub(crate) fn main() -> ExitCode {
-    support::flags_main(download_many)
+    support::flags_main(include_str!("flags_futures.rs"), download_many)
 }

@@ -60,7 +60,7 @@ impl Downloader {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
+    support::main(include_str!("flags_with_names.rs"), &["--server URL"], |arguments| {
         let (site, directory) = (support::site(arguments)?, support::temporary_dir()?);
         let downloader = Rc::new(Downloader {
             client: Client::new(),

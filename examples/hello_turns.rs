@@ -77,7 +77,7 @@ impl Observer for Narrator {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("hello_turns.rs"), &[], |_| {
         let mut observers = Tee::new();
         observers.add(Narrator::default());
         if let Some(recording) = trace::from_env()? {

@@ -27,7 +27,7 @@ async fn slow(polled: &Cell<bool>) {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL"], |arguments| {
+    support::main(include_str!("lazy.rs"), &["--server URL"], |arguments| {
         let (site, client) = (support::site(arguments)?, Client::new());
         support::event_loop()?.block_on(async {
             let polled = Cell::new(false);

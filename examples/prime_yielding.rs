@@ -43,7 +43,7 @@ async fn is_prime(n: u64) -> bool {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("prime_yielding.rs"), &[], |_| {
         let (spinner, started) = (Spinner::default(), Instant::now());
         let answer = support::event_loop()?.block_on(async {
             let spinning = spawn_named("spinner", spinner.clone().spin());

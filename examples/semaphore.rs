@@ -34,7 +34,7 @@ impl Picture {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("semaphore.rs"), &[], |_| {
         support::event_loop()?.block_on(async {
             let (permits, picture) = (Semaphore::new(3), Picture(Rc::new(RefCell::new(vec![' '; TASKS]))));
             let mut tasks = JoinSet::new();

@@ -35,7 +35,7 @@ fn slow() -> u32 {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--fixed"], |arguments| {
+    support::main(include_str!("spinner_blocked.rs"), &["--fixed"], |arguments| {
         let is_fixed = arguments.has("--fixed");
         let (steps, started) = (Rc::new(Cell::new(0)), Instant::now());
         let answer = support::event_loop()?.block_on(async {

@@ -46,7 +46,7 @@ async fn slow() -> u32 {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("spinner_loop.rs"), &[], |_| {
         let steps = Rc::new(Cell::new(0));
         let answer = support::event_loop()?.block_on(async {
             let spinner = spawn_named("spinner", spin("thinking!", steps.clone()));

@@ -38,7 +38,7 @@ fn slow() -> u32 {
 }
 
 fn main() -> ExitCode {
-    support::main(&[], |_| {
+    support::main(include_str!("spinner_thread.rs"), &[], |_| {
         let (done, is_done) = channel();
         let spinner = thread::spawn(move || spin("thinking!", &is_done));
         let answer = slow();

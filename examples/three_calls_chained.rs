@@ -72,7 +72,7 @@ fn on_third(context: Context, result: Result<Vec<u8>, Error>) {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL", "--fail-second"], |arguments| {
+    support::main(include_str!("three_calls_chained.rs"), &["--server URL", "--fail-second"], |arguments| {
         let site = support::site(arguments)?;
         let (base_url, fail_second) = (site.base_url().to_owned(), arguments.has("--fail-second"));
         let countries = support::event_loop()?.block_on(async move {

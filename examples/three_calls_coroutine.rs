@@ -33,7 +33,7 @@ async fn country(client: &Client, url: String) -> Result<Country, Error> {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL", "--fail-second"], |arguments| {
+    support::main(include_str!("three_calls_coroutine.rs"), &["--server URL", "--fail-second"], |arguments| {
         let (site, client) = (support::site(arguments)?, Client::new());
         let fail_second = arguments.has("--fail-second");
         let countries = support::event_loop()?.block_on(three_calls(&client, site.base_url(), fail_second))??;

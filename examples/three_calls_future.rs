@@ -98,7 +98,7 @@ impl Get {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL", "--fail-second"], |arguments| {
+    support::main(include_str!("three_calls_future.rs"), &["--server URL", "--fail-second"], |arguments| {
         let (site, client) = (support::site(arguments)?, Client::new());
         let (base_url, fail_second) = (site.base_url().to_owned(), arguments.has("--fail-second"));
         let countries = support::event_loop()?.block_on(async move {

@@ -51,7 +51,7 @@ fn three_calls(base_url: String, fail_second: bool, done: impl FnOnce(Result<[Co
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL", "--fail-second"], |arguments| {
+    support::main(include_str!("three_calls_nested.rs"), &["--server URL", "--fail-second"], |arguments| {
         let site = support::site(arguments)?;
         let (base_url, fail_second) = (site.base_url().to_owned(), arguments.has("--fail-second"));
         let countries = support::event_loop()?.block_on(async move {

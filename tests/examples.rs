@@ -194,6 +194,25 @@ fn check_run(stage: &Stage, name: &str) {
     assert!(!output.stdout.is_empty(), "{name} prints what to look at");
 }
 
+/// Checks that `--help` prints the first lines of the source and nothing else of it.
+fn check_help(stage: &Stage, name: &str) {
+    let output = stage.run(name, &["--help"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{name}");
+    let help = stdout(&output);
+    assert!(help.contains(name) && help.contains("To try next"), "{name}: {help}");
+    assert!(!help.contains("//!") && !help.contains("mod support"), "{name}: {help}");
+}
+
+#[test]
+fn help_prints_what_an_example_does_and_its_arguments() {
+    let stage = Stage::new();
+    for name in EXAMPLES {
+        check_help(&stage, name);
+    }
+    let help = stdout(&stage.run("spinner_blocked", &["--help"]));
+    assert!(help.ends_with("\nArguments: --fixed\n"), "{help}");
+}
+
 #[test]
 fn five_ways_to_download_flags_have_the_same_output() {
     let stage = Stage::new();
@@ -343,6 +362,7 @@ fn the_charfinders_keep_the_rules_of_the_other_examples() {
     assert!(status.success(), "the package cannot be built");
     let stage = Stage::new();
     for name in CHARFINDERS {
+        check_help(&stage, name);
         check_run(&stage, name);
         check_findings(&stage, name);
         check_unwritable_recording(&stage, name, &[]);

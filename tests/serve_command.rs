@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A server that runs, and is killed if the test forgets it.
+/// A running server, which is killed when it is dropped.
 struct Serving {
     child: Child,
     addresses: Vec<SocketAddr>,
@@ -28,7 +28,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 impl Serving {
-    /// Starts it and reads the lines that say where it listens.
+    /// Starts the server and reads the lines with its addresses.
     fn start(arguments: &[&str], servers: usize) -> Serving {
         let mut child = command(arguments).spawn().expect("the command runs");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -50,7 +50,7 @@ impl Serving {
         Pid::from_raw(self.child.id() as i32).expect("a process")
     }
 
-    /// Asks it to end; what it has said on stderr, and how it ended.
+    /// Sends a signal. Returns the rest of stderr and the exit status.
     fn end(mut self, signal: Signal) -> (String, ExitStatus) {
         kill_process(self.pid(), signal).expect("it is there");
         let mut said = String::new();
@@ -86,7 +86,7 @@ fn name(folder: &Path) -> &str {
 }
 
 #[test]
-fn a_folder_is_served_until_a_signal_comes() {
+fn a_directory_is_served_until_a_signal_arrives() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = folder_with_a_file();
         let serving = Serving::start(&[name(folder.path()), "-p", "0"], 1);
@@ -98,7 +98,7 @@ fn a_folder_is_served_until_a_signal_comes() {
 }
 
 #[test]
-fn an_answer_that_is_under_way_is_finished_first() {
+fn a_response_in_progress_is_completed_first() {
     let folder = folder_with_a_file();
     let serving = Serving::start(&[name(folder.path()), "-p", "0"], 1);
     let mut stream = TcpStream::connect(serving.addresses[0]).expect("connected");
@@ -131,7 +131,7 @@ fn without_a_folder_there_are_three_servers_of_flags() {
 }
 
 #[test]
-fn each_request_is_a_line_in_which_nothing_can_hide() {
+fn each_request_is_a_line_in_which_control_characters_are_escaped() {
     let folder = folder_with_a_file();
     let serving = Serving::start(&[name(folder.path()), "-p", "0", "-v"], 1);
     get(serving.addresses[0], "/file.txt");
@@ -144,7 +144,7 @@ fn each_request_is_a_line_in_which_nothing_can_hide() {
 }
 
 #[test]
-fn no_keepalive_and_index_do_what_they_say() {
+fn no_keepalive_closes_connections_and_index_lists_directories() {
     let folder = folder_with_a_file();
     let serving = Serving::start(&[name(folder.path()), "-p", "0", "--no-keepalive", "--index"], 1);
     let mut stream = TcpStream::connect(serving.addresses[0]).expect("connected");
@@ -155,7 +155,7 @@ fn no_keepalive_and_index_do_what_they_say() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
+fn an_error_is_one_line_that_says_what_to_do() {
     let folder = folder_with_a_file();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("its address").port().to_string();
@@ -176,10 +176,10 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
     }
 }
 
-/// I11: without descriptors, the server says so once and waits; it does not spin, and goes on when there are some again.
+/// I11: without descriptors, the server logs it once and waits. It does not spin, and continues when it can open some again.
 #[test]
 #[cfg(target_os = "linux")] // `prlimit`
-fn i11_a_server_out_of_descriptors_pauses_says_so_once_and_goes_on() {
+fn i11_a_server_out_of_descriptors_pauses_logs_it_once_and_continues() {
     use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
     let folder = folder_with_a_file();
@@ -204,7 +204,7 @@ fn i11_a_server_out_of_descriptors_pauses_says_so_once_and_goes_on() {
     assert_eq!((rest.as_str(), status.code()), ("", Some(0)));
 }
 
-/// The processor time that a process has had, in hundredths of a second.
+/// Returns the processor time that a process has used, in hundredths of a second.
 #[cfg(target_os = "linux")]
 fn processor_ticks(process: Pid) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid())).expect("its statistics");

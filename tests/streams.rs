@@ -1,4 +1,4 @@
-//! Standard output and standard error of every command when they are full, closed, or read by nobody.
+//! Standard output and standard error of every command when they are full, closed, or not read.
 #![cfg(feature = "cli")]
 #![cfg(unix)]
 
@@ -29,7 +29,7 @@ fn glassloop(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The two kinds of streams that cannot be written: a full device, and a pipe whose reader has gone.
+/// Returns the two kinds of streams that cannot be written: a full device, and a pipe without a reader.
 fn unwritable() -> [(&'static str, Stdio); 2] {
     let full = File::options().write(true).open("/dev/full").expect("Linux has it");
     let (reader, writer) = pipe().expect("a pipe");
@@ -37,7 +37,7 @@ fn unwritable() -> [(&'static str, Stdio); 2] {
     [("full", full.into()), ("closed", writer.into())]
 }
 
-/// A pipe that holds as much as it can, so that every write to it blocks.
+/// Returns a full pipe, so that every write to it blocks.
 fn unread() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().expect("a pipe");
     let flags = fcntl_getfl(&writer).expect("its flags");
@@ -52,14 +52,14 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("it runs");
 }
 
-/// Waits until a condition holds that nothing reports.
+/// Waits until a condition holds, by polling it.
 fn wait_until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Whether the process handles this signal itself.
+/// Returns whether the process has a handler for this signal.
 fn handles(child: &Child, which: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("Linux tells");
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the caught signals");
@@ -112,7 +112,7 @@ fn standard_error_that_cannot_be_written_changes_no_exit_code_and_loses_no_file(
 }
 
 #[test]
-fn standard_output_that_cannot_take_what_was_requested_is_exit_code_3() {
+fn requested_output_that_cannot_be_written_is_exit_code_3() {
     let server = Server::echo();
     let (one, two) = (server.url("/one"), server.url("/two"));
     let folder = tempfile::tempdir().expect("a folder");
@@ -158,7 +158,8 @@ fn standard_output_that_is_open_for_reading_only_is_exit_code_3_too() {
     }
 }
 
-/// How a command ends after one signal while nobody reads one of its streams. `is_ready` says when to send it.
+/// Returns the exit status of a command after one signal, while a stream is not read. `is_ready` returns whether to send
+/// the signal.
 fn end_of(command: &mut Command, which: Signal, is_ready: impl Fn(&Child) -> bool) -> ExitStatus {
     let mut child = command.spawn().expect("it starts");
     wait_until(|| is_ready(&child));
@@ -167,7 +168,7 @@ fn end_of(command: &mut Command, which: Signal, is_ready: impl Fn(&Child) -> boo
 }
 
 #[test]
-fn one_signal_ends_a_command_whose_streams_nobody_reads() {
+fn one_signal_ends_a_command_whose_streams_are_not_read() {
     let server = Server::start(|request| match request.path.as_str() {
         "/large" => Reply::ok(vec![0; 8 << 20]),
         path if path.starts_with("/slow") => Reply::ok(vec![0; 1 << 20]).rate(1),

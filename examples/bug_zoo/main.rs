@@ -45,7 +45,7 @@ const ZOO: [Bug; 9] = [
 ];
 
 fn main() -> ExitCode {
-    support::main(&["NAME", "--fixed"], |arguments| {
+    support::main(include_str!("main.rs"), &["NAME", "--fixed"], |arguments| {
         let list =
             || ZOO.map(|(name, finding, mistake, _)| format!("{name:<18}{mistake} (finding: {finding})\n")).concat();
         match arguments.positional() {

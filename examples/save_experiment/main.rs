@@ -55,25 +55,29 @@ fn main() -> ExitCode {
     if server::is_this_process() {
         return server::main();
     }
-    support::main(&["--server URL", "--full", "--runs N", "--slow-disk MS", "--dest DIR", "--out DIR"], |arguments| {
-        let is_full = arguments.has("--full");
-        let runs: usize = arguments.number("--runs", if is_full { 7 } else { 3 })?;
-        let slow_disk = Duration::from_millis(arguments.number("--slow-disk", 0)?);
-        let directory = arguments.value("--dest").map_or_else(std::env::temp_dir, PathBuf::from);
-        let out = PathBuf::from(arguments.value("--out").unwrap_or("target/save_experiment"));
-        std::fs::create_dir_all(&out).map_err(|error| format!("creating {}: {error}", out.display()))?;
+    support::main(
+        include_str!("main.rs"),
+        &["--server URL", "--full", "--runs N", "--slow-disk MS", "--dest DIR", "--out DIR"],
+        |arguments| {
+            let is_full = arguments.has("--full");
+            let runs: usize = arguments.number("--runs", if is_full { 7 } else { 3 })?;
+            let slow_disk = Duration::from_millis(arguments.number("--slow-disk", 0)?);
+            let directory = arguments.value("--dest").map_or_else(std::env::temp_dir, PathBuf::from);
+            let out = PathBuf::from(arguments.value("--out").unwrap_or("target/save_experiment"));
+            std::fs::create_dir_all(&out).map_err(|error| format!("creating {}: {error}", out.display()))?;
 
-        let server = if arguments.has("--server") { None } else { Some(Server::start()?) };
-        let url = arguments.value("--server").or(server.as_ref().map(Server::url)).unwrap_or_default();
-        let trial = Trial { url, slow_disk, directory: &directory };
-        let results = measure(&trial, is_full, runs.max(1))?;
-        let text = results.text();
-        println!("{text}");
-        write(&out, "experiment.json", &results.json())?;
-        write(&out, "experiment.html", &page::html(&results))?;
-        println!("The charts are in {}, the data in experiment.json.", out.join("experiment.html").display());
-        Ok(())
-    })
+            let server = if arguments.has("--server") { None } else { Some(Server::start()?) };
+            let url = arguments.value("--server").or(server.as_ref().map(Server::url)).unwrap_or_default();
+            let trial = Trial { url, slow_disk, directory: &directory };
+            let results = measure(&trial, is_full, runs.max(1))?;
+            let text = results.text();
+            println!("{text}");
+            write(&out, "experiment.json", &results.json())?;
+            write(&out, "experiment.html", &page::html(&results))?;
+            println!("The charts are in {}, the data in experiment.json.", out.join("experiment.html").display());
+            Ok(())
+        },
+    )
 }
 
 /// Runs each case `runs` times. The cases are interleaved, so that other load on the machine affects all of them.

@@ -27,8 +27,13 @@ pub use temporary::temporary_dir;
 /// Any error: an example prints it and exits.
 pub type Error = Box<dyn std::error::Error>;
 
-/// Runs an example. `known` lists its arguments, such as `--fixed`, `--server URL` or `NAME`. An error prints one line.
-pub fn main(known: &[&str], example: impl FnOnce(&Arguments) -> Result<(), Error>) -> ExitCode {
+/// Runs an example. `source` is its source, whose first lines `--help` prints. `known` lists its arguments, such as
+/// `--fixed`, `--server URL` or `NAME`. An error prints one line.
+pub fn main(source: &str, known: &[&str], example: impl FnOnce(&Arguments) -> Result<(), Error>) -> ExitCode {
+    if std::env::args().skip(1).any(|argument| argument == "--help" || argument == "-h") {
+        print_help(source, known);
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::parse(known, std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(message) => {
@@ -49,10 +54,20 @@ pub fn main(known: &[&str], example: impl FnOnce(&Arguments) -> Result<(), Error
     }
 }
 
-/// Runs an example that downloads the twenty flags. `download_many` takes the base URL and the output directory, and
+/// Prints the description at the beginning of a source file, and the arguments.
+fn print_help(source: &str, known: &[&str]) {
+    for line in source.lines().map_while(|line| line.strip_prefix("//!")) {
+        println!("{}", line.strip_prefix(' ').unwrap_or(line));
+    }
+    if !known.is_empty() {
+        println!("\nArguments: {}", known.join(", "));
+    }
+}
+
+/// Runs an example that downloads the twenty flags. `source` is its source. `download_many` takes the base URL and the output directory, and
 /// returns how many flags it saved.
-pub fn flags_main(download_many: impl FnOnce(&str, &Path) -> Result<usize, Error>) -> ExitCode {
-    main(&["--server URL"], |arguments| {
+pub fn flags_main(source: &str, download_many: impl FnOnce(&str, &Path) -> Result<usize, Error>) -> ExitCode {
+    main(source, &["--server URL"], |arguments| {
         let (site, directory) = (site(arguments)?, temporary_dir()?);
         let saved = download_many(site.base_url(), directory.path())?;
         println!("{saved} flags downloaded.");

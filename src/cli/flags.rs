@@ -294,7 +294,9 @@ fn download(
         // With as many idle connections as concurrent requests, no connection is closed that is needed again.
         let client = Client::builder().pool_max_idle_per_host(options.max_requests).proxies(proxies).build();
         let counts = download_many(codes, options, client, stop, |code, outcome| {
-            progress.one_more();
+            if !matches!(outcome, FlagOutcome::Cancelled) {
+                progress.one_more();
+            }
             if is_verbose {
                 print_outcome(code, outcome);
             }
@@ -343,6 +345,9 @@ impl Report {
         say(format_args!("Elapsed time: {:.2}s", self.elapsed.as_secs_f64()));
         if !self.lost.is_empty() {
             say(format_args!("{} file{} not finished.", self.lost.len(), plural(self.lost.len())));
+        }
+        if self.interruption.is_some() {
+            say("glassloop: interrupted; run the same command again to download all flags");
         }
         match self.interruption {
             Some(interruption) => ExitCode::from(interruption.exit_code()),

@@ -1,4 +1,4 @@
-//! `glassloop get`: the downloader, from its plan to its exit code.
+//! `glassloop get`: builds the plan, runs the download, and determines the exit code.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -217,10 +217,11 @@ fn line_for(event: &DownloadEvent<'_>) -> Option<String> {
             log::info!("{}", escaped_line(format_args!("{url}: {error}; next attempt in {:.1} s", wait.as_secs_f64())));
             return None;
         }
-        DownloadEventKind::Start
-        | DownloadEventKind::Redirect { .. }
-        | DownloadEventKind::Done(_)
-        | DownloadEventKind::Cancelled => return None,
+        DownloadEventKind::Redirect { status, to } => {
+            log::info!("{}", escaped_line(format_args!("{url}: {status}, redirected to {to}")));
+            return None;
+        }
+        DownloadEventKind::Start | DownloadEventKind::Done(_) | DownloadEventKind::Cancelled => return None,
     };
     Some(escaped_line(line))
 }

@@ -1,4 +1,4 @@
-//! `glassloop get --json`: a line of JSON for everything that happens. `docs/get-json.md` describes the lines.
+//! `glassloop get --json`: prints one line of JSON per event. `docs/get-json.md` describes the lines.
 
 use std::io;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::output::Output;
 use crate::download::{DownloadEvent, DownloadEventKind, RunSummary, escaped_line, stdout};
 
-/// The version of the lines: it changes when a program that reads them would have to.
+/// The version of the format, which is incremented on incompatible changes.
 const VERSION: u32 = 1;
 
-/// The lines, on standard output. A handle: clones share it.
+/// Writes the lines to standard output. It is a handle: clones share the output.
 #[derive(Clone)]
 pub(super) struct JsonLines {
     output: Output,
@@ -21,12 +21,12 @@ impl JsonLines {
     /// Opens standard output.
     ///
     /// # Errors
-    /// If the process has no descriptor left.
+    /// If the process has too many open files.
     pub(super) fn open() -> io::Result<JsonLines> {
         Ok(JsonLines { output: Output::new(Box::new(stdout()?)) })
     }
 
-    /// Returns the stream that the lines go to.
+    /// Returns the stream to which the lines are written.
     pub(super) fn output(&self) -> Output {
         self.output.clone()
     }
@@ -38,10 +38,10 @@ impl JsonLines {
         }
     }
 
-    /// Writes the last line, and waits until all are written.
+    /// Writes the line of the summary, and waits until all lines are written.
     ///
     /// # Errors
-    /// If not all lines could be written.
+    /// If a line could not be written.
     pub(super) fn finish(&self, summary: &RunSummary, bytes: u64, elapsed: Duration, exit_code: u8) -> io::Result<()> {
         self.put(&json!({
             "v": VERSION, "event": "summary", "id": null, "url": null,
@@ -97,7 +97,7 @@ fn line_for(event: &DownloadEvent<'_>) -> Option<Value> {
         ),
         DownloadEventKind::Fail(why) => line("fail", error(why.class().name(), &why.code(), why.to_string())),
         DownloadEventKind::InvalidLine(bad) => line("fail", error("usage", "line", bad.error.to_string())),
-        DownloadEventKind::Cancelled => line("fail", error("cancelled", "cancelled", "the run was ended".to_owned())),
+        DownloadEventKind::Cancelled => line("fail", error("cancelled", "cancelled", "interrupted".to_owned())),
     }
 }
 

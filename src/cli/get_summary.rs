@@ -23,7 +23,7 @@ impl Summary<'_> {
     /// Prints the summary. `is_stream`: the file went to standard output, a pipe or a device.
     pub(super) fn print(&self, arguments: &GetArguments, is_stream: bool, is_interrupted: bool) {
         if !arguments.is_quiet() {
-            say(escaped_line(self.counts()));
+            say(escaped_line(self.counts(is_interrupted)));
         }
         if self.lost > 0 {
             say(format_args!("glassloop: {} file{} not finished", self.lost, if self.lost == 1 { "" } else { "s" }));
@@ -49,7 +49,7 @@ impl Summary<'_> {
     }
 
     /// Returns how many files ended in which way. A single file is named.
-    fn counts(&self) -> String {
+    fn counts(&self, is_interrupted: bool) -> String {
         let tally = self.tally;
         let parts = [
             (tally.saved, SuccessKind::Saved.name()),
@@ -64,6 +64,7 @@ impl Summary<'_> {
             parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         let total: u64 = parts.iter().map(|(count, _)| count).sum();
         let counts = match (&counts[..], &self.last_path) {
+            ([], _) if is_interrupted => "nothing downloaded".to_owned(),
             ([], _) => "nothing to do".to_owned(),
             ([count], Some(path)) if total == 1 => format!("{count}: {}", path.display()),
             (counts, _) => counts.join(", "),

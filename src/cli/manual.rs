@@ -51,16 +51,25 @@ pub(super) fn man(mut command: Command, arguments: &ManArguments) -> ExitCode {
             None => return fail(EXIT_USAGE, format_args!("there is no command `{name}`; see `glassloop --help`")),
         };
     }
-    let name = command.get_display_name().unwrap_or("glassloop").to_owned();
-    let notes = command.get_after_long_help().or(command.get_after_help()).cloned().unwrap_or_default();
-    let command = command.mut_args(|argument| argument.hide_short_help(false)).after_long_help(notes);
-    let page_format =
-        clap_mangen::Man::new(command).title(name).source(concat!("glassloop ", env!("CARGO_PKG_VERSION")));
-    let mut page = Vec::new();
-    match page_format.render(&mut page) {
-        Ok(()) => print(&page),
+    let notes = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string).unwrap_or_default();
+    match render(command, &notes) {
+        Ok(page) => print(&page),
         Err(error) => fail(1, format_args!("formatting the page: {error}")),
     }
+}
+
+/// Formats a page. The notes are added here, because clap_mangen would fill their lines.
+fn render(command: Command, notes: &str) -> io::Result<Vec<u8>> {
+    let name = command.get_display_name().unwrap_or("glassloop").to_owned();
+    let command = command.mut_args(|argument| argument.hide_short_help(false));
+    let command = command.after_help(None::<&str>).after_long_help(None::<&str>);
+    let version = concat!("glassloop ", env!("CARGO_PKG_VERSION"));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).title(name).source(version).render(&mut page)?;
+    // A line that begins with a period or an apostrophe would be a request; `\&` prevents that.
+    let lines: String = notes.lines().map(|line| format!("\\&{}\n", line.replace('\\', "\\e"))).collect();
+    write!(page, ".SH NOTES\n.nf\n{lines}.fi\n")?;
+    Ok(page)
 }
 
 fn print(bytes: &[u8]) -> ExitCode {

@@ -1,12 +1,13 @@
-//! The limit on open files: raised at the start to what the run can need, and if that is not possible, fewer connections.
+//! The limit on open files: it is raised at startup to what the run may need. If that is not possible, the run uses fewer
+//! connections.
 
-/// Descriptors that the program opens beside connections and files: the reactor, the notifier, signals, folders, files
-/// that are written by the threads of the pool, and what the system's resolver and TLS need for a moment.
+/// The number of descriptors for everything but connections and files: the reactor, the notifier, signals, directories,
+/// the files that pool threads have open, and temporary ones of the system's resolver and of TLS.
 #[cfg(unix)]
 const OTHERS: usize = 16;
 
-/// Raises the soft limit so that this many descriptors can be opened, as far as the hard limit allows. Returns how many
-/// can be.
+/// Raises the soft limit so that `wanted` more descriptors can be opened, or as many as the hard limit allows. Returns
+/// that number.
 #[cfg(unix)]
 pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
@@ -14,7 +15,7 @@ pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     let reserved = open_now() + OTHERS;
     let needed = wanted.saturating_add(reserved) as u64;
     let mut limit = getrlimit(Resource::Nofile);
-    // `None` is no limit.
+    // `None` means unlimited.
     if limit.current.is_none_or(|current| current >= needed) {
         return wanted;
     }
@@ -28,29 +29,29 @@ pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     wanted.min(available.saturating_sub(reserved))
 }
 
-/// Windows has no such limit.
+/// Returns `wanted`: Windows has no such limit.
 #[cfg(not(unix))]
 pub(super) fn raise_nofile_limit(wanted: usize) -> usize {
     wanted
 }
 
-/// Descriptors of a run that downloads.
+/// The connections that a download may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capacity {
-    /// Transfers at once: each may have a connection and a file.
+    /// The maximum number of concurrent transfers. Each may have a connection and a file open.
     pub(super) jobs: usize,
-    /// Connections that wait for their next request.
+    /// The maximum number of idle connections.
     pub(super) idle_connections: usize,
 }
 
 impl Capacity {
-    /// As much of this as the limit on open files allows.
+    /// Returns the capacity that the limit on open files allows.
     pub(super) fn allowed(self) -> Capacity {
         let wanted = 2 * self.jobs + self.idle_connections;
         let capacity = self.within(raise_nofile_limit(wanted));
         if capacity.jobs < self.jobs {
             log::warn!(
-                "the limit on open files (`ulimit -Hn`) is too low for {} transfers at once: there will be {}",
+                "the limit on open files (`ulimit -Hn`) is too low for {} concurrent transfers; {} are used",
                 self.jobs,
                 capacity.jobs
             );
@@ -58,7 +59,7 @@ impl Capacity {
         capacity
     }
 
-    /// Idle connections make way first, as long as there is one for each transfer.
+    /// Reduces the idle connections first, down to one for each transfer.
     fn within(self, descriptors: usize) -> Capacity {
         let jobs = self.jobs.min(descriptors / 3).max(1);
         let idle_connections = self.idle_connections.min(descriptors.saturating_sub(2 * jobs)).max(1);
@@ -66,10 +67,10 @@ impl Capacity {
     }
 }
 
-/// Descriptors that are open: some may have been inherited.
+/// Returns the number of open descriptors. Some may have been inherited.
 #[cfg(unix)]
 fn open_now() -> usize {
-    // One of the entries is that of the reading itself.
+    // One of the entries is the descriptor of this directory.
     std::fs::read_dir("/dev/fd").map_or(3, |entries| entries.count().saturating_sub(1))
 }
 

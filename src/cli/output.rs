@@ -1,15 +1,14 @@
-//! Standard output and standard error, which may be full, closed, or read by somebody who has stopped reading.
+//! Standard output and standard error, which may be full, closed, or connected to a reader that has stopped.
 //!
 //! A write to a pipe or a terminal blocks until there is space. If it blocked the thread that runs the loop, no signal
-//! would be handled any more (I7). So each of the two has a queue and a thread that writes it:
+//! would be handled any more (I7). So each of the two has a queue and a thread that writes its content:
 //!
 //! * [`say`] and [`Output::push`] never block.
-//! * [`Paced`] blocks while too much is queued, as a write would, but not after a signal.
-//! * [`Output::flush`] waits until the queue is written, but only a moment longer than the reader reads once a signal has
-//!   arrived.
+//! * [`Paced`] blocks while much is queued, until a signal arrives.
+//! * [`Output::flush`] waits until the queue is written. After a signal, it gives up if the reader makes no progress.
 //!
-//! What standard error cannot take is dropped: nothing that was asked for is lost, and there is nowhere to report it.
-//! What standard output cannot take is an error of the command, with exit code 3.
+//! Output that cannot be written to standard error is dropped: there is no place to report it, and no requested output is
+//! lost. If standard output cannot be written, the command fails with exit code 3.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -21,19 +20,19 @@ use super::signals;
 use super::terminal::{Frame, Size, size};
 use crate::download::ErrorClass;
 
-/// Queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
+/// The number of queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
 const MANY_BYTES: usize = 1 << 20;
 
-/// Queued bytes above which `push` drops what it is given. Whatever is paced stays far below.
+/// The number of queued bytes above which `push` drops its argument. Paced output does not reach it.
 const MAX_BYTES: usize = 16 << 20;
 
 /// How often a wait checks whether a signal has arrived: a signal handler must not notify a condition variable.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Checks without any progress of the reader after which `flush` gives up, once a signal has arrived.
+/// The number of checks without progress after which `flush` gives up once a signal has arrived.
 const CHECKS_AFTER_A_SIGNAL: u32 = 10;
 
-/// A stream that is written by a thread of its own. A handle: clones share it.
+/// A stream that is written by its own thread. It is a handle: clones share the stream.
 #[derive(Clone)]
 pub(super) struct Output {
     shared: Arc<Shared>,
@@ -46,14 +45,14 @@ struct Shared {
 
 struct Queue {
     bytes: Vec<u8>,
-    /// Whether the thread is writing what it has taken from the queue.
+    /// Whether the thread is writing bytes that it has taken from the queue.
     is_writing: bool,
-    /// Pushes that were dropped and not reported yet.
+    /// The number of pushes that were dropped and are not reported yet.
     dropped: u64,
-    /// Writes that have ended: grows as long as the reader reads.
+    /// The number of completed writes, which grows while the reader makes progress.
     progress: u64,
     error: Option<io::Error>,
-    /// What the thread writes to, until there is a thread.
+    /// The target of the writes, until the thread takes it.
     target: Option<Box<dyn Write + Send>>,
 }
 
@@ -64,7 +63,7 @@ pub(super) fn stderr() -> &'static Output {
     &STDERR
 }
 
-/// Writes a line to standard error, above the progress. Never blocks and never fails.
+/// Writes a line to standard error, above the progress. This never blocks and never fails.
 pub(super) fn say(line: impl Display) {
     push_message(&format!("{line}\n"));
 }
@@ -112,23 +111,23 @@ pub(super) fn stdout_failed(error: &io::Error) -> ExitCode {
     super::fail(ErrorClass::File.exit_code(), format_args!("writing to standard output: {error}"))
 }
 
-/// Writes what is still queued for standard error. A signal that arrives before that is done, and too late for the loop,
-/// decides the exit code: the command was not over.
+/// Writes the rest of the queue of standard error. If a signal arrives during this, after the loop has ended, it determines
+/// the exit code.
 pub(super) fn finish(code: ExitCode) -> ExitCode {
     let _dropped = stderr().flush();
     signals::not_received().map_or(code, |interruption| ExitCode::from(interruption.exit_code()))
 }
 
 impl Output {
-    /// Returns a stream that is written to `target`. Its thread starts with the first write.
+    /// Creates a stream that writes to `target`. Its thread starts with the first write.
     pub(super) fn new(target: Box<dyn Write + Send>) -> Output {
         let queue =
             Queue { bytes: Vec::new(), is_writing: false, dropped: 0, progress: 0, error: None, target: Some(target) };
         Output { shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() }) }
     }
 
-    /// Queues bytes: a whole line, or several. Never blocks. They are dropped after an error, and while far too much is
-    /// queued.
+    /// Queues one or more complete lines. This never blocks: after an error, and while more than `MAX_BYTES` are queued, they
+    /// are dropped.
     pub(super) fn push(&self, bytes: &[u8]) {
         let mut queue = self.shared.lock();
         if queue.error.is_some() {
@@ -157,7 +156,7 @@ impl Output {
         }
     }
 
-    /// Returns whether so much is queued that what can be left out should be.
+    /// Returns whether so much is queued that optional output should be left out.
     pub(super) fn is_behind(&self) -> bool {
         self.shared.lock().bytes.len() > MANY_BYTES / 16
     }
@@ -174,7 +173,7 @@ impl Output {
                 idle_checks = if queue.progress == progress { idle_checks + 1 } else { 0 };
                 progress = queue.progress;
                 if idle_checks > CHECKS_AFTER_A_SIGNAL {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it is not read"));
                 }
             }
             queue = self.shared.wait(queue);
@@ -184,7 +183,7 @@ impl Output {
 }
 
 impl Shared {
-    /// Writes what is queued until a write fails. The thread ends with the process.
+    /// Writes the queue until a write fails. This is the body of the thread, which ends with the process.
     fn write(&self, mut target: Box<dyn Write + Send>) {
         let mut queue = self.lock();
         while queue.error.is_none() {
@@ -195,7 +194,9 @@ impl Shared {
             let mut bytes = std::mem::take(&mut queue.bytes);
             if queue.dropped > 0 {
                 let dropped = std::mem::take(&mut queue.dropped);
-                bytes.extend_from_slice(format!("glassloop: {dropped} lines dropped: nobody read them\n").as_bytes());
+                bytes.extend_from_slice(
+                    format!("glassloop: {dropped} lines dropped because they were not read\n").as_bytes(),
+                );
             }
             queue.is_writing = true;
             drop(queue);
@@ -209,7 +210,7 @@ impl Shared {
         }
     }
 
-    /// Writes in pieces, so that a slow reader can be told from one that has stopped.
+    /// Writes in pieces, so that a slow reader can be distinguished from one that has stopped.
     fn write_pieces(&self, target: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(4096) {
             target.write_all(piece)?;
@@ -234,8 +235,8 @@ impl Queue {
     }
 }
 
-/// A writer to standard error that blocks while much is queued, unless a signal has arrived: for what can be written
-/// faster than anybody reads.
+/// A writer to standard error that blocks while much is queued, unless a signal has arrived. It is for output that is
+/// produced faster than it can be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paced;
 
@@ -303,7 +304,7 @@ mod tests {
             let line = lines.next().expect("more lines").expect("text");
             match line
                 .strip_prefix("glassloop: ")
-                .and_then(|line| line.strip_suffix(" lines dropped: nobody read them"))
+                .and_then(|line| line.strip_suffix(" lines dropped because they were not read"))
             {
                 Some(number) => dropped += number.parse::<u32>().expect("a number"),
                 None => written += 1,

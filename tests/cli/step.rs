@@ -20,6 +20,8 @@ fn ctrl_c_ends_the_run_at_the_prompt() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(130), "{screen:#?}");
     assert!(screen.contains(&"2 cancelled.".to_owned()), "{screen:#?}");
+    let advice = "glassloop: interrupted; run the same command again to download all flags";
+    assert!(screen.contains(&advice.to_owned()), "{screen:#?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -30,7 +31,9 @@ impl Terminal {
         unlockpt(&master).expect("unlocked");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("UTF-8");
         set_size(&master, columns, rows);
-        let slave = || Stdio::from(File::options().read(true).write(true).open(&name).expect("it opens"));
+        // Otherwise it could become the controlling terminal of the test.
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let slave = || Stdio::from(open(&*name, flags, Mode::empty()).expect("it opens"));
         let mut command = glassloop(directory, arguments);
         let child = command.stdin(slave()).stderr(slave()).stdout(Stdio::null()).spawn().expect("it starts");
         drop(command);

@@ -99,7 +99,7 @@ async fn send_query(address: std::net::SocketAddr, query: &str, started: Instant
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server HOST:PORT", "--serve"], |arguments| {
+    support::main(include_str!("tcp.rs"), &["--server HOST:PORT", "--serve"], |arguments| {
         support::event_loop()?.block_on(async {
             let port = if arguments.has("--serve") { 2323 } else { 0 };
             let address = match arguments.value("--server") {

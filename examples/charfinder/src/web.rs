@@ -84,7 +84,7 @@ fn decoded(value: &str) -> String {
 }
 
 fn main() -> ExitCode {
-    support::main(&["--server URL", "--serve"], |arguments| {
+    support::main(include_str!("web.rs"), &["--server URL", "--serve"], |arguments| {
         support::event_loop()?.block_on(async {
             let base_url = match arguments.value("--server") {
                 Some(url) => url.trim_end_matches('/').to_owned(),
