@@ -1,9 +1,9 @@
 //! The causes of wakes.
 //!
-//! `wake()` has no parameter for its cause. So the loop stores the cause in a thread-local (`thread.rs`) while it does something that may
-//! call wakers: while it dispatches a readiness event, fires a timer, or delivers the result of a job. During a poll, the
-//! cause is the task that is polled. `wake()` reads the thread-local, and a wake from another thread is sent with its
-//! cause.
+//! `wake()` has no parameter for its cause. So the loop stores the cause in a thread-local (`thread.rs`) while it does
+//! something that may call wakers: while it dispatches a readiness event, fires a timer, or delivers the result of a job.
+//! During a poll, the cause is the task that is polled. `wake()` reads the thread-local. The cause of a wake from another
+//! thread is [`Cause::External`].
 
 use super::{JobId, SourceId, TaskId, TimerId};
 

@@ -1,9 +1,14 @@
 //! Events of the loop, and the trait for observers that receive them.
 //!
-//! * [`Event`] and [`EventKind`]: what happens in a run;
-//! * [`Cause`]: why a task was woken, down to the socket, the timer, the job or the task;
-//! * [`Observer`]: the trait for receivers of events;
-//! * [`TracedState`]: the state of a hand-written future, with an event for each change.
+//! | file | subject |
+//! | --- | --- |
+//! | `mod.rs` | [`Observer`], the trait for receivers of events |
+//! | `event.rs`, `ids.rs` | [`Event`] and [`EventKind`], what happens in a run; the identifiers of tasks, sources and so on |
+//! | `cause.rs` | [`Cause`], why a task was woken: the socket, the timer, the job or the task |
+//! | `state.rs` | [`TracedState`], the state of a hand-written future, with an event for each change |
+//! | `context.rs`, `thread.rs` | the observer of the running loop; the task that is polled on this thread, what it waits for, and the cause of wakes |
+//! | `findings.rs`, `notes.rs`, `lateness.rs` | how bugs of the program are detected |
+//! | `panics.rs` | panics of foreign code, such as observers |
 //!
 //! This module depends on no other. The other modules call `emit!` where something happens; without an observer, the cost
 //! is one branch on a thread-local flag. The design follows

@@ -78,7 +78,7 @@ const DUE: usize = FAR + 1;
 /// Setting, cancelling and resetting a timer take constant time, and allocate only when more timers are set than ever
 /// before.
 ///
-/// Invariant: `now` never decreases, and each timer is in the list that [`list_for`] computes (I9).
+/// Invariant: `now` never decreases, and each timer is in the list that `list_for` computes (I9).
 ///
 /// ```
 /// use glassloop::wheel::Wheel;
