@@ -79,20 +79,21 @@ impl ObserveArguments {
     /// # Errors
     /// If the recording cannot be started.
     pub(super) fn open(&self) -> io::Result<Observers> {
-        let mut tee = Tee::new();
-        let pause = self.step.then(ClockPause::new);
         let recording = match &self.trace {
             Some(path) => Some(Recording::create(path)?),
             None => from_env()?,
         };
-        if let Some(recording) = recording {
-            tee.add(recording.on_finish(report_recording));
-        }
+        let mut tee = Tee::new();
+        let pause = self.step.then(ClockPause::new);
         if self.explain {
             tee.add(Explain::new(LineWriter::new(Paced)).turns(self.turns.clone().unwrap_or(0..=u64::MAX)));
         }
         if self.summary {
             tee.add(Summary::new(LineWriter::new(Paced)));
+        }
+        // After the summary, because both print at the end of the run.
+        if let Some(recording) = recording {
+            tee.add(recording.on_finish(report_recording));
         }
         if let Some(pause) = &pause {
             tee.add(step(BufReader::new(stdin()), LineWriter::new(Paced), pause.clone(), Signals::of_process())?);

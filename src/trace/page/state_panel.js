@@ -14,7 +14,7 @@ const MAX_ANIMATED = 120;
 const MAX_ANIMATED_JUMP = 200;
 
 const PHASES = [
-  ["drain", "drain remote queue"], ["poll", "poll tasks"], ["wait", "wait for events"],
+  ["drain", "drain inbox"], ["poll", "poll tasks"], ["wait", "wait for events"],
   ["dispatch", "dispatch I/O"], ["timers", "fire timers"],
 ];
 
