@@ -48,6 +48,7 @@ impl<Id: TableId, T> Table<Id, T> {
     ///
     /// # Panics
     /// If there are 2³² entries.
+    #[inline]
     pub(crate) fn insert_with(&mut self, value: impl FnOnce(Id) -> T) -> Id {
         let generation = self.next_generation;
         let vacant = self.entries.vacant_entry();
@@ -81,6 +82,7 @@ impl<Id: TableId, T> Table<Id, T> {
     /// Removes an entry and returns its value, unless it has been removed before.
     ///
     /// Where the drop of the value may run arbitrary code, drop it when the table is no longer borrowed (I4).
+    #[inline]
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         self.get(id)?;
         Some(self.entries.remove(id.parts().0 as usize).value)

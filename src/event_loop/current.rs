@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::remote::RemoteHandle;
-use crate::observe::{IdleObserver, TaskId, current_cause, swap_observer};
+use crate::observe::{IdleObserver, TaskId, current_cause, is_observed, swap_observer};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -60,20 +60,18 @@ fn replace_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
 /// Wakes a task if its loop is the current one, and returns whether it is. Never panics, even while the thread exits (I2).
 #[inline]
 pub(crate) fn try_wake_local(remote: &Arc<RemoteHandle>, task: TaskId) -> bool {
-    let woken = CURRENT.try_with(|current| {
+    let schedule = |current: &RefCell<Option<Rc<Core>>>| {
         let current = current.borrow();
-        let Some(core) = current.as_ref().filter(|core| Arc::ptr_eq(&core.remote, remote)) else {
-            return (false, None);
-        };
-        let outcome = core.schedule(task);
-        // An observer's event must be emitted when nothing is borrowed (I4).
-        (true, crate::observe::is_observed().then(|| (core.clone(), outcome)))
-    });
-    let Ok((is_local, observed)) = woken else { return false };
-    if let Some((core, outcome)) = observed {
+        current.as_ref().filter(|core| Arc::ptr_eq(&core.remote, remote)).map(|core| core.schedule(task))
+    };
+    let Some(outcome) = CURRENT.try_with(schedule).ok().flatten() else { return false };
+    // I4: nothing is borrowed while an event is emitted.
+    if is_observed()
+        && let Some(core) = try_core()
+    {
         core.emit_wake(task, current_cause(task), outcome);
     }
-    is_local
+    true
 }
 
 /// Returns the current loop.

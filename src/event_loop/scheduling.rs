@@ -100,15 +100,9 @@ impl Core {
         }
         self.begin_poll(id);
         match future.as_mut().poll() {
-            Poll::Pending => {
-                // Only the loop removes tasks, and not the one that it is polling.
-                if let Some(task) = self.tasks.borrow_mut().get_mut(id) {
-                    task.future = TaskFuture::Stored(future);
-                }
-                self.end_poll(id, false);
-            }
+            Poll::Pending => self.end_poll(id, Some(TaskFuture::Stored(future))),
             Poll::Ready(outcome) => {
-                self.end_poll(id, true);
+                self.end_poll(id, None);
                 self.remove_task(id, future, Some(outcome));
             }
         }
@@ -123,12 +117,13 @@ impl Core {
         let unwinding = OnUnwind(|| self.emit_unwinding_root());
         let polled = waker.poll(root);
         std::mem::forget(unwinding);
-        self.end_poll(TaskId::ROOT, polled.is_ready());
+        self.end_poll(TaskId::ROOT, polled.is_pending().then_some(TaskFuture::OnCallersStack));
         polled
     }
 
     /// Clears the `scheduled` flag, before the poll: a wake during the poll schedules the task again (I3). Returns the
     /// future, if it is in the table, and whether the task was aborted.
+    #[inline]
     fn dequeue(&self, id: TaskId) -> Option<(Pin<Box<dyn ErasedTask>>, bool)> {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks.get_mut(id)?; // `None`: the task has ended
@@ -142,6 +137,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn begin_poll(&self, id: TaskId) {
         if is_observed() {
             self.emit_poll_begin(id);
@@ -149,9 +145,15 @@ impl Core {
         self.io_budget.refill();
     }
 
-    fn end_poll(&self, id: TaskId, is_ready: bool) {
-        let waiting_for = take_wait_reason();
-        if !is_ready && let Some(task) = self.tasks.borrow_mut().get_mut(id) {
+    /// Stores what is needed for the next poll. `pending` is `None` if the future has completed.
+    #[inline]
+    fn end_poll(&self, id: TaskId, pending: Option<TaskFuture>) {
+        let (is_ready, waiting_for) = (pending.is_none(), take_wait_reason());
+        // Only the loop removes tasks, and not the one that it is polling.
+        if let Some(future) = pending
+            && let Some(task) = self.tasks.borrow_mut().get_mut(id)
+        {
+            task.future = future;
             task.waiting_for = waiting_for;
         }
         if is_observed() {

@@ -69,6 +69,9 @@ impl EventLoop {
             self.core.run_task(id);
         }
         self.core.ready.borrow_mut().clear();
+        if let Some(root) = self.core.tasks.borrow().get(TaskId::ROOT) {
+            root.waker_count.remove();
+        }
     }
 
     fn end_jobs(&mut self) -> ShutdownReport {

@@ -99,12 +99,6 @@ impl Task {
     }
 }
 
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.waker_count.remove();
-    }
-}
-
 /// Creates a table with the root task, which is scheduled.
 pub(crate) fn new_table(remote: &Arc<RemoteHandle>) -> (Tasks, TaskWaker) {
     let (mut tasks, mut root_waker) = (Tasks::starting_at(TaskId::ROOT.generation), None);

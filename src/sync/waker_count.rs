@@ -9,8 +9,8 @@
 //! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So the code
 //! that polls a task or a child future declares its waker here, and slots compare their waker's data pointer with it.
 //!
-//! Storing a waker costs one access to a thread-local and one lookup in a table, and so does removing it. A slot that
-//! already contains the waker accesses neither.
+//! Storing a waker costs one lookup in a thread-local table, and so does removing it. A slot that already contains the waker
+//! costs nothing.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -58,17 +58,18 @@ impl<W: Wake + Send + Sync> AnyWaker for W {}
 
 /// The wakers of this thread.
 struct Wakers {
-    /// The waker that the running poll was given.
-    current: Cell<Option<CurrentWaker>>,
     counts: RefCell<Table<WakerCountId, WakerCount>>,
     /// The number of counts for child futures.
     children: Cell<usize>,
 }
 
 thread_local! {
+    /// The waker that the running poll was given. It is not in `WAKERS`, since access to a thread-local without a destructor
+    /// is faster, and each poll needs it.
+    static CURRENT: Cell<Option<CurrentWaker>> = const { Cell::new(None) };
     // While the thread exits, this may have been destroyed, with everything that reads it. Then nothing is counted.
     static WAKERS: Wakers =
-        const { Wakers { current: Cell::new(None), counts: RefCell::new(Table::new()), children: Cell::new(0) } };
+        const { Wakers { counts: RefCell::new(Table::new()), children: Cell::new(0) } };
 }
 
 impl WakerCountId {
@@ -103,8 +104,18 @@ impl WakerCountId {
     pub(crate) fn is_of_another(self) -> bool {
         WAKERS.with(|wakers| {
             let is_present = wakers.counts.borrow().get(self).is_some();
-            is_present && wakers.current.get().is_none_or(|current| current.count != self)
+            is_present && CURRENT.get().is_none_or(|current| current.count != self)
         })
+    }
+
+    /// Adds to the number of slots that contain the waker.
+    #[inline]
+    fn add(self, difference: isize) {
+        let _destroyed = WAKERS.try_with(|wakers| {
+            if let Some(count) = wakers.counts.borrow_mut().get_mut(self) {
+                count.in_slots = count.in_slots.wrapping_add_signed(difference);
+            }
+        });
     }
 
     /// Returns the number of slots that contain the waker.
@@ -148,24 +159,20 @@ impl CountedClone {
     /// Counts a clone of `waker`.
     #[inline]
     pub(crate) fn of(waker: &Waker) -> CountedClone {
-        let count = WAKERS.try_with(|wakers| {
-            let current = wakers.current.get().filter(|current| current.address == waker.data())?;
-            wakers.counts.borrow_mut().get_mut(current.count)?.in_slots += 1;
-            Some(current.count)
-        });
-        CountedClone { count: count.ok().flatten(), not_send: PhantomData }
+        let count = CURRENT.get().filter(|current| current.address == waker.data()).map(|current| current.count);
+        if let Some(id) = count {
+            id.add(1);
+        }
+        CountedClone { count, not_send: PhantomData }
     }
 }
 
 impl Drop for CountedClone {
     #[inline]
     fn drop(&mut self) {
-        let Some(id) = self.count else { return };
-        let _destroyed = WAKERS.try_with(|wakers| {
-            if let Some(count) = wakers.counts.borrow_mut().get_mut(id) {
-                count.in_slots -= 1;
-            }
-        });
+        if let Some(id) = self.count {
+            id.add(-1);
+        }
     }
 }
 
@@ -185,7 +192,7 @@ impl CurrentWaker {
     /// Declares that polls on this thread use this waker, until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> CurrentWakerGuard {
-        CurrentWakerGuard { outer: WAKERS.try_with(|wakers| wakers.current.replace(Some(self))).ok().flatten() }
+        CurrentWakerGuard { outer: CURRENT.replace(Some(self)) }
     }
 }
 
@@ -197,6 +204,6 @@ pub(crate) struct CurrentWakerGuard {
 impl Drop for CurrentWakerGuard {
     #[inline]
     fn drop(&mut self) {
-        let _destroyed = WAKERS.try_with(|wakers| wakers.current.set(self.outer));
+        CURRENT.set(self.outer);
     }
 }

@@ -1,4 +1,4 @@
-//! I16: when the loop says that nothing can happen any more, and when it must not.
+//! I16: when the loop reports a deadlock, and when it must not.
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
@@ -18,7 +18,7 @@ use crate::support::*;
 // -- A verdict ---------------------------------------------------------------------------------------------------------
 
 #[test]
-fn i16_a_oneshot_that_nobody_sends() {
+fn i16_a_oneshot_that_is_never_sent() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {
         let (_sender, receiver) = oneshot::<()>();
@@ -28,7 +28,7 @@ fn i16_a_oneshot_that_nobody_sends() {
 }
 
 #[test]
-fn i16_the_verdict_names_every_task_and_what_it_waits_for() {
+fn i16_the_report_names_every_task_and_what_it_waits_for() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {
         let semaphore = Semaphore::new(1);
@@ -55,7 +55,7 @@ fn i16_the_verdict_names_every_task_and_what_it_waits_for() {
 }
 
 #[test]
-fn i16_a_future_that_does_not_say_what_it_waits_for_waits_for_something() {
+fn i16_a_future_without_a_wait_reason_waits_for_something() {
     let mut event_loop = event_loop();
     let error = event_loop.block_on(pending::<()>()).expect_err("nothing can happen");
     assert!(error.to_string().ends_with("`root` waits for something"), "{error}");
@@ -113,7 +113,7 @@ fn i16_children_within_children() {
 }
 
 #[test]
-fn i16_a_loop_that_was_stuck_can_be_used_again() {
+fn i16_a_loop_can_be_used_again_after_a_deadlock() {
     let mut event_loop = event_loop();
     let drops = Counter::new();
     let probe = drops.clone();
@@ -130,7 +130,7 @@ fn i16_a_loop_that_was_stuck_can_be_used_again() {
 }
 
 #[test]
-fn i16_background_timers_and_sources_do_not_count() {
+fn i16_unref_timers_and_sources_do_not_count() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {
         let (mut ours, _theirs) = connection();
@@ -145,7 +145,7 @@ fn i16_background_timers_and_sources_do_not_count() {
 }
 
 #[test]
-fn i16_a_turn_by_hand_does_not_sleep_and_says_why() {
+fn i16_a_manual_turn_does_not_block_and_returns_the_deadlock() {
     let mut event_loop = event_loop();
     let (sender, mut receiver) = oneshot();
     let mut root = Box::pin(async move { poll_fn(|cx| std::pin::Pin::new(&mut receiver).poll(cx)).await });
@@ -154,7 +154,7 @@ fn i16_a_turn_by_hand_does_not_sleep_and_says_why() {
     assert!(event_loop.take_error().is_some());
     // Whoever turns the loop may do something about it.
     assert!(event_loop.turn(root.as_mut()).is_pending());
-    sender.send(1).expect("somebody listens");
+    sender.send(1).expect("the receiver exists");
     event_loop.block_on(async {}).expect("an old verdict is no new one");
     event_loop.wake_root();
     assert_eq!(event_loop.turn(root.as_mut()), Poll::Ready(Ok(1)));
@@ -163,15 +163,15 @@ fn i16_a_turn_by_hand_does_not_sleep_and_says_why() {
 
 // -- No verdict --------------------------------------------------------------------------------------------------------
 
-/// A loop, and a receiver that hears when it is about to sleep for long.
-fn loop_that_says_when_it_sleeps() -> (EventLoop, mpsc::Receiver<()>) {
-    let (sleeps, hears) = mpsc::channel();
+/// A loop, and a receiver that is notified when the loop is about to block for long.
+fn loop_that_reports_its_parks() -> (EventLoop, mpsc::Receiver<()>) {
+    let (sleeps, parks) = mpsc::channel();
     let watch = Watch(move |event: &Event<'_>| {
         if matches!(event.kind, EventKind::WaitBegin { timeout, .. } if timeout != Some(Duration::ZERO)) {
-            let _nobody_cares_any_more = sleeps.send(());
+            let _receiver_dropped = sleeps.send(());
         }
     });
-    (build(EventLoop::builder().observer(watch)), hears)
+    (build(EventLoop::builder().observer(watch)), parks)
 }
 
 /// Pending once. Its waker is handed to `take`.
@@ -197,14 +197,14 @@ fn wake_when_it_sleeps(sleeps: mpsc::Receiver<()>) -> impl FnOnce(Waker) {
 }
 
 #[test]
-fn i16_no_verdict_while_another_thread_holds_the_roots_waker() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_another_thread_holds_the_roots_waker() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     event_loop.block_on(woken_by(wake_when_it_sleeps(sleeps))).expect("no verdict");
 }
 
 #[test]
-fn i16_no_verdict_while_another_thread_holds_a_tasks_waker() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_another_thread_holds_a_tasks_waker() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     event_loop
         .block_on(async { spawn(woken_by(wake_when_it_sleeps(sleeps))).await })
         .expect("no verdict")
@@ -212,23 +212,23 @@ fn i16_no_verdict_while_another_thread_holds_a_tasks_waker() {
 }
 
 #[test]
-fn i16_no_verdict_while_another_thread_holds_a_childs_waker() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_another_thread_holds_a_childs_waker() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let children = join_all([woken_by(wake_when_it_sleeps(sleeps))]);
     event_loop.block_on(children).expect("no verdict");
 }
 
 #[test]
-fn i16_no_verdict_while_a_grandchilds_waker_is_held() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_a_grandchilds_waker_is_held() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let children = join_all([join_all([woken_by(wake_when_it_sleeps(sleeps))])]);
     event_loop.block_on(async { spawn(children).await }).expect("no verdict").expect("no panic");
 }
 
 #[test]
-fn i16_no_verdict_while_a_waker_was_taken_out_of_its_slot() {
+fn i16_no_deadlock_while_a_waker_was_taken_out_of_its_slot() {
     // A slot that gives its waker away no longer answers for it.
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let take = wake_when_it_sleeps(sleeps);
     let through_a_slot = move |waker: Waker| {
         let mut slot = glassloop::sync::WakerSlot::new();
@@ -240,15 +240,15 @@ fn i16_no_verdict_while_a_waker_was_taken_out_of_its_slot() {
 }
 
 #[test]
-fn i16_no_verdict_while_a_job_runs() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_a_job_runs() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let result = event_loop.block_on(async { run_in_executor(None, move || sleeps.recv().is_ok()).await });
     assert!(result.expect("no verdict").expect("no panic"));
 }
 
 #[test]
-fn i16_no_verdict_while_a_job_that_nobody_awaits_holds_a_waker() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_a_detached_job_holds_a_waker() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     event_loop
         .block_on(async {
             woken_by(|waker| {
@@ -263,14 +263,14 @@ fn i16_no_verdict_while_a_job_that_nobody_awaits_holds_a_waker() {
 }
 
 #[test]
-fn i16_no_verdict_while_a_socket_is_waited_for() {
-    let (mut event_loop, sleeps) = loop_that_says_when_it_sleeps();
+fn i16_no_deadlock_while_a_socket_is_waited_for() {
+    let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     event_loop
         .block_on(async {
             let (mut ours, mut theirs) = connection();
             std::thread::spawn(move || {
                 sleeps.recv().expect("the loop sleeps");
-                theirs.write_all(b"!").expect("there is room");
+                theirs.write_all(b"!").expect("the buffer is not full");
             });
             poll_fn(|cx| ours.poll_read(cx, &mut [0; 1])).await.expect("loopback does not fail");
         })
@@ -278,7 +278,7 @@ fn i16_no_verdict_while_a_socket_is_waited_for() {
 }
 
 #[test]
-fn i16_no_verdict_while_a_timer_is_set() {
+fn i16_no_deadlock_while_a_timer_is_set() {
     let mut event_loop = build(EventLoop::builder().virtual_time());
     event_loop
         .block_on(async {
@@ -293,8 +293,8 @@ fn i16_no_verdict_while_a_timer_is_set() {
 }
 
 #[test]
-fn i16_no_verdict_when_a_thread_wakes_and_lets_go_at_any_moment() {
-    // The clones are counted before the notifier is asked: otherwise this would fail now and then.
+fn i16_no_deadlock_when_a_thread_wakes_and_drops_its_waker_at_any_moment() {
+    // The clones are counted before the notifier is checked: otherwise this would fail now and then.
     for _ in 0..300 {
         let mut event_loop = event_loop();
         let woken = woken_by(|waker| drop(std::thread::spawn(move || waker.wake())));
@@ -303,7 +303,7 @@ fn i16_no_verdict_when_a_thread_wakes_and_lets_go_at_any_moment() {
 }
 
 #[test]
-fn i16_no_verdict_while_an_observer_still_wakes() {
+fn i16_no_deadlock_while_an_observer_still_wakes() {
     let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
     let seen = waker.clone();
     let watch = Watch(move |event: &Event<'_>| {

@@ -1,4 +1,4 @@
-//! I16 against a model: random programs of tasks, and whether they come to their end.
+//! I16 against a model: random programs of tasks, and whether they complete.
 //!
 //! The model is the loop itself with a timer that keeps it from reporting a deadlock: after a (virtual) day, the tasks that
 //! have not ended are those that are stuck. The same program without that timer must report exactly these. There are no jobs

@@ -1,4 +1,4 @@
-//! I13, I14: tasks that end before their time, and the end of the loop.
+//! I13, I14: tasks that are aborted, and the shutdown of the loop.
 
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use glassloop::{EventLoop, Job, JoinSet, run_in_executor, spawn};
 use crate::support::*;
 
 #[test]
-fn i13_dropping_a_handle_lets_the_task_run_on() {
+fn i13_dropping_a_handle_detaches_the_task() {
     run(async {
         let (sender, receiver) = oneshot();
         drop(spawn(async move {
@@ -26,7 +26,7 @@ fn i13_dropping_a_handle_lets_the_task_run_on() {
 }
 
 #[test]
-fn i13_abort_drops_the_future_at_its_turn_and_not_inside_abort() {
+fn i13_abort_drops_the_future_when_it_is_dequeued_and_not_inside_abort() {
     run(async {
         let (drops, polls) = (Counter::new(), Counter::new());
         let (d, p) = (drops.clone(), polls.clone());
@@ -55,7 +55,7 @@ fn i13_a_task_aborted_before_its_first_poll_is_never_polled() {
 }
 
 #[test]
-fn i13_a_task_that_is_done_cannot_be_aborted() {
+fn i13_a_completed_task_cannot_be_aborted() {
     run(async {
         let task = spawn(async { 1 });
         yield_times(1).await;
@@ -65,7 +65,7 @@ fn i13_a_task_that_is_done_cannot_be_aborted() {
 }
 
 #[test]
-fn i13_a_task_that_finishes_in_the_poll_in_which_it_aborts_itself_has_finished() {
+fn i13_a_task_that_completes_in_the_poll_in_which_it_aborts_itself_has_completed() {
     run(async {
         let own = Rc::new(std::cell::RefCell::new(None::<glassloop::JoinHandle<i32>>));
         let inside = own.clone();
@@ -103,7 +103,7 @@ fn i13_a_join_set_aborts_what_it_holds_when_it_is_dropped() {
 }
 
 #[test]
-fn i14_no_write_that_was_queued_is_lost() {
+fn i14_no_queued_write_is_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut event_loop = build(EventLoop::builder().pool_threads(2));
     event_loop
@@ -121,7 +121,7 @@ fn i14_no_write_that_was_queued_is_lost() {
 }
 
 #[test]
-fn i14_jobs_on_a_pool_of_ones_own_are_waited_for_too() {
+fn i14_jobs_on_a_separate_pool_are_waited_for_as_well() {
     let ran = Arc::new(AtomicBool::new(false));
     let flag = ran.clone();
     let mut event_loop = event_loop();
@@ -140,7 +140,7 @@ fn i14_jobs_on_a_pool_of_ones_own_are_waited_for_too() {
 }
 
 #[test]
-fn i14_abandonable_jobs_that_wait_are_cancelled_and_those_that_run_are_reported() {
+fn i14_cancellable_jobs_that_wait_are_cancelled_and_those_that_run_are_reported() {
     let ran = Arc::new(AtomicBool::new(false));
     let flag = ran.clone();
     let mut event_loop = build(EventLoop::builder().pool_threads(1));
@@ -185,7 +185,7 @@ fn oneshot_from_thread() -> (impl FnOnce() + Send, impl Future<Output = ()>) {
 }
 
 #[test]
-fn i14_whoever_gives_up_is_told_what_was_lost() {
+fn i14_a_forced_shutdown_reports_the_aborted_jobs() {
     let give_up = Arc::new(AtomicBool::new(false));
     let mut event_loop = build(EventLoop::builder().forced_shutdown_flag(give_up.clone()));
     let (release, gate) = mpsc::channel::<()>();

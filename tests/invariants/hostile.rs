@@ -170,7 +170,7 @@ fn places() -> Vec<NamedPlace> {
             let described = SourceMetadata { what: "pair", descriptor: None, peer: None };
             let source = PollEvented::new(ours, InitialReadiness::NotReady, described).expect("registered");
             let end = move || {
-                std::io::Write::write_all(&mut theirs, b"!").expect("there is room");
+                std::io::Write::write_all(&mut theirs, b"!").expect("the buffer is not full");
                 std::mem::forget(theirs);
             };
             place(poll_fn(move |cx| source.poll_ready(cx, Direction::Read)), end)
@@ -187,7 +187,7 @@ fn places() -> Vec<NamedPlace> {
     ]
 }
 
-/// Polls once with this waker. A panic of the waker's own clone reaches whoever polls.
+/// Polls once with this waker. A panic of the waker's clone propagates to the caller.
 fn poll_with(waker: &Waker, future: &mut Pin<Box<dyn Future<Output = ()>>>) {
     let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(waker))));
     match polled {
@@ -265,7 +265,7 @@ fn i04_wakers_that_call_back_into_the_loop_when_they_are_cloned_called_or_droppe
 }
 
 #[test]
-fn i06_what_happens_while_a_waker_is_cloned_is_not_missed() {
+fn i06_an_event_while_a_waker_is_cloned_is_not_missed() {
     thread_local! {
         static WAKE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
     }
@@ -310,14 +310,14 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
     type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
     let cases: Vec<Case> = vec![
         ("a panic of a task that is detached", || Box::pin(async { drop(spawn(async { explode() })) })),
-        ("a panic that nobody looks at", || {
+        ("a panic that is not returned", || {
             Box::pin(async {
                 let task = spawn(async { explode() });
                 yield_times(1).await;
                 drop(task);
             })
         }),
-        ("a panic that is looked at and dropped", || Box::pin(async { drop(spawn(async { explode() }).await) })),
+        ("a panic that is returned and dropped", || Box::pin(async { drop(spawn(async { explode() }).await) })),
         ("a panic in a set that is dropped", || {
             Box::pin(async {
                 let mut set = JoinSet::new();
@@ -340,7 +340,7 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
                 yield_times(1).await;
             })
         }),
-        ("an output that nobody takes", || Box::pin(async { drop(spawn(async { bomb_in_a_drop() })) })),
+        ("an output that is not returned", || Box::pin(async { drop(spawn(async { bomb_in_a_drop() })) })),
         ("two children of join_all", || {
             Box::pin(async {
                 let children = join_all([breaks_when_dropped(), breaks_when_dropped()]);
@@ -348,8 +348,8 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
             })
         }),
         ("a job that panics", || Box::pin(async { assert!(run_in_executor(None, explode).await.is_err()) })),
-        ("a job that panics and that nobody awaits", || Box::pin(async { drop(run_in_executor(None, explode)) })),
-        ("a job's result that nobody takes", || Box::pin(async { drop(run_in_executor(None, bomb_in_a_drop)) })),
+        ("a job that panics and that is not awaited", || Box::pin(async { drop(run_in_executor(None, explode)) })),
+        ("a job's result that is not returned", || Box::pin(async { drop(run_in_executor(None, bomb_in_a_drop)) })),
         ("what a job captured", || {
             Box::pin(async {
                 let bomb = bomb_in_a_drop();
@@ -384,10 +384,10 @@ fn i12_futures_outputs_and_payloads_that_panic_when_they_are_dropped() {
 }
 
 #[test]
-fn i12_the_text_of_a_panic_reaches_whoever_waits() {
+fn i12_the_message_of_a_panic_is_in_the_error_of_the_handle() {
     run(async {
         let number = 7;
-        for (says, job, task) in [
+        for (message, job, task) in [
             (
                 "number 7",
                 run_in_executor(None, move || panic!("number {number}")),
@@ -397,9 +397,9 @@ fn i12_the_text_of_a_panic_reaches_whoever_waits() {
             ("non-string panic payload", run_in_executor(None, || panic_any(7)), spawn(async { panic_any(7) })),
         ] {
             let job: Result<(), _> = job.await;
-            assert_eq!(job.unwrap_err().to_string(), format!("the job panicked: {says}"));
+            assert_eq!(job.unwrap_err().to_string(), format!("the job panicked: {message}"));
             let task: Result<(), _> = task.await;
-            assert!(task.unwrap_err().to_string().ends_with(&format!("panicked: {says}")));
+            assert!(task.unwrap_err().to_string().ends_with(&format!("panicked: {message}")));
         }
     });
 }

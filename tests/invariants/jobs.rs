@@ -1,4 +1,4 @@
-//! I7, I13: jobs, and who waits for them.
+//! I7, I13: jobs, and the tasks that wait for them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,14 @@ use glassloop::{EventLoop, Job, JobError, ThreadPool, run_in_executor, sleep, sp
 use crate::support::*;
 
 #[test]
-fn i07_a_full_queue_stops_whoever_submits_and_not_the_loop() {
+fn i07_a_full_queue_delays_the_task_that_submits_and_not_the_loop() {
     let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_queue_capacity(2));
     event_loop
         .block_on(async {
             let (release, gate) = mpsc::channel::<()>();
             let stuck = run_in_executor(None, move || gate.recv().is_ok());
             let others: Vec<_> = (0..10).map(|n| run_in_executor(None, move || n)).collect();
-            // One runs, one is queued, nine wait for room: timers and tasks go on.
+            // One runs, one is queued, nine wait for capacity. Timers and tasks continue.
             sleep(Duration::from_millis(2)).await;
             release.send(()).expect("the job waits");
             assert!(stuck.await.expect("it does not panic"));
@@ -30,7 +30,7 @@ fn i07_a_full_queue_stops_whoever_submits_and_not_the_loop() {
 }
 
 #[test]
-fn i07_jobs_wait_for_no_busy_thread_while_more_may_be_started() {
+fn i07_a_job_does_not_wait_for_a_busy_thread_if_another_can_be_started() {
     // Each needs the next one to run at the same time.
     let mut event_loop = build(EventLoop::builder().pool_threads(4));
     event_loop
@@ -52,7 +52,7 @@ fn i07_jobs_wait_for_no_busy_thread_while_more_may_be_started() {
 }
 
 #[test]
-fn i07_stuck_look_ups_do_not_hold_up_files() {
+fn i07_stuck_lookups_do_not_delay_file_jobs() {
     run(async {
         let look_ups = ThreadPool::new("dns", 1);
         let (release, gate) = mpsc::channel::<()>();
@@ -111,7 +111,7 @@ fn dropping_the_handle_of_a_job_drops_the_waker_that_it_was_polled_with() {
 }
 
 #[test]
-fn i13_dropping_the_handle_of_an_abandonable_job_that_waits_cancels_it() {
+fn i13_dropping_the_handle_of_a_cancellable_job_that_waits_cancels_it() {
     run(async {
         let (pool, release, busy) = busy_pool();
         let ran = Arc::new(AtomicBool::new(false));
@@ -160,7 +160,7 @@ fn i13_a_job_that_runs_is_never_interrupted() {
 }
 
 #[test]
-fn i13_a_job_whose_handle_never_got_room_does_not_run() {
+fn i13_a_cancellable_job_whose_handle_is_dropped_before_there_is_capacity_does_not_run() {
     let mut event_loop = build(EventLoop::builder().pool_threads(1).pool_queue_capacity(1));
     event_loop
         .block_on(async {
@@ -178,7 +178,7 @@ fn i13_a_job_whose_handle_never_got_room_does_not_run() {
 }
 
 #[test]
-fn i13_an_abandonable_job_says_that_it_was_cancelled() {
+fn i13_a_cancelled_job_returns_an_error() {
     let mut event_loop = event_loop();
     // The busy job is cancellable too: the shutdown does not wait for it, and it cannot end before the other is cancelled.
     let (gate_is_open, gate) = mpsc::channel::<()>();
@@ -195,7 +195,7 @@ fn i13_an_abandonable_job_says_that_it_was_cancelled() {
     assert!(matches!(outcome, Err(JobError::Cancelled)), "{outcome:?}");
 }
 
-/// A pool with one thread and room for one job, which is busy until the sender is dropped.
+/// A pool with one thread and a capacity of one job, which is busy until the sender is dropped.
 fn full_pool() -> (ThreadPool, mpsc::Sender<()>, glassloop::JobHandle<bool>) {
     let pool = ThreadPool::with_queue_capacity("full", 1, 1);
     let (release, gate) = mpsc::channel::<()>();
@@ -206,7 +206,7 @@ fn full_pool() -> (ThreadPool, mpsc::Sender<()>, glassloop::JobHandle<bool>) {
 /// What jobs have run, in their order.
 type Ran = Arc<std::sync::Mutex<Vec<&'static str>>>;
 
-fn job_that_says(ran: &Ran, what: &'static str) -> Job<()> {
+fn job_that_records(ran: &Ran, what: &'static str) -> Job<()> {
     let ran = ran.clone();
     Job::new(move || ran.lock().unwrap().push(what)).label(what)
 }
@@ -216,10 +216,10 @@ fn i13_a_job_that_waits_for_capacity_is_queued_whether_its_handle_is_polled_or_n
     run(async {
         let (ran, (pool, release, busy)) = (Ran::default(), full_pool());
         // Raced against a time limit, and then kept; never polled; and one that is awaited behind both.
-        let mut raced = run_in_executor(Some(&pool), job_that_says(&ran, "raced"));
+        let mut raced = run_in_executor(Some(&pool), job_that_records(&ran, "raced"));
         race(&mut raced, yield_times(1)).await;
-        let kept = run_in_executor(Some(&pool), job_that_says(&ran, "kept"));
-        let last = run_in_executor(Some(&pool), job_that_says(&ran, "last"));
+        let kept = run_in_executor(Some(&pool), job_that_records(&ran, "kept"));
+        let last = run_in_executor(Some(&pool), job_that_records(&ran, "last"));
         drop(release);
         busy.await.expect("no panic");
         last.await.expect("no panic");
@@ -234,8 +234,8 @@ fn i13_a_mandatory_job_runs_even_if_its_handle_is_dropped_before_there_is_capaci
     let ran = Ran::default();
     run(async {
         let (pool, release, busy) = full_pool();
-        drop(run_in_executor(Some(&pool), job_that_says(&ran, "mandatory")));
-        drop(run_in_executor(Some(&pool), job_that_says(&ran, "cancellable").cancellable()));
+        drop(run_in_executor(Some(&pool), job_that_records(&ran, "mandatory")));
+        drop(run_in_executor(Some(&pool), job_that_records(&ran, "cancellable").cancellable()));
         drop(release);
         busy.await.expect("no panic");
         run_in_executor(Some(&pool), || ()).await.expect("no panic");
@@ -244,15 +244,15 @@ fn i13_a_mandatory_job_runs_even_if_its_handle_is_dropped_before_there_is_capaci
 }
 
 #[test]
-fn i13_a_cancelled_job_gives_its_place_in_the_queue_to_the_next_and_drops_what_it_captured() {
+fn i13_a_cancelled_job_releases_its_permit_and_drops_what_it_captured() {
     run(async {
         let (ran, (pool, release, busy)) = (Ran::default(), full_pool());
         let captured = Arc::new(());
         let inside = captured.clone();
         let cancelled = run_in_executor(Some(&pool), Job::new(move || drop(inside)).cancellable());
-        let next = run_in_executor(Some(&pool), job_that_says(&ran, "next"));
+        let next = run_in_executor(Some(&pool), job_that_records(&ran, "next"));
         drop(cancelled);
-        assert_eq!(Arc::strong_count(&captured), 1, "dropped with the handle, and not when it would be its turn");
+        assert_eq!(Arc::strong_count(&captured), 1, "dropped with the handle, and not when it would have been queued");
         drop(release);
         busy.await.expect("no panic");
         next.await.expect("no panic");
@@ -271,9 +271,9 @@ fn i14_jobs_that_wait_for_capacity_when_the_loop_ends_run_or_are_cancelled() {
                 let own = ThreadPool::with_queue_capacity("own", 1, 1);
                 let pool = if on_the_loops_own_pool { None } else { Some(&own) };
                 let busy = run_in_executor(pool, move || gate.recv().is_ok());
-                let first = run_in_executor(pool, job_that_says(&ran, "first"));
-                let cancelled = run_in_executor(pool, job_that_says(&ran, "cancelled").cancellable());
-                drop(run_in_executor(pool, job_that_says(&ran, "last")));
+                let first = run_in_executor(pool, job_that_records(&ran, "first"));
+                let cancelled = run_in_executor(pool, job_that_records(&ran, "cancelled").cancellable());
+                drop(run_in_executor(pool, job_that_records(&ran, "last")));
                 (busy, first, cancelled)
             })
             .expect("it runs");
@@ -290,7 +290,7 @@ fn i14_jobs_that_wait_for_capacity_when_the_loop_ends_run_or_are_cancelled() {
 }
 
 #[test]
-fn i16_a_job_that_waits_for_capacity_is_something_that_can_still_happen() {
+fn i16_a_job_that_waits_for_capacity_prevents_a_deadlock_report() {
     let mut event_loop = event_loop();
     let result = event_loop.block_on(async {
         let (pool, release, busy) = full_pool();

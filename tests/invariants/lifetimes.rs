@@ -31,7 +31,7 @@ fn loop_with_a_task(drops: &Counter) -> EventLoop {
 }
 
 #[test]
-fn a_loop_may_be_dropped_inside_another_ones_task() {
+fn a_loop_may_be_dropped_inside_a_task_of_another_loop() {
     let drops = Counter::new();
     let inner = loop_with_a_task(&drops);
     run(async {

@@ -1,4 +1,4 @@
-//! Much at once, and nothing at all.
+//! A loop with many tasks, timers and connections, and a loop with none.
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -115,7 +115,7 @@ fn a_loop_that_waits_for_a_socket_and_a_far_timer_makes_no_turns() {
             spawn(sleep(Duration::from_secs(40)));
             let thread = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(50));
-                theirs.write_all(b"!").expect("there is room");
+                theirs.write_all(b"!").expect("the buffer is not full");
                 assert_eq!(theirs.read(&mut [0; 1]).expect("it is closed"), 0);
             });
             poll_fn(|cx| ours.poll_read(cx, &mut [0; 1])).await.expect("it is connected");
@@ -123,6 +123,6 @@ fn a_loop_that_waits_for_a_socket_and_a_far_timer_makes_no_turns() {
             thread.join().expect("no panic");
         })
         .expect("it runs");
-    // One to poll, one for what the kernel says of a new socket, one for what was sent.
+    // One for the first poll, one for the first event of the new socket, one for the data.
     assert!(event_loop.turns() <= 4, "{} turns", event_loop.turns());
 }

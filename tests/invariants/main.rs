@@ -1,4 +1,4 @@
-//! One test, or several, for each invariant of the event loop, named for it: `i05_…` shows I5.
+//! Tests of the invariants of the event loop. Their names contain the number: `i05_…` tests I5.
 //!
 //! The models of I8 and I13 are in `loom_notify.rs` and `loom_jobs.rs`, I10 is in `signals.rs`.
 

@@ -1,4 +1,4 @@
-//! I8, counted: how often the operating system's waker is written to. `loom_notify.rs` tries the interleavings.
+//! I8, counted: the number of writes to the operating system's waker. `loom_notify.rs` checks the interleavings.
 
 mod primitive {
     pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,20 +24,20 @@ impl OsWaker for &Writes {
 }
 
 #[test]
-fn i08_nothing_is_written_while_the_loop_is_at_work() {
+fn i08_nothing_is_written_while_the_loop_is_running() {
     let writes = Writes::default();
     let notifier = Notifier::new(&writes);
     (0..5).for_each(|n| notifier.notify(n));
     assert_eq!(writes.0.get(), 0);
     assert!(!notifier.begin_park(), "it must not block: it has been notified");
     assert!(notifier.end_park());
-    let mut heard = VecDeque::new();
-    notifier.drain(&mut heard);
-    assert_eq!(heard, [0, 1, 2, 3, 4]);
+    let mut received = VecDeque::new();
+    notifier.drain(&mut received);
+    assert_eq!(received, [0, 1, 2, 3, 4]);
 }
 
 #[test]
-fn i08_a_sleep_is_ended_by_one_write() {
+fn i08_one_write_interrupts_a_park() {
     let writes = Writes::default();
     let notifier = Notifier::new(&writes);
     for sleeps in 1..=3 {
@@ -50,7 +50,7 @@ fn i08_a_sleep_is_ended_by_one_write() {
 }
 
 #[test]
-fn i02_after_the_end_nothing_is_kept_or_written() {
+fn i02_a_closed_notifier_stores_and_writes_nothing() {
     let writes = Writes::default();
     let notifier = Notifier::new(&writes);
     assert!(notifier.begin_park());
@@ -58,13 +58,13 @@ fn i02_after_the_end_nothing_is_kept_or_written() {
     notifier.notify(1);
     assert!(!notifier.push(2));
     assert_eq!(writes.0.get(), 0);
-    let mut heard = VecDeque::new();
-    notifier.drain(&mut heard);
-    assert!(heard.is_empty());
+    let mut received = VecDeque::new();
+    notifier.drain(&mut received);
+    assert!(received.is_empty());
 }
 
 #[test]
-fn i08_a_loop_that_polls_by_hand_hears_what_was_said_before() {
+fn i08_a_manual_turn_receives_the_messages_that_were_sent_before() {
     let mut event_loop = event_loop();
     let polls = Counter::new();
     let counted = polls.clone();
@@ -81,7 +81,7 @@ fn i08_a_loop_that_polls_by_hand_hears_what_was_said_before() {
     let mut turns = 0;
     while event_loop.turn(root.as_mut()).is_pending() {
         turns += 1;
-        assert!(turns < 5, "the wake was not heard");
+        assert!(turns < 5, "the wake was not received");
     }
     assert_eq!(polls.get(), 2);
 }

@@ -1,4 +1,4 @@
-//! I12: what panics, and who lives on.
+//! I12: panics, and what continues after them.
 
 use std::future::{Future, pending, poll_fn};
 use std::sync::{Arc, Mutex, Once};
@@ -39,7 +39,7 @@ fn listen_to_the_log() {
 }
 
 #[test]
-fn i12_a_panic_reaches_the_handle_and_every_other_task_lives_on() {
+fn i12_a_panic_is_returned_by_the_handle_and_the_other_tasks_continue() {
     run(async {
         let other = spawn(yield_times(3));
         let error = spawn_named("clumsy", async { panic!("fell over") }).await.map(|(): ()| ()).unwrap_err();
@@ -74,27 +74,27 @@ fn i12_a_panicked_future_is_dropped_and_not_polled_again() {
 }
 
 #[test]
-fn i12_a_panic_that_nobody_looks_at_is_logged_with_the_tasks_name() {
+fn i12_a_panic_that_is_not_returned_is_logged_with_the_tasks_name() {
     listen_to_the_log();
     run(async {
-        drop(spawn_named("dropped before", async { panic!("unheard") }));
-        let kept = spawn_named("dropped after", async { panic!("unheard") });
+        drop(spawn_named("dropped before", async { panic!("not returned") }));
+        let kept = spawn_named("dropped after", async { panic!("not returned") });
         let mut set = JoinSet::new();
-        set.spawn_named("in a set", async { panic!("unheard") });
-        let seen = spawn_named("looked at", async { panic!("heard") });
+        set.spawn_named("in a set", async { panic!("not returned") });
+        let seen = spawn_named("looked at", async { panic!("returned") });
         yield_times(1).await;
         drop(kept);
         drop::<JoinSet<()>>(set);
         assert!(seen.await.is_err());
     });
     for name in ["dropped before", "dropped after", "in a set"] {
-        assert!(was_logged(&format!("the task `{name}` panicked: unheard")), "{name}");
+        assert!(was_logged(&format!("the task `{name}` panicked: not returned")), "{name}");
     }
     assert!(!was_logged("looked at"));
 }
 
 #[test]
-fn i12_a_panic_in_the_drop_of_a_future_is_logged_and_nothing_else() {
+fn i12_a_panic_in_the_drop_of_a_future_is_only_logged() {
     listen_to_the_log();
     run(async {
         let task = spawn_named("breaks when dropped", async {
@@ -134,7 +134,7 @@ fn i12_a_worker_survives_results_and_captures_that_panic_when_they_are_dropped()
 }
 
 #[test]
-fn i12_a_panic_in_the_root_leaves_a_loop_that_works() {
+fn i12_after_a_panic_in_the_root_future_the_loop_can_be_used() {
     let mut event_loop = event_loop();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         event_loop.block_on(async {
@@ -167,7 +167,7 @@ fn i12_an_observer_that_panics_is_removed() {
     assert!(was_logged("the observer panicked and was removed"));
 }
 
-/// A waker that somebody wrote badly.
+/// A waker that panics.
 struct BadWaker;
 
 impl Wake for BadWaker {
@@ -177,7 +177,7 @@ impl Wake for BadWaker {
 }
 
 #[test]
-fn i12_a_waker_that_panics_takes_neither_the_loop_nor_a_task_with_it() {
+fn i12_a_waker_that_panics_stops_neither_the_loop_nor_a_task() {
     let mut event_loop = event_loop();
     event_loop
         .block_on(async {

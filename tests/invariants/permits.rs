@@ -41,23 +41,23 @@ fn i15_first_come_first_served_in_any_order_of_polls() {
 }
 
 #[test]
-fn i15_nobody_overtakes_one_who_waits() {
+fn i15_no_waiter_is_overtaken() {
     run(async {
         let semaphore = Semaphore::new(1);
         let mut many = semaphore.acquire_many(2);
         assert!(poll_once(&mut many).await.is_none());
-        assert!(semaphore.try_acquire().is_none(), "one is free, and somebody came first");
+        assert!(semaphore.try_acquire().is_none(), "one is available, but another waiter came first");
         let mut one = semaphore.acquire();
         assert!(poll_once(&mut one).await.is_none());
         semaphore.add_permits(1);
         assert_eq!(poll_once(&mut many).await.expect("both are there").permits(), 2);
-        // They were dropped at once: now it is the other's turn.
+        // They were dropped immediately, so the other one gets its permit.
         assert!(poll_once(&mut one).await.is_some());
     });
 }
 
 #[test]
-fn i15_a_permit_handed_to_one_who_is_dropped_goes_to_the_next() {
+fn i15_a_permit_granted_to_a_waiter_that_is_dropped_goes_to_the_next() {
     run(async {
         let semaphore = Semaphore::new(0);
         let (mut first, mut second) = (semaphore.acquire(), semaphore.acquire());
@@ -68,7 +68,7 @@ fn i15_a_permit_handed_to_one_who_is_dropped_goes_to_the_next() {
         });
         yield_times(1).await;
         semaphore.add_permits(1);
-        assert_eq!(semaphore.available(), 0, "it is the first one's");
+        assert_eq!(semaphore.available(), 0, "it was granted to the first waiter");
         drop(first);
         assert_eq!(waiter.await.expect("no panic"), 1);
         assert_eq!(semaphore.available(), 1);
@@ -76,7 +76,7 @@ fn i15_a_permit_handed_to_one_who_is_dropped_goes_to_the_next() {
 }
 
 #[test]
-fn i15_one_who_wants_many_and_gives_up_stands_in_nobodys_way() {
+fn i15_a_cancelled_waiter_for_many_permits_does_not_block_others() {
     run(async {
         let semaphore = Semaphore::new(1);
         let (mut many, mut one) = (semaphore.acquire_many(5), semaphore.acquire());
@@ -88,7 +88,7 @@ fn i15_one_who_wants_many_and_gives_up_stands_in_nobodys_way() {
 }
 
 #[test]
-fn i15_those_who_gave_up_do_not_fill_the_queue() {
+fn i15_cancelled_waiters_do_not_fill_the_queue() {
     run(async {
         let semaphore = Semaphore::new(0);
         let mut first = semaphore.acquire();
@@ -103,6 +103,6 @@ fn i15_those_who_gave_up_do_not_fill_the_queue() {
             .nth(1)
             .and_then(|rest| rest.trim_end_matches(" }").parse().ok())
             .unwrap_or_else(|| panic!("no number in {text}"));
-        assert!(waiting <= 2, "{waiting} places are taken by those who left");
+        assert!(waiting <= 2, "{waiting} waiters are in the queue");
     });
 }

@@ -1,4 +1,4 @@
-//! What the primitives and combinators count, and what the loop's budget limits.
+//! The counts of the primitives and combinators, and the limits of the loop's budget.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -14,7 +14,7 @@ use glassloop::{EventLoop, spawn};
 use crate::support::*;
 
 #[test]
-fn an_event_wakes_all_who_wait_however_many_they_are_and_have_left() {
+fn a_once_event_wakes_all_waiters() {
     for (waiting, leaving_between) in [(1, 0), (4, 0), (5, 0), (9, 1), (40, 1), (20, 7)] {
         run(async {
             let (event, woken) = (OnceEvent::new(), Counter::new());
@@ -42,7 +42,7 @@ fn an_event_wakes_all_who_wait_however_many_they_are_and_have_left() {
 }
 
 #[test]
-fn as_completed_says_how_many_are_left_and_which_are_done() {
+fn as_completed_returns_how_many_are_left_and_which_are_done() {
     run(async {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::<usize>()).unzip();
         let mut results = as_completed(receivers);
@@ -65,8 +65,8 @@ fn join_all_of_nothing_is_ready() {
     assert!(run(join_all(Vec::<std::future::Ready<()>>::new())).is_empty());
 }
 
-/// The most polls between two looks at the reactor, of a loop whose tasks are always ready.
-fn most_polls_between_looks(polls: u32, time: Duration) -> u32 {
+/// The maximum number of polls between two polls of the reactor, for a loop whose tasks are always ready.
+fn max_polls_between_reactor_polls(polls: u32, time: Duration) -> u32 {
     let (most, count) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let (m, c) = (most.clone(), count.clone());
     let watch = Watch(move |event: &Observed<'_>| match event.kind {
@@ -94,15 +94,15 @@ async fn join_handles(tasks: impl Iterator<Item = glassloop::JoinHandle<()>>) {
 }
 
 #[test]
-fn the_budget_limits_the_polls_between_two_looks_at_the_reactor() {
+fn the_budget_limits_the_polls_between_two_polls_of_the_reactor() {
     let an_hour = Duration::from_secs(3600);
     for polls in [1, 2, 7, 61] {
-        let most = most_polls_between_looks(polls, an_hour);
-        // The root is polled before the budget is asked for.
+        let most = max_polls_between_reactor_polls(polls, an_hour);
+        // The root is polled before the budget is checked.
         assert!((polls..=polls + 1).contains(&most), "{most} polls with a budget of {polls}");
     }
-    assert!(most_polls_between_looks(0, an_hour) <= 2, "at least one");
+    assert!(max_polls_between_reactor_polls(0, an_hour) <= 2, "at least one");
     // The clock is read every 16 polls.
-    let most = most_polls_between_looks(u32::MAX, Duration::ZERO);
+    let most = max_polls_between_reactor_polls(u32::MAX, Duration::ZERO);
     assert!((16..=17).contains(&most), "{most} polls with no time");
 }

@@ -49,15 +49,15 @@ fn i05_readiness_cleared_only_by_would_block() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let (mut ours, mut theirs) = connection();
-        theirs.write_all(b"12345678").expect("there is room");
+        theirs.write_all(b"12345678").expect("the buffer is not full");
         hear_the_kernel().await;
         // Full reads leave the readiness as it is, so there is no wait between them; the third one finds out.
         assert_eq!(read_now(&mut ours, 4).await, Some(4));
         assert_eq!(read_now(&mut ours, 4).await, Some(4));
         assert_eq!(read_now(&mut ours, 4).await, None);
-        // From here on it is known that there is nothing: the kernel is not asked.
+        // From here on the readiness is cleared: there are no system calls.
         assert_eq!(read_now(&mut ours, 4).await, None);
-        theirs.write_all(b"9").expect("there is room");
+        theirs.write_all(b"9").expect("the buffer is not full");
         assert_eq!(read(&mut ours, 1).await, 1);
     };
     event_loop.block_on(run).expect("it runs");
@@ -71,11 +71,11 @@ fn i05_a_short_read_saves_the_call_that_would_block() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let (mut ours, mut theirs) = connection();
-        theirs.write_all(b"123").expect("there is room");
+        theirs.write_all(b"123").expect("the buffer is not full");
         hear_the_kernel().await;
         assert_eq!(read_now(&mut ours, 8).await, Some(3));
         assert_eq!(read_now(&mut ours, 8).await, None);
-        theirs.write_all(b"45").expect("there is room");
+        theirs.write_all(b"45").expect("the buffer is not full");
         assert_eq!(read(&mut ours, 8).await, 2);
     };
     event_loop.block_on(run).expect("it runs");
@@ -83,11 +83,11 @@ fn i05_a_short_read_saves_the_call_that_would_block() {
 }
 
 #[test]
-fn i05_the_end_of_the_stream_stays_known() {
+fn i05_the_end_of_the_stream_is_sticky() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let (mut ours, mut theirs) = connection();
-        theirs.write_all(b"123").expect("there is room");
+        theirs.write_all(b"123").expect("the buffer is not full");
         theirs.shutdown(std::net::Shutdown::Write).expect("it is connected");
         hear_the_kernel().await;
         assert!(ours.is_read_closed());
@@ -104,20 +104,20 @@ fn i05_the_end_of_the_stream_stays_known() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn i05_urgent_data_stops_a_read_and_not_the_reader() {
+fn i05_urgent_data_ends_a_read_but_the_reader_continues() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let (mut ours, mut theirs) = connection();
-        theirs.write_all(b"before").expect("there is room");
-        socket2::SockRef::from(&theirs).send_out_of_band(b"!").expect("there is room");
-        theirs.write_all(b"after").expect("there is room");
+        theirs.write_all(b"before").expect("the buffer is not full");
+        socket2::SockRef::from(&theirs).send_out_of_band(b"!").expect("the buffer is not full");
+        theirs.write_all(b"after").expect("the buffer is not full");
         hear_the_kernel().await;
         assert_eq!(read_now(&mut ours, 64).await, Some(6), "a read ends at the mark");
         assert_eq!(read_now(&mut ours, 64).await, Some(5), "and there is more behind it");
         assert_eq!(read_now(&mut ours, 64).await, None);
-        theirs.write_all(b"later").expect("there is room");
+        theirs.write_all(b"later").expect("the buffer is not full");
         assert_eq!(read(&mut ours, 64).await, 5);
-        assert_eq!(read_now(&mut ours, 64).await, None, "from then on the kernel is asked every time");
+        assert_eq!(read_now(&mut ours, 64).await, None, "from then on each read is a system call");
     };
     event_loop.block_on(run).expect("it runs");
     use IoOutcome::{Done, WouldBlock};
@@ -125,7 +125,7 @@ fn i05_urgent_data_stops_a_read_and_not_the_reader() {
 }
 
 #[test]
-fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
+fn i05_a_vectored_write_of_more_slices_than_one_call_takes_continues_immediately() {
     run(async {
         let (mut ours, _theirs) = connection();
         let bytes = [7; 3_000];
@@ -133,7 +133,7 @@ fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
         while written.iter().sum::<usize>() < bytes.len() {
             let pieces: Vec<IoSlice<'_>> = bytes[written.iter().sum()..].chunks(1).map(IoSlice::new).collect();
             let Poll::Ready(sent) = poll_fn(|cx| Poll::Ready(ours.poll_write_vectored(cx, &pieces))).await else {
-                panic!("it waits, and the socket has room: {written:?}");
+                panic!("it waits, although the socket is writable: {written:?}");
             };
             written.push(sent.expect("it is connected"));
         }
@@ -141,7 +141,7 @@ fn i05_a_vectored_write_of_more_pieces_than_a_call_takes_goes_on_at_once() {
     });
 }
 
-/// A source of any kind, and how often its calls have asked the kernel.
+/// A source of any kind, and the number of system calls.
 pub struct Asked<S: mio::event::Source> {
     pub source: PollEvented<S>,
     pub calls: u32,
@@ -180,7 +180,7 @@ impl<S: mio::event::Source> Asked<S> {
 }
 
 #[test]
-fn i05_a_short_read_of_a_source_from_outside_proves_nothing() {
+fn i05_a_short_read_of_a_user_defined_source_proves_nothing() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let theirs = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -207,7 +207,7 @@ fn i05_a_short_read_of_a_unix_stream_proves_nothing() {
     run(async {
         let (ours, mut theirs) = mio::net::UnixStream::pair().expect("sockets");
         let mut ours = Asked::new(ours);
-        theirs.write_all(b"123").expect("there is room");
+        theirs.write_all(b"123").expect("the buffer is not full");
         hear_the_kernel().await;
         // A read ends where a descriptor was passed, for example.
         for (bytes, calls) in [(Some(3), 1), (None, 2), (None, 2)] {
@@ -219,7 +219,7 @@ fn i05_a_short_read_of_a_unix_stream_proves_nothing() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn i05_a_read_that_would_block_clears_the_readiness_though_the_source_was_closed() {
+fn i05_a_read_that_would_block_clears_the_readiness_even_if_the_source_is_closed() {
     use std::os::unix::fs::OpenOptionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("fifo");
@@ -232,20 +232,20 @@ fn i05_a_read_that_would_block_clears_the_readiness_though_the_source_was_closed
         let mut reader = Asked::new(mio::unix::pipe::Receiver::from(std::os::fd::OwnedFd::from(reader)));
         let read = |pipe: &mut mio::unix::pipe::Receiver, buffer: &mut [u8]| pipe.read(buffer);
         let mut writer = open_writer();
-        writer.write_all(b"line").expect("there is room");
+        writer.write_all(b"line").expect("the buffer is not full");
         drop(writer);
         hear_the_kernel().await;
         assert_eq!(reader.read_now(read).await, Some(4));
         assert_eq!(reader.read_now(read).await, Some(0), "its last writer has left");
         assert!(reader.source.is_read_closed());
-        // A second one opens it, and says nothing.
+        // A second writer opens it, and writes nothing.
         let mut writer = open_writer();
         for _ in 0..3 {
             assert_eq!(reader.read_now(read).await, None);
             hear_the_kernel().await;
         }
-        assert_eq!(reader.calls, 3, "it is asked once, and then waited for");
-        writer.write_all(b"more!").expect("there is room");
+        assert_eq!(reader.calls, 3, "one call, and then the reader waits");
+        writer.write_all(b"more!").expect("the buffer is not full");
         hear_the_kernel().await;
         assert_eq!(reader.read_now(read).await, Some(5));
         assert!(reader.source.is_read_closed(), "this stays known (I5)");
@@ -317,7 +317,7 @@ fn i11_one_poll_makes_at_most_32_reads() {
 }
 
 #[test]
-fn i11_one_poll_moves_at_most_256_kib_and_what_the_last_call_brings() {
+fn i11_one_poll_transfers_at_most_256_kib_and_the_rest_of_its_last_call() {
     let piece = 32 * 1024;
     let (_, bytes) = most_in_a_poll(piece, 8 * 1024 * 1024);
     assert!(bytes < 256 * 1024 + piece, "{bytes} bytes in one poll");
@@ -361,7 +361,7 @@ fn i11_a_greedy_child_of_join_all_does_not_starve_a_timer() {
 }
 
 #[test]
-fn i11_a_child_that_yields_lets_other_tasks_pass() {
+fn i11_a_child_that_yields_lets_other_tasks_run() {
     run(async {
         let passed = Counter::new();
         let other = passed.clone();

@@ -57,7 +57,7 @@ fn i03_a_task_that_wakes_itself_twice_is_polled_once_more() {
 }
 
 #[test]
-fn i03_a_task_that_woke_itself_and_is_woken_again_before_its_turn_is_polled_once() {
+fn i03_a_task_that_woke_itself_and_is_woken_again_before_its_poll_is_polled_once() {
     run(async {
         let (polls, wakers) = (Counter::new(), Log::new());
         let (p, w) = (polls.clone(), wakers.clone());
@@ -77,7 +77,7 @@ fn i03_a_task_that_woke_itself_and_is_woken_again_before_its_turn_is_polled_once
 }
 
 #[test]
-fn i03_a_stale_waker_of_a_reused_slot_polls_nobody_and_keeps_nobody_from_being_woken() {
+fn i03_a_stale_waker_does_not_affect_the_next_task_with_its_index() {
     run(async {
         let first = spawn(own_waker());
         let slot = first.id().expect("it was taken").index;
@@ -95,7 +95,7 @@ fn i03_a_stale_waker_of_a_reused_slot_polls_nobody_and_keeps_nobody_from_being_w
 }
 
 #[test]
-fn i03_a_task_that_was_woken_and_then_aborted_leaves_nothing_behind() {
+fn i03_a_task_that_was_woken_and_then_aborted_is_removed_from_the_ready_queue() {
     run(async {
         let task = spawn(pending::<()>());
         let slot = task.id().expect("it was taken").index;
@@ -124,7 +124,7 @@ fn i04_the_drop_of_a_future_may_wake_spawn_abort_and_send() {
                     victim.abort();
                     let inner = ran.clone();
                     spawn(async move { inner.push("spawned from a drop") });
-                    sender.send("sent from a drop").expect("somebody listens");
+                    sender.send("sent from a drop").expect("the receiver exists");
                 });
                 pending::<()>().await;
             })
@@ -270,7 +270,7 @@ fn order_of(event_loop: &mut EventLoop) -> Vec<usize> {
 }
 
 #[test]
-fn tasks_are_polled_first_in_first_out() {
+fn tasks_are_polled_in_fifo_order() {
     assert_eq!(order_of(&mut event_loop()), [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 

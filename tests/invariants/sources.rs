@@ -43,7 +43,7 @@ fn a_stream_is_readable_while_there_is_input_or_its_end() {
         assert_eq!(read_now(&mut ours, 8).await, None);
         assert!(ours.has_no_input());
         assert!(now(|cx| ours.poll_readable(cx)).await.is_pending());
-        theirs.write_all(b"12").expect("there is room");
+        theirs.write_all(b"12").expect("the buffer is not full");
         poll_fn(|cx| ours.poll_readable(cx)).await;
         assert!(!ours.has_no_input());
         assert!(now(|cx| ours.poll_readable(cx)).await.is_ready(), "nothing has been read");
@@ -57,7 +57,7 @@ fn a_stream_is_readable_while_there_is_input_or_its_end() {
 }
 
 #[test]
-fn a_half_closed_connection_goes_on_in_the_other_direction() {
+fn a_half_closed_connection_continues_in_the_other_direction() {
     run(async {
         let (mut ours, mut theirs) = connection();
         theirs.shutdown(Shutdown::Write).expect("it is connected");
@@ -94,7 +94,7 @@ fn reads_and_writes_of_nothing_are_no_end_and_clear_nothing() {
     let (mut event_loop, reads) = loop_with_reads();
     let run = async {
         let (mut ours, mut theirs) = connection();
-        theirs.write_all(b"12").expect("there is room");
+        theirs.write_all(b"12").expect("the buffer is not full");
         hear_the_kernel().await;
         assert_eq!(read_now(&mut ours, 0).await, Some(0));
         assert_eq!(read_now(&mut ours, 1).await, Some(1));
@@ -157,7 +157,7 @@ fn an_interrupted_call_is_made_again_and_an_error_is_passed_on() {
     run(async {
         let (ours, mut theirs) = mio::net::UnixStream::pair().expect("sockets");
         let mut ours = Asked::new(ours);
-        theirs.write_all(b"123").expect("there is room");
+        theirs.write_all(b"123").expect("the buffer is not full");
         hear_the_kernel().await;
         let mut results = vec![Ok(7), Err(ErrorKind::PermissionDenied), Err(ErrorKind::Interrupted)];
         let mut next =
@@ -219,7 +219,7 @@ async fn read_shared(stream: Shared, polls: Counter) -> usize {
 type Shared = std::rc::Rc<std::cell::RefCell<Option<TcpStream>>>;
 
 #[test]
-fn whoever_waits_for_a_source_that_is_dropped_is_woken() {
+fn tasks_that_wait_for_a_source_that_is_dropped_are_woken() {
     run(async {
         let polls = Counter::new();
         let (ours, _theirs) = connection();
@@ -244,7 +244,7 @@ fn whoever_waits_for_a_source_that_is_dropped_is_woken() {
 }
 
 #[test]
-fn a_task_that_drops_what_it_waits_for_is_not_woken_for_that() {
+fn a_task_that_drops_the_source_that_it_waits_for_is_not_woken() {
     run(async {
         let polls = Counter::new();
         let (ours, _theirs) = connection();
@@ -277,14 +277,14 @@ fn a_socket_can_be_registered_again_and_twice_by_two_descriptors() {
         for stream in [&mut one, &mut other] {
             assert_eq!(read_now(stream, 8).await, None);
         }
-        theirs.write_all(b"12").expect("there is room");
+        theirs.write_all(b"12").expect("the buffer is not full");
         hear_the_kernel().await;
         // Both are told, and share what there is.
         assert_eq!(read_now(&mut one, 1).await, Some(1));
         assert_eq!(read_now(&mut other, 1).await, Some(1));
         assert_eq!(read_now(&mut one, 1).await, None);
         drop(one);
-        theirs.write_all(b"3").expect("there is room");
+        theirs.write_all(b"3").expect("the buffer is not full");
         hear_the_kernel().await;
         assert_eq!(read_now(&mut other, 8).await, Some(1), "the end of one does not end the other");
     });

@@ -1,4 +1,4 @@
-//! What several of the tests need.
+//! Utilities for several of the tests.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

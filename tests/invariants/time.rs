@@ -42,7 +42,7 @@ fn i09_a_sleep_never_ends_early_in_virtual_time() {
 }
 
 #[test]
-fn i09_timers_fire_in_the_order_of_their_deadlines_and_time_only_rises() {
+fn i09_timers_fire_in_the_order_of_their_deadlines_and_time_never_goes_backwards() {
     let times = Log::new();
     let log = times.clone();
     let watch = Watch(move |event: &Event<'_>| log.push(event.time));
@@ -68,7 +68,7 @@ fn i09_timers_fire_in_the_order_of_their_deadlines_and_time_only_rises() {
 }
 
 #[test]
-fn i09_a_timer_can_be_polled_by_another_task_than_armed_it() {
+fn i09_a_timer_can_be_polled_by_another_task_than_the_one_that_set_it() {
     virtual_loop()
         .block_on(async {
             let mut timer = Box::pin(sleep(Duration::from_secs(1)));
@@ -79,7 +79,7 @@ fn i09_a_timer_can_be_polled_by_another_task_than_armed_it() {
 }
 
 #[test]
-fn i09_a_timer_that_is_put_off_fires_at_its_new_time_and_can_be_used_again() {
+fn i09_a_timer_that_is_reset_fires_at_its_new_deadline_and_can_be_used_again() {
     virtual_loop()
         .block_on(async {
             let started = now();
@@ -107,7 +107,7 @@ fn a_sleep_for_ever_is_no_overflow() {
 }
 
 #[test]
-fn virtual_time_jumps_over_what_nobody_hurries() {
+fn virtual_time_jumps_to_deadlines() {
     let started = Instant::now();
     virtual_loop().block_on(sleep_a_year()).expect("it runs");
     assert!(started.elapsed() < Duration::from_secs(3600), "a year in virtual time is no hour in the real one");

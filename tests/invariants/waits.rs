@@ -51,13 +51,13 @@ fn forsaken(sleeps: mpsc::Receiver<Option<Duration>>) -> impl Future<Output = ()
 }
 
 #[test]
-fn i16_the_last_waker_of_the_root_is_dropped_uncalled_while_the_loop_sleeps() {
+fn i16_the_last_waker_of_the_root_is_dropped_without_a_call_while_the_loop_is_parked() {
     let (mut event_loop, sleeps) = watched_loop(EventLoop::builder());
     assert_eq!(stuck(event_loop.block_on(forsaken(sleeps))).len(), 1);
 }
 
 #[test]
-fn i16_the_last_waker_of_a_task_or_a_child_is_dropped_uncalled_while_the_loop_sleeps() {
+fn i16_the_last_waker_of_a_task_or_a_child_is_dropped_without_a_call_while_the_loop_is_parked() {
     let (mut event_loop, sleeps) = watched_loop(EventLoop::builder());
     let result = event_loop.block_on(async { spawn(join_all([forsaken(sleeps)])).await });
     assert_eq!(stuck(result).len(), 2);
@@ -225,7 +225,7 @@ fn i16_virtual_time_jumps_over_a_cancelled_wait() {
 }
 
 #[test]
-fn i16_a_wait_that_goes_on_is_asked_once_whether_it_does_and_then_sleeps_without_a_limit() {
+fn i16_a_wait_that_continues_is_probed_once_and_then_the_loop_blocks_without_a_timeout() {
     let (mut event_loop, sleeps) = watched_loop(EventLoop::builder());
     event_loop
         .block_on(async {
@@ -237,7 +237,7 @@ fn i16_a_wait_that_goes_on_is_asked_once_whether_it_does_and_then_sleeps_without
                     (1..=3).contains(&with_a_limit),
                     "{with_a_limit}: the first ones may end early, by what the kernel says of a new socket"
                 );
-                theirs.write_all(b"!").expect("there is room");
+                theirs.write_all(b"!").expect("the buffer is not full");
                 assert!(sleeps.try_recv().is_err(), "it woke again and again");
                 theirs
             });
@@ -248,14 +248,14 @@ fn i16_a_wait_that_goes_on_is_asked_once_whether_it_does_and_then_sleeps_without
 }
 
 #[test]
-fn i16_a_child_that_waits_is_asked_through_its_own_waker() {
+fn i16_a_child_that_waits_is_probed_with_its_own_waker() {
     let (mut event_loop, sleeps) = watched_loop(EventLoop::builder());
     event_loop
         .block_on(async {
             let (source, mut theirs) = silent_source();
             let thread = std::thread::spawn(move || {
                 while sleeps.recv().expect("the loop sleeps").is_some() {}
-                theirs.write_all(b"!").expect("there is room");
+                theirs.write_all(b"!").expect("the buffer is not full");
                 theirs
             });
             // Each child is polled only when it was woken itself.
@@ -267,7 +267,7 @@ fn i16_a_child_that_waits_is_asked_through_its_own_waker() {
 }
 
 #[test]
-fn i06_an_abandoned_wait_is_woken_all_the_same() {
+fn i06_an_event_calls_the_waker_of_an_abandoned_wait() {
     // A future that waits for two things and polls only one of them when it is woken is odd, but its wake is not lost.
     let mut event_loop = build(EventLoop::builder().virtual_time());
     event_loop
@@ -289,7 +289,7 @@ fn i06_an_abandoned_wait_is_woken_all_the_same() {
             // To be sure that nothing holds up the clock it has woken the task for nothing.
             sleep(A_YEAR).await;
             assert_eq!(polls.get(), 2);
-            theirs.write_all(b"!").expect("there is room");
+            theirs.write_all(b"!").expect("the buffer is not full");
             task.await.expect("no panic");
         })
         .expect("no deadlock");
@@ -298,7 +298,7 @@ fn i06_an_abandoned_wait_is_woken_all_the_same() {
 // -- Background ----------------------------------------------------------------------------------------------------------
 
 #[test]
-fn i16_a_background_timer_that_has_fired_counts_no_longer() {
+fn i16_an_unref_timer_that_has_fired_does_not_count_any_more() {
     for how_many in 1..4 {
         let mut event_loop = build(EventLoop::builder().virtual_time());
         event_loop
@@ -314,7 +314,7 @@ fn i16_a_background_timer_that_has_fired_counts_no_longer() {
 }
 
 #[test]
-fn i16_a_background_timer_that_was_cancelled_counts_no_longer() {
+fn i16_an_unref_timer_that_was_cancelled_does_not_count_any_more() {
     let mut event_loop = build(EventLoop::builder().virtual_time());
     event_loop
         .block_on(async {
@@ -325,7 +325,7 @@ fn i16_a_background_timer_that_was_cancelled_counts_no_longer() {
 }
 
 #[test]
-fn i16_the_readiness_of_a_background_source_is_delivered_before_a_deadlock_is_reported() {
+fn i16_the_readiness_of_an_unref_source_is_delivered_before_a_deadlock_is_reported() {
     let mut event_loop = event_loop();
     event_loop
         .block_on(async {
@@ -335,7 +335,7 @@ fn i16_the_readiness_of_a_background_source_is_delivered_before_a_deadlock_is_re
             poll_fn(|cx| {
                 let polled = source.poll_ready(cx, Direction::Read);
                 if std::mem::take(&mut is_first) {
-                    theirs.write_all(b"!").expect("there is room");
+                    theirs.write_all(b"!").expect("the buffer is not full");
                 }
                 polled
             })
@@ -345,7 +345,7 @@ fn i16_the_readiness_of_a_background_source_is_delivered_before_a_deadlock_is_re
 }
 
 #[test]
-fn i16_turns_by_hand_deliver_the_readiness_of_background_sources() {
+fn i16_manual_turns_deliver_the_readiness_of_unref_sources() {
     let mut event_loop = event_loop();
     let theirs = Rc::new(RefCell::new(None));
     let kept = theirs.clone();
@@ -358,9 +358,9 @@ fn i16_turns_by_hand_deliver_the_readiness_of_background_sources() {
     event_loop.wake_root();
     for _ in 0..3 {
         assert!(event_loop.turn(root.as_mut()).is_pending());
-        assert!(event_loop.take_error().is_some(), "only a background source is left");
+        assert!(event_loop.take_error().is_some(), "only an unref'd source is left");
     }
-    theirs.borrow_mut().as_mut().expect("it was polled").write_all(b"!").expect("there is room");
+    theirs.borrow_mut().as_mut().expect("it was polled").write_all(b"!").expect("the buffer is not full");
     assert!(event_loop.turn(root.as_mut()).is_pending());
     assert!(event_loop.take_error().is_none(), "the source was ready");
     assert!(event_loop.turn(root.as_mut()).is_ready());

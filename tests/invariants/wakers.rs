@@ -43,7 +43,7 @@ fn i01_a_future_is_dropped_on_the_loops_thread_while_others_hold_its_waker() {
 }
 
 #[test]
-fn i01_a_finished_future_is_dropped_at_once_and_its_output_stays_on_the_thread() {
+fn i01_a_completed_future_is_dropped_immediately_and_its_output_stays_on_the_thread() {
     run(async {
         let drops = Counter::new();
         let probe = drops.clone();
@@ -59,7 +59,7 @@ fn i01_a_finished_future_is_dropped_at_once_and_its_output_stays_on_the_thread()
 }
 
 #[test]
-fn i02_a_wake_after_the_loop_is_gone_does_nothing() {
+fn i02_a_wake_after_the_loop_was_dropped_does_nothing() {
     let waker = event_loop().block_on(own_waker()).expect("it runs");
     let of_task = event_loop().block_on(async { spawn(own_waker()).await }).expect("it runs").expect("no panic");
     for waker in [waker, of_task] {
@@ -84,7 +84,7 @@ fn i02_a_wake_does_not_wait_for_a_busy_loop() {
 }
 
 #[test]
-fn i02_a_wake_while_the_thread_ends_does_not_panic() {
+fn i02_a_wake_while_the_thread_exits_does_not_panic() {
     struct WakesLate(RefCell<Option<Waker>>);
     impl Drop for WakesLate {
         fn drop(&mut self) {
@@ -105,7 +105,7 @@ fn i02_a_wake_while_the_thread_ends_does_not_panic() {
 }
 
 #[test]
-fn i02_a_wake_runs_nothing() {
+fn i02_a_wake_polls_no_task() {
     run(async {
         let (_task, polls, wakers) = spawn_waiting();
         yield_times(1).await;
@@ -153,7 +153,7 @@ fn i06_a_child_is_not_lost_when_it_is_woken_while_polled() {
 }
 
 #[test]
-fn i06_the_second_wake_from_another_thread_is_heard_like_the_first() {
+fn i06_a_second_wake_from_another_thread_is_received() {
     /// Pending, and woken by another thread, three times over.
     async fn be_woken() {
         for _ in 0..3 {
@@ -189,7 +189,7 @@ fn i06_a_wake_between_two_calls_of_block_on_is_not_lost() {
 }
 
 #[test]
-fn i06_a_child_that_is_woken_while_the_task_looks_elsewhere_is_polled_next() {
+fn i06_a_child_that_is_woken_while_the_task_does_something_else_is_polled_next() {
     run(async {
         let (first, one) = oneshot();
         let (third, three) = oneshot();
@@ -209,7 +209,7 @@ fn i06_a_child_that_is_woken_while_the_task_looks_elsewhere_is_polled_next() {
         .await;
         // The first is taken, the second stands on the list of the woken, and then the third is woken while the task is
         // polled for something else: that takes the wake with it.
-        first.send(1).expect("somebody listens");
+        first.send(1).expect("the receiver exists");
         wakers.take().remove(0).wake();
         assert_eq!(results.next().await, Some((0, Ok(1))));
         spawn(async move { third.send(3) });
