@@ -26,6 +26,8 @@ pub struct Narrator {
     state: LoopState,
     /// The timeout of the current or last wait.
     timeout: Option<u64>,
+    /// The beginning of this wait.
+    wait_began: u64,
 }
 
 impl Narrator {
@@ -43,6 +45,7 @@ impl Narrator {
         self.state.apply(record);
         if let RecordKind::WaitBegin { timeout, .. } = record.kind {
             self.timeout = timeout;
+            self.wait_began = record.time;
         }
     }
 
@@ -154,13 +157,14 @@ impl Narrator {
             1 => Some("one readiness event".to_owned()),
             _ => Some(format!("{events} readiness events")),
         };
+        let waited = self.state.now.saturating_sub(self.wait_began);
         match (events, woken, self.timeout) {
             (Some(events), true, _) => format!("the wait ends: {events}, and a wakeup from another thread."),
             (Some(events), false, _) => format!("the wait ends: {events}."),
             (None, true, _) => "the wait ends: a wakeup from another thread.".to_owned(),
             (None, false, Some(0)) => "the wait ends: no events.".to_owned(),
-            (None, false, Some(_)) => "the wait ends: timeout.".to_owned(),
-            (None, false, None) => "the wait ends: interrupted by a signal (EINTR).".to_owned(),
+            (None, false, Some(timeout)) if waited >= timeout => "the wait ends: timeout.".to_owned(),
+            (None, false, _) => "the wait ends: interrupted by a signal (EINTR).".to_owned(),
         }
     }
 

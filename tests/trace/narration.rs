@@ -1,6 +1,7 @@
 //! Narration: recordings as text.
 
-use glassloop::trace::{Narrator, Reader, explain};
+use glassloop::observe::TimeoutReason;
+use glassloop::trace::{Narrator, Reader, Record, RecordKind, explain};
 
 use crate::programs::parse;
 
@@ -22,4 +23,17 @@ fn every_kind_of_event_has_a_sentence() {
     let sentences: String =
         parse(include_str!("recordings/every_kind.jsonl")).iter().map(|line| narrator.sentence(line) + "\n").collect();
     assert_eq!(sentences, include_str!("recordings/every_kind.txt"));
+}
+
+#[test]
+fn a_wait_that_ends_before_its_timeout_without_an_event_was_interrupted() {
+    let end_of_wait = |waited: u64| {
+        let mut narrator = Narrator::default();
+        let record = |time, kind| Record { seq: 0, time, thread: 0, turn: 1, kind };
+        let begin = RecordKind::WaitBegin { timeout: Some(20_000), why: TimeoutReason::Timer };
+        narrator.sentence(&record(1_000, begin));
+        narrator.sentence(&record(1_000 + waited, RecordKind::WaitEnd { events: 0, woken: false }))
+    };
+    assert_eq!(end_of_wait(20_000), "The wait ends: timeout.");
+    assert_eq!(end_of_wait(19_999), "The wait ends: interrupted by a signal (EINTR).");
 }
