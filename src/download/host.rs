@@ -1,18 +1,18 @@
 //! The scheduling state of one host: its queues and its circuit breaker, as a sans-I/O state machine without a clock.
 //!
 //! ```text
-//!           rejected                         the pause is over
-//!   Open ───────────────▶ Paused { until } ───────────────────▶ Probing
-//!    ▲                       ▲                                   │   │
-//!    │                       └──── rejected or broken ───────────┘   │
-//!    └────────────── the head of the response was received ──────────┘
-//!            paused for too long in total ──▶ GivenUp
+//!             rejected                  the pause is over
+//!   Closed ────────────▶ Open { until } ────────────────▶ HalfOpen
+//!     ▲                      ▲                              │   │
+//!     │                      └─── rejected, or no response ─┘   │
+//!     └──────── the head of another response was received ──────┘
+//!              unavailable for too long ──▶ GivenUp
 //! ```
 //!
-//! In the terms of the circuit breaker pattern, `Open` is "closed" (requests flow), `Paused` is "open", and `Probing`
-//! is "half-open". A request is *rejected* if the server answers 429 or 503. After that the host is paused. When the
-//! pause is over, a single ticket, the probe, may send a request; if it succeeds, all others may continue. A request
-//! that is rejected while the host is paused does not use up a retry of its transfer.
+//! These are the states of the circuit breaker pattern. A request is *rejected* if the response is a 429 or 503. After
+//! that the circuit opens: the host is paused. When the pause is over, the circuit is half-open: a single ticket, the
+//! probe, may send a request, and if it succeeds, all others may continue. A request that is rejected while the host is
+//! paused does not use up a retry of its transfer.
 //!
 //! A rejection may also concern a single URL. So probes alternate between tickets that were rejected before, and
 //! *controls*, which are tickets that were not. The controls show how long a pause has to be before the host accepts a
@@ -47,7 +47,7 @@ pub enum RetryCost {
     Host,
 }
 
-/// The parameters of a pause.
+/// The parameters for the length of pauses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pauses {
     /// The longest time for which a host may stay paused, and the longest `Retry-After` that is honoured.
@@ -77,25 +77,22 @@ pub(super) struct Host<T> {
     pub(super) budget: RetryBudget,
 }
 
+/// The states of a host's circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Circuit {
+    /// Requests are sent.
     Closed,
     /// No requests are sent until the pause is over.
-    Open {
-        pause: Pause,
-        until: Instant,
-    },
+    Open { pause: PauseHistory, until: Instant },
     /// The probe is in flight, or about to be sent. All other tickets wait for its result.
-    HalfOpen {
-        pause: Pause,
-        probe: Option<Probe>,
-    },
+    HalfOpen { pause: PauseHistory, probe: Option<Probe> },
+    /// The host was unavailable for too long. Transfers that wait for it fail.
     GivenUp,
 }
 
 /// The history of a pause. It lasts over all probes that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pause {
+pub(super) struct PauseHistory {
     since: Instant,
     /// The start of the pause, or the last time that a rejection was attributed to its URL. The host is given up if
     /// there has been no such sign of its availability for too long.
@@ -104,12 +101,13 @@ pub(super) struct Pause {
     failed_probes: u32,
 }
 
-impl Pause {
-    fn starting_at(now: Instant) -> Pause {
-        Pause { since: now, unavailable_since: now, failed_probes: 0 }
+impl PauseHistory {
+    fn starting_at(now: Instant) -> PauseHistory {
+        PauseHistory { since: now, unavailable_since: now, failed_probes: 0 }
     }
 }
 
+/// A probe in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     /// The number of the probe's slot.
@@ -306,7 +304,7 @@ impl<T> Host<T> {
             }
             (None, Circuit::Closed) => {
                 self.queues.pause_begins();
-                self.pause(Pause::starting_at(now), requested, now, pauses);
+                self.pause(PauseHistory::starting_at(now), requested, now, pauses);
                 RetryCost::Host
             }
             // The request was sent before the pause began.
@@ -332,7 +330,7 @@ impl<T> Host<T> {
     /// so the wait is short, and always the same. But another probe is needed: the next URL may be rejected as well.
     fn pause_after_url(&mut self, now: Instant) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
-            let pause = Pause { unavailable_since: now, failed_probes: 0, ..pause };
+            let pause = PauseHistory { unavailable_since: now, failed_probes: 0, ..pause };
             self.state = Circuit::Open { pause, until: now + WAIT_AFTER_URL };
         }
     }
@@ -341,11 +339,11 @@ impl<T> Host<T> {
     fn extend_pause(&mut self, requested: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
             let failed_probes = pause.failed_probes + u32::from(has_failed);
-            self.pause(Pause { failed_probes, ..pause }, requested, now, pauses);
+            self.pause(PauseHistory { failed_probes, ..pause }, requested, now, pauses);
         }
     }
 
-    fn pause(&mut self, pause: Pause, requested: Duration, now: Instant, pauses: Pauses) {
+    fn pause(&mut self, pause: PauseHistory, requested: Duration, now: Instant, pauses: Pauses) {
         let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(pause.failed_probes)).min(MAX_BACKOFF);
         // A `Retry-After` of zero, or with a date in the past, must not lead to immediate requests in an endless loop.
         let wait = if requested.is_zero() { bound.mul_f64(0.5 + pauses.random / 2.0) } else { requested };
@@ -370,7 +368,7 @@ mod tests {
         host.accepts_after = accepts_after.map(Duration::from_secs);
         host.has_accepted = accepts_after.is_some();
         let probe = Some(Probe { number: 0, after, is_control });
-        host.state = Circuit::HalfOpen { pause: Pause::starting_at(since), probe };
+        host.state = Circuit::HalfOpen { pause: PauseHistory::starting_at(since), probe };
         (host, since + after)
     }
 

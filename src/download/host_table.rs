@@ -46,9 +46,9 @@ pub enum NextTicket<T> {
     Idle(Option<Instant>),
 }
 
-/// The consequences of a result.
+/// The effects of a result on the transfer and on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct ResultEffects {
     /// The retry budget that the request is charged to, if it was rejected.
     pub cost: RetryCost,
     /// Whether the state of the host has changed, so that [`HostTable::next`] may return something else than before.
@@ -245,11 +245,11 @@ impl<T> HostTable<T> {
     // -- Results ---------------------------------------------------------------------------------------------------
 
     /// Records the result of a request. `random`, from 0 to 1, adds jitter to the length of a pause.
-    pub fn record_result(&mut self, slot: HostSlot, signal: HostSignal, now: Instant, random: f64) -> Recorded {
+    pub fn record_result(&mut self, slot: HostSlot, signal: HostSignal, now: Instant, random: f64) -> ResultEffects {
         let host = &mut self.hosts[slot.host];
         host.count(signal);
         if !self.limits.pauses {
-            return Recorded { cost: RetryCost::Transfer, has_changed: false };
+            return ResultEffects { cost: RetryCost::Transfer, has_changed: false };
         }
         let before = host.state;
         let cost = host.record_result(slot.number, signal, now, Pauses { longest: self.limits.max_wait, random });
@@ -260,7 +260,7 @@ impl<T> HostTable<T> {
             }
             self.add_to_ring(slot.host);
         }
-        Recorded { cost, has_changed }
+        ResultEffects { cost, has_changed }
     }
 
     /// Counts a retry, and returns the additional delay that the host's retry budget imposes on it.
