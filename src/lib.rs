@@ -34,7 +34,7 @@
 //!
 //! # Layers
 //!
-//! Each module uses only modules below it in this diagram, and `net` also uses `futures`, and `sync` also `observe`:
+//! Each module uses only modules below it in this diagram, and `net` also uses `futures`, and `sync` and `wheel` also `observe`:
 //!
 //! ```text
 //!                   cli                    the glassloop command
@@ -49,13 +49,14 @@
 //!         └────┬────┘      │
 //!          event_loop ─────┘               turns, tasks, readiness, timers, threads
 //!         ┌────┴────┐
-//!       sync ──▶ observe                   channels, semaphores · the events that a loop emits
+//!  sync, wheel ──▶ observe                 channels, semaphores, timer wheel · the events that a loop emits
 //! ```
 //!
 //! | module | purpose | read first |
 //! | --- | --- | --- |
 //! | [`observe`] | the events that a loop emits, and the `Observer` trait | |
 //! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
+//! | [`wheel`] | a hierarchical timer wheel: which timers are set, and which are due | |
 //! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | `observe`, `sync` |
 //! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
 //! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |

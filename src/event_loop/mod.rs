@@ -18,7 +18,7 @@
 //! | `source.rs`, `io_budget.rs` | I/O on a source, and how much of it one poll may do |
 //! | `waiting.rs` | which tasks wait for a source |
 //! | `clock.rs`, `pause.rs` | the clock, which may be virtual or paused |
-//! | `timers.rs`, `sleep.rs` | timers, and the future of a timer |
+//! | `timers.rs`, `sleep.rs` | timers (on the data structure in [`wheel`](crate::wheel)), and the future of a timer |
 //! | `pool.rs` | the threads for blocking operations |
 //! | `jobs.rs`, `job_state.rs` | the jobs for these threads |
 //! | `executor.rs` | `run_in_executor` |

@@ -15,7 +15,7 @@ use glassloop::{EventLoop, JoinHandle, run_in_executor, sleep, spawn, spawn_name
 
 use crate::support::*;
 
-// -- A verdict ---------------------------------------------------------------------------------------------------------
+// -- A deadlock is reported --------------------------------------------------------------------------------------------
 
 #[test]
 fn i16_a_oneshot_that_is_never_sent() {
@@ -44,7 +44,7 @@ fn i16_the_report_names_every_task_and_what_it_waits_for() {
         drop(sender);
         result
     });
-    let Err(error) = &result else { panic!("no verdict") };
+    let Err(error) = &result else { panic!("no deadlock was reported") };
     let text = error.to_string();
     assert!(
         text.contains("`wants a permit` waits for a permit (spawned at ") && text.contains("deadlock.rs"),
@@ -152,16 +152,16 @@ fn i16_a_manual_turn_does_not_block_and_returns_the_deadlock() {
     event_loop.wake_root();
     assert!(event_loop.turn(root.as_mut()).is_pending());
     assert!(event_loop.take_error().is_some());
-    // Whoever turns the loop may do something about it.
+    // The caller may wake the task between two turns.
     assert!(event_loop.turn(root.as_mut()).is_pending());
     sender.send(1).expect("the receiver exists");
-    event_loop.block_on(async {}).expect("an old verdict is no new one");
+    event_loop.block_on(async {}).expect("the error of an earlier turn is not returned again");
     event_loop.wake_root();
     assert_eq!(event_loop.turn(root.as_mut()), Poll::Ready(Ok(1)));
     assert!(event_loop.take_error().is_none());
 }
 
-// -- No verdict --------------------------------------------------------------------------------------------------------
+// -- No deadlock is reported -------------------------------------------------------------------------------------------
 
 /// A loop, and a receiver that is notified when the loop is about to block for long.
 fn loop_that_reports_its_parks() -> (EventLoop, mpsc::Receiver<()>) {
@@ -199,7 +199,7 @@ fn wake_when_it_sleeps(sleeps: mpsc::Receiver<()>) -> impl FnOnce(Waker) {
 #[test]
 fn i16_no_deadlock_while_another_thread_holds_the_roots_waker() {
     let (mut event_loop, sleeps) = loop_that_reports_its_parks();
-    event_loop.block_on(woken_by(wake_when_it_sleeps(sleeps))).expect("no verdict");
+    event_loop.block_on(woken_by(wake_when_it_sleeps(sleeps))).expect("no deadlock");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn i16_no_deadlock_while_another_thread_holds_a_tasks_waker() {
     let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     event_loop
         .block_on(async { spawn(woken_by(wake_when_it_sleeps(sleeps))).await })
-        .expect("no verdict")
+        .expect("no deadlock")
         .expect("no panic");
 }
 
@@ -215,14 +215,14 @@ fn i16_no_deadlock_while_another_thread_holds_a_tasks_waker() {
 fn i16_no_deadlock_while_another_thread_holds_a_childs_waker() {
     let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let children = join_all([woken_by(wake_when_it_sleeps(sleeps))]);
-    event_loop.block_on(children).expect("no verdict");
+    event_loop.block_on(children).expect("no deadlock");
 }
 
 #[test]
 fn i16_no_deadlock_while_a_grandchilds_waker_is_held() {
     let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let children = join_all([join_all([woken_by(wake_when_it_sleeps(sleeps))])]);
-    event_loop.block_on(async { spawn(children).await }).expect("no verdict").expect("no panic");
+    event_loop.block_on(async { spawn(children).await }).expect("no deadlock").expect("no panic");
 }
 
 #[test]
@@ -236,14 +236,14 @@ fn i16_no_deadlock_while_a_waker_was_taken_out_of_its_slot() {
         drop(waker);
         take(slot.take().expect("it was put there"));
     };
-    event_loop.block_on(woken_by(through_a_slot)).expect("no verdict");
+    event_loop.block_on(woken_by(through_a_slot)).expect("no deadlock");
 }
 
 #[test]
 fn i16_no_deadlock_while_a_job_runs() {
     let (mut event_loop, sleeps) = loop_that_reports_its_parks();
     let result = event_loop.block_on(async { run_in_executor(None, move || sleeps.recv().is_ok()).await });
-    assert!(result.expect("no verdict").expect("no panic"));
+    assert!(result.expect("no deadlock").expect("no panic"));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn i16_no_deadlock_while_a_detached_job_holds_a_waker() {
             })
             .await;
         })
-        .expect("no verdict");
+        .expect("no deadlock");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn i16_no_deadlock_while_a_socket_is_waited_for() {
             });
             poll_fn(|cx| ours.poll_read(cx, &mut [0; 1])).await.expect("loopback does not fail");
         })
-        .expect("no verdict");
+        .expect("no deadlock");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn i16_no_deadlock_while_a_timer_is_set() {
             });
             receiver.await.expect("it was sent");
         })
-        .expect("no verdict");
+        .expect("no deadlock");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn i16_no_deadlock_when_a_thread_wakes_and_drops_its_waker_at_any_moment() {
     for _ in 0..300 {
         let mut event_loop = event_loop();
         let woken = woken_by(|waker| drop(std::thread::spawn(move || waker.wake())));
-        event_loop.block_on(async { spawn(woken).await }).expect("no verdict").expect("no panic");
+        event_loop.block_on(async { spawn(woken).await }).expect("no deadlock").expect("no panic");
     }
 }
 
