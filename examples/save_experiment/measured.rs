@@ -54,7 +54,7 @@ impl MeasuredCase {
         all.get((all.len() * 99).div_ceil(100).saturating_sub(1)).copied().map_or(0.0, ms)
     }
 
-    /// Returns the way of saving, such as `pool, fsync`.
+    /// Returns how the files are saved, such as `pool, fsync`.
     pub fn label(&self) -> String {
         let saver = if self.case.saver == Saver::Loop { "loop" } else { "pool" };
         format!("{saver}{}", if self.case.fsync { ", fsync" } else { "" })

@@ -175,11 +175,11 @@ fn the_file_is_copied_if_it_turns_out_that_it_cannot_be_linked() {
 #[test]
 fn a_part_without_a_state_file_is_not_touched_unless_it_is_empty() {
     let place = TestDirectory::new();
-    place.write("x.part", "somebody's");
+    place.write("x.part", "not ours");
     for error in [place.open().expect_err("not ours"), place.create(state()).expect_err("not ours")] {
         assert!(error.to_string().contains("no state file"), "{error}");
     }
-    assert_eq!(place.read("x.part"), b"somebody's");
+    assert_eq!(place.read("x.part"), b"not ours");
     place.write("x.part", "");
     assert!(place.open().expect("no error").is_none());
     place.create(state()).expect("there is nothing to lose");

@@ -348,14 +348,14 @@ mod tests {
 
     #[test]
     fn invalid_lines_are_reported_by_one_shard_only() {
-        let told: usize = (1..=3)
+        let reported: usize = (1..=3)
             .map(|number| {
                 let mut plan = plan_of("nonsense\nhttp://a.test/\n");
                 plan.take_only(format!("{number}/3").parse().expect("a share"));
                 all(plan).iter().filter(|planned| matches!(planned, PlannedLine::Bad(_))).count()
             })
             .sum();
-        assert_eq!(told, 1);
+        assert_eq!(reported, 1);
     }
 
     #[test]
