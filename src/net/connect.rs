@@ -1,4 +1,5 @@
-//! The "Happy Eyeballs" connect: sockets and timer. The policy is in [`happy_eyeballs`](super::happy_eyeballs).
+//! [`Connect`] opens the sockets and runs the timer of "Happy Eyeballs". [`happy_eyeballs`](super::happy_eyeballs)
+//! decides which address is tried when.
 //!
 //! ```text
 //!   NextAddress ◀──▶ Handshake ──▶ Done
@@ -43,7 +44,7 @@ pub struct Connect {
     addresses: Vec<SocketAddr>,
     policy: HappyEyeballs,
     attempts: Attempts,
-    /// The timer for the next attempt or for the time limit.
+    /// The timer, set for the start of the next attempt or for the time limit, whichever is earlier.
     timer: Sleep,
     limit: Duration,
     state: TracedState<ConnectState>,
@@ -51,12 +52,12 @@ pub struct Connect {
     last_error: Option<(SocketAddr, io::Error)>,
 }
 
-/// The states of a connect.
+/// The states of [`Connect`].
 #[derive(Debug)]
 enum ConnectState {
     /// Selecting the next address. This does not wait.
     NextAddress,
-    /// Waiting for one of the attempts to complete, or for the time to start another one.
+    /// Waiting for the TCP handshake of an attempt to succeed or fail, or until the next attempt may start.
     Handshake,
     /// Completed.
     Done,
@@ -96,7 +97,7 @@ impl Connect {
         }
     }
 
-    /// Starts attempts until the policy requires waiting.
+    /// Starts attempts until the policy returns `Wait` or `Fail`.
     fn start_next(&mut self) -> Transition {
         loop {
             match self.policy.next(now()) {
@@ -117,7 +118,7 @@ impl Connect {
         while let Poll::Ready((number, result)) = self.attempts.poll(cx) {
             match result {
                 Ok(stream) => return Poll::Ready(ControlFlow::Break(Ok(stream))),
-                Err(error) => self.failed(number, error),
+                Err(error) => self.record_failure(number, error),
             }
             has_failed = true;
         }
@@ -127,19 +128,19 @@ impl Connect {
         Poll::Ready(ControlFlow::Continue(ConnectState::NextAddress))
     }
 
-    /// Starts an attempt.
+    /// Starts to connect to the address with this index. An immediate error counts as a failed attempt.
     fn start(&mut self, number: usize) {
         let address = self.addresses[number];
         let started = mio::net::TcpStream::connect(address)
             .and_then(|stream| TcpStream::register(stream, InitialReadiness::NotReady, Some(address)));
         match started {
             Ok(stream) => self.attempts.add(ConnectAttempt { number, stream }),
-            Err(error) => self.failed(number, error),
+            Err(error) => self.record_failure(number, error),
         }
     }
 
-    fn failed(&mut self, number: usize, error: io::Error) {
-        self.policy.failed(number);
+    fn record_failure(&mut self, number: usize, error: io::Error) {
+        self.policy.record_failure(number);
         self.last_error = Some((self.addresses[number], error));
     }
 
@@ -206,20 +207,21 @@ impl Attempts {
         self.earlier.extend(self.latest.replace(attempt));
     }
 
+    /// Returns the attempt that started last, among those that have not failed.
     fn latest(&self) -> Option<&ConnectAttempt> {
         self.latest.as_ref().or(self.earlier.last())
     }
 
     /// Returns an attempt that has completed; if there are several, the one that started first.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, io::Result<TcpStream>)> {
-        for place in 0..self.earlier.len() {
-            if let Poll::Ready(result) = self.earlier[place].stream.poll_connected(cx) {
-                return Poll::Ready(self.earlier.remove(place).ended(result));
+        for index in 0..self.earlier.len() {
+            if let Poll::Ready(result) = self.earlier[index].stream.poll_connected(cx) {
+                return Poll::Ready(self.earlier.remove(index).into_result(result));
             }
         }
         let Some(mut latest) = self.latest.take() else { return Poll::Pending };
         match latest.stream.poll_connected(cx) {
-            Poll::Ready(result) => Poll::Ready(latest.ended(result)),
+            Poll::Ready(result) => Poll::Ready(latest.into_result(result)),
             Poll::Pending => {
                 self.latest = Some(latest);
                 Poll::Pending
@@ -229,24 +231,23 @@ impl Attempts {
 }
 
 impl ConnectAttempt {
-    fn ended(self, result: io::Result<()>) -> (usize, io::Result<TcpStream>) {
+    fn into_result(self, result: io::Result<()>) -> (usize, io::Result<TcpStream>) {
         (self.number, result.map(|()| self.stream))
     }
 }
 
-/// The error of a connect.
+/// The error of [`Connect`].
 #[derive(Debug)]
 pub enum ConnectError {
     /// There was no address to try.
     NoAddress,
-    /// All addresses that were tried have failed, for any reason and not only because of a refused connection. The
-    /// error is that of the last one.
+    /// All attempts failed, for example because the connections were refused. Contains the most recent error.
     Failed {
-        /// The last address.
+        /// The address whose attempt failed last. The attempts run concurrently, so this need not be the last address.
         address: SocketAddr,
         /// The number of addresses tried, including this one.
         tried: usize,
-        /// The error of the last attempt.
+        /// The error of the attempt to connect to `address`.
         error: io::Error,
     },
     /// No address had accepted a connection within the time limit.

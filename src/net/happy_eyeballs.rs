@@ -1,5 +1,5 @@
 //! The policy of "Happy Eyeballs" (RFC 8305 §§4–5), as a sans-I/O state machine without a clock: which address to try,
-//! and when.
+//! and when. [`Connect`](super::Connect) has the sockets and the timer.
 //!
 //! A name often has several addresses of two families, and any of them may be unreachable without an error. Waiting for
 //! each one to time out takes too long, and connecting to all at once would burden the server, which would have to
@@ -41,7 +41,7 @@ pub(super) enum Action {
     Start(usize),
     /// Call [`HappyEyeballs::next`] again at this time, or as soon as an attempt has failed.
     Wait(Instant),
-    /// Fail: there will be no connection.
+    /// Give up: all attempts have failed, or the time limit is reached.
     Fail,
 }
 
@@ -54,13 +54,13 @@ impl HappyEyeballs {
     /// Returns the next action.
     pub(super) fn next(&mut self, now: Instant) -> Action {
         // At least one address is tried, however little time is left, so that the error can name an address.
-        let is_over = now >= self.deadline && self.started > 0;
-        let is_complete = self.started == self.addresses;
-        if is_over || (is_complete && self.running == 0) {
+        let is_timed_out = now >= self.deadline && self.started > 0;
+        let all_started = self.started == self.addresses;
+        if is_timed_out || (all_started && self.running == 0) {
             return Action::Fail;
         }
         match self.next_start {
-            _ if is_complete => Action::Wait(self.deadline),
+            _ if all_started => Action::Wait(self.deadline),
             Some(next_start) if now < next_start => Action::Wait(next_start.min(self.deadline)),
             _ => {
                 let next = self.started;
@@ -73,7 +73,7 @@ impl HappyEyeballs {
     }
 
     /// Records that an attempt has failed. If it was the latest, the next one may start immediately.
-    pub(super) fn failed(&mut self, attempt: usize) {
+    pub(super) fn record_failure(&mut self, attempt: usize) {
         self.running -= 1;
         if attempt + 1 == self.started {
             self.next_start = None;
@@ -135,9 +135,9 @@ mod tests {
         let mut race = HappyEyeballs::new(4, at(start, 10_000));
         assert_eq!(race.next(start), Action::Start(0));
         assert_eq!(race.next(at(start, 250)), Action::Start(1));
-        race.failed(0);
+        race.record_failure(0);
         assert_eq!(race.next(at(start, 300)), Action::Wait(at(start, 500)));
-        race.failed(1);
+        race.record_failure(1);
         assert_eq!(race.next(at(start, 300)), Action::Start(2));
         assert_eq!(race.next(at(start, 300)), Action::Wait(at(start, 550)));
     }
@@ -149,7 +149,7 @@ mod tests {
         let mut race = HappyEyeballs::new(2, at(start, 10_000));
         for attempt in 0..2 {
             assert_eq!(race.next(start), Action::Start(attempt));
-            race.failed(attempt);
+            race.record_failure(attempt);
         }
         assert_eq!(race.next(start), Action::Fail);
     }
@@ -209,7 +209,7 @@ mod tests {
         let mut race = HappyEyeballs::new(behaviours.len(), at(start, limit));
         let (mut now, mut starts, mut is_failed) = (0, Vec::new(), vec![false; behaviours.len()]);
         loop {
-            let asked_again = match race.next(at(start, now)) {
+            let wait_until = match race.next(at(start, now)) {
                 Action::Start(attempt) => {
                     assert_eq!(attempt, starts.len(), "each once, in order");
                     starts.push(now);
@@ -225,15 +225,15 @@ mod tests {
                 _ => None,
             });
             match events.min() {
-                Some((at, false, winner)) if at <= asked_again => {
+                Some((at, false, winner)) if at <= wait_until => {
                     return Course { starts, winner: Some(winner), ended: at };
                 }
-                Some((at, true, loser)) if at <= asked_again => {
+                Some((at, true, loser)) if at <= wait_until => {
                     now = at;
                     is_failed[loser] = true;
-                    race.failed(loser);
+                    race.record_failure(loser);
                 }
-                _ => now = asked_again,
+                _ => now = wait_until,
             }
         }
     }

@@ -58,16 +58,17 @@ impl TcpListener {
     }
 
     fn register(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
-        let described = SourceMetadata { what: "listener", descriptor: descriptor(&listener), peer: None };
+        let metadata = SourceMetadata { what: "listener", descriptor: descriptor(&listener), peer: None };
         // Connections may already be waiting, so the source starts as ready.
-        Ok(TcpListener { source: PollEvented::owning(listener, InitialReadiness::Ready, described)? })
+        Ok(TcpListener { source: PollEvented::owning(listener, InitialReadiness::Ready, metadata)? })
     }
 
     /// Polls for the next connection.
     ///
     /// # Errors
-    /// That of `accept`. After `EMFILE` or `ENFILE`, wait before the next call: the connection remains in the queue, so
-    /// an immediate retry would spin (I11).
+    /// If `accept` fails, or the connection cannot be registered. After `EMFILE` or `ENFILE`, wait before the next
+    /// call: the connection remains in the kernel's queue, so an immediate retry would fail in the same way and spin
+    /// (I11).
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let mut accepted = None;
         match self.source.poll_io(cx, Operation::Accept, 0, |listener| {
@@ -77,7 +78,7 @@ impl TcpListener {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(_)) => {
-                let (stream, peer) = accepted.expect("the call that succeeded left a connection");
+                let (stream, peer) = accepted.expect("a successful `accept` returns a connection");
                 Poll::Ready(
                     TcpStream::register(stream, InitialReadiness::Ready, Some(peer)).map(|stream| (stream, peer)),
                 )
@@ -98,7 +99,7 @@ impl TcpListener {
         self.source.io().local_addr()
     }
 
-    /// Sets whether waiting for connections is ignored by deadlock detection. By default it is not ignored.
+    /// Sets whether deadlock detection ignores tasks that wait for connections on this listener. Default: `false`.
     pub fn set_unref(&self, is_unref: bool) {
         self.source.set_unref(is_unref);
     }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use crate::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 use crate::observe::{Operation, SourceId};
 
-/// The maximum number of buffers per `writev` call: `UIO_MAXIOV` on Linux. The standard library passes no more than
-/// this.
+/// The maximum number of buffers per `writev` call (`IOV_MAX`, which is 1,024 on Linux). The standard library passes at
+/// most this many to the kernel.
 const MAX_SLICES_PER_CALL: usize = 1024;
 
 /// A TCP connection, registered with the current loop. Dropping it closes it.
@@ -23,8 +23,8 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Wraps a connected stream of the standard library, and sets `TCP_NODELAY`. The descriptor may be a duplicate,
-    /// with others for the same socket.
+    /// Wraps a connected stream of the standard library, and sets `TCP_NODELAY`. Other descriptors, such as those from
+    /// `try_clone`, may refer to the same socket.
     ///
     /// # Errors
     /// If the stream cannot be made non-blocking or registered.
@@ -42,13 +42,13 @@ impl TcpStream {
     /// Registers a socket whose descriptor is not duplicated.
     pub(super) fn register(
         stream: mio::net::TcpStream,
-        initially: InitialReadiness,
+        readiness: InitialReadiness,
         peer: Option<SocketAddr>,
     ) -> io::Result<TcpStream> {
         // A request is a single write, so Nagle's algorithm (RFC 896) would only add latency.
         stream.set_nodelay(true)?;
-        let described = SourceMetadata { what: "connection", descriptor: descriptor(&stream), peer };
-        Ok(TcpStream { source: PollEvented::tcp_stream(stream, initially, described)?, peer })
+        let metadata = SourceMetadata { what: "connection", descriptor: descriptor(&stream), peer };
+        Ok(TcpStream { source: PollEvented::tcp_stream(stream, readiness, metadata)?, peer })
     }
 
     /// Reads available data, at most as much as fits in `buffer`. Returns 0 at the end of the stream.
@@ -82,15 +82,15 @@ impl TcpStream {
         self.source.poll_ready(cx, Direction::Read)
     }
 
-    /// Returns whether neither data nor EOF can be read. Asks the kernel (`MSG_PEEK`), since the cached readiness may
-    /// be stale by one turn of the loop.
+    /// Returns whether a read would block: there is no data, no EOF and no error. This is a system call (`recv` with
+    /// `MSG_PEEK`), since the cached readiness may be stale by one turn of the loop.
     pub fn has_no_input(&self) -> bool {
         let peeked = self.source.io().peek(&mut [0]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads directly, without the cached readiness, like [`has_no_input`](Self::has_no_input). Returns `Pending` if there is
-    /// no data, without registering a waker.
+    /// Reads without consulting the cached readiness. Returns `Pending` if there is no data, without registering a
+    /// waker.
     #[cfg(feature = "tls")]
     pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.source.io_mut().read(buffer) {
@@ -99,7 +99,7 @@ impl TcpStream {
         }
     }
 
-    /// Writes as much as possible at this moment, without registering a waker: a best-effort write, for close_notify.
+    /// Writes without consulting the cached readiness or registering a waker: a best-effort write, for close_notify.
     #[cfg(feature = "tls")]
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.source.io_mut().write(bytes)
@@ -121,10 +121,10 @@ impl TcpStream {
         set_linger_zero(self.source.io())
     }
 
-    /// Returns the address of the peer, as it was when the connection was established.
+    /// Returns the address of the peer. It is cached when the stream is created.
     ///
     /// # Errors
-    /// If it was not known then and the stream is not, or no longer, connected.
+    /// If it is not cached and the system call fails, for example because the stream is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.peer.map_or_else(|| self.source.io().peer_addr(), Ok)
     }
@@ -137,22 +137,22 @@ impl TcpStream {
         self.source.io().local_addr()
     }
 
-    /// Returns the id of the source, which is also its token.
+    /// Returns the id of this stream as an event source, which is also its mio `Token`.
     pub fn id(&self) -> SourceId {
         self.source.id()
     }
 
-    /// Returns whether the peer is known to have closed its side of the connection. `false` may be out of date.
+    /// Returns whether the peer is known to have closed its side of the connection. `false` may be stale.
     pub fn is_read_closed(&self) -> bool {
         self.source.is_read_closed()
     }
 
-    /// Sets whether waiting on this source is ignored by deadlock detection, as for an idle pooled connection.
+    /// Sets whether deadlock detection ignores tasks that wait on this stream, as for an idle pooled connection.
     pub fn set_unref(&self, is_unref: bool) {
         self.source.set_unref(is_unref);
     }
 
-    /// Polls for the completion of `connect`, for [`Connect`](super::Connect).
+    /// Polls until the TCP handshake has succeeded or failed. [`Connect`](super::Connect) uses it.
     pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.source
             .poll_io(cx, Operation::Connect, 0, |stream| {
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn has_no_input_asks_the_kernel_for_data_and_eof() {
+    fn has_no_input_peeks_at_the_socket_for_data_and_eof() {
         for send in
             [|mut peer: &Peer| peer.write_all(b"x").unwrap(), |peer: &Peer| peer.shutdown(Shutdown::Write).unwrap()]
         {
             run(async |stream, peer| {
                 assert!(stream.has_no_input());
                 send(&peer);
-                // The reactor has not polled in between, so the result must come from the kernel.
+                // The reactor has not polled in between, so the result cannot come from the cached readiness.
                 assert!(!stream.has_no_input());
             });
         }
@@ -354,9 +354,9 @@ mod tests {
 
     /// An observer that records the id, the descriptor and the peer of each source that is added.
     #[derive(Clone, Default)]
-    struct Added(Rc<RefCell<Vec<SourceMetadata>>>);
+    struct Added(Rc<RefCell<Vec<AddedSource>>>);
 
-    type SourceMetadata = (SourceId, Option<i32>, Option<SocketAddr>);
+    type AddedSource = (SourceId, Option<i32>, Option<SocketAddr>);
 
     impl Observer for Added {
         fn event(&mut self, event: &Event<'_>) {

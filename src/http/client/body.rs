@@ -1,8 +1,8 @@
 //! The body of a response, read on demand.
 //!
-//! There is no read-ahead, so a slow consumer throttles the server: the socket's receive window closes, and TCP does
-//! the rest. Bytes that arrived together with the head stay in the buffer they were read into, which the body keeps
-//! until it is used up; from there they are copied once, to the caller's buffer.
+//! There is no read-ahead, so a slow consumer throttles the server: the socket's receive window fills, and TCP flow
+//! control stops the sender. Bytes that arrived together with the head stay in the buffer they were read into, which
+//! the body keeps until it is used up; from there they are copied once, to the caller's buffer.
 //!
 //! The decoder is always one event ahead of the caller. So the end of the body is detected by the call that takes the
 //! last byte, and an empty body has ended before the first call: the connection is immediately available for the next
@@ -72,10 +72,10 @@ enum BodyState {
     Failed(ClientError),
 }
 
-/// A chunk of content in the buffer that it was read into.
+/// A decoded chunk of content, in the read buffer.
 struct BufferedData {
     buffer: ReadBuffer,
-    /// The number of bytes at the start of the unread bytes that are content.
+    /// The length of the chunk, which is at the start of the unread bytes. Framing may follow it.
     content_bytes: usize,
 }
 
@@ -138,17 +138,17 @@ impl Body {
         self.keeps_connection
     }
 
-    /// Returns the time it took to set up the connection, if it was opened for this exchange.
+    /// Returns how long it took to open the connection, if it was opened for this exchange.
     pub fn connect_timings(&self) -> Option<ConnectTimings> {
         self.connect_timings
     }
 
-    /// Returns the address of the server.
+    /// Returns the address of the peer of the connection: the server, or the proxy.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    // -- Taking ----------------------------------------------------------------------------------------------------
+    // -- Reading ---------------------------------------------------------------------------------------------------
 
     /// Calls `take` with the next chunk of content, borrowed from the read buffer; returns `None` when the body is
     /// complete. A chunk is never empty, and the whole chunk is consumed, whatever `take` does with it.
@@ -169,12 +169,12 @@ impl Body {
     /// # Errors
     /// As for [`poll_chunk`](Self::poll_chunk).
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, ClientError>> {
-        let room = buffer.len();
+        let capacity = buffer.len();
         let copy = |content: &[u8]| {
             buffer[..content.len()].copy_from_slice(content);
             content.len()
         };
-        self.poll_part(cx, room, copy).map_ok(Option::unwrap_or_default)
+        self.poll_part(cx, capacity, copy).map_ok(Option::unwrap_or_default)
     }
 
     /// Returns a future that resolves to the next chunk of content; `None` when the body is complete.
@@ -187,7 +187,7 @@ impl Body {
         Collect { body: self, content: Vec::new(), limit }
     }
 
-    /// Calls `take` with at most `limit` bytes of content.
+    /// Implements [`poll_chunk`](Self::poll_chunk), but passes at most `limit` bytes to `take`.
     fn poll_part<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -243,7 +243,7 @@ impl Body {
         }
     }
 
-    /// Advances to the next content in the buffer, or to the end of the body or of the buffer.
+    /// Decodes up to the next content, the end of the body, or the end of the buffer, whichever comes first.
     fn decode_next(&mut self, mut buffer: ReadBuffer) {
         loop {
             let BodyState::Read { in_flight, buffered } = self.state.get_mut() else { return };
@@ -279,7 +279,7 @@ impl Body {
     fn fail(&mut self, kind: ClientErrorKind) {
         let BodyState::Read { in_flight, .. } = self.state.get_mut() else { return };
         let error = in_flight.fail(kind);
-        self.state.transition_to(BodyState::Failed(error)); // which closes the connection
+        self.state.transition_to(BodyState::Failed(error)); // drops `in_flight`, which closes the connection
     }
 }
 
@@ -329,9 +329,9 @@ impl Future for Collect {
             }
         }
         loop {
-            let room = *limit - content.len();
+            let remaining = *limit - content.len();
             let take = |chunk: &[u8]| {
-                let fits = chunk.len() <= room;
+                let fits = chunk.len() <= remaining;
                 if fits {
                     content.extend_from_slice(chunk);
                 }

@@ -40,7 +40,7 @@ pub struct Builder {
     trust: Trust,
 }
 
-/// The time timeouts.
+/// The timeouts of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub(super) connect: Duration,
@@ -83,8 +83,8 @@ impl Builder {
         self
     }
 
-    /// Sets the read timeout: how long the caller may wait for the next data of a body. There is no limit on the total
-    /// time of a body. Default: 30 s. (The time that pooled connections may be idle is not configurable; it is 4 s.)
+    /// Sets the read timeout: the maximum time without new data while the caller waits for a body. The total time of a
+    /// body is not limited. Default: 30 s. (The idle timeout of pooled connections is always 4 s.)
     pub fn read_timeout(mut self, limit: Duration) -> Builder {
         self.timeouts.read = limit;
         self
@@ -121,7 +121,7 @@ impl Builder {
         self
     }
 
-    /// Sets the trust anchors that verify the certificates of `https` servers. Default: the system's certificate store.
+    /// Sets how the certificates of `https` servers are verified. Default: against the system's certificate store.
     #[cfg(feature = "tls")]
     pub fn trust(mut self, trust: Trust) -> Builder {
         self.trust = trust;

@@ -1,4 +1,4 @@
-//! A connection, and the times that it took to establish it.
+//! A connection, and how long it took to open it.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,19 +18,22 @@ pub(super) struct Connection {
     timings: ConnectTimings,
 }
 
-/// The times it took to set up a connection.
+/// How long the steps of opening a connection took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectTimings {
-    /// The time until the addresses of the host were known.
+    /// The duration of the DNS lookup.
     pub dns: Duration,
-    /// The time from then until the connection was ready for a request.
+    /// The duration of TCP connect, of the tunnel through a proxy, and of the TLS handshake, as far as they were
+    /// needed.
     pub connect: Duration,
 }
 
-/// The timestamps of a connection that is being established.
+/// The timestamps of a connection that is being opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectTimestamps {
+    /// The start of the DNS lookup.
     pub(super) requested_at: Instant,
+    /// The end of the DNS lookup.
     pub(super) resolved_at: Instant,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderName;
 #[cfg(feature = "tls")]
 use http::StatusCode;
+use http::header::HOST;
 
 use crate::http::proto::ProtocolError;
 #[cfg(feature = "tls")]
@@ -38,11 +39,11 @@ pub enum ClientErrorKind {
     InvalidUri(&'static str),
     /// The URL's scheme is neither `http` nor, if built with TLS, `https`.
     UnsupportedScheme,
-    /// `CONNECT` is not supported as a request method: it asks for a tunnel, and what follows is not a response.
+    /// `CONNECT` is not supported as a request method, since it opens a tunnel instead of returning a resource.
     UnsupportedMethod,
-    /// A header of the request is not allowed: it announces a body, or it is `Host` and its value is invalid.
+    /// A header of the request is not allowed, because requests have no body, or it is `Host` with an invalid value.
     InvalidHeader(HeaderName),
-    /// The proxy for the request is not usable, for this reason.
+    /// The proxy setting for the request is invalid, for this reason.
     UnusableProxy(String),
     /// The host name could not be resolved.
     Resolve(ResolveError),
@@ -130,7 +131,7 @@ impl ClientError {
         &self.failure.kind
     }
 
-    /// Returns how far the exchange had progressed.
+    /// Returns the phase that the exchange had reached when it failed.
     pub fn phase(&self) -> RequestPhase {
         self.failure.phase
     }
@@ -151,7 +152,7 @@ impl ClientError {
     }
 
     /// Returns whether the connection had served an earlier exchange. A server may close an idle connection at the
-    /// moment when it is reused, so such a failure may not be an actual problem.
+    /// moment when it is reused, so a retry on a new connection may succeed.
     pub fn is_reused(&self) -> bool {
         self.failure.is_reused
     }
@@ -223,9 +224,12 @@ impl fmt::Display for ClientError {
             ClientErrorKind::UnsupportedScheme if cfg!(feature = "tls") => {
                 f.write_str("only http and https are supported")
             }
-            ClientErrorKind::UnsupportedScheme => f.write_str("only http is supported by this build, without TLS"),
+            ClientErrorKind::UnsupportedScheme => f.write_str("only http is supported, because this build has no TLS"),
             ClientErrorKind::UnsupportedMethod => f.write_str("CONNECT is not supported as a request method"),
-            ClientErrorKind::InvalidHeader(name) => write!(f, "the header `{name}` is not allowed here"),
+            ClientErrorKind::InvalidHeader(name) if name == HOST => {
+                f.write_str("the value of the header `host` is invalid")
+            }
+            ClientErrorKind::InvalidHeader(name) => write!(f, "the header `{name}` is not allowed without a body"),
             ClientErrorKind::Resolve(error) => error.fmt(f),
             ClientErrorKind::Connect(error) => error.fmt(f),
             #[cfg(feature = "tls")]
@@ -243,7 +247,7 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// The peer of a connection: its address, or the proxy, or else a generic word.
+/// The peer of a connection for messages: the proxy, or the address of the server, or `the server` if it is unknown.
 struct Peer<'a> {
     address: Option<SocketAddr>,
     proxy: Option<&'a str>,

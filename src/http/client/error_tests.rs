@@ -59,12 +59,14 @@ fn examples() -> Vec<Example> {
     let unknown = ResolveError { name: "a.test".to_owned(), reason: "no".to_owned(), is_temporary: true };
     let protocol = ResponseDecoder::new(&Method::GET).decode(b"x").unwrap_err();
     let no_http = "the protocol version is not HTTP/1.0 or HTTP/1.1 (at byte 0)";
-    let bad_host = "the header `host` is not allowed here";
+    let bad_host = "the value of the header `host` is invalid";
+    let body_header = "the header `content-length` is not allowed without a body";
     let example = Example::new;
     vec![
         example(InvalidUri("why"), NothingSent, INVALID, "why"),
         example(UnsupportedMethod, NothingSent, REQUESTING, "CONNECT is not supported as a request method"),
-        example(InvalidHeader(http::header::HOST), NothingSent, REQUESTING, bad_host),
+        example(InvalidHeader(HOST), NothingSent, REQUESTING, bad_host),
+        example(InvalidHeader(http::header::CONTENT_LENGTH), NothingSent, REQUESTING, body_header),
         example(Resolve(unknown), NothingSent, REACHING, "looking up `a.test`: no").with_source(),
         example(ResolveTimedOut { limit: LIMIT }, NothingSent, LOOKING_UP, "timed out after 7s").timeout(),
         example(refused(io::ErrorKind::TimedOut), NothingSent, REACHING, "connecting to 192.0.2.1:80: io")

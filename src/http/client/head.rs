@@ -22,8 +22,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Encodes the caller's headers, with defaults for those that are missing: `User-Agent`, `Accept: */*`, and
-    /// `Accept-Encoding: identity`, since the client does not decompress. A `Referer` is never added.
+    /// Encodes the request line and the caller's headers, with defaults for missing ones: `User-Agent`, `Accept: */*`,
+    /// and `Accept-Encoding: identity`, since the client does not decompress. A `Referer` is never added.
     pub(super) fn new(
         target: &Target,
         mut fields: HeaderMap,
@@ -59,12 +59,12 @@ impl Head {
     }
 }
 
-/// Sets a header that the caller has not set.
+/// Sets a header unless the caller has set it.
 fn insert_default(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     fields.entry(name).or_insert(value);
 }
 
-/// Returns whether the request asks for the connection to be closed (RFC 9112 §9.6).
+/// Returns whether the request has `Connection: close` (RFC 9112 §9.6).
 fn has_connection_close(fields: &HeaderMap) -> bool {
     let options = fields.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))

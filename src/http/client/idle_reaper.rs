@@ -12,15 +12,16 @@ use crate::observe::{NamedState, TracedState};
 
 /// A future that closes idle connections on which data or EOF is received, and those that have expired.
 ///
-/// It waits on every idle connection and on one timer, which are unref'd: it is ignored by deadlock detection, so a
-/// program in which nothing else can happen is still reported as deadlocked (I16). It completes when its timer expires
-/// and there is no idle connection, or the client has been dropped. The next connection that becomes idle starts a new
-/// one.
+/// It waits on every idle connection and on one timer. All of them are unref'd, that is, deadlock detection ignores
+/// them: a program in which nothing else can happen is still reported as deadlocked (I16). It completes when its timer
+/// expires while there is no idle connection, or when it is polled after the client has been dropped. The next
+/// connection that becomes idle starts a new reaper.
 #[derive(Debug)]
 pub(super) struct IdleReaper {
     client: Weak<ClientContext>,
-    /// The timer, never later than the first expiry of the connections that were idle when it was set. Connections that
-    /// become idle later also expire later.
+    /// The timer, set for the first expiry among the connections that were idle when it was set. A connection that
+    /// becomes idle later can expire earlier, because of its maximum age: it is closed when the timer expires, and not
+    /// reused.
     expiry: Sleep,
     state: TracedState<ReaperState>,
 }
@@ -81,8 +82,8 @@ impl Future for IdleReaper {
 
 impl Drop for IdleReaper {
     fn drop(&mut self) {
-        // Also reached when the loop is dropped: idle connections without a reaper, registered with a loop that has
-        // ended, cannot be used any more.
+        // The reaper is also dropped together with its loop. Idle connections are registered with that loop, so they
+        // cannot be used any more.
         if let Some(client) = self.client.upgrade() {
             client.pool.has_reaper.set(false);
             client.pool.clear();

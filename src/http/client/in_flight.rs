@@ -25,11 +25,11 @@ pub(super) struct InFlight {
     target: Rc<Target>,
     connection: Connection,
     decoder: ResponseDecoder,
-    /// The timer, which all time timeouts share.
+    /// The timer, which all timeouts share.
     deadline: Deadline,
     /// The time by which the head must be complete.
     head_due: Instant,
-    /// The time since which the caller has been waiting for data of the body; `None` if it is not waiting.
+    /// When the caller began to wait for body data; `None` if it is not waiting.
     waiting_since: Option<Instant>,
     progress: Progress,
     /// The error of writing the request, if it could not be written completely.
@@ -60,7 +60,7 @@ struct Progress {
 }
 
 impl InFlight {
-    /// Creates an exchange that is about to start on `connection`.
+    /// Starts an exchange on `connection`, and the time limit for its response head.
     pub(super) fn new(
         client: Rc<ClientContext>,
         target: Rc<Target>,
@@ -93,7 +93,8 @@ impl InFlight {
         self.is_reused
     }
 
-    /// Returns whether, as far as is known so far, the connection can be reused after this response.
+    /// Returns whether the request has been written completely, and it and the response head (once it is complete)
+    /// allow the connection to be reused.
     pub(super) fn is_persistent(&self) -> bool {
         self.is_persistent && self.progress.is_written
     }
@@ -102,7 +103,7 @@ impl InFlight {
         self.connection.peer()
     }
 
-    /// Returns the time it took to set up the connection, if it was opened for this exchange.
+    /// Returns how long it took to open the connection, if it was opened for this exchange.
     pub(super) fn connect_timings(&self) -> Option<ConnectTimings> {
         (!self.is_reused).then_some(self.connection.timings())
     }
@@ -129,7 +130,7 @@ impl InFlight {
         Poll::Ready(())
     }
 
-    /// Reads once, into a buffer that is returned to the buffer pool when it is used up. Returns `None` at the end of
+    /// Reads once, into a buffer that is returned to the buffer pool when it is dropped. Returns `None` at the end of
     /// the stream.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<ReadBuffer>>> {
         let mut buffer = self.client.buffers.take();
@@ -224,19 +225,19 @@ impl InFlight {
         }
     }
 
-    /// Ends the exchange with an error. The connection cannot be used any more.
+    /// Reports the end of the exchange to the observer, and returns its error. The caller must close the connection.
     pub(super) fn fail(&self, kind: ClientErrorKind) -> ClientError {
         self.emit(HttpStep::Done { reusable: false });
         self.target.error(kind, self.progress.phase(), self.connection.peer(), self.is_reused)
     }
 
-    /// Returns whether the failure may be due to a stale pooled connection, so that the request should be sent again on
-    /// a new one: the server has closed the connection while it was idle, or has sent more than the previous response.
+    /// Returns whether the request should be resent on a new connection, because this one may have been stale: the
+    /// server may have closed it while it was idle, or have sent more than the previous response.
     pub(super) fn is_stale(&self, head: &HeadResult) -> bool {
         self.is_reused
             && match head {
                 // A server may send a 408 before it closes an idle connection (RFC 9110 §15.5.9), while the request is
-                // in in_flight.
+                // on its way.
                 Ok((head, _)) => head.response.status() == StatusCode::REQUEST_TIMEOUT,
                 Err(kind) => kind.is_broken_connection(),
             }

@@ -1,14 +1,14 @@
 //! The HTTP client: sends requests over pooled connections and returns responses.
 //!
-//! An exchange is two state machines in sequence. [`Exchange`] is a future: it obtains a connection, writes the
-//! request, and completes when the head of the response has been received. [`Body`] then owns the connection, and
-//! returns it to the pool when the last byte has been received.
+//! An exchange, that is, one request and its response, consists of two state machines. The future [`Exchange`] obtains
+//! a connection, writes the request, and completes when the response head has been received. [`Body`] then owns the
+//! connection, and returns it to the pool when the last byte has been received.
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `mod.rs`, `builder.rs` | the client and its builder |
-//! | `origin.rs`, `target.rs`, `head.rs` | the server, the request target and the request head |
-//! | `exchange/` | the future of the response head |
+//! | `origin.rs`, `target.rs`, `head.rs` | scheme, host and port; where a request is sent; its head |
+//! | `exchange/` | the future that resolves to the response |
 //! | `body.rs` | the response body |
 //! | `connection.rs`, `in_flight.rs` | a connection, and an exchange in progress on it |
 //! | `pool.rs`, `idle_reaper.rs` | the connection pool and its idle reaper |
@@ -16,8 +16,8 @@
 //! | `transport.rs` | a connection with or without TLS |
 //! | `error.rs` | errors, and the phase in which they occurred |
 //!
-//! A request on a pooled connection costs one write, one read, and its share of one `epoll_wait`. This module does not
-//! handle redirects, retries (except on stale connections) or files.
+//! A request on a pooled connection costs one peek (see `pool.rs`), one write, one read, and its share of one
+//! `epoll_wait`. This module does not handle redirects, retries (except on stale connections) or files.
 
 mod body;
 mod builder;
@@ -61,8 +61,8 @@ pub use error::{ClientError, ClientErrorKind, RequestPhase};
 pub use exchange::Exchange;
 pub use proxy::{Proxy, ProxyConfig, ProxyError};
 
-/// An HTTP client with a connection pool. It is a handle: clones share one pool. It must not be used from another event
-/// loop.
+/// An HTTP client with a connection pool. It is a handle: clones share one pool. All requests must be made on the same
+/// event loop.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -142,7 +142,9 @@ impl Client {
         let uri = match url.parse::<Uri>() {
             Ok(uri) => uri,
             Err(_) => {
-                let kind = ClientErrorKind::InvalidUri("it is not an absolute URL in ASCII");
+                let kind = ClientErrorKind::InvalidUri(
+                    "not a URL; expected http://HOST/PATH, with non-ASCII characters percent-encoded",
+                );
                 return Exchange::failed(ClientError::invalid_request(kind, String::new()));
             }
         };

@@ -1,7 +1,7 @@
 //! Parsing and matching of `no_proxy` lists.
 //!
 //! There is no standard for this list. This implementation follows curl (`CURLOPT_NOPROXY`), and also accepts
-//! `host:port`, as wget and Go do. Entries that cannot be parsed match nothing, since the list is often written for
+//! `host:port`, as Python and Go do. Entries that cannot be parsed match nothing, since the list is often written for
 //! other programs too.
 
 use std::net::IpAddr;
@@ -33,8 +33,7 @@ impl NoProxy {
         NoProxy(entries.filter_map(NoProxyEntry::parse).collect())
     }
 
-    /// Returns whether a server matches the list. The host is in lower case, and an IPv6 address in brackets, as in a
-    /// URL.
+    /// Returns whether a server matches the list. `host` must be in lower case, with brackets if it is an IPv6 address.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let address = bare.parse::<IpAddr>().ok();
@@ -42,9 +41,9 @@ impl NoProxy {
         self.0.iter().any(|entry| {
             let is_host = match (&entry.hosts, address) {
                 (Hosts::All, _) => true,
-                (Hosts::Named(end), None) => {
-                    let above = name.strip_suffix(end.as_str());
-                    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+                (Hosts::Named(domain), None) => {
+                    let subdomain = name.strip_suffix(domain.as_str());
+                    subdomain.is_some_and(|subdomain| subdomain.is_empty() || subdomain.ends_with('.'))
                 }
                 (Hosts::Network(network, bits), Some(address)) => is_within(address, *network, *bits),
                 (Hosts::Named(_), Some(_)) | (Hosts::Network(..), None) => false,
@@ -59,7 +58,7 @@ impl NoProxyEntry {
         let (host, port) = split_port(entry)?;
         let hosts = match host {
             "*" => Hosts::All,
-            _ => match network(host) {
+            _ => match parse_network(host) {
                 Some((address, bits)) => Hosts::Network(address, bits),
                 None => {
                     let name = host.strip_prefix('.').unwrap_or(host);
@@ -91,7 +90,7 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Parses an address, or a network in CIDR notation (RFC 4632).
-fn network(text: &str) -> Option<(IpAddr, u32)> {
+fn parse_network(text: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
         None => (text, None),

@@ -15,8 +15,8 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
     }
 }
 
-/// An origin, which is the unit of connection reuse: requests with equal origins may share a connection (RFC 9110
-/// §4.3.1).
+/// An origin (RFC 9110 §4.3.1). A connection can be reused for requests with an equal
+/// [`PoolKey`](super::target::PoolKey), of which the origin is one part.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     scheme: Scheme,
@@ -37,14 +37,16 @@ impl Origin {
         let host_bytes = authority.len();
         let port = match explicit_port(uri) {
             "" => default_port,
-            digits => digits.parse().map_err(|_| ClientErrorKind::InvalidUri("the port is not from 0 to 65535"))?,
+            digits => {
+                digits.parse().map_err(|_| ClientErrorKind::InvalidUri("the port is not a number from 0 to 65535"))?
+            }
         };
         if port != default_port {
             authority.push(':');
             authority.push_str(&port.to_string());
         }
         if !is_host_and_port(authority.as_bytes()) {
-            return Err(ClientErrorKind::InvalidUri("the host is not a name or an address"));
+            return Err(ClientErrorKind::InvalidUri("the host is neither a host name nor an IP address"));
         }
         Ok(Origin { scheme: scheme.clone(), authority, host_bytes, port })
     }
@@ -54,7 +56,7 @@ impl Origin {
         &self.authority
     }
 
-    /// Returns whether the server is reached with TLS.
+    /// Returns whether the scheme is `https`.
     pub(super) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }

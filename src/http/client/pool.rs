@@ -1,10 +1,10 @@
 //! The connection pool: idle connections between two exchanges.
 //!
-//! Reusing a connection saves the round trips of opening one, but it is only safe if client and server agree on where the
-//! next message begins. So a connection is pooled only after an exchange that ended properly, without excess data, and
-//! it stays in the pool only as long as nothing is received on it: a server must not send data without a request. Bytes
-//! on an idle connection would be parsed as the response to the next request (response splitting), and an EOF would
-//! make that request fail.
+//! Reusing a connection saves the round trips of opening one, but it is only safe if client and server agree on where
+//! the next message begins. So a connection is pooled only after an exchange that ended properly, without excess data,
+//! and it stays in the pool only as long as nothing is received on it: a server must not send data without a request.
+//! Bytes on an idle connection would be parsed as the response to the next request (response splitting), and an EOF
+//! would make that request fail.
 //!
 //! Two mechanisms ensure this:
 //!
@@ -42,9 +42,9 @@ pub(super) struct Pool {
     idle: RefCell<HashMap<Rc<PoolKey>, Vec<Idle>>>,
     /// The number of idle connections.
     count: Cell<usize>,
-    /// The limit on idle connections.
+    /// The maximum number of idle connections in total.
     limit: usize,
-    /// The limit on idle connections per host.
+    /// The maximum number of idle connections per pool key.
     limit_per_host: usize,
     /// The waker of the idle reaper.
     reaper_waker: Cell<WakerSlot>,
@@ -55,7 +55,7 @@ pub(super) struct Pool {
 /// An idle connection.
 struct Idle {
     connection: Connection,
-    /// The time at which its last exchange ended.
+    /// When its last exchange ended.
     since: Instant,
 }
 
@@ -77,7 +77,7 @@ impl Pool {
         }
     }
 
-    /// Takes a usable connection to this server out of the pool, if there is one.
+    /// Takes a usable connection with this key out of the pool, if there is one. Closes those that are not usable.
     pub(super) fn take(&self, pool_key: &PoolKey, now: Instant) -> Option<Connection> {
         loop {
             let mut idle = self.idle.borrow_mut().get_mut(pool_key)?.pop()?;
@@ -114,7 +114,7 @@ impl Pool {
             self.count.set(self.count.get() + 1);
         }
         drop(oldest); // I4: closing a connection drops wakers
-        // Taken out of its cell while it is used (I4).
+        // The slot is taken out of its cell while its waker is called (I4).
         let reaper_waker = self.reaper_waker.take();
         reaper_waker.wake_by_ref();
         self.reaper_waker.set(reaper_waker);
@@ -123,8 +123,7 @@ impl Pool {
     /// Closes all idle connections on which data or EOF was received or that have expired, and registers the reaper's
     /// waker for the others.
     pub(super) fn evict(&self, cx: &mut Context<'_>, now: Instant) {
-        // Taken out of the cell meanwhile (I4): polling a connection may drop the waker that its previous user
-        // registered.
+        // No borrow is held meanwhile (I4): polling a connection may drop the waker that its previous user registered.
         let mut checked = self.idle.take();
         self.count.set(0);
         for connections in checked.values_mut() {
@@ -133,10 +132,11 @@ impl Pool {
                 has_no_input && now < idle.expires_at()
             });
         }
-        let left = checked.values().map(Vec::len).sum();
-        let newcomers = self.idle.replace(checked);
-        self.count.set(left);
-        for idle in newcomers.into_values().flatten() {
+        let remaining = checked.values().map(Vec::len).sum();
+        // Dropping a waker may have run code that returned connections to the pool.
+        let added_meanwhile = self.idle.replace(checked);
+        self.count.set(remaining);
+        for idle in added_meanwhile.into_values().flatten() {
             self.put(idle.connection, idle.since);
         }
     }

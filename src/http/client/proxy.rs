@@ -2,7 +2,8 @@
 //!
 //! An `http` request is sent to the proxy, which forwards it; its request target is the absolute URL (RFC 9112 §3.2.2).
 //! A connection to the proxy can serve requests to any server. For `https`, the client requests a
-//! [tunnel](super::tunnel) from the proxy with `CONNECT` (RFC 9110 §9.3.6), whose content is opaque to the proxy.
+//! [tunnel](super::tunnel) from the proxy with `CONNECT` (RFC 9110 §9.3.6). The proxy cannot read what is sent through
+//! it.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use super::no_proxy::NoProxy;
 use super::origin::Origin;
 use crate::http::credentials::{basic, percent_decoded};
 
-/// An HTTP proxy, reached without TLS.
+/// An HTTP proxy. The connection to the proxy itself does not use TLS.
 ///
 /// It is parsed from a URL whose scheme is optional. Userinfo in the URL is sent as `Proxy-Authorization`, only to the
 /// proxy, and is never displayed.
@@ -87,7 +88,7 @@ impl fmt::Debug for Proxy {
 /// The error of an invalid proxy URL. The message never contains the URL, which may include a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyError {
-    /// The text is not a URL, or has more than scheme, userinfo, host and port.
+    /// The text is not a URL, or has other parts than a scheme, userinfo, a host and a port.
     NotAUrl,
     /// The scheme is not `http`.
     Scheme(String),
@@ -132,7 +133,7 @@ pub struct ProxyConfig {
 #[derive(Clone, Debug)]
 enum ProxySetting {
     Proxy(Rc<Proxy>),
-    /// A proxy that is not usable, with the reason.
+    /// The setting is invalid, for this reason. Requests that would use it fail.
     Unusable(String),
 }
 
@@ -154,39 +155,39 @@ impl ProxyConfig {
         self
     }
 
-    /// Makes requests for `http` URLs fail with this reason, unless they match an exception, because their proxy is not
-    /// usable.
-    pub fn unusable_http(mut self, why: String) -> ProxyConfig {
-        self.http = Some(ProxySetting::Unusable(why));
+    /// Sets an invalid proxy for `http` URLs, for example from an environment variable: requests that would use it fail
+    /// with this reason.
+    pub fn unusable_http(mut self, reason: String) -> ProxyConfig {
+        self.http = Some(ProxySetting::Unusable(reason));
         self
     }
 
-    /// Makes requests for `https` URLs fail with this reason, unless they match an exception, because their proxy is
-    /// not usable.
-    pub fn unusable_https(mut self, why: String) -> ProxyConfig {
-        self.https = Some(ProxySetting::Unusable(why));
+    /// Sets an invalid proxy for `https` URLs, for example from an environment variable: requests that would use it
+    /// fail with this reason.
+    pub fn unusable_https(mut self, reason: String) -> ProxyConfig {
+        self.https = Some(ProxySetting::Unusable(reason));
         self
     }
 
     /// Sets the exceptions: servers that are reached without a proxy, in the format of `no_proxy`, separated by commas
     /// or spaces. As in curl, a name matches itself and its subdomains, with or without a leading dot; `*` matches
-    /// everything; an address, or a network such as `10.0.0.0/8`, matches URLs with an IP address. A port after a name
-    /// or an address restricts the entry to that port.
+    /// everything; an IP address, or a network such as `10.0.0.0/8`, matches URLs whose host is an IP address in it. A
+    /// port after a name or an address restricts the entry to that port.
     pub fn no_proxy(mut self, list: &str) -> ProxyConfig {
         self.no_proxy = NoProxy::parse(list);
         self
     }
 
-    /// Returns the proxy for a server, if there is one.
+    /// Returns the proxy for requests to a server, if any.
     ///
     /// # Errors
-    /// If the proxy is not usable.
+    /// If the setting that applies is invalid.
     pub(super) fn select(&self, origin: &Origin) -> Result<Option<&Rc<Proxy>>, ClientErrorKind> {
         let setting = if origin.is_https() { &self.https } else { &self.http };
         match setting.as_ref().filter(|_| !self.no_proxy.matches(origin.host(), origin.port())) {
             None => Ok(None),
             Some(ProxySetting::Proxy(proxy)) => Ok(Some(proxy)),
-            Some(ProxySetting::Unusable(why)) => Err(ClientErrorKind::UnusableProxy(why.clone())),
+            Some(ProxySetting::Unusable(reason)) => Err(ClientErrorKind::UnusableProxy(reason.clone())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a request is addressed to: its origin server or proxy, and its request target, parsed from its URL.
+//! Where a request is sent: the connection that it needs ([`PoolKey`]), and its request target (RFC 9112 §3.2).
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -26,11 +26,12 @@ impl PoolKey {
     }
 }
 
-/// The parsed target of a request. It is kept for the whole exchange, for error messages.
+/// The method and URL of a request, and the connection that it needs. It is kept for the whole exchange, for error
+/// messages.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) pool_key: PoolKey,
-    /// The origin server and the proxy, if the request is forwarded by a proxy.
+    /// The origin server and the proxy, if a proxy forwards the request; `None` without a proxy or in a tunnel.
     via_forward_proxy: Option<(Origin, Rc<Proxy>)>,
     pub(super) method: Method,
     uri: Uri,
@@ -39,7 +40,8 @@ pub(super) struct Target {
 impl Target {
     /// Parses and validates the target of a request.
     pub(super) fn new(method: &Method, uri: Uri, proxies: &ProxyConfig) -> Result<Target, ClientErrorKind> {
-        // `CONNECT` has a request target of its own form, and is not followed by an HTTP response (RFC 9110 §9.3.6).
+        // `CONNECT` needs the authority form of the request target, and a 2xx response turns the connection into a
+        // tunnel (RFC 9110 §9.3.6). `Tunnel` sends it.
         if method == Method::CONNECT {
             return Err(ClientErrorKind::UnsupportedMethod);
         }
@@ -63,8 +65,8 @@ impl Target {
         forward_proxy.or(self.pool_key.tunnel.as_ref()).map(|proxy| &**proxy)
     }
 
-    /// Returns the value of `Proxy-Authorization` if the request is forwarded. In a tunnel, the proxy does not see the
-    /// request.
+    /// Returns the value of `Proxy-Authorization` if the request is forwarded. In a tunnel, `CONNECT` has it, and
+    /// the proxy cannot read the request.
     pub(super) fn proxy_authorization(&self) -> Option<&HeaderValue> {
         self.via_forward_proxy.as_ref().and_then(|(_, proxy)| proxy.authorization())
     }

@@ -8,7 +8,7 @@ use crate::net::TcpStream;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsStream;
 
-/// A stream to a server. Callers do not distinguish the variants.
+/// A TCP or TLS stream, to a server or a proxy.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// Plain TCP.
@@ -36,18 +36,18 @@ impl Transport {
         }
     }
 
-    /// Completes when data or EOF is received on an idle connection.
+    /// Completes when data, EOF or an error is received on an idle connection.
     pub(super) fn poll_unexpected_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            // Reading one byte is enough to know, and its value does not matter. An actual read distinguishes data from
-            // stale readiness.
+            // An actual read distinguishes data from stale readiness. One byte is enough, and it may be discarded,
+            // since the connection is closed if there is any.
             Transport::Plain(stream) => stream.poll_read(cx, &mut [0]).map(|_| ()),
             #[cfg(feature = "tls")]
             Transport::Tls(stream) => stream.poll_unexpected_input(cx),
         }
     }
 
-    /// Returns whether neither data nor EOF has been received, according to the kernel. This is a system call.
+    /// Returns whether a read would block, without using the cached readiness. This is a system call.
     pub(super) fn has_no_input(&mut self) -> bool {
         match self {
             Transport::Plain(stream) => stream.has_no_input(),
@@ -65,7 +65,7 @@ impl Transport {
         }
     }
 
-    /// Sets whether waiting on the connection is ignored by deadlock detection (I16).
+    /// Sets whether deadlock detection ignores tasks that wait on the connection (I16).
     pub(super) fn set_unref(&mut self, is_unref: bool) {
         match self {
             Transport::Plain(stream) => stream.set_unref(is_unref),

@@ -75,7 +75,7 @@ impl Tunnel {
         let authority = format!("{}:{}", origin.host(), origin.port());
         let mut head = Vec::new();
         encode_request_head(&mut head, &Method::CONNECT, RequestTarget::Authority(&authority), &authority, &fields)
-            .expect("an origin has a host that can be written");
+            .expect("the host of an origin has been validated");
         let decoder = ResponseDecoder::new(&Method::CONNECT);
         let state = TracedState::new(TunnelState::WriteHead);
         Tunnel { stream: Some(stream), head, written: 0, decoder, buffers, state }
@@ -170,5 +170,5 @@ impl Future for Tunnel {
     }
 }
 
-/// Why a tunnel in `WriteHead` or `ReadHead` has a connection.
+/// The reason, for `expect`, that there is a stream in `WriteHead` and `ReadHead`.
 const HAS_STREAM: &str = "the stream is taken only when the tunnel is established";

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// The error of a lookup.
+/// The error that [`Resolver::resolve`](super::Resolver::resolve) returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveError {
-    /// The name.
+    /// The name that was looked up.
     pub name: String,
-    /// The message of the system, or another reason.
+    /// The system's error message, or another reason, such as a timeout.
     pub reason: String,
     /// Whether the error is temporary, so that a retry may succeed.
     pub is_temporary: bool,

@@ -13,8 +13,8 @@ use crate::sync::{Acquire, Permit};
 /// The time after which a lookup counts as slow.
 pub(super) const SLOW_AFTER: Duration = Duration::from_millis(100);
 
-/// A task that looks up one name. It is separate from the futures that wait for the result, so that dropping one of them
-/// does not cancel the lookup for the others.
+/// A task that looks up one name. It is separate from the futures that wait for the result, so that dropping one of
+/// them does not cancel the lookup for the others.
 pub(super) struct LookupTask {
     resolver: Rc<ResolverContext>,
     name: String,
@@ -23,16 +23,16 @@ pub(super) struct LookupTask {
 
 /// The states of a lookup.
 enum LookupTaskState {
-    /// Waiting for a permit, because the maximum number of lookups is in progress, none of which is slow yet.
+    /// Waiting for a permit, because the maximum number of lookups that are not slow yet is in progress.
     Permit(Acquire),
     /// Waiting for a thread to look up the name.
     Job {
         job: JobHandle<LookupResult>,
         /// The permit, until the lookup counts as slow.
         permit: Option<Permit>,
-        /// The timer for the time at which the lookup counts as slow, and then for the time limit.
+        /// The timer: set for the time after which the lookup counts as slow, and then for `due`.
         timer: Sleep,
-        /// The end of the time limit.
+        /// The time at which the lookup times out.
         due: Instant,
     },
 }
@@ -87,8 +87,8 @@ impl Future for LookupTask {
                                 timer.reset(*due);
                                 continue;
                             }
-                            // The thread cannot be interrupted, but the waiters are notified, and the next request for
-                            // the name uses another thread.
+                            // The thread cannot be interrupted, but the waiting futures receive an error, and the next
+                            // request for the name uses another thread.
                             fail(format!("timed out after {:?}", resolver.lookup_timeout))
                         }
                     };

@@ -1,16 +1,16 @@
-//! DNS resolution: `getaddrinfo` on threads of its own, with a cache.
+//! DNS resolution: `getaddrinfo` on a separate thread pool, with a cache.
 //!
-//! `getaddrinfo` is blocking, and can take many seconds if a name server does not respond. So lookups run on threads of
-//! their own, and only a few are started at a time. A slow lookup no longer counts towards that limit, so lookups that
-//! hang do not block others, and each lookup has a time limit. Concurrent lookups of the same name are merged into one,
-//! and results are cached for a minute.
+//! `getaddrinfo` is blocking, and can take many seconds if a name server does not respond. So lookups run on a separate
+//! thread pool, at most eight at a time. A lookup that has taken 100 ms no longer counts towards that limit, so lookups
+//! that hang do not block others. Each lookup has a time limit. Concurrent lookups of the same name are merged into
+//! one, and results are cached for a minute.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `mod.rs` | [`Resolver`], its builder, and the future of the addresses |
-//! | `names.rs` | the names that are being looked up, and the cache |
+//! | `mod.rs` | [`Resolver`], its builder, and the future [`Lookup`] |
+//! | `names.rs` | the table of lookups in progress, and the cache |
 //! | `lookup_task.rs` | the task that looks up one name |
-//! | `system.rs` | the call of `getaddrinfo` |
+//! | `system.rs` | the blocking call to `getaddrinfo` |
 //! | `error.rs` | the error |
 
 mod error;
@@ -93,7 +93,7 @@ pub struct Resolver {
     context: Rc<ResolverContext>,
 }
 
-/// What the clones of a resolver and its lookups share.
+/// The state that the clones of a resolver and its lookups share.
 struct ResolverContext {
     threads: ThreadPool,
     look_up: LookUpFunction,
@@ -140,7 +140,7 @@ impl Resolver {
     /// If no loop runs on this thread.
     pub fn resolve(&self, host: &str, port: u16) -> Lookup {
         let bare = without_brackets(host);
-        let state = match self.context.without_lookup(bare, port) {
+        let state = match self.context.resolve_locally(bare, port) {
             Some(addresses) => LookupState::Known(self.context.filter_by_family(bare, addresses)),
             None => self.context.look_up(bare.to_ascii_lowercase()),
         };
@@ -202,8 +202,8 @@ impl ResolverBuilder {
     }
 
     /// Sets the time limit of a lookup. Default: 30 s. A thread that is blocked in the system's resolver cannot be
-    /// interrupted, but when the limit is exceeded, the futures that wait for the lookup receive an error, and the next request
-    /// for the name starts a new lookup on another thread.
+    /// interrupted, but when the limit is exceeded, the futures that wait for the lookup receive an error, and the next
+    /// request for the name starts a new lookup on another thread.
     pub fn lookup_timeout(mut self, limit: Duration) -> ResolverBuilder {
         self.lookup_timeout = limit;
         self
@@ -250,7 +250,7 @@ impl Default for Resolver {
 
 impl ResolverContext {
     /// Returns the addresses of a host if no lookup is needed.
-    fn without_lookup(&self, host: &str, port: u16) -> Option<Vec<IpAddr>> {
+    fn resolve_locally(&self, host: &str, port: u16) -> Option<Vec<IpAddr>> {
         let is_for = |entry: &&HostOverride| entry.port == port && entry.host.eq_ignore_ascii_case(host);
         match self.overrides.iter().find(is_for) {
             Some(entry) => Some(entry.addresses.clone()),
@@ -272,7 +272,7 @@ impl ResolverContext {
         }
     }
 
-    /// Returns the cached result for a name, or waits for the lookup that is in progress, or starts one.
+    /// Returns the cached result for a name, or joins the lookup in progress, or starts one. Does not wait.
     fn look_up(self: &Rc<Self>, name: String) -> LookupState {
         match self.names.request(&name, now()) {
             RequestOutcome::Cached(addresses) => LookupState::Known(Ok(addresses)),
@@ -292,7 +292,7 @@ pub struct Lookup {
 }
 
 enum LookupState {
-    /// No lookup is needed.
+    /// The result is known without waiting.
     Known(LookupResult),
     /// Waiting for the lookup of this name.
     InFlight(oneshot::Receiver<LookupResult>, String),

@@ -1,4 +1,4 @@
-//! The names that are being looked up, with the futures that wait for them, and the cache of results.
+//! The table of lookups in progress, with the channels to the futures that wait for them, and the cache of results.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -14,7 +14,7 @@ pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 /// The maximum number of cached results; if it is exceeded, the oldest is evicted.
 pub(super) const MAX_CACHED: usize = 1024;
 
-/// A table of names, in lower case. Failures are not cached, so the next call starts a new lookup.
+/// A table of names, in lower case. Failures are not cached, so the next request starts a new lookup.
 #[derive(Default)]
 pub(super) struct Names {
     entries: RefCell<HashMap<String, Entry>>,
@@ -25,22 +25,22 @@ pub(super) struct Names {
 enum Entry {
     /// A lookup in progress, with the channels of the futures that wait for its result.
     InFlight(Vec<oneshot::Sender<LookupResult>>),
-    /// A cached result, with the time of the lookup.
+    /// A cached result, with the time at which the lookup completed.
     Cached(Vec<IpAddr>, Instant),
 }
 
-/// The state of a name when it is requested.
+/// The result of [`Names::request`].
 pub(super) enum RequestOutcome {
     /// The result is cached.
     Cached(Vec<IpAddr>),
-    /// A lookup is in progress, and its result will be sent to this channel, too.
+    /// A lookup was already in progress. Its result will be sent to this channel.
     Joined(oneshot::Receiver<LookupResult>),
-    /// The name is entered as being looked up: the caller must start the lookup.
+    /// There was no lookup in progress: the caller must start one. Its result will be sent to this channel.
     New(oneshot::Receiver<LookupResult>),
 }
 
 impl Names {
-    /// Returns a cached result, or enters the caller as a waiter for the result.
+    /// Returns the cached result, or a channel that receives the result of the lookup.
     pub(super) fn request(&self, name: &str, now: Instant) -> RequestOutcome {
         let mut entries = self.entries.borrow_mut();
         match entries.get_mut(name) {
@@ -81,12 +81,12 @@ impl Names {
         }
     }
 
-    /// Ends a lookup without a result, if it is still in progress. Its waiters are notified.
+    /// Ends a lookup without a result, if it is still in progress. The waiting futures receive an error.
     pub(super) fn cancel(&self, name: &str) {
         let is_in_flight = matches!(self.entries.borrow().get(name), Some(Entry::InFlight(_)));
         if is_in_flight {
             let cancelled = self.entries.borrow_mut().remove(name);
-            drop(cancelled); // I4
+            drop(cancelled); // after the borrow has ended (I4)
         }
     }
 
@@ -95,10 +95,11 @@ impl Names {
         let (mut entries, mut cached) = (self.entries.borrow_mut(), self.cached.borrow_mut());
         cached.push_back((name.to_owned(), at));
         let previous = entries.insert(name.to_owned(), Entry::Cached(addresses, at));
-        while let Some((oldest, then)) = cached.front()
-            && (cached.len() > MAX_CACHED || at.saturating_duration_since(*then) >= CACHE_TTL)
+        while let Some((oldest, cached_at)) = cached.front()
+            && (cached.len() > MAX_CACHED || at.saturating_duration_since(*cached_at) >= CACHE_TTL)
         {
-            if matches!(entries.get(oldest), Some(Entry::Cached(_, when)) if when == then) {
+            // A newer result of the same name stays.
+            if matches!(entries.get(oldest), Some(Entry::Cached(_, at)) if at == cached_at) {
                 entries.remove(oldest);
             }
             cached.pop_front();

@@ -31,16 +31,16 @@ pub(super) fn getaddrinfo_blocking(name: &str, family: Option<AddressFamily>) ->
             }
         }
         Err(error) => {
-            // If there is no file descriptor for its files and sockets, the system reports that the name does not
-            // exist.
-            let is_temporary = matches!(error.kind(), LookupErrorKind::Again) || !is_descriptor_left();
+            // If `getaddrinfo` cannot open a file or a socket for lack of descriptors, it reports that the name does
+            // not exist.
+            let is_temporary = matches!(error.kind(), LookupErrorKind::Again) || !can_open_descriptor();
             fail(io::Error::from(error).to_string(), is_temporary)
         }
     }
 }
 
 /// Returns whether the process can open another file descriptor.
-fn is_descriptor_left() -> bool {
+fn can_open_descriptor() -> bool {
     !cfg!(unix) || std::fs::File::open("/dev/null").is_ok()
 }
 

@@ -25,7 +25,7 @@ use crate::net::{
 };
 
 impl ExchangeParts {
-    /// Starts to resolve the name of the host to connect to.
+    /// Starts the DNS lookup of the server or, if there is one, of the proxy.
     pub(super) fn resolve(&self) -> Transition {
         let host = self.target.pool_key.first_hop();
         let lookup = self.client.resolver.resolve(host.host(), host.port());
@@ -71,7 +71,7 @@ impl ExchangeParts {
         }
     }
 
-    /// Starts to request a tunnel to the server from a proxy.
+    /// Starts to open a tunnel to the server through a proxy.
     #[cfg(feature = "tls")]
     fn start_tunnel(&self, stream: TcpStream, proxy: &Proxy, timestamps: ConnectTimestamps) -> Transition {
         let peer = stream.peer_addr().ok();
@@ -133,12 +133,12 @@ impl ExchangeParts {
         self.start(connection, false)
     }
 
-    /// Polls the time limit for all states of this file together.
+    /// Polls the connect timeout, which started with the DNS lookup. (`Connect` has a timer of its own.)
     fn poll_connect_timeout(&mut self, cx: &mut Context<'_>, requested_at: Instant) -> Poll<()> {
         self.deadline.poll_until(cx, requested_at + self.client.timeouts.connect)
     }
 
-    /// Ends the exchange with an error. Nothing of the request has been sent.
+    /// Returns the end of the exchange with an error. No byte of the request has been sent.
     fn fail(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> Transition {
         let error = self.target.error(kind, RequestPhase::NothingSent, peer, false);
         Poll::Ready(ControlFlow::Break(Err(error)))

@@ -56,7 +56,7 @@ use crate::observe::{FutureId, NamedState, TracedState, polled_after_ready};
 #[must_use = "nothing is sent before it is polled"]
 pub struct Exchange {
     state: TracedState<ExchangeState>,
-    /// The parts of the exchange, or the error if the request is invalid.
+    /// The data that all states need, or the error if the request is invalid.
     parts: Result<ExchangeParts, ClientError>,
 }
 
@@ -74,7 +74,7 @@ enum ExchangeState {
     /// Waiting for the TLS handshake with the server, over a connection to this address.
     #[cfg(feature = "tls")]
     Handshake(Box<Handshake>, ConnectTimestamps, Option<SocketAddr>),
-    /// Waiting until the request can be written, or for a response that comes before that.
+    /// Waiting until the request can be written, or for a response before it has been written.
     WriteHead,
     /// Waiting for the head of the response.
     ReadHead,
@@ -85,10 +85,11 @@ enum ExchangeState {
 /// The result of polling a state: the next state, or the end of the exchange.
 type Transition = Poll<ControlFlow<ExchangeEnd, ExchangeState>>;
 
-/// The end of an exchange: a head, or the error of reading it, with the connection; or the error of establishing one.
+/// The end of an exchange: the connection with the response head or the error of reading it, or the error that
+/// prevented a connection.
 type ExchangeEnd = Result<(Box<InFlight>, HeadResult), ClientError>;
 
-/// The parts of an exchange that exist in every state.
+/// The data of an exchange that all states need.
 struct ExchangeParts {
     client: Rc<ClientContext>,
     target: Rc<Target>,
@@ -96,7 +97,7 @@ struct ExchangeParts {
     head: Head,
     /// The exchange in progress on the connection, in `WriteHead` and `ReadHead`.
     in_flight: Option<Box<InFlight>>,
-    /// The timer for the time limit while there is no connection.
+    /// The timer for the connect timeout.
     deadline: Deadline,
     /// The id of the exchange in observer events.
     id: FutureId,
@@ -239,7 +240,7 @@ fn respond(end: ExchangeEnd) -> Result<Response<Body>, ClientError> {
     }
 }
 
-/// Why an exchange in `WriteHead` or `ReadHead` has a connection.
+/// The reason, for `expect`, that there is a connection in `WriteHead` and `ReadHead`.
 const HAS_CONNECTION: &str = "both states are entered with a connection";
 
 impl fmt::Debug for Exchange {
