@@ -9,7 +9,7 @@ use url::Url;
 
 use super::flags_progress::FlagsProgress;
 use super::help::HelpArguments;
-use super::observers::{ObserveArguments, Observers};
+use super::observers::{ObserveArguments, RunObservers};
 use super::open_files;
 use super::output::say;
 use super::proxies::ProxyArguments;
@@ -97,9 +97,9 @@ pub(super) struct FlagsArguments {
           value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Network")]
     max_req: u16,
     /// LOCAL (default), DELAY, ERROR or REMOTE
-    #[arg(short, long, value_name = "LABEL", value_enum, ignore_case = true, default_value_t = Server::Local,
+    #[arg(short, long, value_name = "LABEL", value_enum, ignore_case = true, default_value_t = FlagServer::Local,
           help_heading = "Network", hide_default_value = true, hide_possible_values = true)]
-    server: Server,
+    server: FlagServer,
     /// Another server with the layout URL/cc/cc.gif
     #[arg(long, value_name = "URL", conflicts_with_all = ["server", "external"], value_parser = parse_base_url,
           help_heading = "Network", hide_short_help = true)]
@@ -122,7 +122,7 @@ pub(super) struct FlagsArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "UPPER")]
-enum Server {
+enum FlagServer {
     Local,
     Delay,
     Error,
@@ -180,13 +180,13 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
         Ok(observers) => observers,
         Err(error) => return fail(1, error),
     };
-    let site = match Site::open(arguments, observers.pause()) {
+    let site = match FlagSite::open(arguments, observers.pause()) {
         Ok(site) => site,
         Err(error) => return fail(1, format_args!("starting the embedded server: {error}")),
     };
     print_plan(arguments, &site, &codes);
     // The servers that run for this command are local and are reached without a proxy.
-    let is_elsewhere = arguments.base_url.is_some() || arguments.server == Server::Remote;
+    let is_elsewhere = arguments.base_url.is_some() || arguments.server == FlagServer::Remote;
     let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(ProxyConfig::none()) };
     let proxies = match proxies {
         Ok(proxies) => proxies,
@@ -212,42 +212,42 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
 }
 
 /// The server of a run.
-struct Site {
+struct FlagSite {
     label: &'static str,
     base_url: String,
     /// The embedded server. Dropping it stops it.
     _embedded: Option<EmbeddedServer>,
 }
 
-impl Site {
+impl FlagSite {
     /// Starts the embedded server if one is needed. `pause` pauses its clock together with that of the downloader.
-    fn open(arguments: &FlagsArguments, pause: Option<ClockPause>) -> std::io::Result<Site> {
+    fn open(arguments: &FlagsArguments, pause: Option<ClockPause>) -> std::io::Result<FlagSite> {
         if let Some(base_url) = &arguments.base_url {
-            return Ok(Site { label: "URL", base_url: base_url.clone(), _embedded: None });
+            return Ok(FlagSite { label: "URL", base_url: base_url.clone(), _embedded: None });
         }
         let (label, port) = match arguments.server {
-            Server::Local => ("LOCAL", 8001),
-            Server::Delay => ("DELAY", 8002),
-            Server::Error => ("ERROR", 8003),
-            Server::Remote => {
-                return Ok(Site { label: "REMOTE", base_url: REMOTE.to_owned(), _embedded: None });
+            FlagServer::Local => ("LOCAL", 8001),
+            FlagServer::Delay => ("DELAY", 8002),
+            FlagServer::Error => ("ERROR", 8003),
+            FlagServer::Remote => {
+                return Ok(FlagSite { label: "REMOTE", base_url: REMOTE.to_owned(), _embedded: None });
             }
         };
         if arguments.external {
-            return Ok(Site { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
+            return Ok(FlagSite { label, base_url: format!("http://127.0.0.1:{port}/flags"), _embedded: None });
         }
         let kind = match arguments.server {
-            Server::Delay => ServerKind::Delay,
-            Server::Error => ServerKind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
-            Server::Local | Server::Remote => ServerKind::Local,
+            FlagServer::Delay => ServerKind::Delay,
+            FlagServer::Error => ServerKind::Error { seed: arguments.seed.unwrap_or_else(random_seed) },
+            FlagServer::Local | FlagServer::Remote => ServerKind::Local,
         };
         let embedded = EmbeddedServer::start_pausable(kind, pause)?;
-        Ok(Site { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
+        Ok(FlagSite { label, base_url: embedded.base_url(), _embedded: Some(embedded) })
     }
 }
 
 /// Prints the first lines, in the words of the chapter.
-fn print_plan(arguments: &FlagsArguments, site: &Site, codes: &[CountryCode]) {
+fn print_plan(arguments: &FlagsArguments, site: &FlagSite, codes: &[CountryCode]) {
     let which = match codes {
         [first, .., last] if codes.len() > 10 => format!("from {first} to {last}"),
         few => few.iter().map(CountryCode::as_str).collect::<Vec<_>>().join(", "),
@@ -280,7 +280,7 @@ fn download(
     proxies: ProxyConfig,
     is_verbose: bool,
     is_progress_hidden: bool,
-    observers: Observers,
+    observers: RunObservers,
 ) -> Result<Report, Box<dyn std::error::Error>> {
     let signal_handlers = SignalHandlers::install()?;
     let mut event_loop =

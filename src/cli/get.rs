@@ -12,7 +12,7 @@ use super::get_destination::Destination;
 use super::get_habits::complete_url;
 use super::get_json::JsonLines;
 use super::get_progress::GetProgress;
-use super::get_summary::Summary;
+use super::get_summary::PrintedSummary;
 use super::open_files::Capacity;
 use super::output::{Output, say, stderr, stdout_failed};
 use super::signals::{Interruption, SignalHandlers, arrived, watch_signals};
@@ -195,8 +195,13 @@ fn download(
         say(format_args!("glassloop: writing to standard output: {error}"));
         code = arrived().map_or(ErrorClass::File.exit_code(), Interruption::exit_code);
     }
-    let summary =
-        Summary { tally: &tally, bytes: counters.bytes(), elapsed, last_path: last_path.take(), lost: lost.len() };
+    let summary = PrintedSummary {
+        tally: &tally,
+        bytes: counters.bytes(),
+        elapsed,
+        last_path: last_path.take(),
+        lost: lost.len(),
+    };
     summary.print(arguments, is_stream, interruption.is_some());
     Ok(ExitCode::from(code))
 }

@@ -9,7 +9,7 @@ use super::progress::Bytes;
 use crate::download::{RunSummary, SuccessKind, escaped_line};
 
 /// The result of a run.
-pub(super) struct Summary<'a> {
+pub(super) struct PrintedSummary<'a> {
     pub(super) tally: &'a RunSummary,
     pub(super) bytes: u64,
     pub(super) elapsed: Duration,
@@ -19,7 +19,7 @@ pub(super) struct Summary<'a> {
     pub(super) lost: usize,
 }
 
-impl Summary<'_> {
+impl PrintedSummary<'_> {
     /// Prints the summary. `is_stream`: the file went to standard output, a pipe or a device.
     pub(super) fn print(&self, arguments: &GetArguments, is_stream: bool, is_interrupted: bool) {
         if !arguments.is_quiet() {

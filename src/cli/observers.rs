@@ -56,7 +56,7 @@ fn parse_turns(text: &str) -> Result<RangeInclusive<u64>, String> {
 }
 
 /// The observers of one loop.
-pub(super) struct Observers {
+pub(super) struct RunObservers {
     tee: Tee,
     pause: Option<ClockPause>,
     slow_poll: Option<Duration>,
@@ -78,7 +78,7 @@ impl ObserveArguments {
     ///
     /// # Errors
     /// If the recording cannot be started.
-    pub(super) fn open(&self) -> io::Result<Observers> {
+    pub(super) fn open(&self) -> io::Result<RunObservers> {
         let recording = match &self.trace {
             Some(path) => Some(Recording::create(path)?),
             None => from_env()?,
@@ -102,11 +102,11 @@ impl ObserveArguments {
             tee.add(warn_of_findings());
         }
         let slow_poll = self.slow_poll.map(Duration::from_millis);
-        Ok(Observers { tee, pause, slow_poll, summary: self.summary })
+        Ok(RunObservers { tee, pause, slow_poll, summary: self.summary })
     }
 }
 
-impl Observers {
+impl RunObservers {
     /// Returns the pause of the observed loop's clock, so that other loops of the run can be paused with it.
     pub(super) fn pause(&self) -> Option<ClockPause> {
         self.pause.clone()

@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::signals;
-use super::terminal::{Frame, Size, size};
+use super::terminal::{ProgressFrame, Size, size};
 use crate::download::ErrorClass;
 
 /// The number of queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
@@ -69,9 +69,9 @@ pub(super) fn say(line: impl Display) {
 }
 
 /// The progress on the terminal. It is locked until what has to be written is queued, so that no two writes overlap.
-static FRAME: Mutex<Frame> = Mutex::new(Frame::new());
+static FRAME: Mutex<ProgressFrame> = Mutex::new(ProgressFrame::new());
 
-fn frame() -> MutexGuard<'static, Frame> {
+fn frame() -> MutexGuard<'static, ProgressFrame> {
     FRAME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -29,21 +29,21 @@ pub(super) fn run(arguments: ServeArguments) -> ExitCode {
     open_files::raise_nofile_limit(server_specs.len() * 2 * arguments.max_conns as usize);
     match serve(server_specs, &arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Stdout(error)) => stdout_failed(&error),
-        Err(Failure::Serving(error)) => fail(1, error),
+        Err(ServeError::Stdout(error)) => stdout_failed(&error),
+        Err(ServeError::Serving(error)) => fail(1, error),
     }
 }
 
 /// A failure of the server.
-enum Failure {
+enum ServeError {
     /// The addresses of the servers cannot be written to standard output.
     Stdout(io::Error),
     Serving(Box<dyn Error>),
 }
 
-impl<E: Into<Box<dyn Error>>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Serving(error.into())
+impl<E: Into<Box<dyn Error>>> From<E> for ServeError {
+    fn from(error: E) -> ServeError {
+        ServeError::Serving(error.into())
     }
 }
 
@@ -52,31 +52,31 @@ struct ServerSpec {
     /// LOCAL, DELAY or ERROR; `None` for a directory.
     label: Option<&'static str>,
     listener: TcpListener,
-    content: Content,
+    content: ServedContent,
     faults: Faults,
 }
 
-enum Content {
+enum ServedContent {
     Files(StaticFiles),
     Flags(Site),
 }
 
 /// An error that prevents the start.
-struct StartupError {
+struct ListenError {
     exit_code: u8,
     message: String,
 }
 
 /// Opens directories and sockets, so that errors are reported before any server starts.
-fn server_specs(arguments: &ServeArguments) -> Result<Vec<ServerSpec>, StartupError> {
+fn server_specs(arguments: &ServeArguments) -> Result<Vec<ServerSpec>, ListenError> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
     if let Some(folder) = &arguments.folder {
         let opened = if arguments.index { StaticFiles::open_with_listings(folder) } else { StaticFiles::open(folder) };
         let files =
-            opened.map_err(|error| StartupError { exit_code: EXIT_USAGE, message: cannot_serve(folder, &error) })?;
+            opened.map_err(|error| ListenError { exit_code: EXIT_USAGE, message: cannot_serve(folder, &error) })?;
         let listener = listen_at(arguments, arguments.port, "-p")?;
         let faults = faults(arguments, Faults { seed, ..Faults::default() });
-        return Ok(vec![ServerSpec { label: None, listener, content: Content::Files(files), faults }]);
+        return Ok(vec![ServerSpec { label: None, listener, content: ServedContent::Files(files), faults }]);
     }
     let site = Site::default();
     let kinds = [("LOCAL", ServerKind::Local), ("DELAY", ServerKind::Delay), ("ERROR", ServerKind::Error { seed })];
@@ -85,7 +85,7 @@ fn server_specs(arguments: &ServeArguments) -> Result<Vec<ServerSpec>, StartupEr
             Ok(ServerSpec {
                 label: Some(label),
                 listener: listen_at(arguments, port, "--ports")?,
-                content: Content::Flags(site.clone()),
+                content: ServedContent::Flags(site.clone()),
                 faults: faults(arguments, kind.faults()),
             })
         })
@@ -104,7 +104,7 @@ fn cannot_serve(directory: &Path, error: &io::Error) -> String {
     format!("cannot serve {name}: {error}; {advice}")
 }
 
-fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpListener, StartupError> {
+fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpListener, ListenError> {
     let address = SocketAddr::new(arguments.bind, port);
     listen(address).map_err(|error| {
         let advice = match error.kind() {
@@ -114,7 +114,7 @@ fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpL
             io::ErrorKind::PermissionDenied => format!("choose a port above 1023 with {option}"),
             _ => "choose an address of this computer with --bind".to_owned(),
         };
-        StartupError { exit_code: 1, message: format!("cannot listen on {address}: {error}; {advice}") }
+        ListenError { exit_code: 1, message: format!("cannot listen on {address}: {error}; {advice}") }
     })
 }
 
@@ -132,7 +132,7 @@ fn faults(arguments: &ServeArguments, usual: Faults) -> Faults {
 }
 
 /// Serves until a signal arrives, and then completes the responses in progress.
-fn serve(server_specs: Vec<ServerSpec>, arguments: &ServeArguments) -> Result<(), Failure> {
+fn serve(server_specs: Vec<ServerSpec>, arguments: &ServeArguments) -> Result<(), ServeError> {
     let signal_handlers = SignalHandlers::install()?;
     let mut event_loop = arguments
         .observe
@@ -140,7 +140,7 @@ fn serve(server_specs: Vec<ServerSpec>, arguments: &ServeArguments) -> Result<()
         .attach(EventLoop::builder())
         .forced_shutdown_flag(signal_handlers.forced_shutdown_flag())
         .build()?;
-    let served: Result<(), Failure> = event_loop.block_on(async {
+    let served: Result<(), ServeError> = event_loop.block_on(async {
         let mut serving = JoinSet::new();
         let mut stoppers = Vec::new();
         let mut listening = String::new();
@@ -158,7 +158,7 @@ fn serve(server_specs: Vec<ServerSpec>, arguments: &ServeArguments) -> Result<()
         match race(interrupted.as_mut(), run_in_executor(None, print)).await {
             Either::First(interrupted) => _ = interrupted?,
             Either::Second(printed) => {
-                printed?.map_err(Failure::Stdout)?;
+                printed?.map_err(ServeError::Stdout)?;
                 interrupted.await?;
             }
         }
@@ -183,8 +183,8 @@ impl ServerSpec {
             builder = builder.on_response(log_response);
         }
         match self.content {
-            Content::Files(files) => builder.serve(self.listener, files),
-            Content::Flags(site) => builder.serve(self.listener, site),
+            ServedContent::Files(files) => builder.serve(self.listener, files),
+            ServedContent::Flags(site) => builder.serve(self.listener, site),
         }
     }
 }

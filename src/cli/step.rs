@@ -22,7 +22,7 @@ pub(super) fn step(
     pause: ClockPause,
     signals: Signals,
 ) -> io::Result<impl Observer> {
-    let lines = Lines::read(input)?;
+    let lines = InputLines::read(input)?;
     let mut stepper = Stepper { lines, out, pause, signals, state: LoopState::default(), is_over: false };
     Ok(Follow::new(move |record: &Record| stepper.record(record)))
 }
@@ -43,7 +43,7 @@ impl Signals {
 }
 
 /// The input, read by a thread, one line per request: a line that is not requested is left to other readers.
-struct Lines {
+struct InputLines {
     requests: Sender<()>,
     lines: Receiver<String>,
 }
@@ -51,8 +51,8 @@ struct Lines {
 /// How often the prompt checks whether a signal has arrived.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-impl Lines {
-    fn read(mut input: impl BufRead + Send + 'static) -> io::Result<Lines> {
+impl InputLines {
+    fn read(mut input: impl BufRead + Send + 'static) -> io::Result<InputLines> {
         let ((requests, requested), (sender, lines)) = (channel(), channel());
         let read = move || {
             for () in requested {
@@ -64,7 +64,7 @@ impl Lines {
             }
         };
         std::thread::Builder::new().name("step".to_owned()).spawn(read)?;
-        Ok(Lines { requests, lines })
+        Ok(InputLines { requests, lines })
     }
 
     /// Waits for the next line. Returns `None` at the end of the input, and if a signal arrives.
@@ -88,7 +88,7 @@ const HELP: &str = "  Enter  run this turn and stop before the next one
 ";
 
 struct Stepper<O> {
-    lines: Lines,
+    lines: InputLines,
     out: O,
     pause: ClockPause,
     signals: Signals,
@@ -103,12 +103,12 @@ impl<O: Write> Stepper<O> {
         if matches!(record.kind, RecordKind::TurnBegin { .. }) && !self.is_over {
             // The clocks go on when this is dropped.
             let _held = self.pause.pause();
-            self.is_over = !matches!(self.prompt(record.turn), Ok(Answer::Step));
+            self.is_over = !matches!(self.prompt(record.turn), Ok(PromptCommand::Step));
         }
     }
 
     /// Shows the state and waits for an answer.
-    fn prompt(&mut self, turn: u64) -> io::Result<Answer> {
+    fn prompt(&mut self, turn: u64) -> io::Result<PromptCommand> {
         let now = self.state.now;
         writeln!(self.out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
         write!(self.out, "{}", self.state)?;
@@ -116,17 +116,17 @@ impl<O: Write> Stepper<O> {
             write!(self.out, "Enter for the turn, ? for help: ")?;
             self.out.flush()?;
             match self.lines.next(self.signals.has_arrived).as_deref().map(str::trim) {
-                Some("") => return Ok(Answer::Step),
-                Some("c") => return Ok(Answer::Continue),
+                Some("") => return Ok(PromptCommand::Step),
+                Some("c") => return Ok(PromptCommand::Continue),
                 Some("q") => {
                     (self.signals.interrupt)()?;
-                    return Ok(Answer::Continue);
+                    return Ok(PromptCommand::Continue);
                 }
                 Some(_) => self.out.write_all(HELP.as_bytes())?,
                 // The next message begins on a line of its own.
                 None => {
                     writeln!(self.out)?;
-                    return Ok(Answer::Continue);
+                    return Ok(PromptCommand::Continue);
                 }
             }
         }
@@ -134,7 +134,7 @@ impl<O: Write> Stepper<O> {
 }
 
 /// What happens after the prompt.
-enum Answer {
+enum PromptCommand {
     /// One turn runs, and then there is another prompt.
     Step,
     /// The loop runs to its end.

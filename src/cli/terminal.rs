@@ -26,14 +26,14 @@ pub(super) fn size() -> Option<Size> {
 
 /// The lines that are on the terminal. The cursor is behind the last one.
 #[derive(Debug, Default)]
-pub(super) struct Frame {
+pub(super) struct ProgressFrame {
     lines: Vec<String>,
 }
 
-impl Frame {
+impl ProgressFrame {
     /// Creates an empty frame, which occupies no row.
-    pub(super) const fn new() -> Frame {
-        Frame { lines: Vec::new() }
+    pub(super) const fn new() -> ProgressFrame {
+        ProgressFrame { lines: Vec::new() }
     }
 
     /// Returns whether nothing is shown.
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_frame_is_replaced_and_messages_stay_above_it() {
         let size = Size { columns: 20, rows: 24 };
-        let (mut frame, mut terminal) = (Frame::new(), Emulator::new(20));
+        let (mut frame, mut terminal) = (ProgressFrame::new(), Emulator::new(20));
         terminal.write("started\n");
         terminal.write(&frame.show(&lines(&["one", "two", "three"]), size));
         assert_eq!(terminal.lines, ["started", "one", "two", "three"]);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_frame_stays_clean_when_the_terminal_is_resized() {
-        let (mut frame, mut terminal) = (Frame::new(), Emulator::new(40));
+        let (mut frame, mut terminal) = (ProgressFrame::new(), Emulator::new(40));
         let long = lines(&["a line of thirty-two characters.", "short", "another line of thirty-nine characters."]);
         terminal.write("started\n");
         terminal.write(&frame.show(&long, Size { columns: 40, rows: 24 }));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_frame_has_at_most_the_rows_of_the_terminal_and_lines_shorter_than_its_width() {
-        let mut frame = Frame::new();
+        let mut frame = ProgressFrame::new();
         frame.show(&lines(&["0123456789", "two", "three"]), Size { columns: 5, rows: 2 });
         assert_eq!(frame.lines, ["0123", "two"]);
     }

@@ -13,7 +13,7 @@ use super::disposition::name_from_disposition;
 use super::error::FetchError;
 use super::list::Sha256;
 use super::options::{DownloadOptions, Overwrite};
-use super::origin::Origin;
+use super::origin::UrlHash;
 use super::plan::{DownloadItem, TargetPath};
 use super::publish::PublishTarget;
 use super::publish::{Fsync, OnExisting};
@@ -33,7 +33,7 @@ pub(super) struct Publication {
     existing: OnExisting,
     fsync: Fsync,
     modified: Option<SystemTime>,
-    origin: Option<Origin>,
+    origin: Option<UrlHash>,
 }
 
 impl Publication {
@@ -125,7 +125,7 @@ impl Transfer {
         loop {
             number = self.run.remote_names.borrow().first_unused(parent, &wanted.name, number);
             let (directory, path) = (self.run.options.directory.clone(), wanted.clone());
-            let origin = Origin::of(self.item.url.as_str());
+            let origin = UrlHash::of(self.item.url.as_str());
             let look_up = move || look_up_from(number, &directory, path, &origin);
             let (found, entry) = run_in_executor(None, Job::new(look_up).label("look up")).await?;
             // Another transfer may have taken the name in the meantime.
@@ -154,7 +154,7 @@ impl Transfer {
             existing: if self.item.sha256.is_some() { OnExisting::Replace } else { options.existing() },
             fsync: options.fsync,
             modified: date.filter(|_| options.keeps_modified).and_then(|date| httpdate::parse_http_date(&date).ok()),
-            origin: options.remote_name.then(|| Origin::of(self.item.url.as_str())),
+            origin: options.remote_name.then(|| UrlHash::of(self.item.url.as_str())),
         }
     }
 
@@ -197,7 +197,7 @@ fn look_up_from(
     mut number: u64,
     directory: &Directory,
     wanted: TargetPath,
-    origin: &Origin,
+    origin: &UrlHash,
 ) -> (u64, Option<TargetEntry>) {
     loop {
         let path = TargetPath { name: numbered(&wanted.name, number), ..wanted.clone() }.relative();

@@ -25,17 +25,17 @@ const HASH_LENGTH: usize = 32;
 
 /// A hash of the URL of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin(String);
+pub(super) struct UrlHash(String);
 
-impl Origin {
-    pub(super) fn of(url: &str) -> Origin {
+impl UrlHash {
+    pub(super) fn of(url: &str) -> UrlHash {
         let digest = sha2::Sha256::digest(url.as_bytes());
         let mut hash = String::with_capacity(HASH_LENGTH);
         for byte in &digest[..HASH_LENGTH / 2] {
             // Writing to a string cannot fail.
             let _infallible = write!(hash, "{byte:02x}");
         }
-        Origin(hash)
+        UrlHash(hash)
     }
 
     /// Records the URL of a file that does not have its name yet. Not all file systems support this.
@@ -64,7 +64,7 @@ mod tests {
     fn only_a_recorded_url_tells_files_apart() {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::open(temporary.path()).expect("a directory");
-        let (one, other) = (Origin::of("http://a.test/1"), Origin::of("http://a.test/2"));
+        let (one, other) = (UrlHash::of("http://a.test/1"), UrlHash::of("http://a.test/2"));
         let file = File::create(temporary.path().join("x")).expect("created");
         for name in ["x", "missing"] {
             assert!(!one.differs_from(&directory, name), "{name}");

@@ -19,7 +19,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::time::SystemTime;
 
 use super::directory::{Directory, MODE};
-use super::origin::Origin;
+use super::origin::UrlHash;
 use super::save_error::SaveError;
 use super::staging::{STAGING, open_directory, remove, replacing_name, unique_name};
 use super::target_entry::TargetEntry;
@@ -61,7 +61,7 @@ pub(super) struct PublishTarget<'a> {
     /// The modification time that the file is given, if any.
     pub(super) modified: Option<SystemTime>,
     /// The URL that is recorded in the file, if any.
-    pub(super) origin: Option<&'a Origin>,
+    pub(super) origin: Option<&'a UrlHash>,
 }
 
 impl PublishTarget<'_> {
@@ -294,7 +294,7 @@ impl Directory {
     /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
     pub(super) fn not_published(&self, target: &PublishTarget<'_>, error: io::Error) -> SaveError {
         let path = self.path().join(target.name);
-        let is_other = |origin: &Origin| origin.differs_from(self, target.name);
+        let is_other = |origin: &UrlHash| origin.differs_from(self, target.name);
         match self.entry(target.name) {
             Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
             // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
@@ -387,7 +387,7 @@ mod tests {
         std::fs::write(place.path().join("x"), "").expect("written");
         assert!(directory.not_published(&target, Errno::EXIST.into()).is_taken());
         // It is not the file that was to be saved if it has come from another URL.
-        let (one, other) = (Origin::of("http://a.test/1"), Origin::of("http://a.test/2"));
+        let (one, other) = (UrlHash::of("http://a.test/1"), UrlHash::of("http://a.test/2"));
         one.record(&std::fs::File::open(place.path().join("x")).expect("the file"));
         for (origin, is_taken) in [(&one, true), (&other, false)] {
             let target = PublishTarget { origin: Some(origin), ..target };

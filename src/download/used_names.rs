@@ -14,21 +14,21 @@ const TABLES: usize = 64;
 /// The names that are in use.
 #[derive(Debug)]
 pub(super) struct UsedNames {
-    tables: Vec<Table>,
+    tables: Vec<NameTable>,
     /// Hashes of paths that are reserved for files, so that no directory gets them.
     reserved: HashSet<u64>,
 }
 
 /// A hash table with linear probing. 0 marks a free slot; each hash is stored in its home slot or a later one.
 #[derive(Debug, Default)]
-struct Table {
+struct NameTable {
     places: Vec<u64>,
     taken: usize,
 }
 
 impl UsedNames {
     pub(super) fn new() -> UsedNames {
-        UsedNames { tables: (0..TABLES).map(|_| Table::default()).collect(), reserved: HashSet::new() }
+        UsedNames { tables: (0..TABLES).map(|_| NameTable::default()).collect(), reserved: HashSet::new() }
     }
 
     /// Reserves a unique name: `name` itself, or if it is in use, the first unused one of `name.1.ext`, `name.2.ext`
@@ -108,7 +108,7 @@ impl UsedNames {
     }
 }
 
-impl Table {
+impl NameTable {
     /// Returns the slot of the hash, or as an error the free slot into which it has to be inserted.
     fn find(&self, hash: u64) -> Result<usize, usize> {
         if self.places.is_empty() {

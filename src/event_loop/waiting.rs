@@ -46,13 +46,13 @@ impl WaitState {
 
 /// A waiter in one direction.
 #[derive(Default)]
-struct Waiter {
+struct DirectionWaiter {
     /// Stays here between waits, so that steady I/O changes no reference counts.
     waker: Cell<WakerSlot>,
     wait: Cell<WaitState>,
 }
 
-impl Waiter {
+impl DirectionWaiter {
     /// Calls a function with the slot.
     fn with_waker<T>(&self, call: impl FnOnce(&WakerSlot) -> T) -> T {
         let waker = self.waker.take();
@@ -85,21 +85,21 @@ impl Waiter {
 /// The waiters of one source.
 #[derive(Default)]
 pub(super) struct Waiters {
-    reader: Waiter,
-    writer: Waiter,
+    reader: DirectionWaiter,
+    writer: DirectionWaiter,
     /// Whether waits for this source are ignored.
     is_unref: Cell<bool>,
 }
 
 impl Waiters {
-    fn in_direction(&self, direction: Direction) -> &Waiter {
+    fn in_direction(&self, direction: Direction) -> &DirectionWaiter {
         match direction {
             Direction::Read => &self.reader,
             Direction::Write => &self.writer,
         }
     }
 
-    fn both(&self) -> [&Waiter; 2] {
+    fn both(&self) -> [&DirectionWaiter; 2] {
         [&self.reader, &self.writer]
     }
 
@@ -115,7 +115,7 @@ impl Waiters {
 
     /// Returns the number of clones of a waker that are left from earlier waits.
     pub(super) fn count_disarmed(&self, count: WakerCountId) -> usize {
-        let is_idle = |waiter: &&Waiter| {
+        let is_idle = |waiter: &&DirectionWaiter| {
             waiter.wait.get() == WaitState::None && waiter.with_waker(|stored| stored.count_id() == Some(count))
         };
         self.both().into_iter().filter(is_idle).count()
@@ -223,7 +223,7 @@ impl Waits {
     }
 
     /// Changes the state of a wait, and returns the state before.
-    fn change(&self, waiters: &Waiters, waiter: &Waiter, next: WaitState) -> WaitState {
+    fn change(&self, waiters: &Waiters, waiter: &DirectionWaiter, next: WaitState) -> WaitState {
         let before = waiter.wait.replace(next);
         if !waiters.is_unref.get() {
             self.armed.set(self.armed.get() + usize::from(next.is_armed()) - usize::from(before.is_armed()));

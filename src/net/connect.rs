@@ -64,7 +64,7 @@ enum ConnectState {
 }
 
 /// The result of polling a state: the next state, or the result of the connect.
-type Transition = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
+type ConnectTransition = Poll<ControlFlow<Result<TcpStream, ConnectError>, ConnectState>>;
 
 impl NamedState for ConnectState {
     const TYPE_NAME: &'static str = "Connect";
@@ -98,7 +98,7 @@ impl Connect {
     }
 
     /// Starts attempts until the policy returns `Wait` or `Fail`.
-    fn start_next(&mut self) -> Transition {
+    fn start_next(&mut self) -> ConnectTransition {
         loop {
             match self.policy.next(now()) {
                 Action::Start(number) => self.start(number),
@@ -113,7 +113,7 @@ impl Connect {
         }
     }
 
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Transition {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> ConnectTransition {
         let mut has_failed = false;
         while let Poll::Ready((number, result)) = self.attempts.poll(cx) {
             match result {

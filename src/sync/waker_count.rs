@@ -41,11 +41,11 @@ impl TableId for WakerCountId {
 /// Invariant: `in_slots` is the number of [`CountedClone`]s with this key (I16).
 struct WakerCount {
     in_slots: usize,
-    child: Option<ChildWaker>,
+    child: Option<CountedWaker>,
 }
 
 /// A waker that a combinator has created for a child future.
-struct ChildWaker {
+struct CountedWaker {
     /// The `Arc` behind the waker.
     waker: Weak<dyn AnyWaker>,
     /// The number of clones that the combinator itself keeps.
@@ -81,7 +81,7 @@ impl WakerCountId {
     /// Creates a count for a waker that a combinator has created, and of which it keeps `own_clones` outside of slots.
     pub(crate) fn for_child<W: Wake + Send + Sync + 'static>(waker: &Arc<W>, own_clones: usize) -> WakerCountId {
         let waker: Weak<W> = Arc::downgrade(waker);
-        let child = Some(ChildWaker { waker, own_clones });
+        let child = Some(CountedWaker { waker, own_clones });
         WAKERS.with(|wakers| {
             wakers.children.set(wakers.children.get() + 1);
             wakers.counts.borrow_mut().insert(WakerCount { in_slots: 0, child })
@@ -129,7 +129,7 @@ pub(crate) fn is_any_child_waker_external() -> bool {
     WAKERS.with(|wakers| {
         wakers.children.get() > 0
             && wakers.counts.borrow().iter().any(|(_, count)| {
-                let is_external = |child: &ChildWaker| child.waker.strong_count() > child.own_clones + count.in_slots;
+                let is_external = |child: &CountedWaker| child.waker.strong_count() > child.own_clones + count.in_slots;
                 count.child.as_ref().is_some_and(is_external)
             })
     })

@@ -6,6 +6,7 @@
 mod imports;
 mod invariants;
 mod links;
+mod names;
 mod project;
 mod sizes;
 mod subjects;

@@ -67,14 +67,14 @@ pub(super) struct PlannedFaults {
     pub(super) error: Option<StatusCode>,
     /// The value of `Retry-After` in seconds.
     pub(super) retry_after: Option<u32>,
-    pub(super) interruption: Option<Interruption>,
+    pub(super) interruption: Option<BodyInterruption>,
     /// The maximum rate of the body in bytes per second.
     pub(super) rate: Option<NonZeroU64>,
 }
 
 /// An interruption of a response body.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Interruption {
+pub(super) struct BodyInterruption {
     pub(super) position: BodyPosition,
     pub(super) kind: InterruptionKind,
 }
@@ -178,10 +178,9 @@ impl FaultInjector {
             (Draw::Stall, faults.stall_rate, InterruptionKind::Stall),
             (Draw::Truncate, faults.truncate_rate, InterruptionKind::Truncate),
         ];
-        let interruption = kinds
-            .iter()
-            .find(|(purpose, rate, _)| draw(*purpose) < *rate)
-            .map(|(_, _, kind)| Interruption { position: BodyPosition::Fraction(draw(Draw::Position)), kind: *kind });
+        let interruption = kinds.iter().find(|(purpose, rate, _)| draw(*purpose) < *rate).map(|(_, _, kind)| {
+            BodyInterruption { position: BodyPosition::Fraction(draw(Draw::Position)), kind: *kind }
+        });
         PlannedFaults { delay, error, retry_after: None, interruption, rate: faults.bytes_per_second }
     }
 }
@@ -194,7 +193,7 @@ fn requested_faults(query: &str) -> Result<PlannedFaults, String> {
         let number = || value.parse::<u32>().map_err(|_| invalid());
         let interruption = |kind| {
             let position = BodyPosition::Bytes(value.parse().map_err(|_| invalid())?);
-            Ok::<_, String>(Some(Interruption { position, kind }))
+            Ok::<_, String>(Some(BodyInterruption { position, kind }))
         };
         match name {
             "gl-delay" => faults.delay = Some(Duration::from_millis(number()?.into())),
@@ -302,7 +301,10 @@ mod tests {
                 delay: Some(Duration::from_millis(20)),
                 error: Some(StatusCode::SERVICE_UNAVAILABLE),
                 retry_after: Some(1),
-                interruption: Some(Interruption { position: BodyPosition::Bytes(5), kind: InterruptionKind::Truncate }),
+                interruption: Some(BodyInterruption {
+                    position: BodyPosition::Bytes(5),
+                    kind: InterruptionKind::Truncate
+                }),
                 rate: NonZeroU64::new(100),
             }
         );

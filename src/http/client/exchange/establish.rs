@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::{ExchangeParts, ExchangeState, Transition};
+use super::{ExchangeParts, ExchangeState, ExchangeTransition};
 use crate::event_loop::now;
 use crate::http::client::connection::{ConnectTimestamps, Connection};
 use crate::http::client::error::{ClientErrorKind, RequestPhase};
@@ -26,7 +26,7 @@ use crate::net::{
 
 impl ExchangeParts {
     /// Starts the DNS lookup of the server or, if there is one, of the proxy.
-    pub(super) fn resolve(&self) -> Transition {
+    pub(super) fn resolve(&self) -> ExchangeTransition {
         let host = self.target.pool_key.first_hop();
         let lookup = self.client.resolver.resolve(host.host(), host.port());
         proceed(ExchangeState::Resolve(lookup, now()))
@@ -37,7 +37,7 @@ impl ExchangeParts {
         cx: &mut Context<'_>,
         lookup: &mut Lookup,
         requested_at: Instant,
-    ) -> Transition {
+    ) -> ExchangeTransition {
         let limit = self.client.timeouts.connect;
         let kind = match Pin::new(lookup).poll(cx) {
             Poll::Ready(Ok(addresses)) => {
@@ -59,7 +59,7 @@ impl ExchangeParts {
         cx: &mut Context<'_>,
         connect: &mut Connect,
         timestamps: ConnectTimestamps,
-    ) -> Transition {
+    ) -> ExchangeTransition {
         match ready!(Pin::new(connect).poll(cx)) {
             #[cfg(feature = "tls")]
             Ok(stream) if self.target.pool_key.origin.is_https() => match &self.target.pool_key.tunnel {
@@ -73,7 +73,7 @@ impl ExchangeParts {
 
     /// Starts to open a tunnel to the server through a proxy.
     #[cfg(feature = "tls")]
-    fn start_tunnel(&self, stream: TcpStream, proxy: &Proxy, timestamps: ConnectTimestamps) -> Transition {
+    fn start_tunnel(&self, stream: TcpStream, proxy: &Proxy, timestamps: ConnectTimestamps) -> ExchangeTransition {
         let peer = stream.peer_addr().ok();
         let (origin, client) = (&self.target.pool_key.origin, &self.client);
         let tunnel = Tunnel::new(stream, proxy, origin, &client.user_agent, client.buffers.clone());
@@ -87,7 +87,7 @@ impl ExchangeParts {
         tunnel: &mut Tunnel,
         timestamps: ConnectTimestamps,
         peer: Option<SocketAddr>,
-    ) -> Transition {
+    ) -> ExchangeTransition {
         let error = match Pin::new(tunnel).poll(cx) {
             Poll::Ready(Ok(stream)) => return self.start_tls(stream, timestamps),
             Poll::Ready(Err(error)) => error,
@@ -101,7 +101,7 @@ impl ExchangeParts {
 
     /// Starts the TLS handshake with the server.
     #[cfg(feature = "tls")]
-    fn start_tls(&self, stream: TcpStream, timestamps: ConnectTimestamps) -> Transition {
+    fn start_tls(&self, stream: TcpStream, timestamps: ConnectTimestamps) -> ExchangeTransition {
         let peer = stream.peer_addr().ok();
         let handshake = self.client.tls.connect(stream, self.target.pool_key.origin.host());
         proceed(ExchangeState::Handshake(Box::new(handshake), timestamps, peer))
@@ -114,7 +114,7 @@ impl ExchangeParts {
         handshake: &mut Handshake,
         timestamps: ConnectTimestamps,
         peer: Option<SocketAddr>,
-    ) -> Transition {
+    ) -> ExchangeTransition {
         let error = match Pin::new(handshake).poll(cx) {
             Poll::Ready(Ok(stream)) => return self.start_on_new_connection(Transport::Tls(stream), timestamps),
             Poll::Ready(Err(error)) => error,
@@ -127,7 +127,7 @@ impl ExchangeParts {
     }
 
     /// Starts the exchange on a connection that has just been established.
-    fn start_on_new_connection(&mut self, transport: Transport, timestamps: ConnectTimestamps) -> Transition {
+    fn start_on_new_connection(&mut self, transport: Transport, timestamps: ConnectTimestamps) -> ExchangeTransition {
         self.client.count_opened();
         let connection = Connection::new(transport, self.target.pool_key.clone(), timestamps);
         self.start(connection, false)
@@ -139,13 +139,13 @@ impl ExchangeParts {
     }
 
     /// Returns the end of the exchange with an error. No byte of the request has been sent.
-    fn fail(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> Transition {
+    fn fail(&self, kind: ClientErrorKind, peer: Option<SocketAddr>) -> ExchangeTransition {
         let error = self.target.error(kind, RequestPhase::NothingSent, peer, false);
         Poll::Ready(ControlFlow::Break(Err(error)))
     }
 }
 
-fn proceed(next: ExchangeState) -> Transition {
+fn proceed(next: ExchangeState) -> ExchangeTransition {
     Poll::Ready(ControlFlow::Continue(next))
 }
 

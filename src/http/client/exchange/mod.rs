@@ -83,7 +83,7 @@ enum ExchangeState {
 }
 
 /// The result of polling a state: the next state, or the end of the exchange.
-type Transition = Poll<ControlFlow<ExchangeEnd, ExchangeState>>;
+type ExchangeTransition = Poll<ControlFlow<ExchangeEnd, ExchangeState>>;
 
 /// The end of an exchange: the connection with the response head or the error of reading it, or the error that
 /// prevented a connection.
@@ -183,7 +183,7 @@ impl Future for Exchange {
 
 impl ExchangeParts {
     /// Takes a connection from the pool, or starts to establish one.
-    fn check_out(&mut self) -> Transition {
+    fn check_out(&mut self) -> ExchangeTransition {
         match self.client.pool.take(&self.target.pool_key, now()) {
             Some(connection) => {
                 self.client.count_reused();
@@ -194,14 +194,14 @@ impl ExchangeParts {
     }
 
     /// Starts the exchange on a connection.
-    fn start(&mut self, connection: Connection, is_reused: bool) -> Transition {
+    fn start(&mut self, connection: Connection, is_reused: bool) -> ExchangeTransition {
         let (client, target, is_persistent) = (self.client.clone(), self.target.clone(), self.head.is_persistent);
         let in_flight = InFlight::new(client, target, connection, is_reused, is_persistent, self.id);
         self.in_flight = Some(Box::new(in_flight));
         Poll::Ready(ControlFlow::Continue(ExchangeState::WriteHead))
     }
 
-    fn poll_write_head(&mut self, cx: &mut Context<'_>) -> Transition {
+    fn poll_write_head(&mut self, cx: &mut Context<'_>) -> ExchangeTransition {
         let in_flight = self.in_flight.as_mut().expect(HAS_CONNECTION);
         match in_flight.poll_write(cx, &self.head.bytes) {
             Poll::Ready(()) => Poll::Ready(ControlFlow::Continue(ExchangeState::ReadHead)),
@@ -209,7 +209,7 @@ impl ExchangeParts {
         }
     }
 
-    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Transition {
+    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> ExchangeTransition {
         let head = ready!(self.in_flight.as_mut().expect(HAS_CONNECTION).poll_head(cx));
         let in_flight = self.in_flight.take().expect(HAS_CONNECTION);
         if in_flight.is_stale(&head) && self.is_safe_to_repeat() {
