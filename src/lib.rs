@@ -34,7 +34,8 @@
 //!
 //! # Layers
 //!
-//! Each module uses only modules below it in this diagram, and `net` also uses `futures`, and `sync` and `wheel` also `observe`:
+//! Each module uses only modules below it in this diagram. Arrows are the exceptions: `net` also uses `futures`, and `sync`
+//! and `wheel` also use `observe`. All of them may use `table`, an internal module.
 //!
 //! ```text
 //!                   cli                    the glassloop command
@@ -52,7 +53,7 @@
 //!  sync, wheel ──▶ observe                 channels, semaphores, timer wheel · the events that a loop emits
 //! ```
 //!
-//! | module | purpose | read first |
+//! | module | purpose | prerequisites |
 //! | --- | --- | --- |
 //! | [`observe`] | the events that a loop emits, and the `Observer` trait | |
 //! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
@@ -67,8 +68,8 @@
 //! | `trace` | recordings of a loop's events, and their conversion and analysis | `observe`, `event_loop` |
 //! | `cli` | the `glassloop` command | all other modules |
 //!
-//! A turn is one iteration of the loop. In the layers up to `http`, futures are written by hand: one with several
-//! states is an `enum` of them, with one `match` in its `poll`. From `download` on, `async fn` is used.
+//! A turn is one iteration of the loop. In the layers up to `http`, futures are written by hand: the states of a future
+//! are the variants of an `enum`, and its `poll` is one `match` on them. In `download` and above, `async fn` is used.
 //!
 //! Suggested reading order: [`EventLoop::turn`], then the files that [`event_loop`] lists, then [`http::client`] as an
 //! example of a state machine. DESIGN.md follows one request from the command line to the disk.

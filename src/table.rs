@@ -2,7 +2,7 @@
 //!
 //! The event loop keeps its tasks, sources, jobs and timers in such tables, and [`sync`](crate::sync) its waker counts.
 //! An index is used again after its entry has been removed; the generation distinguishes the entries that have had the
-//! same index. It counts the insertions into the table, which also makes it the number that people are shown ("task 7").
+//! same index. It counts the insertions into the table, and is the number that is displayed ("task 7").
 //!
 //! After 2³² − 1 insertions the generations start again at 1. An id from before would then match an entry that has the
 //! same index and was inserted exactly 2³² − 1 insertions later; nothing in this crate keeps ids for so long.
@@ -81,7 +81,7 @@ impl<Id: TableId, T> Table<Id, T> {
 
     /// Removes an entry and returns its value, unless it has been removed before.
     ///
-    /// Where the drop of the value may run arbitrary code, drop it when the table is no longer borrowed (I4).
+    /// If dropping the value may run arbitrary code, end the borrow of the table first (I4).
     #[inline]
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         self.get(id)?;
@@ -110,7 +110,7 @@ impl<Id: TableId, T> Table<Id, T> {
         self.entries.iter().map(|(index, entry)| (Id::from_parts(index as u32, entry.generation), &entry.value))
     }
 
-    /// Removes all entries and returns their values. Later entries get later generations.
+    /// Removes all entries and returns their values. The generations continue, so ids from before match nothing.
     pub(crate) fn drain(&mut self) -> Vec<T> {
         std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry.value).collect()
     }

@@ -33,7 +33,7 @@ const MAX_EVENTS: usize = 1024;
 ///
 /// let event_loop = EventLoop::builder()
 ///     .virtual_time()                           // timers without waiting, for tests
-///     .shuffle_seed(7)                               // tasks in random order
+///     .shuffle_seed(7)                          // tasks in random order
 ///     .pool_threads(2)
 ///     .budget(10, Duration::from_micros(100))
 ///     .build()?;
@@ -60,7 +60,7 @@ impl Default for Builder {
             shuffle_seed: 0,
             pool_threads: 4,
             pool_queue_capacity: DEFAULT_QUEUE_CAPACITY,
-            // The number is tokio's. The time limits the delay of sockets by long polls.
+            // The number of polls is tokio's. The limit on the time bounds the delay of I/O if polls take long.
             budget_polls: 61,
             budget_time: Duration::from_micros(200),
             force_shutdown: Arc::default(),
@@ -77,8 +77,8 @@ impl Builder {
         self
     }
 
-    /// Uses a virtual clock, for tests: it jumps to the next deadline when there is nothing else to wait for. That is, no
-    /// job, no source, and no waker that is held outside the loop, for example by another thread.
+    /// Uses a virtual clock, for tests: it jumps to the next deadline when there is nothing else to wait for: no job, no
+    /// source, and no waker that is held outside the loop, for example by another thread.
     pub fn virtual_time(mut self) -> Builder {
         self.virtual_time = true;
         self
@@ -102,14 +102,15 @@ impl Builder {
         self
     }
 
-    /// Sets how many polls, and for how long, are done before the reactor is polled. The defaults are 61 and 200 µs.
+    /// Sets the maximum number of task polls between two polls of the reactor, and the time after which the reactor is
+    /// polled even if the number is not reached. The defaults are 61 and 200 µs.
     pub fn budget(mut self, polls: u32, time: Duration) -> Builder {
         self.budget_polls = polls.max(1);
         self.budget_time = time;
         self
     }
 
-    /// Sets a flag that makes the shutdown stop waiting for jobs, when another thread or a signal handler sets it.
+    /// Sets the flag with which another thread or a signal handler can force the shutdown, so that it stops waiting for jobs.
     pub fn forced_shutdown_flag(mut self, flag: Arc<AtomicBool>) -> Builder {
         self.force_shutdown = flag;
         self
@@ -121,8 +122,8 @@ impl Builder {
         self
     }
 
-    /// Sets the time above which a poll, or the wait for one, is reported as `slow_poll` or `loop_lag`. The default is 10 ms.
-    /// Only an observed loop reports it.
+    /// Sets the limit above which the duration of a poll is reported as `slow_poll`, and the time from a wake to its poll as
+    /// `loop_lag`, if the loop has an observer. The default is 10 ms.
     pub fn slow_poll_threshold(mut self, limit: Duration) -> Builder {
         self.slow_poll_threshold = limit;
         self
@@ -169,13 +170,13 @@ impl Builder {
             root_waker,
             poll,
             events: mio::Events::with_capacity(MAX_EVENTS),
-            inbox: Default::default(),
+            messages: Default::default(),
             is_notified: false,
             budget: Budget {
                 max_polls: self.budget_polls,
                 max_time: self.budget_time,
                 polls_done: 0,
-                last_io_poll: Duration::ZERO,
+                last_reactor_poll: Duration::ZERO,
             },
             turn: 0,
             is_quiet: false,

@@ -12,7 +12,7 @@ use crate::sync::SharedSlot;
 
 /// The result slot of a task.
 ///
-/// The result slot of a job (`executor.rs`) is for two threads; this one is not, so it needs no lock.
+/// Unlike the result slot of a job (`executor.rs`), it is used by only one thread, so it needs no lock.
 pub(super) struct TaskResult<T> {
     pub(super) result: Cell<Option<Result<T, JoinError>>>,
     pub(super) is_finished: Cell<bool>,
@@ -91,7 +91,7 @@ impl<T> Drop for StoreResult<T> {
 #[derive(Default)]
 pub(super) struct CompletionQueue {
     keys: RefCell<VecDeque<usize>>,
-    /// The waker of the task that awaits the next one.
+    /// The waker of the task that waits for the next completion.
     pub(super) waker: SharedSlot,
 }
 

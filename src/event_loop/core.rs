@@ -41,8 +41,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Returns whether a task can be polled.
-    pub(crate) fn is_work_ready(&self) -> bool {
+    /// Returns whether a task is ready to be polled.
+    pub(crate) fn is_any_task_ready(&self) -> bool {
         !self.ready.borrow().is_empty()
     }
 

@@ -1,6 +1,6 @@
 //! The loop that is running on this thread. The free functions `spawn`, `sleep` and `run_in_executor` use it.
 //!
-//! Each wake compares it with the loop of the waker, to find out whether it comes from the loop's own thread.
+//! A wake compares the current loop with the loop of the task, to find out whether it happens on that loop's thread.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub(crate) struct EnterGuard {
 pub(crate) fn enter(core: &Rc<Core>) -> EnterGuard {
     assert!(
         try_core().is_none(),
-        "an event loop runs on this thread already: await the future there, or use another thread"
+        "an event loop is already running on this thread: await the future instead of blocking on it, or use another thread"
     );
     enter_nested(core)
 }
@@ -39,8 +39,8 @@ pub(crate) fn enter_nested(core: &Rc<Core>) -> EnterGuard {
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
-        let left = replace_current(self.outer.take());
-        drop(left);
+        let previous = replace_current(self.outer.take());
+        drop(previous);
     }
 }
 
@@ -49,12 +49,12 @@ fn replace_current(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     let observer = core.as_ref().and_then(|core| core.idle_observer.take()).and_then(IdleObserver::take);
     // If a loop is dropped while the thread exits, the thread-local may have been destroyed. Then it is shut down
     // without being current.
-    let left = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
-    let observer_left = swap_observer(observer);
-    if let Some(left) = &left {
-        left.idle_observer.set(observer_left.and_then(IdleObserver::store));
+    let previous = CURRENT.try_with(|current| current.replace(core)).ok().flatten();
+    let previous_observer = swap_observer(observer);
+    if let Some(previous) = &previous {
+        previous.idle_observer.set(previous_observer.and_then(IdleObserver::store));
     }
-    left
+    previous
 }
 
 /// Wakes a task if its loop is the current one, and returns whether it is. Never panics, even while the thread exits (I2).
@@ -80,7 +80,7 @@ pub(crate) fn try_wake_local(remote: &Arc<RemoteHandle>, task: TaskId) -> bool {
 /// If there is none.
 #[track_caller]
 pub(crate) fn core() -> Rc<Core> {
-    try_core().expect("no event loop runs on this thread: call this from a future inside `EventLoop::block_on`")
+    try_core().expect("no event loop is running on this thread: call this from a future inside `EventLoop::block_on`")
 }
 
 /// Returns the current loop, if there is one.

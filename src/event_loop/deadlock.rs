@@ -1,11 +1,11 @@
-//! Deadlock detection: finds out that no task can ever be woken again (I16).
+//! Deadlock detection: the loop detects that no task can ever be woken again (I16).
 //!
-//! Most event loops block for ever if the last waker is lost. This one knows what can wake it: timers, sources that tasks
-//! wait for, jobs, and wakers. A waker is either in a waker slot, where only code of this thread can call it, or it is
-//! external: held by another thread, or in a struct of the program's own. If there are no timers, waits, jobs or external
+//! Most event loops block for ever if the last waker is lost. This one keeps track of everything that can wake it: timers,
+//! sources that tasks wait for, jobs, and wakers. A waker is either in a waker slot, where only code of this thread can call it, or it is
+//! external: held by another thread, or in a struct of the program. If there are no timers, waits, jobs or external
 //! wakers, blocking would never end.
 //!
-//! There are no false positives. While an external waker exists, the loop blocks as any other, but checks again at
+//! There are no false positives. While an external waker exists, the loop blocks like any other, but checks again at
 //! intervals, since a waker can be dropped without being called. The wakers are counted before the notifier is checked: a
 //! thread that woke a task and dropped its waker in between has set `NOTIFIED`, which the second step finds.
 //!
@@ -65,10 +65,10 @@ impl Core {
         if self.is_any_task_waker_external() || is_any_child_waker_external() {
             return PendingWake::ExternalWaker;
         }
-        // From here on, a message is visible that another thread sent before it dropped its waker.
+        // If another thread sent a message before it dropped its waker, the message is visible from here on.
         fence(Ordering::Acquire);
         if !self.remote.notifier.begin_park() {
-            return PendingWake::ExternalWaker; // it has been called
+            return PendingWake::ExternalWaker; // a waker has been called
         }
         self.remote.notifier.end_park();
         PendingWake::None

@@ -1,7 +1,7 @@
 //! The events that the loop emits about its tasks and turns, so that the other files need one line for each.
 //!
-//! Without an observer, each of these is one branch. The methods that must be called only if there is one are `cold`.
-//! The findings (`observe/findings.rs`) are based on the state of the loop, which is at the end.
+//! Without an observer, each of these is one branch. Methods marked `cold` must be called only if there is an observer.
+//! At the end is the implementation of `TaskInspector`, with which findings are detected (`observe/findings.rs`).
 
 use std::panic::Location;
 use std::sync::atomic::{Ordering, fence};
@@ -105,7 +105,8 @@ impl Core {
         emit!(EventKind::PollEnd { task: id, ready: is_ready, waiting_for, wakers });
     }
 
-    /// Ends the poll and the turn in which the root future panicked. There are no findings: it is not polled again.
+    /// Emits the end of the poll and of the turn in which the root future panicked. Findings are not detected: the future is
+    /// not polled again.
     pub(super) fn emit_unwinding_root(&self) {
         self.emit_poll_end_event(TaskId::ROOT, false);
         self.emit_turn_end();
@@ -137,12 +138,12 @@ impl TaskInspector for Core {
     fn status(&self, task: TaskId) -> Option<TaskStatus> {
         let tasks = self.tasks.borrow();
         let task = tasks.get(task)?;
-        // The wakers are counted first: a thread that woke the task before it dropped its clone, so that it is not counted,
-        // has set the flag (I16).
+        // The wakers are counted before the flag is read. If another thread has called and dropped its clone, the clone is
+        // not counted, but then the flag is set (I16).
         let (waiting_for, wakers) = (task.waiting_for, task.waker_clones());
         fence(Ordering::Acquire);
         let is_about_to_be_polled =
-            task.scheduled.get() || task.is_woken_by_hand.get() || task.header.is_remote_pending();
+            task.scheduled.get() || task.is_driven_by_turn.get() || task.header.is_remote_pending();
         Some(TaskStatus { waiting_for, wakers, is_about_to_be_polled })
     }
 

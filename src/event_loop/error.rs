@@ -16,7 +16,7 @@ pub enum LoopError {
 }
 
 impl LoopError {
-    /// Returns the reason, as it appears in events.
+    /// Returns the reason in the event `RunEnd`.
     pub(super) fn as_str(&self) -> &'static str {
         match self {
             LoopError::Deadlock(_) => "deadlock",

@@ -1,7 +1,7 @@
-//! `run_in_executor`: runs a blocking function on a thread of a pool, and returns a future of its result.
+//! `run_in_executor`: runs a blocking function on a thread of a pool, and returns a future that resolves to its result.
 //!
-//! It is modelled on asyncio's `loop.run_in_executor(None, func)`, and named after it. What Rust calls an executor, the part
-//! that polls tasks, is the event loop here. tokio's name for this function is `spawn_blocking`.
+//! It is modelled on asyncio's `loop.run_in_executor(None, func)`, and named after it. In Rust, "executor" usually means
+//! the part that polls tasks; here that part is the event loop. tokio's name for this function is `spawn_blocking`.
 
 use std::fmt;
 use std::future::Future;
@@ -23,8 +23,8 @@ use crate::observe::{JobId, discard, is_observed, polled_after_ready, set_wait_r
 /// A function that a pool runs, with a label, a number of bytes, and whether it may be cancelled.
 ///
 /// A plain closure is a mandatory job: once it is queued it always runs, even if its [`JobHandle`] is dropped or the loop
-/// shuts down. Writing a file should be mandatory. A *cancellable* job is dropped if it has not started by then: for
-/// example a DNS lookup, or checking a cached file.
+/// shuts down. Writing a file should be mandatory. A *cancellable* job, for example a DNS lookup, is dropped if it
+/// has not started when its handle is dropped or the loop shuts down.
 ///
 /// ```
 /// use glassloop::{Job, run_in_executor};
@@ -75,10 +75,10 @@ impl<T, F: FnOnce() -> T + Send + 'static> From<F> for Job<T> {
     }
 }
 
-/// Runs a job on a pool (`None` for the loop's own), and returns a future of its result.
+/// Runs a job on a pool (`None` for the loop's own), and returns a future that resolves to its result.
 ///
-/// The job is queued immediately if the pool's queue has capacity for it, and otherwise by the loop as soon as it has, in
-/// the order of the calls, even if the handle is not polled. Awaiting the handle provides backpressure: a program that
+/// The job is queued immediately if the pool's queue has capacity. If not, the loop queues it as soon as there is capacity,
+/// in the order of the calls, even if the handle is not polled. Awaiting the handle provides backpressure: a program that
 /// drops the handles of mandatory jobs may submit them faster than the pool runs them, and exhaust the memory.
 ///
 /// # Panics
@@ -149,7 +149,7 @@ impl<T: Send> Runnable for QueuedJob<T> {
     }
 }
 
-/// Notifies the loop that the job has ended, when it is dropped: even if the drop of what the job captured panics.
+/// On drop, notifies the loop that the job has ended. This also happens if dropping what the job captured panics.
 struct CompletionGuard {
     job: JobId,
     worker: u32,
@@ -173,7 +173,7 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-/// A handle to a job: a future of its result. Dropping it cancels the job only if it is cancellable and has not started.
+/// A handle to a job: a future that resolves to its result. Dropping it cancels the job only if it is cancellable and has not started.
 pub struct JobHandle<T> {
     jobs: Rc<Jobs>,
     id: JobId,
@@ -184,7 +184,7 @@ pub struct JobHandle<T> {
 }
 
 impl<T> JobHandle<T> {
-    /// Returns the job's id, until its result has been returned.
+    /// Returns the job's id. `None` after the result has been returned.
     pub fn id(&self) -> Option<JobId> {
         (!self.is_done).then_some(self.id)
     }

@@ -31,7 +31,7 @@ struct JobTable {
     rejected: usize,
 }
 
-/// What the loop knows of a job until it ends.
+/// The entry of a job that has not ended.
 pub(crate) struct JobEntry {
     label: &'static str,
     is_mandatory: bool,
@@ -43,7 +43,7 @@ pub(crate) struct JobEntry {
     waker: WakerSlot,
 }
 
-/// How far a job has got on its way to a worker thread.
+/// The stages of a job on its way to a worker thread.
 enum JobStage {
     New,
     /// Waits for capacity in the pool's queue. Dropping the request drops the job.
@@ -98,7 +98,7 @@ impl Jobs {
         if let Some(permit) = pool.capacity().try_acquire() {
             return self.queue(id, pool, work, permit);
         }
-        // By the loop, and not by the handle: a handle that is kept and not polled must not keep the permit from others.
+        // The loop queues the job later, and not the handle: a handle that is not polled would keep its permit unused.
         let (jobs, to) = (Rc::downgrade(self), pool.clone());
         let request = pool.capacity().acquire_then(move |permit| {
             if let Some(jobs) = jobs.upgrade() {
@@ -115,7 +115,7 @@ impl Jobs {
         if let Some(entry) = self.table.borrow_mut().entries.get_mut(id) {
             entry.queued_at = Instant::now();
         }
-        // The permit is held meanwhile: the pool counts the permits to find out how many threads it needs.
+        // The permit is held during this call: from the number of permits, the pool computes how many threads it needs.
         let next = match pool.submit(work) {
             Ok(()) => JobStage::Queued { _permit: permit },
             Err(rejected) => JobStage::Rejected(rejected),
@@ -158,7 +158,7 @@ impl Jobs {
             if let Some(waker) = entry.waker.take() {
                 contain("a waker", || waker.wake());
             }
-            // Releases the permit, which may queue the next job: this is caused by the end of this job, too.
+            // Releases the permit, which may queue the next job. The cause of that is the end of this job, too.
             drop(entry);
         }
     }
@@ -184,14 +184,14 @@ impl Jobs {
         }
     }
 
-    /// Lets a job run whose handle was dropped.
+    /// Drops the waker of a job whose handle was dropped. The job still runs.
     pub(super) fn detach(&self, id: JobId) {
         let slot = self.table.borrow_mut().entries.get_mut(id).map(|entry| std::mem::take(&mut entry.waker));
         drop(slot);
         let table = self.table.borrow();
         if let Some(JobEntry { label, stage: JobStage::Rejected(Rejected { error, .. }), .. }) = table.entries.get(id) {
             log_error(format_args!(
-                "no thread for the job `{label}`, which will run when the loop shuts down: {error}"
+                "no thread could be started for the job `{label}`, which will run when the loop shuts down: {error}"
             ));
         }
     }
@@ -263,7 +263,7 @@ impl Jobs {
         self.table.borrow().entries.iter().any(|(_, entry)| matches!(entry.stage, JobStage::Waiting { .. }))
     }
 
-    /// Returns the labels of the mandatory jobs, or of the others.
+    /// Returns the labels of the mandatory jobs, or of the cancellable ones.
     pub(super) fn labels(&self, is_mandatory: bool) -> Vec<&'static str> {
         let table = self.table.borrow();
         let entries = table.entries.iter().filter(|(_, entry)| entry.is_mandatory == is_mandatory);

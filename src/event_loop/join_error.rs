@@ -47,7 +47,7 @@ impl PanicPayload {
 
     /// Returns the payload, for example for [`std::panic::resume_unwind`].
     pub fn into_inner(mut self) -> Box<dyn Any + Send> {
-        self.take().expect("only this and the drop take the payload")
+        self.take().expect("only `into_inner` and the drop take the payload")
     }
 
     fn take(&mut self) -> Option<Box<dyn Any + Send>> {

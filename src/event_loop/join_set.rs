@@ -30,7 +30,7 @@ use crate::observe::set_wait_reason;
 ///     }
 ///     let mut order = vec![];
 ///     while let Some(result) = set.join_next().await {
-///         order.push(result.expect("none of them panics"));
+///         order.push(result.expect("no task panics"));
 ///     }
 ///     order
 /// })?;
@@ -78,7 +78,7 @@ impl<T: 'static> JoinSet<T> {
         entry.insert(spawn_on(&core, future, name, location, completed));
     }
 
-    /// Returns a future of the result of the task that completes next; `None` if the set is empty.
+    /// Returns a future that resolves to the result of the task that completes next; `None` if the set is empty.
     pub fn join_next(&mut self) -> JoinNext<'_, T> {
         JoinNext { set: self }
     }

@@ -25,10 +25,10 @@
 //! | `spawn.rs`, `join_error.rs`, `completion.rs`, `join_set.rs` | `spawn`, and awaiting tasks |
 //! | `deadlock.rs`, `error.rs` | deadlock detection, and the errors of a loop |
 //! | `emit.rs` | the events about tasks and turns, and what findings (`observe/findings.rs`) need to know |
-//! //! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
+//! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
 //!
-//! DESIGN.md lists the invariants that comments refer to (`I3`). Three files use each other, because a waker schedules its
-//! task through the loop that is current: `task.rs` (the waker), `current.rs` (the current loop) and `core.rs` (its tasks).
+//! DESIGN.md lists the invariants that comments refer to (`I3`). Three files depend on each other in a cycle, because a waker
+//! schedules its task through the current loop: `task.rs` (the waker), `current.rs` (the current loop) and `core.rs` (its tasks).
 
 mod builder;
 mod clock;
@@ -103,7 +103,7 @@ pub use spawn::{JoinHandle, spawn, spawn_named};
 /// let answer = event_loop.block_on(async {
 ///     let other = spawn(async { sleep(Duration::from_millis(2)).await; 40 });
 ///     sleep(Duration::from_millis(1)).await;
-///     2 + other.await.expect("it does not panic")
+///     2 + other.await.expect("the task does not panic")
 /// })?;
 /// assert_eq!(answer, 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -113,13 +113,13 @@ pub struct EventLoop {
     root_waker: TaskWaker,
     poll: mio::Poll,
     events: mio::Events,
-    /// A buffer for the messages of the inbox.
-    inbox: VecDeque<RemoteMessage>,
-    /// Whether the state of the notifier was `NOTIFIED` when it was last changed by the loop.
+    /// The messages that were taken from the inbox and have not been processed.
+    messages: VecDeque<RemoteMessage>,
+    /// Whether the state of the notifier was `NOTIFIED`, so that the inbox must be drained.
     is_notified: bool,
     budget: Budget,
     turn: u64,
-    /// Whether the last park was a complete [`park::RECHECK`] without an event.
+    /// Whether the last park lasted for the whole interval of a [recheck](park::RECHECK), without an event.
     is_quiet: bool,
     /// The error of the last turn.
     error: Option<LoopError>,
@@ -157,14 +157,14 @@ impl EventLoop {
         self.emit_run_begin();
         let unwinding = OnUnwind(|| emit::emit_run_end("failed"));
         self.wake_root();
-        self.core.set_root_woken_by_hand(false);
+        self.core.set_driven_by_turn(false);
         let result = loop {
             if let Poll::Ready(output) = self.run_once(future.as_mut()) {
                 break Ok(output);
             }
             match self.error.take() {
                 // The observer has woken a task, so there is no deadlock.
-                Some(LoopError::Deadlock(_)) if self.core.is_work_ready() => {}
+                Some(LoopError::Deadlock(_)) if self.core.is_any_task_ready() => {}
                 Some(error) => break Err(error),
                 None => {}
             }
@@ -185,10 +185,11 @@ impl EventLoop {
     /// If an event loop is running on this thread.
     pub fn turn<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         let _entered = current::enter(&self.core);
-        self.core.set_root_woken_by_hand(true);
+        self.core.set_driven_by_turn(true);
         self.run_once(root)
     }
 
+    /// The numbers are those of the steps in DESIGN.md, "One turn of the loop".
     fn run_once<F: Future>(&mut self, root: Pin<&mut F>) -> Poll<F::Output> {
         self.begin_turn();
         self.drain_inbox(); // 1
@@ -232,11 +233,11 @@ impl EventLoop {
         if !self.is_notified {
             return;
         }
-        self.core.remote.notifier.drain(&mut self.inbox);
-        while let Some(message) = self.inbox.pop_front() {
+        self.core.remote.notifier.drain(&mut self.messages);
+        while let Some(message) = self.messages.pop_front() {
             self.core.handle_message(message);
         }
-        // Cleared last: after a panic, the next turn processes the rest.
+        // Cleared last: if processing a message panics, the next turn processes the others.
         self.is_notified = false;
     }
 
@@ -275,7 +276,7 @@ impl EventLoop {
     }
 
     fn check_deadlock(&mut self, timeout: ParkTimeout) {
-        if matches!(timeout, ParkTimeout::Deadlocked) && !self.core.is_work_ready() {
+        if matches!(timeout, ParkTimeout::Deadlocked) && !self.core.is_any_task_ready() {
             self.error = Some(LoopError::Deadlock(self.core.deadlock_report()));
         }
     }

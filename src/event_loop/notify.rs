@@ -1,13 +1,13 @@
 //! How other threads wake the loop: the only scheduling code that several threads run.
 //!
-//! A queue under a mutex contains the messages, and an atomic state says whether the operating system's waker must be
-//! called:
+//! The messages are in a queue under a mutex (the loop's inbox). An atomic state determines whether the operating system's
+//! waker must be called:
 //!
 //! | state | the loop | a thread that notifies |
 //! | --- | --- | --- |
-//! | `RUNNING` | is running, and checks the queue before it blocks | need do nothing more |
+//! | `RUNNING` | is running, and checks the queue before it blocks | does nothing more |
 //! | `PARKED` | is blocked in the reactor, or about to block | calls the operating system's waker |
-//! | `NOTIFIED` | has been notified since it last checked | need do nothing more |
+//! | `NOTIFIED` | has been notified since it last checked | does nothing more |
 //!
 //! A notifying thread first pushes its message, then swaps the state to `NOTIFIED`, and calls the waker only if the state
 //! was `PARKED`. The loop changes the state from `RUNNING` to `PARKED` by compare-exchange before it blocks, swaps it to
@@ -33,8 +33,8 @@ pub(crate) trait OsWaker {
 
 /// A queue of messages from other threads, which wakes the loop if it is parked.
 ///
-/// Invariant: if the queue has a message that was pushed by `notify`, the loop is not blocked for longer than until the
-/// operating system's waker has been called (I8).
+/// Invariant: while the queue contains a message that was pushed by `notify`, the loop is not blocked, or the thread that
+/// pushed it calls the operating system's waker next (I8).
 pub(crate) struct Notifier<T, W> {
     state: AtomicU8,
     /// `None` after the loop has ended.

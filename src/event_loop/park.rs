@@ -7,11 +7,11 @@ use super::deadlock::PendingWake;
 use super::{EventLoop, LoopError, emit};
 use crate::observe::TimeoutReason;
 
-/// The interval of checks if it is unknown whether the loop can ever be woken (I16).
+/// The interval at which the loop checks for a deadlock while it is unknown whether it can ever be woken (I16).
 pub(super) const RECHECK: Duration = Duration::from_millis(500);
 
 /// The number of polls between two readings of the clock.
-const POLLS_PER_CLOCK: u32 = 16;
+const POLLS_PER_CLOCK_READING: u32 = 16;
 
 /// The limits on polling tasks between two polls of the reactor.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Budget {
     /// The number of polls since the reactor was last polled.
     pub(super) polls_done: u32,
     /// When the reactor was last polled.
-    pub(super) last_io_poll: Duration,
+    pub(super) last_reactor_poll: Duration,
 }
 
 /// How long the loop blocks. Times are those of the loop's clock.
@@ -48,19 +48,19 @@ impl EventLoop {
         let budget = &self.budget;
         budget.polls_done >= budget.max_polls
             || (budget.polls_done > 0
-                && budget.polls_done.is_multiple_of(POLLS_PER_CLOCK)
-                && self.core.clock.elapsed().saturating_sub(budget.last_io_poll) >= budget.max_time)
+                && budget.polls_done.is_multiple_of(POLLS_PER_CLOCK_READING)
+                && self.core.clock.elapsed().saturating_sub(budget.last_reactor_poll) >= budget.max_time)
     }
 
     fn renew_budget(&mut self) {
         self.budget.polls_done = 0;
-        self.budget.last_io_poll = self.core.clock.elapsed();
+        self.budget.last_reactor_poll = self.core.clock.elapsed();
     }
 
     /// Decides how long to block.
     pub(super) fn park_timeout(&mut self) -> ParkTimeout {
         let core = &*self.core;
-        if core.is_work_ready() {
+        if core.is_any_task_ready() {
             return ParkTimeout::Zero;
         }
         core.findings.end_lag();
@@ -97,7 +97,7 @@ impl EventLoop {
         let timeout = if self.core.remote.notifier.begin_park() { timeout } else { Some(Duration::ZERO) };
         emit::emit_wait_begin(timeout, why);
         // The observer may have woken a task on this thread, without the notifier.
-        let timeout = if self.core.is_work_ready() { Some(Duration::ZERO) } else { timeout };
+        let timeout = if self.core.is_any_task_ready() { Some(Duration::ZERO) } else { timeout };
         // A poll that does not block takes no virtual time, so that a program runs in the same way every time.
         let is_timed = self.core.clock.is_virtual() && timeout != Some(Duration::ZERO);
         let before = is_timed.then(Instant::now);
@@ -121,7 +121,7 @@ impl EventLoop {
     fn mio_timeout(&self, park: ParkTimeout) -> Option<(Option<Duration>, TimeoutReason)> {
         let has_sources = self.core.reactor.len() > 0;
         match park {
-            // Ready tasks come first, but when the budget is spent, the reactor is polled.
+            // While tasks are ready, the reactor is polled only when the budget is spent.
             ParkTimeout::Zero if !has_sources || !self.is_budget_spent() => None,
             ParkTimeout::Zero => Some((Some(Duration::ZERO), TimeoutReason::Ready)),
             ParkTimeout::Until(deadline) => Some((Some(self.core.time_until(deadline)), TimeoutReason::Timer)),
@@ -137,7 +137,7 @@ impl EventLoop {
         }
     }
 
-    /// Does what a park has to do even without a system call.
+    /// Does the part of [`park`](Self::park) that is necessary without a system call.
     fn skip_park(&mut self) {
         self.is_notified |= self.core.remote.notifier.end_park();
         if self.core.reactor.len() == 0 {

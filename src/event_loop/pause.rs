@@ -1,6 +1,6 @@
 //! Pausing the clocks of loops, for a debugger that stops a loop.
 //!
-//! Without this, all timers would be due and all timeouts would have passed when the loop continues.
+//! Without a pause, all timers would be due and all timeouts would have passed when the stopped loop continues.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,8 +32,9 @@ pub struct ClockPause {
 struct Times {
     /// The pauses that have ended.
     ended: Vec<PausedInterval>,
-    /// When the current pause began, and the number of its guards.
+    /// When the current pause began.
     since: Option<Instant>,
+    /// The number of guards of the current pause.
     guards: usize,
 }
 

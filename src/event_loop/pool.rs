@@ -53,8 +53,9 @@ struct Inner {
     queue: RefCell<Option<Sender<Box<dyn Runnable>>>>,
     /// The receiver of the queue, for new workers.
     jobs: Receiver<Box<dyn Runnable>>,
-    /// A permit for each job that may be queued or running, and their total number.
+    /// Has a permit for each further job that may be queued or running.
     capacity: Semaphore,
+    /// The total number of permits.
     max_jobs: usize,
     /// Each worker has a clone. Nothing is sent: the channel is closed when the last worker has ended.
     worker_alive: RefCell<Option<Sender<()>>>,
@@ -104,7 +105,8 @@ impl ThreadPool {
         self.inner.started.get()
     }
 
-    /// Returns the semaphore of which each job needs a permit before [`submit`](Self::submit).
+    /// Returns the semaphore that limits the number of jobs. A job needs a permit before it is passed to
+    /// [`submit`](Self::submit).
     pub(crate) fn capacity(&self) -> &Semaphore {
         &self.inner.capacity
     }
@@ -115,8 +117,8 @@ impl ThreadPool {
     /// Returns the job if the pool has no thread and cannot start one, or if it is closed.
     pub(crate) fn submit(&self, work: Box<dyn Runnable>) -> Result<(), Rejected> {
         let inner = &*self.inner;
-        // Each job holds a permit until the loop is notified of its end. So if there are more of these jobs than threads,
-        // a job may be waiting for a thread. A count that is kept by the threads could be out of date.
+        // Each job holds a permit until the loop is notified of its end. So if more permits are held than threads have been
+        // started, a job may be waiting for a thread. A count of idle threads, kept by the threads, could be out of date.
         let in_flight = inner.max_jobs.saturating_sub(inner.capacity.available());
         if in_flight > inner.started.get() && inner.started.get() < inner.max_threads {
             match self.start_worker() {

@@ -95,7 +95,8 @@ impl Reactor {
         Ok(source)
     }
 
-    /// Removes a source from the table. Closing its descriptor, which comes next, removes it from the kernel's set.
+    /// Removes a source from the table. From the kernel's set, it is removed by [`deregister`](Self::deregister), or when its
+    /// descriptor is closed.
     pub(super) fn remove(&self, source: &SourceEntry) {
         let removed = self.sources.borrow_mut().remove(source.id);
         if removed.is_some() {
@@ -104,7 +105,7 @@ impl Reactor {
         self.waits.close(&source.waiters);
     }
 
-    /// Removes a source from the kernel's set, if its descriptor is not closed.
+    /// Removes a source from the kernel's set. Not necessary if its descriptor is closed.
     pub(super) fn deregister(&self, io: &mut impl mio::event::Source) -> io::Result<()> {
         self.registry.deregister(io)
     }
@@ -184,8 +185,8 @@ fn emit_stale_event(id: SourceId, successor: SourceId) {
             what: "stale_event",
             task: None,
             state: "",
-            evidence: &format!("readiness of {id} was reported after its end, when {successor} had its index"),
-            advice: "deregister a source before its descriptor is closed, and all copies of the descriptor with it",
+            evidence: &format!("an event of {id} arrived after it was removed, when {successor} already had its index"),
+            advice: "deregister a source before you close its descriptor, or close all duplicates of the descriptor as well",
         });
     }
 }

@@ -1,7 +1,7 @@
 //! The cached readiness of a source.
 //!
 //! A source is registered edge-triggered: the kernel reports only changes. What it has reported is cached in bits, until an
-//! operation finds that it is no longer true:
+//! operation shows that it is out of date:
 //!
 //! | bit | set by an event that reports | cleared by |
 //! | --- | --- | --- |
@@ -55,7 +55,7 @@ impl Direction {
 /// The readiness of a source before its first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitialReadiness {
-    /// Ready: operations are tried first. An accepted socket can be written immediately, and often read.
+    /// Ready: the first operation is tried without waiting for an event. An accepted socket can be written immediately, and often read.
     Ready,
     /// Not ready: a connecting socket.
     NotReady,
@@ -63,8 +63,8 @@ pub enum InitialReadiness {
 
 /// The cached readiness of a source.
 ///
-/// Invariant: a direction that is not ready has had an operation that would have blocked, or a short read or write, since
-/// the last event that reported it as ready (I5). So the next event of the kernel is still to come.
+/// Invariant: if a direction is not ready, then since the last event that reported it as ready, an operation would have
+/// blocked, or there was a short read or write (I5). So the kernel will report the direction again when it is ready.
 pub(super) struct Readiness(Cell<u8>);
 
 impl Readiness {

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use crate::observe::TaskId;
 
-/// A FIFO queue, or a queue in random order, to expose code that depends on FIFO order.
+/// A queue in FIFO order, or in random order to expose code that depends on FIFO order.
 ///
-/// The root task is not in the queue, but marked beside it: it is polled first in a turn, and only once, so that a root
-/// task that wakes itself does not use up the budget of the others.
+/// The root task has a flag instead of an entry: it is polled first in a turn, and only once, so that a root task that wakes
+/// itself does not use up the budget of the others.
 ///
 /// Invariant: a task is in the queue at most once, and exactly while its `scheduled` flag is set (I3).
 pub(crate) struct ReadyQueue {
@@ -19,7 +19,7 @@ pub(crate) struct ReadyQueue {
 }
 
 impl ReadyQueue {
-    /// Creates a queue that contains the root task. The seed 0 selects FIFO order.
+    /// Creates a queue in which only the root task is ready. The seed 0 selects FIFO order.
     pub(crate) fn new(seed: u64) -> ReadyQueue {
         ReadyQueue { is_root_ready: true, queue: VecDeque::new(), seed, random: seed }
     }
@@ -38,7 +38,7 @@ impl ReadyQueue {
         }
     }
 
-    /// Removes the root task, and returns whether it was in the queue.
+    /// Clears the flag of the root task, and returns whether it was set.
     pub(crate) fn pop_root(&mut self) -> bool {
         std::mem::replace(&mut self.is_root_ready, false)
     }
@@ -56,17 +56,17 @@ impl ReadyQueue {
         self.queue.pop_front()
     }
 
-    /// Returns the number of tasks in the queue.
+    /// Returns the number of ready tasks, including the root task.
     pub(crate) fn len(&self) -> usize {
         self.queue.len() + usize::from(self.is_root_ready)
     }
 
-    /// Returns whether no task is in the queue.
+    /// Returns whether no task is ready.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Removes all tasks but the root task.
+    /// Removes all tasks except the root task.
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
     }

@@ -57,10 +57,10 @@ impl Core {
         self.schedule(TaskId::ROOT);
     }
 
-    /// Sets whether [`wake_root`](Self::wake_root) may be called before the root task has completed.
-    pub(crate) fn set_root_woken_by_hand(&self, is_woken_by_hand: bool) {
+    /// Sets whether the program drives the loop with `turn`, and not with `block_on`.
+    pub(crate) fn set_driven_by_turn(&self, is_driven_by_turn: bool) {
         if let Some(root) = self.tasks.borrow().get(TaskId::ROOT) {
-            root.is_woken_by_hand.set(is_woken_by_hand);
+            root.is_driven_by_turn.set(is_driven_by_turn);
         }
     }
 
@@ -161,11 +161,12 @@ impl Core {
         }
     }
 
-    /// Removes a task, and drops its future on the loop's thread, with nothing borrowed (I1, I4). `None` if it was aborted.
+    /// Removes a task, and drops its future on the loop's thread, with nothing borrowed (I1, I4). `outcome` is `None` if the
+    /// task was aborted.
     fn remove_task(&self, id: TaskId, future: Pin<Box<dyn ErasedTask>>, outcome: Option<TaskOutcome>) {
         let removed = self.tasks.borrow_mut().remove(id);
         if let Some(task) = &removed {
-            // A source that the future drops must not wake the task, which has ended.
+            // When the future drops a source, the source must not wake this task, which has ended.
             task.waker_count.remove();
         }
         self.emit_drop(id, outcome);
@@ -177,7 +178,7 @@ impl Core {
     }
 }
 
-/// Runs a function when it is dropped by a panic. Forgotten otherwise.
+/// Runs a function when it is dropped. It is for panics: without one, it is passed to `mem::forget`.
 pub(crate) struct OnUnwind<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnUnwind<F> {

@@ -6,11 +6,11 @@
 //! 4. cancel the cancellable jobs that have not started;
 //! 5. close the loop's own pool as soon as no job waits for capacity in its queue, so that its threads end when the queue
 //!    is empty;
-//! 6. wait for the mandatory jobs without a limit, and up to 500 ms for the others; run the jobs that no thread could be
-//!    started for on this thread;
+//! 6. wait for the mandatory jobs without a limit, and for the others up to 500 ms; if no thread could be started for a job,
+//!    run it on this thread;
 //! 7. drop the observer, and return a report.
 //!
-//! If a step panics, the next one follows all the same.
+//! If a step panics, the following steps are executed nevertheless.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl EventLoop {
     }
 
     fn drop_tasks(&mut self) {
-        // No task is added meanwhile: new ones are rejected.
+        // No task is added during this: new ones are rejected.
         let is_stored = |task: &Task| matches!(task.future, TaskFuture::Stored(_));
         let tasks = self.core.tasks.borrow();
         let all: Vec<TaskId> = tasks.iter().filter(|(_, task)| is_stored(task)).map(|(id, _)| id).collect();
@@ -83,7 +83,7 @@ impl EventLoop {
             if !self.core.jobs.is_any_waiting() {
                 self.core.default_pool.close();
             }
-            let report = self.jobs_left();
+            let report = self.unfinished_jobs();
             let have_all_ended = report == ShutdownReport::default();
             if have_all_ended {
                 // The threads are about to end. None should outlive the loop.
@@ -100,12 +100,12 @@ impl EventLoop {
         }
     }
 
-    fn jobs_left(&self) -> ShutdownReport {
+    fn unfinished_jobs(&self) -> ShutdownReport {
         let jobs = &self.core.jobs;
         ShutdownReport { aborted_jobs: jobs.labels(true), left_running: jobs.labels(false) }
     }
 
-    /// Waits until a job has ended, for at most 50 ms.
+    /// Waits until a message arrives, for at most 50 ms.
     fn wait_for_message(&mut self) {
         let timeout = if self.core.remote.notifier.begin_park() { SHUTDOWN_POLL_INTERVAL } else { Duration::ZERO };
         let waited = self.poll.poll(&mut self.events, Some(timeout));
@@ -122,7 +122,10 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         let report = self.end();
         if !report.aborted_jobs.is_empty() {
-            log_error(format_args!("the loop was shut down without these jobs: {}", report.aborted_jobs.join(", ")));
+            log_error(format_args!(
+                "these jobs were aborted when the loop was shut down: {}",
+                report.aborted_jobs.join(", ")
+            ));
         }
     }
 }

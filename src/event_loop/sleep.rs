@@ -11,7 +11,7 @@ use super::core::Core;
 use super::current;
 use crate::observe::{TimerId, set_wait_reason};
 
-/// Waits for a time, which starts with this call. The future never completes early, and on an idle machine at most a
+/// Waits for a duration, which is measured from this call, not from the first poll. The future never completes early, and on an idle machine at most a
 /// millisecond and one turn late (I9).
 ///
 /// The timer is set when the future is first polled.
@@ -63,7 +63,7 @@ pub fn now() -> Instant {
 /// The future returned by [`sleep`] and [`sleep_until`].
 pub struct Sleep {
     core: Rc<Core>,
-    /// As the time since the loop was built.
+    /// The deadline, as the time since the loop was built.
     deadline: Duration,
     state: SleepState,
     is_unref: bool,
@@ -83,8 +83,8 @@ impl Sleep {
         self.core.clock.instant_at(self.deadline)
     }
 
-    /// Changes the deadline. A timer that is set is moved, which takes constant time. A future that has completed can be
-    /// used again.
+    /// Changes the deadline. If the timer is set, it is moved, in constant time. If the future has completed, it can be
+    /// polled again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = self.core.clock.since_base(deadline);
         self.state = match self.state {

@@ -95,7 +95,7 @@ impl<S: mio::event::Source> PollEvented<S> {
         Ok(source)
     }
 
-    /// Deregisters the source when it is dropped: its descriptor may have duplicates, so closing it is not sufficient.
+    /// Makes the drop of the source deregister it. Needed if the descriptor may have duplicates: closing it is not sufficient.
     pub(crate) fn deregister_on_drop(&mut self) {
         self.skip_deregister = false;
     }
@@ -140,8 +140,8 @@ impl<S: mio::event::Source> PollEvented<S> {
         // The readiness need not be checked again: only the loop changes it, between two polls.
         self.core.reactor.arm(&self.source, direction, cx.waker());
         set_wait_reason(match direction {
-            Direction::Read => "input",
-            Direction::Write => "room to write",
+            Direction::Read => "a source to be readable",
+            Direction::Write => "a source to be writable",
         });
         Poll::Pending
     }
@@ -155,8 +155,9 @@ impl<S: mio::event::Source> PollEvented<S> {
     ///
     /// `call` makes one system call and returns the number of bytes transferred. `wanted` is the maximum for this call, such
     /// as the size of the buffer, or 0 for operations that do not transfer bytes. A call that would block clears the cached
-    /// readiness, so that the next one waits for the kernel's next event (I5). No other result does so: a short read proves
-    /// nothing about a datagram socket, a pipe, or a socket through which descriptors are sent.
+    /// readiness, so that the next one waits for the kernel's next event (I5). No other result does so (except on
+    /// the TCP streams of `net`): a short read proves nothing about a datagram socket, a pipe, or a socket through which
+    /// descriptors are sent.
     ///
     /// # Errors
     /// The errors of `call`, except `WouldBlock` and `Interrupted`.
@@ -178,7 +179,7 @@ impl<S: mio::event::Source> PollEvented<S> {
             if !self.core.io_budget.take_operation() {
                 // I11: yield to the other tasks.
                 cx.waker().wake_by_ref();
-                set_wait_reason("its next turn");
+                set_wait_reason("its next poll");
                 return Poll::Pending;
             }
             match call(&mut self.io) {

@@ -14,7 +14,7 @@ use super::join_error::JoinError;
 use super::task::{NewTask, TaskName};
 use crate::observe::{TaskId, is_observed, log_error, notes, polled_after_ready, set_wait_reason};
 
-/// Spawns a future as a new task, which is polled together with the others from the loop's next pass over the ready queue.
+/// Spawns a future as a new task, which is added to the ready queue. It is not polled inside this call.
 ///
 /// The task is named after the future's type; use [`spawn_named`] to choose a name. If the [`JoinHandle`] is dropped, the
 /// task continues in the background.
@@ -48,7 +48,7 @@ pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::
     spawn_on(&current::core(), future, TaskName::Given(name.into()), Location::caller(), None)
 }
 
-/// Spawns a future; `completed` is where a task of a `JoinSet` adds its key when it completes.
+/// Spawns a future. `completed` is the queue to which a task of a `JoinSet` adds its key when it completes, and that key.
 pub(super) fn spawn_on<F: Future + 'static>(
     core: &Rc<Core>,
     future: F,

@@ -33,18 +33,18 @@ pub(crate) struct Task {
     /// Whether the future is to be dropped when the task is dequeued next (I13).
     pub(crate) aborted: Cell<bool>,
     pub(crate) future: TaskFuture,
-    /// One clone is here, and one in the waker that lies beside the future.
+    /// The loop owns two clones: this one, and the one in the waker that is stored with the future.
     pub(crate) header: Arc<Header>,
-    /// The key of the count of the waker's clones.
+    /// The key under which the clones of the waker are counted.
     pub(crate) waker_count: WakerCountId,
     pub(crate) name: TaskName,
     /// Where it was spawned; `None` for the root task.
     pub(crate) location: Option<&'static Location<'static>>,
     /// What the last future to return `Pending` waits for.
     pub(crate) waiting_for: &'static str,
-    /// Whether the task can be scheduled without a waker: the root task, between manual turns.
-    pub(crate) is_woken_by_hand: Cell<bool>,
-    /// Only used for an observer.
+    /// Whether this is the root task and the program calls `turn`: then it may wake the task with `wake_root`.
+    pub(crate) is_driven_by_turn: Cell<bool>,
+    /// Only used while the loop is observed.
     pub(crate) observed: Option<Box<ObservedTask>>,
 }
 
@@ -52,13 +52,13 @@ pub(crate) struct Task {
 pub(crate) enum TaskFuture {
     /// In the table.
     Stored(Pin<Box<dyn ErasedTask>>),
-    /// On the stack of the loop, which polls it. So nothing is borrowed meanwhile (I4).
+    /// On the stack of the loop, which is polling it. It is not in the table, which must not be borrowed then (I4).
     Polling,
     /// On the stack of the caller of `block_on` or `turn`. This is the root task.
     OnCallersStack,
 }
 
-/// State of a task that is only kept for an observer.
+/// State of a task that is kept only while the loop is observed.
 #[derive(Default)]
 pub(crate) struct ObservedTask {
     pub(crate) polls: u64,
@@ -82,13 +82,13 @@ impl Task {
             name,
             location: None,
             waiting_for: "its first poll",
-            is_woken_by_hand: Cell::new(false),
+            is_driven_by_turn: Cell::new(false),
             observed: None,
         };
         (task, TaskWaker { waker, current })
     }
 
-    /// Returns the number of clones of the waker, other than the task's own.
+    /// Returns the number of clones of the waker, apart from the loop's own.
     pub(crate) fn waker_clones(&self) -> usize {
         Arc::strong_count(&self.header).saturating_sub(2)
     }
@@ -134,21 +134,21 @@ where
     })
 }
 
-/// What a waker owns.
+/// The part of a task that its wakers own.
 pub(crate) struct Header {
     id: TaskId,
-    /// Whether a message with the id is in the inbox already. Cleared when the loop receives it, before the poll.
+    /// Whether a wake of the task is in the inbox already. Cleared when the loop processes it, before the poll.
     remote_pending: AtomicBool,
     remote: Arc<RemoteHandle>,
 }
 
 impl Header {
-    /// Returns whether a message with the id is in the inbox.
+    /// Returns whether a wake of the task is in the inbox.
     pub(crate) fn is_remote_pending(&self) -> bool {
         self.remote_pending.load(Ordering::Acquire)
     }
 
-    /// Lets the next wake from another thread send a message again.
+    /// Clears the flag, so that the next wake from another thread sends a message again.
     pub(crate) fn clear_remote_pending(&self) {
         self.remote_pending.swap(false, Ordering::AcqRel);
     }
@@ -216,14 +216,15 @@ pub(crate) trait ErasedTask {
     /// Polls the future. When it completes or panics, calls the completion handler.
     fn poll(self: Pin<&mut Self>) -> Poll<TaskOutcome>;
 
-    /// Returns whether the task can still be aborted through its handle.
+    /// Returns the status of the task's handle.
     fn handle_status(&self) -> HandleStatus;
 }
 
-/// What has become of a task's `JoinHandle`, through which the task can be aborted.
+/// The status of a task's `JoinHandle`, through which the task can be aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandleStatus {
     Dropped,
+    /// Exists, and no task is known to await it.
     Kept,
     /// Awaited by the task whose waker has this count.
     AwaitedBy(WakerCountId),
@@ -234,7 +235,7 @@ pub(crate) trait OnComplete<T> {
     /// Receives the output, or the payload of a panic.
     fn complete(&mut self, result: std::thread::Result<T>) -> TaskOutcome;
 
-    /// Returns what has become of the task's handle.
+    /// Returns the status of the task's handle.
     fn handle_status(&self) -> HandleStatus;
 }
 

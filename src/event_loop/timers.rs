@@ -18,7 +18,7 @@ pub(crate) struct Timers {
 
 struct Timer {
     waker: WakerSlot,
-    /// The deadline to the nanosecond. The wheel only knows the tick.
+    /// The exact deadline. The wheel stores it rounded up to a tick.
     deadline: Duration,
     is_unref: bool,
 }
@@ -28,7 +28,7 @@ impl Timers {
         Timers { wheel: RefCell::new(Wheel::new()), unref: Cell::new(0) }
     }
 
-    /// Sets a timer, which calls `waker`.
+    /// Sets a timer that will call `waker`.
     pub(super) fn set(&self, deadline: Duration, waker: &Waker, is_unref: bool) -> TimerId {
         let timer = Timer { waker: WakerSlot::containing(waker), deadline, is_unref };
         self.unref.set(self.unref.get() + usize::from(is_unref));
@@ -102,12 +102,12 @@ impl Timers {
         drop(timers);
     }
 
-    /// Returns the time until which the loop may block, even if the wheel has only timers to cascade then.
+    /// Returns the time until which the loop may block. Possibly no timer is due then, and the wheel only moves timers.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         self.wheel.borrow().next_expiry().map(tick_to_duration)
     }
 
-    /// Returns the tick of the next deadline, as a time.
+    /// Returns the next deadline, rounded up to a tick.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.wheel.borrow().next_deadline().map(tick_to_duration)
     }

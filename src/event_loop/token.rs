@@ -31,7 +31,7 @@ pub(super) fn index_of(token: Token) -> usize {
     token.0 & INDEX_MASK
 }
 
-/// Returns the id of a source that has been removed; its generation only as far as the token contains it.
+/// Returns the id of a source that has been removed. On 32-bit platforms, the token contains only part of the generation.
 pub(super) fn id_of_removed(token: Token) -> SourceId {
     SourceId { index: index_of(token) as u32, generation: (token.0 >> INDEX_BITS) as u32 }
 }

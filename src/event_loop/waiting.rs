@@ -108,7 +108,7 @@ impl Waiters {
         self.in_direction(direction).wait.get() != WaitState::None
     }
 
-    /// Returns whether a task may wait for it, and it is not unref'd.
+    /// Returns whether a task may be waiting for the source, and the source is not unref'd.
     pub(super) fn is_any_armed(&self) -> bool {
         !self.is_unref.get() && self.both().into_iter().any(|waiter| waiter.wait.get().is_armed())
     }
@@ -165,16 +165,16 @@ impl Waits {
         }
     }
 
-    /// Ends the waits for a source that is dropped. Wakes the tasks that wait, since no event will, other than the one that
-    /// drops it.
+    /// Ends the waits for a source that is dropped. Wakes the tasks that wait for it, since no event will wake them any more,
+    /// except the task that drops it.
     pub(super) fn close(&self, waiters: &Waiters) {
-        // Outside of a task, it is dropped because the loop or the root future has ended.
+        // If no task drops the source, it is dropped because the loop or the root future has ended.
         let is_dropped_by_a_task = current_task().is_some();
         for waiter in waiters.both() {
             let was_armed = self.change(waiters, waiter, WaitState::None).is_armed();
-            let is_of_another =
-                || waiter.with_waker(|stored| stored.count_id().is_none_or(WakerCountId::is_of_another));
-            if was_armed && is_dropped_by_a_task && is_of_another() {
+            let belongs_to_another =
+                || waiter.with_waker(|stored| stored.count_id().is_none_or(WakerCountId::belongs_to_another));
+            if was_armed && is_dropped_by_a_task && belongs_to_another() {
                 waiter.call();
             }
         }
@@ -203,7 +203,7 @@ impl Waits {
         }
     }
 
-    /// Calls the wakers of a source without an event.
+    /// Calls the wakers of the armed waits for a source, without an event.
     pub(super) fn probe(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
             if waiter.wait.get() == WaitState::Armed {
@@ -213,7 +213,7 @@ impl Waits {
         }
     }
 
-    /// Ends a probe, when the tasks have been polled.
+    /// Ends a probe after the tasks have been polled: waits that were not confirmed are abandoned.
     pub(super) fn settle(&self, waiters: &Waiters) {
         for waiter in waiters.both() {
             if waiter.wait.get() == WaitState::Probed {

@@ -1,6 +1,6 @@
 //! Results of several futures in completion order.
 //!
-//! The name and the usage are those of `asyncio.as_completed`.
+//! Modelled on `asyncio.as_completed`.
 
 use std::fmt;
 use std::future::Future;
@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use super::children::Children;
 
-/// Polls all futures concurrently within this task, and returns each output, with the index of its future, as soon as
-/// it is available.
+/// Returns the outputs of several futures, each with the index of its future, as soon as they are available. All futures
+/// are polled concurrently within the task that calls [`next`](AsCompleted::next).
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,8 +23,8 @@ use super::children::Children;
 ///         seconds
 ///     }));
 ///     let mut order = vec![];
-///     while let Some((number, seconds)) = results.next().await {
-///         order.push((number, seconds));
+///     while let Some((index, seconds)) = results.next().await {
+///         order.push((index, seconds));
 ///     }
 ///     order
 /// })?;
@@ -42,7 +42,7 @@ pub struct AsCompleted<F> {
 
 impl<F: Future> AsCompleted<F> {
     /// Returns a future that resolves to the next output; `None` when there are no more.
-    // Named like `Iterator::next`, which it is not: it returns a future.
+    // Not `Iterator::next`, although it has the same name: it returns a future.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Next<'_, F> {
         Next { children: &mut self.children }
@@ -57,8 +57,8 @@ impl<F: Future> AsCompleted<F> {
     ///
     /// # Panics
     /// If the index is out of range.
-    pub fn is_done(&self, number: usize) -> bool {
-        self.children.is_done(number)
+    pub fn is_done(&self, index: usize) -> bool {
+        self.children.is_done(index)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Several child futures inside one task, each of which is polled only after it was itself woken.
+//! Several child futures inside one task, each of which is polled only when its own waker has been called.
 //!
 //! Each child is polled with its own waker, which records the child's index and wakes the task. Without that, every
 //! wake of the task would require polling every child: ten thousand children would cost a hundred million polls.
@@ -17,8 +17,8 @@ use crate::sync::{CountedClone, CurrentWaker, WakerCountId};
 
 /// Child futures of one type, and the list of those that have been woken.
 ///
-/// Invariant: a pending child is polled after each of its wakes. `is_woken` is true exactly while its index is in the
-/// list of the group or in `woken`, and it is cleared before the poll (I6).
+/// Invariant: a pending child is polled after each of its wakes. The `is_woken` flag of a child is set exactly while the
+/// child's index is in `Wakes::woken` or `to_poll`, and is cleared before the poll (I6).
 pub(super) struct Children<F> {
     children: Vec<Child<F>>,
     group: Arc<Group>,
@@ -26,9 +26,9 @@ pub(super) struct Children<F> {
     left: usize,
     /// Counts the clone of the task's waker that is stored in the group.
     counted: CountedClone,
-    /// The indices of woken children, taken from the group, in the order of their wakes.
-    woken: VecDeque<usize>,
-    /// Only used for an observer.
+    /// The indices of woken children that were taken from `Wakes::woken`, in the order of their wakes.
+    to_poll: VecDeque<usize>,
+    /// `None` until the children are polled while the loop is observed.
     observed: Option<Rc<ObservedChildren>>,
 }
 
@@ -57,9 +57,9 @@ struct Wakes {
     woken: Vec<usize>,
     /// The number of wakes in progress: the child is already in the list, but the task may not have been woken yet.
     in_progress: usize,
-    /// The task's waker. It is removed when the children are dropped, since its count is removed at the same time (I16).
-    /// It is in an `Arc` because cloning a waker may run arbitrary code, which must not happen while the mutex is locked
-    /// (I4).
+    /// The task's waker. It is removed when `Children` is dropped, even if wakers of children still exist: from then on,
+    /// `Children::counted` no longer counts it (I16). It is in an `Arc` because cloning a waker may run arbitrary code,
+    /// which must not happen while the mutex is locked (I4).
     task: Option<Arc<Waker>>,
 }
 
@@ -71,8 +71,8 @@ impl Group {
 
 /// The `Arc` behind a child's waker.
 struct ChildWaker {
-    number: usize,
-    /// Coalesces the wakes of a child that is already in the list. Atomic because a waker is `Sync`.
+    index: usize,
+    /// Whether the child is in the list already: then further wakes are coalesced. Atomic because a waker is `Sync`.
     is_woken: AtomicBool,
     group: Arc<Group>,
 }
@@ -88,19 +88,19 @@ impl Wake for ChildWaker {
         }
         let task = {
             let mut wakes = self.group.lock();
-            wakes.woken.push(self.number);
+            wakes.woken.push(self.index);
             wakes.in_progress += 1;
             wakes.task.clone()
         };
         if let Some(task) = task {
-            // I4: nothing is locked. I2: this is a waker itself, so it must not panic.
+            // I4: nothing is locked. I2: `wake_by_ref` is itself part of a waker, so it must not panic.
             contain("a waker", move || task.wake_by_ref());
         }
         self.group.lock().in_progress -= 1;
     }
 }
 
-/// State that is only kept for an observer, to check that a task polls its woken children.
+/// State that is kept only while the loop is observed, to check that a task polls its woken children.
 struct ObservedChildren {
     group: Arc<Group>,
     /// The task that last polled the children.
@@ -118,7 +118,7 @@ impl notes::WokenChildren for ObservedChildren {
         if self.task.get() != Some(task) || wakes.in_progress > 0 {
             return 0;
         }
-        wakes.woken.iter().filter(|number| !done.contains(number)).count() + self.left_over.get()
+        wakes.woken.iter().filter(|index| !done.contains(index)).count() + self.left_over.get()
     }
 }
 
@@ -127,10 +127,10 @@ impl<F: Future> Children<F> {
     pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Children<F> {
         let group = Arc::new(Group { wakes: Mutex::default() });
         let children: Vec<Child<F>> =
-            futures.into_iter().enumerate().map(|(number, future)| Child::new(number, future, &group)).collect();
+            futures.into_iter().enumerate().map(|(index, future)| Child::new(index, future, &group)).collect();
         let left = children.len();
-        let woken = (0..left).collect();
-        Children { children, group, left, counted: CountedClone::none(), woken, observed: None }
+        let to_poll = (0..left).collect();
+        Children { children, group, left, counted: CountedClone::none(), to_poll, observed: None }
     }
 
     /// Returns the number of children that are still pending.
@@ -142,14 +142,14 @@ impl<F: Future> Children<F> {
         self.children.len()
     }
 
-    pub(super) fn is_done(&self, number: usize) -> bool {
-        self.children[number].future.is_none()
+    pub(super) fn is_done(&self, index: usize) -> bool {
+        self.children[index].future.is_none()
     }
 
     /// Polls the woken children one after the other, until one completes or all have been polled.
     ///
-    /// A child that is woken meanwhile has also woken the task, and is polled the next time the task is polled: a child
-    /// that yields lets other tasks run first (I11).
+    /// A child that is woken during this call has also woken the task, and is polled with the task's next poll. So if a
+    /// child yields, other tasks run first (I11).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         let polled = self.poll_woken(cx);
         if is_observed() {
@@ -161,11 +161,11 @@ impl<F: Future> Children<F> {
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<(usize, F::Output)> {
         // Register the waker before draining the list of woken children; otherwise a wake could be lost (I6).
         self.register(cx.waker());
-        self.woken.extend(self.group.lock().woken.drain(..));
-        while let Some(number) = self.woken.pop_front() {
-            let child = &mut self.children[number];
-            // Cleared before the poll, so that a wake during the poll counts. A swap, unlike a
-            // store, synchronizes with the thread that last woke the child.
+        self.to_poll.extend(self.group.lock().woken.drain(..));
+        while let Some(index) = self.to_poll.pop_front() {
+            let child = &mut self.children[index];
+            // Cleared before the poll, so that a wake during the poll queues the child again. A swap, unlike a store,
+            // synchronizes with the thread that last woke the child.
             child.shared.is_woken.swap(false, Ordering::AcqRel);
             let Some(future) = child.future.as_mut() else { continue };
             let polled = {
@@ -173,17 +173,17 @@ impl<F: Future> Children<F> {
                 future.as_mut().poll(&mut Context::from_waker(&child.waker))
             };
             if let Poll::Ready(output) = polled {
-                // Counted before the drop, which may panic.
+                // `left` is updated before the future is dropped, which may panic.
                 let done = child.future.take();
                 self.left -= 1;
                 drop(done);
-                return Poll::Ready((number, output));
+                return Poll::Ready((index, output));
             }
         }
         Poll::Pending
     }
 
-    /// Records the state that the observer needs to check whether woken children are polled.
+    /// Updates [`ObservedChildren`] after a poll.
     #[cold]
     fn record_poll<T>(&mut self, polled: &Poll<(usize, T)>) {
         let observed = self.observed.get_or_insert_with(|| {
@@ -191,10 +191,10 @@ impl<F: Future> Children<F> {
                 (self.group.clone(), Cell::default(), Cell::default(), RefCell::default());
             Rc::new(ObservedChildren { group, task, left_over, done })
         });
-        let is_pending = |number: &&usize| self.children[**number].future.is_some();
-        observed.left_over.set(self.woken.iter().filter(is_pending).count());
-        if let Poll::Ready((number, _)) = polled {
-            observed.done.borrow_mut().insert(*number);
+        let is_pending = |index: &&usize| self.children[**index].future.is_some();
+        observed.left_over.set(self.to_poll.iter().filter(is_pending).count());
+        if let Poll::Ready((index, _)) = polled {
+            observed.done.borrow_mut().insert(*index);
         }
         let task = current_task();
         if observed.task.replace(task) != task
@@ -219,9 +219,9 @@ impl<F: Future> Children<F> {
 }
 
 impl<F> Child<F> {
-    fn new(number: usize, future: F, group: &Arc<Group>) -> Child<F> {
+    fn new(index: usize, future: F, group: &Arc<Group>) -> Child<F> {
         // A new child is in the list of woken children from the start.
-        let shared = Arc::new(ChildWaker { number, is_woken: AtomicBool::new(true), group: group.clone() });
+        let shared = Arc::new(ChildWaker { index, is_woken: AtomicBool::new(true), group: group.clone() });
         let count = WakerCountId::for_child(&shared, OWN_CLONES);
         Child { future: Some(Box::pin(future)), waker: Waker::from(shared.clone()), shared, count }
     }

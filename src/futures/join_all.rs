@@ -42,7 +42,7 @@ impl<F: Future> Future for JoinAll<F> {
         while this.children.left() > 0 {
             match this.children.poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready((number, output)) => this.outputs[number] = Some(output),
+                Poll::Ready((index, output)) => this.outputs[index] = Some(output),
             }
         }
         let outputs = std::mem::take(&mut this.outputs);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::observe::{notes, set_wait_reason};
 
-/// Moves the current task to the end of the ready queue, once.
+/// Yields once: wakes the current task and returns `Pending`, so that other ready tasks can run first.
 ///
 /// A long computation should do this now and then, or run on a thread pool.
 ///
@@ -44,7 +44,7 @@ impl Future for YieldNow {
                 *self = YieldNow::Yielded;
                 cx.waker().wake_by_ref();
                 notes::record_progress();
-                set_wait_reason("its next turn");
+                set_wait_reason("its next poll");
                 Poll::Pending
             }
             YieldNow::Yielded => Poll::Ready(()),

@@ -42,16 +42,17 @@ pub(crate) struct ObserverContext {
     seq: u64,
     /// The number of the current turn.
     turn: u64,
-    /// The total time spent in the observer, which is not counted as time of the task that is polled.
-    observed_for: Duration,
+    /// The total time spent in the observer. It does not count as time of the task being polled.
+    time_in_observer: Duration,
 }
 
 impl ObserverContext {
     pub(crate) fn new(observer: Box<dyn Observer>, elapsed: Box<dyn Fn() -> Duration>) -> ObserverContext {
-        ObserverContext { observer, elapsed, seq: 0, turn: 0, observed_for: Duration::ZERO }
+        ObserverContext { observer, elapsed, seq: 0, turn: 0, time_in_observer: Duration::ZERO }
     }
 
-    /// Passes an event to the observer. Returns `false` if it panicked.
+    /// Passes an event to the observer. `at` is the time and the thread of the event, if not the current time on the loop's
+    /// thread. Returns `false` if the observer panicked.
     fn deliver(&mut self, at: Option<(Duration, u32)>, kind: EventKind<'_>) -> bool {
         let (time, thread) = at.unwrap_or_else(|| ((self.elapsed)(), 0));
         let event = Event { seq: self.seq, time, thread, turn: self.turn, kind };
@@ -59,7 +60,7 @@ impl ObserverContext {
         match catch_unwind(AssertUnwindSafe(|| self.observer.event(&event))) {
             Ok(()) => {
                 if at.is_none() {
-                    self.observed_for += (self.elapsed)().saturating_sub(time);
+                    self.time_in_observer += (self.elapsed)().saturating_sub(time);
                 }
                 true
             }
@@ -71,7 +72,7 @@ impl ObserverContext {
     }
 }
 
-/// Replaces the context of this thread. Returns the previous one.
+/// Replaces the context of the running loop, and returns the previous one.
 pub(crate) fn swap_observer(context: Option<ObserverContext>) -> Option<ObserverContext> {
     // The thread-local may already have been destroyed, if the thread is ending.
     let is_some = context.is_some();
@@ -106,8 +107,8 @@ impl Drop for IdleObservers {
 }
 
 impl IdleObserver {
-    /// Stores a context until its loop runs again or is dropped. Returns `None` if the thread is ending: then the context is
-    /// dropped.
+    /// Stores a context until its loop runs again or is dropped. If the thread is ending, drops the context and returns
+    /// `None`.
     pub(crate) fn store(context: ObserverContext) -> Option<IdleObserver> {
         let stored = OBSERVERS.try_with(|observers| {
             let mut idle = observers.idle.borrow_mut();
@@ -145,9 +146,10 @@ pub(crate) fn set_turn(turn: u64) {
 }
 
 /// Returns the total time spent in the observer of this loop.
-pub(crate) fn observed_for() -> Duration {
-    OBSERVERS
-        .with(|observers| observers.running.borrow().as_ref().map_or(Duration::ZERO, |context| context.observed_for))
+pub(crate) fn time_in_observer() -> Duration {
+    OBSERVERS.with(|observers| {
+        observers.running.borrow().as_ref().map_or(Duration::ZERO, |context| context.time_in_observer)
+    })
 }
 
 /// Emits an event of the loop's thread with the current time.
@@ -155,7 +157,7 @@ pub(crate) fn emit_event(kind: EventKind<'_>) {
     emit_event_at(None, kind);
 }
 
-/// Emits an event that happened at another time on another thread.
+/// Emits an event with the time and the thread where it happened. `None` is the current time on the loop's thread.
 pub(crate) fn emit_event_at(at: Option<(Duration, u32)>, kind: EventKind<'_>) {
     // Removed during the call: nothing is borrowed while the observer runs (I4), and its own actions are not observed.
     let Some(mut context) = OBSERVERS.with(|observers| observers.running.take()) else { return };

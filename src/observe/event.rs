@@ -21,10 +21,10 @@ pub struct Event<'a> {
     pub kind: EventKind<'a>,
 }
 
-/// What happened.
+/// The kind of an event, with the fields of that kind.
 ///
-/// The variants are sorted by subject: the run, turns, waits, sources, timers, tasks, wakes, and then what other modules
-/// emit (semaphores, jobs, HTTP).
+/// The variants are in this order: the run, turns, waits, sources, timers, tasks, wakes, semaphores, jobs, HTTP, and the
+/// others.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'a> {
@@ -46,7 +46,7 @@ pub enum EventKind<'a> {
     TurnEnd(LoopMetrics),
     /// The loop starts to wait in the reactor.
     WaitBegin {
-        /// The timeout; `None` waits without a limit.
+        /// The timeout, if there is one.
         timeout: Option<Duration>,
         /// The reason for this timeout.
         why: TimeoutReason,
@@ -168,7 +168,7 @@ pub enum EventKind<'a> {
         future: FutureId,
         /// The type of the future, for example `Exchange`.
         type_name: &'static str,
-        /// The hand-written future that polls this one, if there is one.
+        /// The hand-written future that was being polled when this one was created, if there was one.
         parent: Option<FutureId>,
         /// The previous state.
         from: &'static str,
@@ -269,7 +269,7 @@ pub enum EventKind<'a> {
         state: &'a str,
         /// The evidence for the finding.
         evidence: &'a str,
-        /// What to look at.
+        /// What to look at, or how to fix it.
         advice: &'a str,
     },
     /// A line of text from the program.
@@ -295,9 +295,9 @@ pub struct LoopMetrics {
     pub timers: usize,
     /// The number of registered sources.
     pub sources: usize,
-    /// The number of jobs that no worker has started, as far as the loop knows.
+    /// The number of jobs that no worker has started yet, according to the messages that the loop has processed.
     pub jobs_queued: usize,
-    /// The number of jobs that workers are running, as far as the loop knows.
+    /// The number of jobs that workers are running, according to the messages that the loop has processed.
     pub jobs_running: usize,
 }
 
@@ -313,7 +313,7 @@ pub enum ClockKind {
 /// The reason for the timeout of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutReason {
-    /// Tasks are ready: the timeout is zero.
+    /// The timeout is zero, because a task is ready, or because unref'd sources are checked before a deadlock is reported.
     Ready,
     /// The loop waits for the next timer.
     Timer,
@@ -330,9 +330,9 @@ pub enum Operation {
     Connect,
     /// `accept`.
     Accept,
-    /// `read`, `recv` and the like.
+    /// `read`, `recv` or a similar call.
     Read,
-    /// `write`, `send` and the like.
+    /// `write`, `send` or a similar call.
     Write,
 }
 
@@ -367,7 +367,7 @@ pub enum JobOutcome {
     Finished,
     /// It panicked.
     Panicked,
-    /// It was cancelled before a worker started it.
+    /// It was cancelled before a worker started it, or no worker could be started for it.
     Cancelled,
 }
 

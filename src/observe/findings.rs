@@ -1,53 +1,52 @@
-//! Detects findings: bugs of the program that runs on the loop, with the evidence for them.
+//! Detects findings: bugs in the program that runs on the loop, with the evidence for them.
+//!
+//! In this table, a task is *scheduled* if it is in the ready queue, if a wake from another thread is in the inbox, or if it
+//! is the root task and [`EventLoop::turn`](crate::EventLoop::turn) is used, whose caller may wake it. A clone of a task's
+//! waker can be *called* unless it belongs to the loop itself, or is stored in a source for which the task no longer waits.
+//! A task is *lost* if its last poll returned `Pending`, it is not scheduled, and no clone of its waker can be called.
 //!
 //! | finding | exact condition |
 //! | --- | --- |
-//! | `lost_waker` | a poll returned `Pending`, the task is not about to be polled, no waker of it is left that could be called, and it cannot be aborted |
-//! | `undrained` | no such waker is left, and a source that was found ready in this poll is still ready: an edge-triggered source does not report the same readiness twice |
-//! | `stale_waker` | a wake reached a task that has ended; a future that this task had polled is now polled by another task, which has no waker left |
-//! | `snooze` | a poll returned `Pending`, the task is not about to be polled, and a child future that was woken was not polled |
-//! | `spin` | a task woke itself a thousand times without I/O, a timer, a change of state, `yield_now`, or a wake of another task |
+//! | `lost_waker` | a task is lost, and it cannot be aborted either: its `JoinHandle` has been dropped, or is awaited by a task that nothing else can wake |
+//! | `undrained` | a task is lost, and a source that its last poll found ready is still ready: readiness is edge-triggered, so there may be no further event until an operation returns `WouldBlock` |
+//! | `stale_waker` | a wake reached a task that has ended, and a future that this task had polled is now polled by another task, which is lost |
+//! | `snooze` | a child future was woken, but its task's poll returned `Pending` without polling the child, and the task is not scheduled |
+//! | `spin` | a task woke itself 1,000 times in a row without I/O, a timer, a state change, `yield_now`, or a wake through a channel, semaphore or the like |
 //!
 //! `slow_poll`, `loop_lag` and `busy_machine` are in `lateness.rs`, `deadlock` is in `event_loop/deadlock.rs`, `stale_event` in
-//! `event_loop/reactor.rs`, and `poll_after_ready` is emitted by the future itself. All of this is only done for an observer.
-//! Only certain cases are reported: there are no false positives.
-//!
-//! A task that can still be aborted may not need a waker. So it counts as lost only if its `JoinHandle` has been dropped, or
-//! is awaited by a task that only this task can wake: then `abort` cannot be called.
-//!
-//! "A waker that could be called" is any clone other than the loop's own, and those that are left in the slots of sources
-//! from earlier waits: a source calls these only after the task has waited for it again.
+//! `event_loop/reactor.rs`, and `poll_after_ready` is emitted by the future itself. Findings are detected only while the loop
+//! is observed. Uncertain cases are not reported, so there are no false positives.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::lateness::{Late, Lateness};
+use super::lateness::{Lateness, TimeFinding};
 use super::{Cause, EventKind, FutureId, SourceId, TaskId, emit, notes};
 
-/// The number of successive wakes of a task by itself, without effect, that are reported.
+/// The number of times in a row that a task must wake itself without progress for `spin` to be reported.
 const SPIN_THRESHOLD: u32 = 1_000;
 
-/// The maximum length of a chain of tasks that await each other which is followed.
-const MAX_AWAITING: usize = 64;
+/// The maximum number of tasks, each of which awaits the one before, that are checked.
+const MAX_AWAIT_CHAIN: usize = 64;
 
 /// The maximum number of undecided tasks. If there are more, they are not checked again.
 const MAX_UNDECIDED: usize = 64;
 
-/// Detects findings. It stores what it needs to know about earlier polls.
+/// Detects findings. It stores the necessary state from earlier polls.
 pub(crate) struct FindingDetector {
     lateness: Lateness,
     /// Whether the task has woken itself during this poll.
     woke_itself: Cell<bool>,
-    /// The number of successive wakes of each task by itself.
+    /// The number of times in a row that each task has woken itself without progress.
     spins: RefCell<HashMap<TaskId, u32>>,
-    /// The tasks without wakers that may still be aborted.
+    /// Tasks that are lost, but may still be aborted. They are checked again when a handle is awaited or dropped.
     undecided: RefCell<HashSet<TaskId>>,
-    /// Futures without a waker, and the tasks that poll them now, by the task that polled them before.
+    /// For a task that has polled a future before: the future, and the task that polls it now and is lost.
     migrated_futures: RefCell<HashMap<TaskId, (FutureId, TaskId)>>,
 }
 
-/// The questions about tasks and sources on which findings depend. The loop implements it.
+/// Access to the state of tasks and sources from which findings are detected. Implemented in `event_loop/emit.rs`.
 pub(crate) trait TaskInspector {
     /// Returns the time since the loop was built.
     fn elapsed(&self) -> Duration;
@@ -71,8 +70,9 @@ pub(crate) trait TaskInspector {
 /// The status of a task between two polls.
 pub(crate) struct TaskStatus {
     pub(crate) waiting_for: &'static str,
-    /// The number of clones of its waker, other than its own.
+    /// The number of clones of the task's waker, apart from the loop's own.
     pub(crate) wakers: usize,
+    /// Whether the task is scheduled, as defined at the top of this file.
     pub(crate) is_about_to_be_polled: bool,
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum Aborter {
     None,
     /// A task that awaits its handle.
     Task(TaskId),
-    /// Something else, as far as is known.
+    /// Unknown code: the handle exists, and no task is known to await it.
     Unknown,
 }
 
@@ -113,7 +113,7 @@ impl FindingDetector {
     pub(crate) fn begin_poll(&self, tasks: &dyn TaskInspector, task: TaskId, delay: Duration) {
         notes::clear();
         self.woke_itself.set(false);
-        self.report_late(tasks, task, self.lateness.begin_poll(tasks.elapsed(), delay));
+        self.report_time(tasks, task, self.lateness.begin_poll(tasks.elapsed(), delay));
     }
 
     /// Called when a task is woken.
@@ -128,8 +128,8 @@ impl FindingDetector {
             && is_lost(tasks, victim)
         {
             let evidence = format!(
-                "a wake reached {task}, which has ended and had polled {future} before; {future} is polled by \
-                 {victim} now, which has no waker left"
+                "a wake reached {task}, which has ended; it had polled {future}, which is now polled by {victim}, and no \
+                 waker of {victim} is left that can be called"
             );
             let advice = "store `cx.waker()` at each poll, in place of the one that was stored before";
             report(tasks, "stale_waker", victim, &evidence, advice);
@@ -138,13 +138,13 @@ impl FindingDetector {
 
     /// Called after a poll.
     pub(crate) fn end_poll(&self, tasks: &dyn TaskInspector, task: TaskId, ready: bool) {
-        self.report_late(tasks, task, self.lateness.end_poll(tasks.elapsed()));
+        self.report_time(tasks, task, self.lateness.end_poll(tasks.elapsed()));
         if ready {
             self.spins.borrow_mut().remove(&task);
             return;
         }
         self.count_spins(tasks, task);
-        // The wakers are counted before the check whether it is about to be polled: see `deadlock.rs`.
+        // `status` counts the wakers before it reads whether the task is scheduled: see `deadlock.rs`.
         if tasks.status(task).is_none_or(|status| status.is_about_to_be_polled) {
             return;
         }
@@ -152,7 +152,8 @@ impl FindingDetector {
             self.report_lost(tasks, task);
         }
         if let Some(awaited) = notes::last_awaited() {
-            // It may have lost its waker since its own poll: to another task, or with a source that was dropped.
+            // The awaited task may have lost its waker after its own poll: another task has replaced it, or a source that
+            // contained it was dropped.
             if has_no_wakers(tasks, awaited) {
                 self.undecided.borrow_mut().insert(awaited);
             }
@@ -167,11 +168,13 @@ impl FindingDetector {
         }
     }
 
-    fn report_late(&self, tasks: &dyn TaskInspector, task: TaskId, late: Option<Late>) {
-        match late {
+    fn report_time(&self, tasks: &dyn TaskInspector, task: TaskId, finding: Option<TimeFinding>) {
+        match finding {
             None => {}
-            Some(late) if late.is_of_task => report(tasks, late.what, task, &late.evidence, late.advice),
-            Some(Late { what, evidence, advice, .. }) => {
+            Some(finding) if finding.is_task_at_fault => {
+                report(tasks, finding.what, task, &finding.evidence, finding.advice);
+            }
+            Some(TimeFinding { what, evidence, advice, .. }) => {
                 emit!(EventKind::Finding { what, task: None, state: "", evidence: &evidence, advice });
             }
         }
@@ -181,10 +184,11 @@ impl FindingDetector {
         match notes::last_ready() {
             Some((source, for_reading)) if tasks.is_ready_and_disarmed(source, for_reading) => {
                 let evidence = format!(
-                    "{source} was found ready in this poll, and still is; it is edge-triggered, and no other waker of the \
-                     task is left"
+                    "{source} was found ready in this poll and is still ready; its readiness is edge-triggered, and no \
+                     waker of the task is left that can be called"
                 );
-                let advice = "read or write until it would block, or wait for it once more with `poll_ready`";
+                let advice =
+                    "read or write until the operation would block, or wait for the source again with `poll_ready`";
                 report(tasks, "undrained", task, &evidence, advice);
             }
             _ => {
@@ -207,10 +211,10 @@ impl FindingDetector {
             return;
         }
         for task in undecided {
-            let is_lost = has_no_wakers(tasks, task);
-            if !is_lost || !can_be_aborted(tasks, task) {
+            let is_still_lost = has_no_wakers(tasks, task);
+            if !is_still_lost || !can_be_aborted(tasks, task) {
                 self.undecided.borrow_mut().remove(&task);
-                if is_lost {
+                if is_still_lost {
                     report_lost_waker(tasks, task);
                 }
             }
@@ -234,23 +238,23 @@ impl FindingDetector {
     }
 }
 
-/// Returns whether a task has no waker left that could be called, directly after its poll.
+/// Returns whether a task is lost. If a waker was stored since the last poll began, it may be this task's: then it is not.
 fn is_lost(tasks: &dyn TaskInspector, task: TaskId) -> bool {
     let Some(status) = tasks.status(task).filter(|status| !status.is_about_to_be_polled) else { return false };
-    // A waker that was stored in this poll will be called. Older ones may be left in sources from earlier waits.
+    // Without a waker that was stored in this poll, the clones may all be stored in sources that no longer call them.
     status.wakers == 0 || (!notes::stored_waker() && status.wakers == tasks.disarmed_wakers(task))
 }
 
-/// Returns whether a task that is not being polled has no waker that could be called.
+/// Returns whether a task is lost. Unlike [`is_lost`], it does not depend on the last poll of any task.
 fn has_no_wakers(tasks: &dyn TaskInspector, task: TaskId) -> bool {
     let status = tasks.status(task).filter(|status| !status.is_about_to_be_polled);
     status.is_some_and(|status| status.wakers == tasks.disarmed_wakers(task))
 }
 
-/// Returns whether a task can perhaps be aborted.
+/// Returns whether a task may still be aborted.
 fn can_be_aborted(tasks: &dyn TaskInspector, task: TaskId) -> bool {
     let mut task = task;
-    for _ in 0..MAX_AWAITING {
+    for _ in 0..MAX_AWAIT_CHAIN {
         task = match tasks.aborter(task) {
             Aborter::None => return false,
             Aborter::Unknown => return true,
@@ -266,9 +270,9 @@ fn can_be_aborted(tasks: &dyn TaskInspector, task: TaskId) -> bool {
 }
 
 fn report_lost_waker(tasks: &dyn TaskInspector, task: TaskId) {
-    let evidence = "its poll returned `Pending`, and no waker of the task is left that could be called";
-    let advice = "before it returns `Pending`, a future must store `cx.waker()` where what it waits for can call it; of two \
-                  tasks that wait for one source in the same direction, only the last is woken";
+    let evidence = "its poll returned `Pending`, and no waker of the task is left that can be called";
+    let advice = "a future must store `cx.waker()` before it returns `Pending`, so that the event it waits for can call it; if two \
+                  tasks wait for one source in the same direction, only the last one is woken";
     report(tasks, "lost_waker", task, evidence, advice);
 }
 

@@ -4,15 +4,15 @@ use std::fmt;
 
 use crate::table::TableId;
 
-macro_rules! slot_id {
+macro_rules! table_id {
     ($(#[$doc:meta])* $name:ident, $word:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
-            /// The index of the slot in its table. Slots are reused.
+            /// The index of the entry in its table. Indices are reused.
             pub index: u32,
-            /// A serial number, which is unique in the loop for this type of id: it distinguishes the uses of a slot, and
-            /// is the number that is displayed.
+            /// A serial number, which is displayed. It is unique in the loop for this type of id, so it distinguishes the
+            /// entries that have had the same index.
             pub generation: u32,
         }
 
@@ -72,19 +72,19 @@ macro_rules! serial_id {
     };
 }
 
-slot_id!(
+table_id!(
     /// Identifies a task: a spawned future, or the root future passed to `block_on` ([`TaskId::ROOT`]).
     TaskId, "task"
 );
-slot_id!(
+table_id!(
     /// Identifies a source that is registered with the reactor, for example a socket.
     SourceId, "source"
 );
-slot_id!(
+table_id!(
     /// Identifies a timer.
     TimerId, "timer"
 );
-slot_id!(
+table_id!(
     /// Identifies a job of a thread pool.
     JobId, "job"
 );

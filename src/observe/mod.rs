@@ -7,11 +7,11 @@
 //! | `cause.rs` | [`Cause`], why a task was woken: the socket, the timer, the job or the task |
 //! | `state.rs` | [`TracedState`], the state of a hand-written future, with an event for each change |
 //! | `context.rs`, `thread.rs` | the observer of the running loop; the task that is polled on this thread, what it waits for, and the cause of wakes |
-//! | `findings.rs`, `notes.rs`, `lateness.rs` | how bugs of the program are detected |
-//! | `panics.rs` | panics of foreign code, such as observers |
+//! | `findings.rs`, `notes.rs`, `lateness.rs` | how bugs in the program are detected |
+//! | `panics.rs` | how panics of user code, such as observers, are caught |
 //!
-//! This module depends on no other. The other modules call `emit!` where something happens; without an observer, the cost
-//! is one branch on a thread-local flag. The design follows
+//! This module uses no other module than the internal `table`. The other modules call `emit!` where something happens;
+//! without an observer, the cost is one branch on a thread-local flag. The design follows
 //! [trio's instruments](https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api): the observer is
 //! called synchronously, and one that panics is removed.
 //!
@@ -47,8 +47,8 @@ mod thread;
 
 pub use cause::{Cause, WakeOutcome};
 pub(crate) use context::{
-    IdleObserver, ObserverContext, drop_observer, emit, emit_event, emit_event_at, observed_for, set_turn,
-    swap_observer,
+    IdleObserver, ObserverContext, drop_observer, emit, emit_event, emit_event_at, set_turn, swap_observer,
+    time_in_observer,
 };
 pub use event::{
     ClockKind, Event, EventKind, HttpStep, IoOutcome, JobOutcome, LoopMetrics, Operation, TaskOutcome, TimeoutReason,

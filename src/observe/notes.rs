@@ -1,7 +1,7 @@
-//! Notes about the current poll of a task, from which the loop derives findings. They are only taken with an observer.
+//! Notes about the current poll of a task, from which findings are computed. Taken only while the loop is observed.
 //!
-//! The loop clears the notes before a poll and evaluates them after it. During the poll, other modules add to them: that a
-//! waker was stored, that a source was found ready, that a future was polled by another task before.
+//! The notes are cleared before a poll and evaluated after it. During the poll, other modules note for example that a waker
+//! was stored, that a source was found ready, or that a future was polled by another task before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,22 +11,22 @@ use super::{EventKind, FutureId, SourceId, TaskId, current_task, emit_event, is_
 
 /// A group of child futures of a task, each of which has its own waker.
 pub(crate) trait WokenChildren {
-    /// Returns how many children have been woken and not polled since. 0 if another task has polled the group last, or if
-    /// the number is uncertain.
+    /// Returns the number of children that have been woken and not polled since. Returns 0 if another task has polled the
+    /// group last, or while a wake is in progress.
     fn woken(&self, task: TaskId) -> usize;
 }
 
 #[derive(Default)]
 struct Notes {
-    /// Whether the task did I/O, set or cancelled a timer, or changed a state.
+    /// Whether the task did I/O, set or cancelled a timer, changed a state, yielded, or took a waker to wake a waiter.
     made_progress: Cell<bool>,
     /// Whether a waker was stored.
     stored_waker: Cell<bool>,
-    /// The source that was last found ready, and whether for reading.
+    /// The source that was last found ready, and whether it was ready for reading (or else for writing).
     ready: Cell<Option<(SourceId, bool)>>,
     /// The task that was last awaited.
     awaited: Cell<Option<TaskId>>,
-    /// The futures that another task polled before, and that task.
+    /// The futures that this task polls, but another task polled before, each with that other task.
     task_changes: RefCell<Vec<(FutureId, TaskId)>>,
     /// The groups of children that each task has polled.
     groups: RefCell<HashMap<TaskId, Vec<Weak<dyn WokenChildren>>>>,
@@ -74,7 +74,7 @@ pub(crate) fn record_ready(source: SourceId, for_reading: bool) {
     }
 }
 
-/// Notes progress that no event shows: the task yields, or has woken a waiter.
+/// Notes progress for which there is no event: the task yields, or takes a waker to wake a waiter.
 #[inline]
 pub(crate) fn record_progress() {
     if is_observed() {
@@ -90,7 +90,7 @@ pub(crate) fn record_awaited(task: TaskId) {
     }
 }
 
-/// Notes that a future was polled by the task `from` before.
+/// Notes that the last task to poll a future, before this one, was `from`.
 pub(super) fn record_task_change(future: FutureId, from: TaskId) {
     NOTES.with(|notes| notes.task_changes.borrow_mut().push((future, from)));
 }
@@ -116,7 +116,7 @@ pub(crate) fn stored_waker() -> bool {
     NOTES.with(|notes| notes.stored_waker.get())
 }
 
-/// Returns the source that was last found ready, and whether for reading.
+/// Returns the source that was last found ready, and whether it was ready for reading (or else for writing).
 pub(crate) fn last_ready() -> Option<(SourceId, bool)> {
     NOTES.with(|notes| notes.ready.get())
 }
@@ -126,7 +126,7 @@ pub(crate) fn last_awaited() -> Option<TaskId> {
     NOTES.with(|notes| notes.awaited.get())
 }
 
-/// Returns the last future that another task polled before, and that task.
+/// Returns the last future that was polled in this poll but by another task before, and that other task.
 pub(crate) fn last_task_change() -> Option<(FutureId, TaskId)> {
     NOTES.with(|notes| notes.task_changes.borrow().last().copied())
 }
@@ -141,7 +141,7 @@ pub(crate) fn woken_children(task: TaskId) -> usize {
     })
 }
 
-/// Emits the finding `poll_after_ready`, and panics. For the last state of a hand-written future.
+/// Emits the finding `poll_after_ready`, and panics. A hand-written future calls this when it is polled in its final state.
 ///
 /// # Panics
 /// Always.

@@ -1,10 +1,10 @@
-//! Catches panics of foreign code that the loop calls: wakers, destructors, observers (I12).
+//! Catches panics of user code that the loop calls: wakers, destructors, observers (I12).
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls foreign code. If it panics, the panic is caught and logged as "`what` panicked".
+/// Calls user code. If it panics, the panic is caught and logged as "`what` panicked", and `None` is returned.
 #[inline]
 pub(crate) fn contain<T>(what: impl fmt::Display, call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
@@ -17,8 +17,8 @@ pub(crate) fn contain<T>(what: impl fmt::Display, call: impl FnOnce() -> T) -> O
     }
 }
 
-/// Drops the payload of a panic. Its destructor may panic too, and so may that of the second payload, which is therefore
-/// leaked.
+/// Drops the payload of a panic. Its destructor may panic too. The payload of this second panic is leaked, since dropping it
+/// could panic as well.
 #[cold]
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -26,7 +26,7 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Logs an error, and ignores a panic of the logger, which would otherwise interrupt the loop during a state change.
+/// Logs an error. A panic of the logger is caught and ignored: otherwise it could interrupt the loop during a state change.
 #[cold]
 pub(crate) fn log_error(message: fmt::Arguments<'_>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| log::error!("{message}"))) {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::thread::{THREAD, next_future};
 use super::{EventKind, FutureId, TaskId, current_task, emit, is_observed, notes, set_wait_reason};
 
-/// The states of a hand-written future.
+/// The names of the states of a hand-written future, and of its type.
 pub trait NamedState {
     /// The name of the future's type, for example `Exchange`.
     const TYPE_NAME: &'static str;
@@ -42,7 +42,7 @@ pub struct TracedState<S> {
 }
 
 impl<S: NamedState> TracedState<S> {
-    /// Creates a future in its first state.
+    /// Creates the state of a new future, in its first variant.
     pub fn new(state: S) -> TracedState<S> {
         let parent = THREAD.with(|thread| thread.innermost.get());
         TracedState { state, id: next_future(), parent, polled_by: Cell::new(None) }
@@ -87,13 +87,13 @@ impl<S: NamedState> TracedState<S> {
         self.state.name()
     }
 
-    /// Sets the state as what the current task waits for; see [`set_wait_reason`].
+    /// Sets the name of the state as what the current task waits for; see [`set_wait_reason`].
     pub fn set_wait_reason(&self) {
         set_wait_reason(self.state.name());
     }
 
-    /// Marks this future as the one that is being polled, until the guard is dropped. The futures that it creates
-    /// meanwhile have it as their parent.
+    /// Marks this future as the one that is being polled, until the guard is dropped. It is the parent of the futures that
+    /// are created in this time.
     pub fn enter(&self) -> FutureScope {
         if is_observed() {
             self.note_task();
@@ -103,7 +103,7 @@ impl<S: NamedState> TracedState<S> {
 }
 
 impl<S> TracedState<S> {
-    /// Notes whether another task polled the future before.
+    /// Notes that this task polls the future, if another task polled it before.
     #[cold]
     fn note_task(&self) {
         let before = self.polled_by.replace(current_task());

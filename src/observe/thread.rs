@@ -55,7 +55,7 @@ pub(crate) fn next_semaphore() -> SemaphoreId {
     THREAD.with(|thread| SemaphoreId(thread.next_semaphore.replace(thread.next_semaphore.get() + 1)))
 }
 
-/// Returns a number for a worker thread, which is unique among the pools of this thread. Observers show each as a thread.
+/// Returns a number for a worker thread, which is unique among the pools of this thread. It is the thread number in events.
 pub(crate) fn next_worker() -> u32 {
     THREAD.with(|thread| thread.next_worker.replace(thread.next_worker.get() + 1))
 }

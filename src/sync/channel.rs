@@ -56,13 +56,13 @@ fn pair<T>(capacity: Option<Semaphore>) -> (Sender<T>, Receiver<T>) {
 }
 
 struct ChannelState<T> {
-    /// The values, each with the permit that it holds.
+    /// The values that have not been received, each with its permit.
     queue: RefCell<VecDeque<(T, Option<Permit>)>>,
     senders: Cell<usize>,
     receiver_gone: Cell<bool>,
     /// The waker of the receiver.
     waker: SharedSlot,
-    /// The permits for the free capacity; `None` if the channel is unbounded.
+    /// Has a permit for each value that can still be queued; `None` if the channel is unbounded.
     capacity: Option<Semaphore>,
 }
 
@@ -88,10 +88,10 @@ impl<T> Sender<T> {
     /// # Errors
     /// The future returns the value if the receiver has been dropped.
     pub fn send(&self, value: T) -> Send<'_, T> {
-        Send { sender: self, value: Some(value), capacity: self.state.capacity.as_ref().map(Semaphore::acquire) }
+        Send { sender: self, value: Some(value), permit: self.state.capacity.as_ref().map(Semaphore::acquire) }
     }
 
-    /// Sends a value without waiting.
+    /// Sends a value without waiting (tokio's `try_send`).
     ///
     /// # Errors
     /// Returns the value if the channel is full or the receiver has been dropped.
@@ -128,8 +128,8 @@ pub struct Send<'a, T> {
     sender: &'a Sender<T>,
     /// The value; `None` after it is sent.
     value: Option<T>,
-    /// The future of the permit; `None` if the channel is unbounded.
-    capacity: Option<Acquire>,
+    /// Waits for the permit; `None` if the channel is unbounded.
+    permit: Option<Acquire>,
 }
 
 // The value is moved, never pinned.
@@ -139,7 +139,7 @@ impl<T> Future for Send<'_, T> {
     type Output = Result<(), T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let permit = match &mut self.capacity {
+        let permit = match &mut self.permit {
             None => None,
             Some(acquire) => match Pin::new(acquire).poll(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -183,7 +183,7 @@ impl<T> Drop for Receiver<T> {
         self.state.receiver_gone.set(true);
         self.state.waker.clear();
         let unread = std::mem::take(&mut *self.state.queue.borrow_mut());
-        drop(unread); // releases the permits, so that waiting senders find the channel closed
+        drop(unread); // releases the permits, which wakes the waiting senders; they find that the receiver is gone
     }
 }
 

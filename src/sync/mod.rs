@@ -7,7 +7,7 @@
 //! * [`WakerSlot`]: storage for the waker of a waiting task, used by all primitives and leaf futures.
 //!
 //! The primitives are single-threaded, so they use `Rc` and `Cell` where a multi-threaded library has `Arc` and locks.
-//! Only the results of jobs ([`run_in_executor`](crate::event_loop::run_in_executor)) and wakers cross threads.
+//! Only wakers and the results of jobs ([`run_in_executor`](crate::event_loop::run_in_executor)) cross threads.
 
 pub mod channel;
 mod once_event;

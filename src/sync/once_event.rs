@@ -23,7 +23,7 @@ use crate::observe::set_wait_reason;
 ///     let waiting = [spawn(stop.wait()), spawn(stop.wait())];
 ///     stop.set();
 ///     for task in waiting {
-///         task.await.expect("it does not panic");
+///         task.await.expect("the task does not panic");
 ///     }
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,7 +36,7 @@ pub struct OnceEvent {
 #[derive(Default)]
 struct EventState {
     is_set: Cell<bool>,
-    /// The waker slots of the waiters; weak references, so that dropped waiters disappear.
+    /// The waker slots of the waiters. The references are weak: a slot is freed when its waiter is dropped.
     waiting: RefCell<Vec<Weak<SharedSlot>>>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_set_from_the_moment_it_is_set() {
+    fn waiting_completes_once_the_event_is_set() {
         let event = OnceEvent::new();
         let mut wait = event.wait();
         assert!(!event.is_set());
@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(poll(&mut event.wait()), Poll::Pending);
         }
         let listed = event.state.waiting.borrow().len();
-        assert!(listed < 16, "{listed} waiters are listed, and one is left");
+        assert!(listed < 16, "{listed} waiters are listed, but only one has not been dropped");
         event.set();
         assert_eq!(poll(&mut kept), Poll::Ready(()));
     }

@@ -25,14 +25,15 @@ use crate::observe::set_wait_reason;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
-    let state = Rc::new(OneshotState { value: Cell::new(None), ended: Cell::new(false), waker: SharedSlot::default() });
+    let state =
+        Rc::new(OneshotState { value: Cell::new(None), closed: Cell::new(false), waker: SharedSlot::default() });
     (Sender { state: state.clone() }, Receiver { state })
 }
 
 struct OneshotState<T> {
     value: Cell<Option<T>>,
-    /// Whether one of the two halves has been dropped.
-    ended: Cell<bool>,
+    /// Whether either half has been dropped.
+    closed: Cell<bool>,
     /// The waker of the receiver.
     waker: SharedSlot,
 }
@@ -41,7 +42,7 @@ impl<T> OneshotState<T> {
     fn poll_receive(&self) -> Poll<Result<T, Closed>> {
         match self.value.take() {
             Some(value) => Poll::Ready(Ok(value)),
-            None if self.ended.get() => Poll::Ready(Err(Closed)),
+            None if self.closed.get() => Poll::Ready(Err(Closed)),
             None => Poll::Pending,
         }
     }
@@ -58,7 +59,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// Returns the value if the receiver has been dropped.
     pub fn send(self, value: T) -> Result<(), T> {
-        if self.state.ended.get() {
+        if self.state.closed.get() {
             return Err(value);
         }
         self.state.value.set(Some(value));
@@ -67,13 +68,13 @@ impl<T> Sender<T> {
 
     /// Returns whether the receiver has been dropped, so that the value need not be computed.
     pub fn is_closed(&self) -> bool {
-        self.state.ended.get()
+        self.state.closed.get()
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.state.ended.set(true);
+        self.state.closed.set(true);
         self.state.waker.wake();
     }
 }
@@ -107,18 +108,18 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.state.ended.set(true);
+        self.state.closed.set(true);
         self.state.waker.clear();
     }
 }
 
-/// The error returned after the sender was dropped without sending, or all senders of a channel were dropped.
+/// The error of receiving from a channel that is empty and has no sender left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the sender was dropped before it sent anything")
+        f.write_str("the channel is closed: no sender is left")
     }
 }
 
@@ -132,6 +133,6 @@ impl<T> fmt::Debug for Sender<T> {
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("ended", &self.state.ended.get()).finish()
+        f.debug_struct("Receiver").field("closed", &self.state.closed.get()).finish()
     }
 }

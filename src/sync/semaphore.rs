@@ -1,7 +1,7 @@
 //! A fair semaphore: limits concurrency in FIFO order (I15).
 //!
-//! Fairness costs nothing here. A released permit is handed directly to the longest waiter and never becomes available
-//! to all, so there is no barging and no spurious wakeup.
+//! While there are waiters, a released permit is granted to the first of them, and to no other caller. So there is no
+//! barging, and no waiter is woken without its permits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,12 +25,12 @@ use crate::observe::{
 ///
 /// let mut event_loop = EventLoop::new()?;
 /// event_loop.block_on(async {
-///     let at_once = Semaphore::new(2);
+///     let limit = Semaphore::new(2);
 ///     join_all((0..10).map(|_| async {
-///         let _permit = at_once.acquire().await;
-///         // never more than two of the ten are here
+///         let _permit = limit.acquire().await;
+///         // at most two of the ten futures are between this line and the end of the block
 ///     })).await;
-///     assert_eq!(at_once.available(), 2);
+///     assert_eq!(limit.available(), 2);
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -43,7 +43,7 @@ struct SemaphoreState {
     id: SemaphoreId,
     free: Cell<usize>,
     /// The waiters in FIFO order. A cancelled waiter stays in the queue as [`WaiterState::Cancelled`] until it is first, or
-    /// until half of the waiters are cancelled.
+    /// until more than half of the waiters are cancelled.
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
     /// The number of cancelled waiters in the queue.
     cancelled: Cell<usize>,
@@ -62,16 +62,16 @@ struct Waiter {
 enum Notify {
     /// Wakes a task, which takes the permits when it is polled.
     Waker(SharedSlot),
-    /// Calls a function, which receives the permits immediately. `None` after it was called or dropped.
-    Call(Cell<Option<GrantedCall>>),
+    /// Calls a function, to which the permits are passed. `None` after it was called or dropped.
+    Call(Cell<Option<OnGranted>>),
 }
 
-type GrantedCall = Box<dyn FnOnce(Permit)>;
+type OnGranted = Box<dyn FnOnce(Permit)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WaiterState {
     Waiting,
-    /// Granted: the waiter owns the permits but has not been polled since.
+    /// The waiter owns the permits, but has not been polled since they were granted.
     Granted,
     Cancelled,
 }
@@ -112,7 +112,7 @@ impl Semaphore {
 
     /// Returns the permits if they are available and there are no waiters.
     pub fn try_acquire_many(&self, permits: usize) -> Option<Permit> {
-        self.semaphore.take_at_once(permits).then(|| Permit { semaphore: self.semaphore.clone(), permits })
+        self.semaphore.try_take(permits).then(|| Permit { semaphore: self.semaphore.clone(), permits })
     }
 
     /// Returns one permit if it is available and there are no waiters.
@@ -122,7 +122,7 @@ impl Semaphore {
 
     /// Calls `call` with one permit, after all earlier waiters have been served. Dropping the request cancels it.
     ///
-    /// Unlike a task, which may hold a granted permit without being polled, a function uses the permit immediately.
+    /// The function uses the permit immediately. A task, in contrast, keeps a granted permit unused until it is polled.
     pub(crate) fn acquire_then(&self, call: impl FnOnce(Permit) + 'static) -> PermitRequest {
         let notify = Notify::Call(Cell::new(Some(Box::new(call))));
         let waiter = self.semaphore.wait(1, notify);
@@ -132,13 +132,13 @@ impl Semaphore {
 
     /// Adds permits.
     pub fn add_permits(&self, permits: usize) {
-        self.semaphore.give(permits);
+        self.semaphore.release(permits);
     }
 }
 
 impl SemaphoreState {
     /// Takes permits if they are available and there are no waiters.
-    fn take_at_once(&self, wanted: usize) -> bool {
+    fn try_take(&self, wanted: usize) -> bool {
         let has_no_waiters = self.waiting.borrow().len() == self.cancelled.get();
         if !has_no_waiters || self.free.get() < wanted {
             return false;
@@ -156,21 +156,21 @@ impl SemaphoreState {
         waiter
     }
 
-    /// Handles a waiter that is dropped.
-    fn leave(self: &Rc<Self>, waiter: &Waiter) {
+    /// Cancels a waiter that is dropped. Permits that were granted to it but not used go to the next waiter.
+    fn cancel(self: &Rc<Self>, waiter: &Waiter) {
         let before = waiter.state.replace(WaiterState::Cancelled);
         match &waiter.notify {
             Notify::Waker(slot) => slot.clear(),
             Notify::Call(call) => {
                 let call = call.take();
                 // Dropping what the function captured may run arbitrary code (I12).
-                contain("dropping what waited for a permit", || drop(call));
+                contain("dropping a function that waited for a permit", || drop(call));
             }
         }
         match (before, &waiter.notify) {
-            // The permits were granted but the waiter was never polled, so they are passed on (I15).
-            (WaiterState::Granted, Notify::Waker(_)) => self.give(waiter.wanted),
-            // It may have blocked later waiters that request fewer permits.
+            // The waiter has not been polled since the permits were granted, so they are released again (I15).
+            (WaiterState::Granted, Notify::Waker(_)) => self.release(waiter.wanted),
+            // This waiter may have blocked later ones that request fewer permits.
             (WaiterState::Waiting, _) => {
                 self.count_cancelled();
                 self.serve();
@@ -190,13 +190,13 @@ impl SemaphoreState {
         }
     }
 
-    fn give(self: &Rc<Self>, permits: usize) {
+    fn release(self: &Rc<Self>, permits: usize) {
         self.free.set(self.free.get().saturating_add(permits));
         emit!(EventKind::SemaphoreFree { semaphore: self.id, task: current_task(), free: self.free.get() });
         self.serve();
     }
 
-    /// Hands out available permits to the waiters, as long as there are enough.
+    /// Grants available permits to the waiters in order, until there are too few for the next one.
     fn serve(self: &Rc<Self>) {
         if self.is_serving.replace(true) {
             return;
@@ -245,7 +245,7 @@ pub(crate) struct PermitRequest {
 
 impl Drop for PermitRequest {
     fn drop(&mut self) {
-        self.semaphore.leave(&self.waiter);
+        self.semaphore.cancel(&self.waiter);
     }
 }
 
@@ -268,10 +268,10 @@ impl Future for Acquire {
         match &self.state {
             AcquireState::New { wanted } => {
                 let wanted = *wanted;
-                let mut is_taken = self.semaphore.take_at_once(wanted);
+                let mut is_taken = self.semaphore.try_take(wanted);
                 let slot = SharedSlot::default();
                 if !is_taken && slot.register(cx.waker()) {
-                    is_taken = self.semaphore.take_at_once(wanted); // I6
+                    is_taken = self.semaphore.try_take(wanted); // I6
                 }
                 if is_taken {
                     self.state = AcquireState::Done;
@@ -309,7 +309,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let AcquireState::Waiting(waiter) = &self.state {
-            self.semaphore.leave(waiter);
+            self.semaphore.cancel(waiter);
         }
     }
 }
@@ -339,7 +339,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.permits > 0 {
-            self.semaphore.give(self.permits);
+            self.semaphore.release(self.permits);
         }
     }
 }
@@ -355,12 +355,12 @@ impl fmt::Debug for Semaphore {
 
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("of", &self.semaphore.id).finish()
+        f.debug_struct("Acquire").field("semaphore", &self.semaphore.id).finish()
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("of", &self.semaphore.id).field("permits", &self.permits).finish()
+        f.debug_struct("Permit").field("semaphore", &self.semaphore.id).field("permits", &self.permits).finish()
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! For every pending task, deadlock detection (I16) needs to know whether there is an *external* clone of its waker:
 //! one outside the waker slots of this thread, for example in another thread, a library, or a user-defined struct. An
-//! external clone may be woken at any time, so while one exists, no deadlock can be reported. The reference count of an
-//! `Arc` is the total number of clones; every [`WakerSlot`](super::WakerSlot) is counted here while it contains a
-//! clone, and the difference is the number of external clones.
+//! external clone may be woken at any time, so while one exists, no deadlock can be reported. The reference count of
+//! the `Arc` behind the waker is the total number of clones. Without those that the loop or the combinator itself keeps,
+//! and those in a [`WakerSlot`](super::WakerSlot), which are counted here, this is the number of external clones.
 //!
-//! A slot is passed a `&Waker`, and must find out which task it belongs to. `Waker` has no API for that. So the code
-//! that polls a task or a child future declares its waker here, and slots compare their waker's data pointer with it.
+//! A slot is passed a `&Waker`, and must find out which task that waker wakes. `Waker` has no API for that. So the code
+//! that polls a task or a child future declares its waker here as the current one, and a slot compares the data pointers
+//! of the two.
 //!
-//! Storing a waker costs one lookup in a thread-local table, and so does removing it. A slot that already contains the waker
-//! costs nothing.
+//! Storing a waker costs one lookup in the table of counts, and so does removing it. A slot that already contains the
+//! waker does not access the table.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -46,13 +47,13 @@ struct WakerCount {
 
 /// A waker that a combinator has created for a child future.
 struct CountedWaker {
-    /// The `Arc` behind the waker.
+    /// The `Arc` behind the waker, for its reference count.
     waker: Weak<dyn AnyWaker>,
     /// The number of clones that the combinator itself keeps.
     own_clones: usize,
 }
 
-/// The `Arc` behind any waker, of which only the reference count is used.
+/// A type-erased waker, of which only the reference count is used.
 trait AnyWaker: Send + Sync {}
 impl<W: Wake + Send + Sync> AnyWaker for W {}
 
@@ -64,10 +65,10 @@ struct Wakers {
 }
 
 thread_local! {
-    /// The waker that the running poll was given. It is not in `WAKERS`, since access to a thread-local without a destructor
+    /// The waker that was passed to the running poll. It is not in `WAKERS`, since access to a thread-local without a destructor
     /// is faster, and each poll needs it.
     static CURRENT: Cell<Option<CurrentWaker>> = const { Cell::new(None) };
-    // While the thread exits, this may have been destroyed, with everything that reads it. Then nothing is counted.
+    // While the thread exits, this may already be destroyed. Then nothing is counted, and no loop reads the counts.
     static WAKERS: Wakers =
         const { Wakers { counts: RefCell::new(Table::new()), children: Cell::new(0) } };
 }
@@ -88,7 +89,7 @@ impl WakerCountId {
         })
     }
 
-    /// Removes the count. Slots that still contain the waker then have no effect when they are emptied.
+    /// Removes the count. Emptying a slot that still contains the waker then changes no count.
     pub(crate) fn remove(self) {
         let removed = WAKERS.try_with(|wakers| {
             let removed = wakers.counts.borrow_mut().remove(self);
@@ -99,9 +100,9 @@ impl WakerCountId {
         drop(removed);
     }
 
-    /// Returns whether waking this waker would wake something other than what is being polled now: another task, or
-    /// another child future of a combinator, that still exists.
-    pub(crate) fn is_of_another(self) -> bool {
+    /// Returns whether the waker belongs to a task, or to a child future of a combinator, that still exists and is not the
+    /// one being polled now.
+    pub(crate) fn belongs_to_another(self) -> bool {
         WAKERS.with(|wakers| {
             let is_present = wakers.counts.borrow().get(self).is_some();
             is_present && CURRENT.get().is_none_or(|current| current.count != self)
@@ -140,18 +141,19 @@ pub(crate) fn is_any_child_waker_external() -> bool {
 /// It is not `Send`: on another thread the clone would count as external, and the table is thread-local.
 #[derive(Default)]
 pub(crate) struct CountedClone {
-    /// The count; `None` if the waker was not that of the running poll. Such a clone counts as external.
+    /// The key of the count. `None` if the slot is empty, or if the waker was not that of the running poll: then the clone
+    /// counts as external.
     count: Option<WakerCountId>,
     not_send: PhantomData<*const ()>,
 }
 
 impl CountedClone {
-    /// Creates a value that counts nothing.
+    /// Creates a value for an empty slot, which counts nothing.
     pub(crate) const fn none() -> CountedClone {
         CountedClone { count: None, not_send: PhantomData }
     }
 
-    /// Returns the key of the count. `None` if the clone counts as external.
+    /// Returns the key of the count. `None` if nothing is counted.
     pub(crate) fn id(&self) -> Option<WakerCountId> {
         self.count
     }

@@ -1,4 +1,4 @@
-//! Storage for the waker of a task that waits for a leaf future, counted for deadlock detection.
+//! Storage for the waker that a leaf future calls when it is ready, counted for deadlock detection.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -9,13 +9,13 @@ use crate::observe::{contain, notes};
 
 /// Storage for at most one waker, which is counted for deadlock detection while it is stored.
 ///
-/// A custom leaf future should store its waker in a `WakerSlot` and not in a plain `Option<Waker>`. Then it is known
-/// that a task that waits for it can only be woken from this thread.
+/// A custom leaf future should store its waker in a `WakerSlot` and not in a plain `Option<Waker>`. Deadlock detection
+/// then relies on the fact that only code on this thread can call the waker.
 ///
-/// Waking may run arbitrary code, so a waker must not be woken while the `RefCell` that contains its slot is borrowed:
-/// [`take`](Self::take) it, end the borrow, then wake it (I4).
+/// Calling a waker may run arbitrary code, so it must not be called while the `RefCell` that contains its slot is
+/// borrowed: [`take`](Self::take) it, end the borrow, then call it (I4).
 ///
-/// A slot is not `Send`. Another thread may wake a waker, but must not access the slot.
+/// A slot is not `Send`. For another thread to wake the task, pass it a clone of the waker instead.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -24,7 +24,7 @@ use crate::observe::{contain, notes};
 /// let mut slot = WakerSlot::new();
 /// slot.register(Waker::noop());      // in `poll`, before `Pending`
 /// assert!(slot.is_set());
-/// if let Some(waker) = slot.take() { // when the time has come
+/// if let Some(waker) = slot.take() { // when the awaited event has happened
 ///     waker.wake();
 /// }
 /// ```
@@ -41,7 +41,7 @@ impl WakerSlot {
         WakerSlot { waker: None, counted: CountedClone::none() }
     }
 
-    /// Creates a slot with a clone of `waker`. Cloning may run arbitrary code, so nothing may be borrowed here (I4).
+    /// Creates a slot with a clone of `waker`. Cloning may run arbitrary code, so the caller must not hold a borrow (I4).
     pub(crate) fn containing(waker: &Waker) -> WakerSlot {
         notes::record_waker_stored();
         let waker = waker.clone();
@@ -51,8 +51,8 @@ impl WakerSlot {
 
     /// Stores a clone of `waker`, unless the stored one already wakes the same task.
     ///
-    /// Returns the replaced waker. Dropping a waker may run arbitrary code too, so the caller must drop it when nothing
-    /// is borrowed.
+    /// Returns the replaced waker. Dropping a waker may run arbitrary code too, so the caller must drop it when it holds
+    /// no borrow.
     #[inline]
     pub fn register(&mut self, waker: &Waker) -> Option<Waker> {
         if self.will_wake(waker) {
@@ -61,10 +61,10 @@ impl WakerSlot {
         std::mem::replace(self, WakerSlot::containing(waker)).take()
     }
 
-    /// Returns whether the stored waker wakes the same task.
+    /// Returns whether the stored waker wakes the same task. The caller stores `waker` if it does not.
     #[inline]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
-        notes::record_waker_stored();
+        notes::record_waker_stored(); // after this, the slot contains the waker in either case
         // `Waker::will_wake` may return `false` for equivalent wakers, which only costs a clone.
         self.waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
     }
@@ -75,7 +75,7 @@ impl WakerSlot {
         self.counted = CountedClone::none();
         let waker = self.waker.take();
         if waker.is_some() {
-            notes::record_progress(); // another task's wait is about to end
+            notes::record_progress(); // usually the caller is about to wake a task
         }
         waker
     }
@@ -91,8 +91,7 @@ impl WakerSlot {
         self.waker.is_some()
     }
 
-    /// Wakes the stored waker without taking it out. Only for slots that cannot be accessed by the code that waking
-    /// runs.
+    /// Calls the stored waker without taking it out. Only for slots that the code of the waker cannot access.
     #[inline]
     pub(crate) fn wake_by_ref(&self) {
         if let Some(waker) = &self.waker {
@@ -104,16 +103,15 @@ impl WakerSlot {
 impl Drop for WakerSlot {
     fn drop(&mut self) {
         if let Some(waker) = self.take() {
-            // A slot is dropped with the future, the timer or the source that it belongs to, possibly while unwinding
-            // (I12).
+            // A slot is part of a future, a timer or a source, which may be dropped while unwinding (I12).
             contain("dropping a waker", || drop(waker));
         }
     }
 }
 
-/// A [`WakerSlot`] with interior mutability, which both halves of a primitive can share.
+/// A [`WakerSlot`] with interior mutability, shared by both sides of a primitive.
 ///
-/// Cloning, waking and dropping a waker may run arbitrary code, so none of this happens while the slot is borrowed
+/// Cloning, calling and dropping a waker may run arbitrary code, so none of this happens while the slot is borrowed
 /// (I4).
 #[derive(Default)]
 pub(crate) struct SharedSlot(RefCell<WakerSlot>);
@@ -124,7 +122,7 @@ impl SharedSlot {
     /// Returns whether the waker was cloned. If so, the caller must check again whether it has to wait, since cloning
     /// may have run arbitrary code (I6).
     #[inline]
-    #[must_use = "the clone may have changed what is waited for"]
+    #[must_use = "cloning the waker may have run code that made the future ready: check again"]
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         if self.0.borrow().will_wake(waker) {
             return false;
@@ -134,7 +132,7 @@ impl SharedSlot {
         true
     }
 
-    /// Takes the waker out and wakes it. A panic of the waker is contained (I12).
+    /// Takes the waker out and calls it. A panic of the waker is contained (I12).
     #[inline]
     pub(crate) fn wake(&self) {
         let waker = self.0.borrow_mut().take();

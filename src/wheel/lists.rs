@@ -1,13 +1,13 @@
-//! The timers of a wheel, and the doubly linked lists that contain them. Which list a timer belongs to is decided by the wheel.
+//! The timers of a wheel, and the doubly linked lists that contain them. The wheel decides which list a timer belongs to.
 //!
 //! Timers are linked by their index in a table, so that a timer is removed from the middle of its list in constant time.
-//! Lists come in groups of 64, and a bit set for each group says which of its lists are not empty.
+//! The lists are in groups of 64. Each group has a word with one bit per list, which is set if the list is not empty.
 
 use super::{DUE, LEVELS, SLOTS};
 use crate::observe::TimerId;
 use crate::table::Table;
 
-/// The index of no entry: the end of a list.
+/// Marks the end of a list. No entry has this index.
 const NIL: u32 = u32::MAX;
 
 struct Entry<T> {
@@ -31,8 +31,8 @@ impl List {
 
 /// Timers in lists.
 ///
-/// Invariant: between two calls of the wheel's methods, each timer is in exactly one list, and `occupied` has the bits
-/// of the lists that are not empty.
+/// Invariant: between two calls of the wheel's methods, each timer is in exactly one list, and a bit of `occupied`
+/// is set exactly if its list is not empty.
 pub(super) struct Lists<T> {
     timers: Table<TimerId, Entry<T>>,
     lists: [List; DUE + 1],
@@ -50,7 +50,7 @@ impl<T> Lists<T> {
         self.timers.len()
     }
 
-    /// Adds a timer, which is in no list yet.
+    /// Adds a timer to the table, but not to a list.
     pub(super) fn insert(&mut self, deadline_tick: u64, value: T) -> TimerId {
         self.timers.insert(Entry { previous: NIL, next: NIL, deadline_tick, value })
     }
@@ -89,7 +89,7 @@ impl<T> Lists<T> {
         self.timers.drain().into_iter().map(|entry| entry.value).collect()
     }
 
-    /// Returns the bits of the lists of a group that are not empty.
+    /// Returns the word of a group, in which the bits of the lists that are not empty are set.
     pub(super) fn occupied(&self, group: usize) -> u64 {
         self.occupied[group]
     }
@@ -127,7 +127,7 @@ impl<T> Lists<T> {
         self.timers.at(index as usize).map(|(_, entry)| (index, entry.deadline_tick))
     }
 
-    /// Appends an entry that is in no list to one.
+    /// Appends an entry to a list. The entry must not be in any list.
     pub(super) fn append(&mut self, list: usize, index: u32) {
         let last = std::mem::replace(&mut self.lists[list].last, index);
         if let Some(entry) = self.timers.at_mut(index as usize) {

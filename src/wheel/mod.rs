@@ -38,14 +38,14 @@
 //!
 //! When now reaches `0:7:00`, the timers of slot 7 of level 1 are moved to lower levels: `0:7:05` goes to level 0, slot
 //! 5. This is called a *cascade*, and happens to a timer at most once per level. Two more lists are outside the levels:
-//! *due* contains the timers whose deadline is not later than now, and *far* those that differ from now above the
-//! highest digit. The far timers are distributed when the top level is over.
+//! *due* contains the timers whose deadline is not later than now, and *far* those whose deadline differs from now above
+//! the highest digit. The far timers cascade when that part of now changes, once in 2.2 years.
 //!
 //! The implementation relies on four consequences:
 //!
 //! * The list of a timer is a function of now and its deadline, so it need not be stored: cancelling computes it.
 //! * An occupied slot of a level always lies ahead of now's own digit, so the lowest occupied slot of a level is its
-//!   earliest. One 64-bit word per level says which slots are occupied; gaps are skipped by counting zero bits.
+//!   earliest. One 64-bit word per level has a bit for each occupied slot; gaps are skipped by counting zero bits.
 //! * All timers of a level are earlier than all timers of the levels above, because the latter differ from now in a
 //!   higher digit. The first level that is not empty has the next timer.
 //! * Timers with equal deadlines are always in the same list. Lists are filled at the back and emptied from the front,
@@ -96,7 +96,7 @@ const DUE: usize = FAR + 1;
 /// assert_eq!(fired.collect::<Vec<_>>(), ["a tenth of a second", "half a second"]);
 /// ```
 pub struct Wheel<T> {
-    /// The current tick. Only `advance` changes it, and moves the timers that then belong to another list.
+    /// The current tick. Only `advance` changes it; it also moves the timers that then belong to another list.
     now: u64,
     /// The timers in their lists: the slots of all levels, then [`FAR`], then [`DUE`].
     lists: Lists<T>,
@@ -141,7 +141,7 @@ impl<T> Wheel<T> {
         true
     }
 
-    /// Removes a timer from its list, which is computed.
+    /// Removes a timer from its list, which is a function of now and the deadline.
     fn unlink(&mut self, id: TimerId) -> Option<()> {
         let deadline_tick = self.deadline(id)?;
         self.lists.unlink(list_for(self.now, deadline_tick), id.index);
@@ -163,12 +163,12 @@ impl<T> Wheel<T> {
         self.lists.get(id).map(|(deadline_tick, _)| deadline_tick)
     }
 
-    /// Returns the next tick at which [`advance`](Self::advance) does anything: until then the loop may block. Takes
+    /// Returns the next tick at which [`advance`](Self::advance) moves a timer: until then the loop may block. Takes
     /// constant time.
     ///
-    /// It is never later than the earliest deadline: it is that deadline if it lies in the same block of 64 ticks as
-    /// now, and otherwise that of a cascade before it. A loop that blocks until this tick, advances, and repeats reaches
-    /// any timer of the span after blocking at most six times. Returns `Some(now)` if a timer is due.
+    /// The tick is never later than the earliest deadline. If that deadline is in the same block of 64 ticks as now, the
+    /// two are equal; otherwise it is the tick of the next cascade. A loop that blocks until this tick, advances, and
+    /// repeats reaches any timer within the span after blocking at most six times. Returns `Some(now)` if a timer is due.
     pub fn next_expiry(&self) -> Option<u64> {
         match self.lists.first(DUE) {
             Some(_) => Some(self.now),
@@ -178,8 +178,8 @@ impl<T> Wheel<T> {
 
     /// Returns the deadline of the timer that [`pop_expired`](Self::pop_expired) will return next, now or later.
     ///
-    /// Unlike [`next_expiry`](Self::next_expiry) it is exact, and therefore reads all timers of one slot, unless that
-    /// slot is in the lowest level. A virtual clock jumps to it.
+    /// Unlike [`next_expiry`](Self::next_expiry) it is exact, so it has to read all timers of one list, unless that list is a
+    /// slot of the lowest level. A virtual clock jumps to this deadline.
     pub fn next_deadline(&self) -> Option<u64> {
         if let Some((_, deadline_tick)) = self.lists.first(DUE) {
             return Some(deadline_tick);
@@ -199,7 +199,7 @@ impl<T> Wheel<T> {
             && tick <= now_tick
         {
             debug_assert!(tick > self.now, "a timer was missed at tick {tick}");
-            // Spans without a timer are skipped. That reads all far timers, once in 2.2 years.
+            // Spans without a timer are skipped. To find the next one, all far timers are read, once in 2.2 years.
             self.now = if list == FAR {
                 let first = self.lists.deadlines_in(FAR).fold(now_tick, u64::min);
                 first >> SPAN_BITS << SPAN_BITS
@@ -215,7 +215,7 @@ impl<T> Wheel<T> {
     ///
     /// It returns one at a time, so that the caller can end its borrow of the wheel before it calls a waker (I4). Timers
     /// are returned in the order of their deadlines, and those with equal deadlines in the order in which they were set
-    /// or last reset. A timer that is set for the past counts as set for the tick at which this was done. If the caller
+    /// or last reset. A timer whose deadline is in the past is ordered as if its deadline were the tick at which it was set. If the caller
     /// sets such timers between two calls, they are returned as well.
     pub fn pop_expired(&mut self) -> Option<(TimerId, u64, T)> {
         let (id, deadline_tick) = self.lists.first(DUE)?;

@@ -6,7 +6,7 @@ use super::*;
 
 const SPAN: u64 = 1 << SPAN_BITS;
 
-/// The values that are due, in the order in which they are handed out.
+/// Pops all values that are due, in order.
 fn pop_all<T>(wheel: &mut Wheel<T>) -> Vec<T> {
     std::iter::from_fn(|| wheel.pop_expired()).map(|(_, _, value)| value).collect()
 }
@@ -48,17 +48,17 @@ fn i09_time_never_goes_backwards() {
 }
 
 #[test]
-fn equal_deadlines_fire_in_the_order_of_arming_across_levels() {
+fn equal_deadlines_fire_in_the_order_in_which_they_were_set_across_levels() {
     watch();
     let mut wheel = Wheel::new();
-    wheel.insert(5_000, "armed when the deadline was at level 2");
+    wheel.insert(5_000, "set when the deadline was at level 2");
     wheel.advance(4_999);
-    wheel.insert(5_000, "armed when it was at level 0");
+    wheel.insert(5_000, "set when it was at level 0");
     wheel.advance(5_000);
-    wheel.insert(5_000, "armed when it was due");
+    wheel.insert(5_000, "set when it was due");
     assert_eq!(
         pop_all(&mut wheel),
-        ["armed when the deadline was at level 2", "armed when it was at level 0", "armed when it was due"]
+        ["set when the deadline was at level 2", "set when it was at level 0", "set when it was due"]
     );
 }
 
@@ -119,7 +119,7 @@ fn entries_are_used_again() {
 }
 
 #[test]
-fn a_sleeper_wakes_at_most_once_a_level() {
+fn a_sleeper_wakes_at_most_once_per_level() {
     watch();
     let mut wheel = Wheel::new();
     wheel.advance(SPAN - 2_000_000_000);
@@ -127,7 +127,7 @@ fn a_sleeper_wakes_at_most_once_a_level() {
     let mut sleeps = 0;
     while wheel.pop_expired().is_none() {
         assert!(sleeps < LEVELS, "still asleep at tick {}", wheel.now());
-        let tick = wheel.next_expiry().expect("a timer is armed");
+        let tick = wheel.next_expiry().expect("a timer is set");
         wheel.advance(tick);
         sleeps += 1;
     }

@@ -104,7 +104,7 @@ fn a_loop_inside_a_loop_is_refused_in_words() {
         spawn(yield_times(1)).await.expect("no panic");
         *payload.downcast::<&str>().expect("a message")
     });
-    assert!(message.contains("runs on this thread already"), "{message}");
+    assert!(message.contains("is already running on this thread"), "{message}");
 }
 
 #[test]

@@ -382,7 +382,7 @@ function withoutEnded(state, futures) {
 const WAITS_FOR = { "a permit": "semaphore", "a job": "job", "a timer": "timer" };
 /** The wait reasons for things that have none. */
 const WAITS_ELSEWHERE = new Set([
-  "a task", "a message", "an event", "a oneshot", "the next task of a set", "its next turn", "a name's addresses",
+  "a task", "a message", "an event", "a oneshot", "the next task of a set", "its next poll", "a name's addresses",
   "capacity in the pool's queue",
 ]);
 
