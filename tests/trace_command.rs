@@ -189,7 +189,7 @@ fn step_waits_for_enter_before_each_turn() {
     // Reading fails when the other end is closed.
     while let Ok(read @ 1..) = ours.read(&mut buffer) {
         shown += &text(&buffer[..read]);
-        while shown.matches("Enter for the turn, ? for help: ").count() > answered {
+        while shown.matches("Press Enter to run the turn, ? for help: ").count() > answered {
             ours.write_all(b"\n").expect("a write");
             answered += 1;
         }

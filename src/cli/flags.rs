@@ -11,7 +11,7 @@ use super::flags_progress::FlagsProgress;
 use super::help::HelpArguments;
 use super::observers::{ObserveArguments, RunObservers};
 use super::open_files;
-use super::output::say;
+use super::output::print_message;
 use super::proxies::ProxyArguments;
 use super::signals::{Interruption, SignalHandlers, watch_signals};
 use super::{EXIT_USAGE, fail, random_seed};
@@ -36,7 +36,7 @@ Examples:
   glassloop flags -s ERROR -e --seed 7   a server that often fails
   glassloop flags BR --explain           print every event of the loop
 
-The program of the asyncio chapter of *Fluent Python* by Luciano Ramalho.
+This is the program of the asyncio chapter of *Fluent Python* by Luciano Ramalho.
 
 Servers: LOCAL; DELAY, which waits 0.5 s before each response; ERROR, which
 fails 25 % of the requests and delays 50 %; REMOTE, on the internet. All but
@@ -51,7 +51,7 @@ Exit codes:
   143  terminated by SIGTERM"
 )]
 pub(super) struct FlagsArguments {
-    /// Two letters for a country (BR), one for all codes that begin with it
+    /// Country codes such as BR; U selects UA to UZ
     #[arg(value_name = "CC")]
     codes: Vec<String>,
 
@@ -68,7 +68,7 @@ pub(super) struct FlagsArguments {
     /// Also request names; save as Country_Name-CC.gif
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     names: bool,
-    /// Write files on: pool (default) or inline (the loop)
+    /// Thread that writes files: pool (default) or inline
     #[arg(long, value_name = "WHERE", value_enum, default_value_t = Save::Pool, help_heading = "Output",
           hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     save: Save,
@@ -100,14 +100,14 @@ pub(super) struct FlagsArguments {
     #[arg(short, long, value_name = "LABEL", value_enum, ignore_case = true, default_value_t = FlagServer::Local,
           help_heading = "Network", hide_default_value = true, hide_possible_values = true)]
     server: FlagServer,
-    /// Another server with the layout URL/cc/cc.gif
+    /// Server whose images are at URL/cc/cc.gif
     #[arg(long, value_name = "URL", conflicts_with_all = ["server", "external"], value_parser = parse_base_url,
           help_heading = "Network", hide_short_help = true)]
     base_url: Option<String>,
     /// Use the running servers on ports 8001 to 8003
     #[arg(long, help_heading = "Network", hide_short_help = true)]
     external: bool,
-    /// Seed of the faults of ERROR, to repeat a run
+    /// Seed for the faults of ERROR, to repeat a run
     #[arg(long, value_name = "N", help_heading = "Network", hide_short_help = true)]
     seed: Option<u64>,
 
@@ -135,7 +135,7 @@ enum Save {
     Inline,
 }
 
-/// The server of the chapter.
+/// The server of the book.
 const REMOTE: &str = "http://flupy.org/data/flags";
 
 /// Validates a base URL during parsing, before any server is started.
@@ -174,7 +174,7 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
     let max_requests = (open_files::raise_nofile_limit(3 * usize::from(arguments.max_req)) / 3).max(1);
     let folder = match Directory::open(&arguments.dest) {
         Ok(folder) => folder,
-        Err(error) => return fail(1, format_args!("{error}; choose another folder with --dest")),
+        Err(error) => return fail(1, format_args!("{error}; choose another directory with --dest")),
     };
     let observers = match arguments.observe.open() {
         Ok(observers) => observers,
@@ -186,8 +186,8 @@ pub(super) fn run(arguments: &FlagsArguments) -> ExitCode {
     };
     print_plan(arguments, &site, &codes);
     // The servers that run for this command are local and are reached without a proxy.
-    let is_elsewhere = arguments.base_url.is_some() || arguments.server == FlagServer::Remote;
-    let proxies = if is_elsewhere { ProxyArguments::default().proxies() } else { Ok(ProxyConfig::none()) };
+    let is_remote = arguments.base_url.is_some() || arguments.server == FlagServer::Remote;
+    let proxies = if is_remote { ProxyArguments::default().proxies() } else { Ok(ProxyConfig::none()) };
     let proxies = match proxies {
         Ok(proxies) => proxies,
         Err(message) => return fail(EXIT_USAGE, message),
@@ -246,18 +246,18 @@ impl FlagSite {
     }
 }
 
-/// Prints the first lines, in the words of the chapter.
+/// Prints the flags and the server, with the messages of the book's program.
 fn print_plan(arguments: &FlagsArguments, site: &FlagSite, codes: &[CountryCode]) {
     let which = match codes {
         [first, .., last] if codes.len() > 10 => format!("from {first} to {last}"),
         few => few.iter().map(CountryCode::as_str).collect::<Vec<_>>().join(", "),
     };
     let at_once = usize::from(arguments.max_req).min(codes.len());
-    say(format_args!("{} site: {}", site.label, site.base_url));
-    say(format_args!("Searching for {} flag{}: {which}", codes.len(), plural(codes.len())));
+    print_message(format_args!("{} site: {}", site.label, site.base_url));
+    print_message(format_args!("Searching for {} flag{}: {which}", codes.len(), plural(codes.len())));
     match at_once {
-        1 => say("1 connection will be used."),
-        _ => say(format_args!("{at_once} concurrent connections will be used.")),
+        1 => print_message("1 connection will be used."),
+        _ => print_message(format_args!("{at_once} concurrent connections will be used.")),
     }
 }
 
@@ -291,11 +291,12 @@ fn download(
         let (sender, mut interrupted) = oneshot();
         spawn_named("signals", watch_signals(stop.clone(), sender));
         let mut progress = FlagsProgress::start(codes.len(), is_progress_hidden);
-        // With as many idle connections as concurrent requests, no connection is closed that is needed again.
+        // With as many idle connections as concurrent requests, no connection is closed that the next request could
+        // reuse.
         let client = Client::builder().pool_max_idle_per_host(options.max_requests).proxies(proxies).build();
         let counts = download_many(codes, options, client, stop, |code, outcome| {
             if !matches!(outcome, FlagOutcome::Cancelled) {
-                progress.one_more();
+                progress.record_outcome();
             }
             if is_verbose {
                 print_outcome(code, outcome);
@@ -316,38 +317,38 @@ fn download(
 
 fn print_outcome(code: CountryCode, outcome: &FlagOutcome) {
     match outcome {
-        FlagOutcome::Saved => say(format_args!("{code} OK")),
-        FlagOutcome::NotFound => say(format_args!("{code} not found")),
-        FlagOutcome::Failed(error) => say(format_args!("*** Error for {code}: {}", escaped_line(error))),
-        FlagOutcome::Cancelled => say(format_args!("{code} cancelled")),
+        FlagOutcome::Saved => print_message(format_args!("{code} OK")),
+        FlagOutcome::NotFound => print_message(format_args!("{code} not found")),
+        FlagOutcome::Failed(error) => print_message(format_args!("*** Error for {code}: {}", escaped_line(error))),
+        FlagOutcome::Cancelled => print_message(format_args!("{code} cancelled")),
     }
 }
 
 impl Report {
-    /// Prints the last lines, in the words of the chapter, and returns the exit code.
+    /// Prints the result, with the messages of the book's program, and returns the exit code.
     fn print(&self) -> ExitCode {
         let counts = &self.counts;
-        say("-".repeat(20));
-        say(format_args!("{} flag{} downloaded.", counts.saved, plural(counts.saved)));
+        print_message("-".repeat(20));
+        print_message(format_args!("{} flag{} downloaded.", counts.saved, plural(counts.saved)));
         if counts.not_found > 0 {
-            say(format_args!("{} not found.", counts.not_found));
+            print_message(format_args!("{} not found.", counts.not_found));
         }
         if counts.failed > 0 {
-            say(format_args!("{} error{}.", counts.failed, plural(counts.failed)));
+            print_message(format_args!("{} error{}.", counts.failed, plural(counts.failed)));
             if let Some(error) = &self.first_error {
                 let others = if counts.failed > 1 { " (-v prints all)" } else { "" };
-                say(format_args!("First error: {error}{others}"));
+                print_message(format_args!("First error: {error}{others}"));
             }
         }
         if counts.cancelled > 0 {
-            say(format_args!("{} cancelled.", counts.cancelled));
+            print_message(format_args!("{} cancelled.", counts.cancelled));
         }
-        say(format_args!("Elapsed time: {:.2}s", self.elapsed.as_secs_f64()));
+        print_message(format_args!("Elapsed time: {:.2}s", self.elapsed.as_secs_f64()));
         if !self.lost.is_empty() {
-            say(format_args!("{} file{} not finished.", self.lost.len(), plural(self.lost.len())));
+            print_message(format_args!("{} file{} not finished.", self.lost.len(), plural(self.lost.len())));
         }
         if self.interruption.is_some() {
-            say("glassloop: interrupted; run the same command again to download all flags");
+            print_message("glassloop: interrupted; run the same command again to download all flags");
         }
         match self.interruption {
             Some(interruption) => ExitCode::from(interruption.exit_code()),

@@ -1,11 +1,11 @@
-//! The progress of `glassloop flags`, which is updated when a flag ends.
+//! The progress of `glassloop flags`, which is updated when a download has an outcome.
 //!
-//! It has no task of its own on the loop: that would appear in every recording and narration of the run.
+//! It has no task on the loop, since that task would appear in every recording and narration of the run.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
-use super::output::{hide_frame, say, show_frame};
+use super::output::{hide_frame, print_message, show_frame};
 use super::progress::{Rate, Row};
 use super::terminal;
 use crate::event_loop::now;
@@ -41,14 +41,14 @@ impl FlagsProgress {
         progress
     }
 
-    /// Records that a flag has ended.
-    pub(super) fn one_more(&mut self) {
+    /// Records that a flag has an outcome.
+    pub(super) fn record_outcome(&mut self) {
         self.ended += 1;
         let now = now();
         self.rate.add(now, self.ended as f64);
         let interval = match self.style {
             Style::None => return,
-            // Nothing would draw a frame later that is left out now.
+            // A frame that is skipped now would not be drawn later.
             Style::Bar => Duration::ZERO,
             Style::Plain => Duration::from_secs(1),
         };
@@ -62,14 +62,14 @@ impl FlagsProgress {
     pub(super) fn finish(self) {
         hide_frame();
         if let (Style::Bar, Some(size)) = (self.style, terminal::size()) {
-            say(self.row().line_with_bar(size));
+            print_message(self.row().line_with_bar(size));
         }
     }
 
     fn show(&self) {
         match (self.style, terminal::size()) {
             (Style::Bar, Some(size)) => show_frame(&[self.row().line_with_bar(size)], size),
-            (Style::Plain, _) if self.ended > 0 => say(self.row().plain_line()),
+            (Style::Plain, _) if self.ended > 0 => print_message(self.row().plain_line()),
             _ => {}
         }
     }

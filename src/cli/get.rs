@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use super::get_arguments::GetArguments;
+use super::get_compatibility::complete_url;
 use super::get_destination::Destination;
-use super::get_habits::complete_url;
 use super::get_json::JsonLines;
 use super::get_progress::GetProgress;
 use super::get_summary::PrintedSummary;
 use super::open_files::Capacity;
-use super::output::{Output, say, stderr, stdout_failed};
+use super::output::{Output, print_message, stderr, stdout_failed};
 use super::signals::{Interruption, SignalHandlers, arrived, watch_signals};
 use super::{EXIT_USAGE, fail};
 use crate::download::{
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &GetArguments) -> ExitCode {
     }
     // `wget -O NAME URL`, which would be two URLs here.
     if let [name, _, ..] = &arguments.urls[..]
-        && arguments.habits.named_after_url
+        && arguments.compatibility.named_after_url
         && !name.contains("://")
     {
         return fail(EXIT_USAGE, escaped_line(format_args!("-O takes no file name, as in curl; use -o {name}")));
@@ -120,11 +120,11 @@ fn dry_run(mut plan: Plan, destination: &Destination) -> ExitCode {
                 }
             }
             Ok(Some(PlannedLine::Bad(line))) => {
-                say(format_args!("glassloop: {}", escaped_line(line)));
+                print_message(format_args!("glassloop: {}", escaped_line(line)));
                 worst = worst.max(Some(ErrorClass::Usage));
             }
             Err(error) => {
-                say(format_args!("glassloop: reading the list: {error}"));
+                print_message(format_args!("glassloop: reading the list: {error}"));
                 worst = worst.max(Some(ErrorClass::File));
                 break;
             }
@@ -148,11 +148,11 @@ fn download(
     let (folder, stream) = match destination {
         Destination::Folder { folder, .. } => {
             let folder =
-                Directory::open(&folder).map_err(|error| format!("{error}; choose another folder with --dest"))?;
+                Directory::open(&folder).map_err(|error| format!("{error}; choose another directory with --dest"))?;
             plan.check_existing_in(&folder);
             (folder, None)
         }
-        // No file is created in a directory then.
+        // In this case, no file is created in a directory.
         Destination::Stream(target) => (Directory::open_read_only(Path::new("/"))?, Some(target)),
     };
     let is_stream = stream.is_some();
@@ -162,7 +162,7 @@ fn download(
     let options = DownloadOptions { jobs: capacity.jobs, ..arguments.options(folder, stream) };
     let (counters, last_path) = (ProgressCounters::default(), Rc::new(RefCell::new(None)));
     let json = arguments.json.then(JsonLines::open).transpose()?;
-    plan.set_throttle(pace(json.as_ref()));
+    plan.set_throttle(throttle(json.as_ref()));
     let ran: Result<_, LoopError> = event_loop.block_on(async {
         let stop = sync::OnceEvent::new();
         let (sender, mut interrupted) = oneshot();
@@ -176,7 +176,7 @@ fn download(
                     json.write(event);
                 }
                 if let Some(line) = line_for(event) {
-                    say(line);
+                    print_message(line);
                 }
                 if let DownloadEventKind::Done(done) = event.kind {
                     last_path.replace(done.path.clone());
@@ -192,7 +192,7 @@ fn download(
     let (tally, interruption, elapsed) = ran?;
     let mut code = exit_code(&tally, interruption);
     if let Some(Err(error)) = json.map(|json| json.finish(&tally, counters.bytes(), elapsed, code)) {
-        say(format_args!("glassloop: writing to standard output: {error}"));
+        print_message(format_args!("glassloop: writing to standard output: {error}"));
         code = arrived().map_or(ErrorClass::File.exit_code(), Interruption::exit_code);
     }
     let summary = PrintedSummary {
@@ -206,10 +206,10 @@ fn download(
     Ok(ExitCode::from(code))
 }
 
-/// Pauses the reading of the list while many output lines for earlier transfers are queued.
-fn pace(json: Option<&JsonLines>) -> Throttle {
+/// Returns a throttle that pauses reading the list while many output lines for earlier transfers are queued.
+fn throttle(json: Option<&JsonLines>) -> Throttle {
     let outputs: Vec<Output> = [Some(stderr().clone()), json.map(JsonLines::output)].into_iter().flatten().collect();
-    Throttle(Box::new(move || outputs.iter().for_each(Output::wait_until_few)))
+    Throttle(Box::new(move || outputs.iter().for_each(Output::wait_for_capacity)))
 }
 
 /// Returns the message for an event, if it has one.

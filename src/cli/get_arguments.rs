@@ -9,8 +9,8 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 
+use super::get_compatibility::CompatibilityArguments;
 use super::get_destination::{Destination, StartupError};
-use super::get_habits::HabitArguments;
 use super::get_network::NetworkArguments;
 use super::get_progress::ProgressStyle;
 #[cfg(feature = "tls")]
@@ -32,7 +32,7 @@ use crate::http::credentials::basic;
 Examples:
   glassloop get example.org/a.iso                one file, to this directory
   glassloop get -i list.txt -d out -j 64         a list, 64 transfers at once
-  glassloop get -i list.txt -d out --shard 2/8   one of eight machines
+  glassloop get -i list.txt -d out --shard 2/8   the second of eight shards
   glassloop get URL -o - | tar x                 to standard output
   glassloop get -x http://127.0.0.1:3128 URL     through a proxy
 
@@ -83,10 +83,10 @@ pub(super) struct GetArguments {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteWhen::Never, help_heading = "Output",
           hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     overwrite: OverwriteWhen,
-    /// Keep the time of the download as file time
+    /// Do not set file times from Last-Modified
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     no_mtime: bool,
-    /// Sync to disk: none (default), file or full
+    /// Sync to disk: none (default), file, full (+ directory)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = FsyncWhat::None, help_heading = "Output",
           hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     fsync: FsyncWhat,
@@ -156,7 +156,7 @@ pub(super) struct GetArguments {
     /// Follow redirects from https to http
     #[arg(long, help_heading = "Network", hide_short_help = true)]
     allow_downgrade: bool,
-    /// Send credentials and -H on to other hosts
+    /// Send credentials and -H to redirect hosts, too
     #[arg(long, help_heading = "Network", hide_short_help = true)]
     location_trusted: bool,
     #[command(flatten)]
@@ -171,19 +171,19 @@ pub(super) struct GetArguments {
     /// Maximum file size
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits", hide_short_help = true)]
     max_filesize: Option<u64>,
-    /// Seconds for DNS, TCP and TLS
+    /// Timeout (s) for DNS, TCP and TLS
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds, help_heading = "Limits",
           hide_short_help = true)]
     connect_timeout: Duration,
-    /// Seconds until the response headers
+    /// Timeout (s) for the response headers
     #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds, help_heading = "Limits",
           hide_short_help = true)]
     head_timeout: Duration,
-    /// Seconds without any data
+    /// Timeout (s) while no data arrives
     #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds, help_heading = "Limits",
           hide_short_help = true)]
     idle_timeout: Duration,
-    /// Seconds for a transfer, with its retries
+    /// Timeout (s) for a transfer and its retries
     #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = "Limits", hide_short_help = true)]
     max_time: Option<Duration>,
 
@@ -206,7 +206,7 @@ pub(super) struct GetArguments {
     #[command(flatten)]
     pub(super) observe: ObserveArguments,
     #[command(flatten)]
-    pub(super) habits: HabitArguments,
+    pub(super) compatibility: CompatibilityArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -235,7 +235,7 @@ impl GetArguments {
     /// Returns where the files are written.
     ///
     /// # Errors
-    /// If `-o` or `--dest` does not name a possible place.
+    /// If `-o` names a directory, or is not a valid file name.
     pub(super) fn destination(&self) -> Result<Destination, StartupError> {
         Destination::of(&self.dest, self.output.as_deref())
     }
@@ -286,8 +286,8 @@ impl GetArguments {
         }
     }
 
-    /// Returns the numbers of connections that the run may use. The number of idle connections is limited because a list
-    /// with very many hosts would otherwise leave one open to each of them.
+    /// Returns the maximum numbers of transfers and of idle connections. Without the limit, a list with very many hosts
+    /// would leave an idle connection open to each of them.
     pub(super) fn capacity(&self) -> Capacity {
         Capacity { jobs: self.jobs.into(), idle_connections: usize::from(self.per_host).max(256) }
     }
@@ -314,7 +314,7 @@ impl GetArguments {
 
     /// Returns whether neither progress nor a summary is printed.
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet || self.habits.silent
+        self.quiet || self.compatibility.silent
     }
 
     pub(super) fn progress_style(&self) -> ProgressStyle {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::EXIT_USAGE;
 use crate::download::{ErrorClass, StreamTarget, is_reserved};
 
-/// The place to which the files are written.
+/// Where the files are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     /// A directory, and the name of the file if `-o` specifies it.
@@ -15,7 +15,7 @@ pub(super) enum Destination {
     Stream(StreamTarget),
 }
 
-/// An error that prevents the start.
+/// An error that is reported before the download starts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StartupError {
     pub(super) exit_code: u8,
@@ -62,7 +62,7 @@ impl Destination {
     }
 }
 
-/// Returns whether bytes that are written to it cannot be removed again.
+/// Returns whether the file is a pipe or a device, which cannot be truncated.
 fn is_stream(found: FileType) -> bool {
     #[cfg(unix)]
     {

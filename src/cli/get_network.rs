@@ -9,7 +9,7 @@ use super::proxies::ProxyArguments;
 use crate::http::client::Builder;
 use crate::net::{AddressFamily, Resolver};
 
-/// The parsed arguments.
+/// The network options of `glassloop get`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network")]
 pub(super) struct NetworkArguments {
@@ -30,14 +30,15 @@ impl NetworkArguments {
     /// Configures a client.
     ///
     /// # Errors
-    /// If the proxy that was given cannot be used.
+    /// If the URL in `--proxy` is invalid.
     pub(super) fn apply(&self, client: Builder) -> Result<Builder, String> {
         Ok(client.resolver(self.resolver()).proxies(self.proxies.proxies()?))
     }
 
     fn resolver(&self) -> Resolver {
         let mut resolver = Resolver::builder();
-        // The first answer for a host and port counts here, and on the command line the last one.
+        // The resolver uses the first override for a host and port, but on the command line the last one takes
+        // precedence.
         for entry in self.resolve.iter().rev() {
             resolver = resolver.add_override(&entry.host, entry.port, entry.addresses.clone());
         }
@@ -51,7 +52,8 @@ impl NetworkArguments {
     }
 }
 
-/// `HOST:PORT:ADDR`, in curl's syntax: several addresses are separated by commas, and IPv6 addresses may be in brackets.
+/// `HOST:PORT:ADDR`, in curl's syntax: several addresses are separated by commas, and IPv6 addresses may be in
+/// brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ResolveOverride {
     host: String,

@@ -1,21 +1,21 @@
 //! The progress of `glassloop get`: on a terminal, a row for each running transfer and one for all; one line per second
 //! elsewhere.
 //!
-//! A task of the loop reads the counters ten times per second, or once. The transfers only update its counters, so ten
-//! thousand small files cost no more than one large one.
+//! A task of the loop reads the counters: ten times per second on a terminal, once per second elsewhere. The transfers
+//! only update the counters, so ten thousand small files cost no more than one large one.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, stderr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::output::{hide_frame, say, show_frame};
+use super::output::{hide_frame, print_message, show_frame};
 use super::progress::{Bytes, Rate, Row, received};
 use super::terminal::{self, Size};
 use crate::download::{ActiveTransfer, ProgressCounters, escaped};
 use crate::event_loop::{JoinHandle, now, sleep, spawn_named};
 
-/// A way to show progress.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProgressStyle {
     Bar,
@@ -66,7 +66,7 @@ struct Display {
     bytes: Rate,
     /// The files per second.
     files: Rate,
-    /// The bytes per second of each transfer that was shown last. The counters in it keep its key valid.
+    /// The rate of each transfer in the latest frame. The `Rc` keeps the address, which is the key, from being reused.
     transfers: HashMap<*const ActiveTransfer, (Rc<ActiveTransfer>, Rate)>,
 }
 
@@ -84,11 +84,12 @@ impl Display {
         self.overall(now());
         loop {
             sleep(LINES_INTERVAL).unref().await;
-            say(self.overall(now()).plain_line());
+            print_message(self.overall(now()).plain_line());
         }
     }
 
-    /// Returns a line for all transfers, and one for each that has been running for the longest, as far as there are rows.
+    /// Returns a line for all transfers together, and one for each of the longest-running transfers, as many as fit
+    /// into the terminal.
     fn frame(&mut self, size: Size, now: Instant) -> Vec<String> {
         let mut lines = vec![self.overall(now).line_with_bar(size)];
         let running = self.counters.slowest(size.rows.saturating_sub(2));
@@ -96,7 +97,7 @@ impl Display {
         for active in running {
             let key = Rc::as_ptr(&active);
             let (_, mut rate) = before.remove(&key).unwrap_or_else(|| (active.clone(), Rate::default()));
-            lines.push(transfer(&active, &mut rate, now).line(size));
+            lines.push(transfer_row(&active, &mut rate, now).line(size));
             self.transfers.insert(key, (active, rate));
         }
         lines
@@ -108,12 +109,12 @@ impl Display {
         let files = self.completed_files();
         self.bytes.add(now, self.counters.bytes() as f64);
         self.files.add(now, files);
-        let is_whole_known = is_plan_complete && planned > 0;
+        let is_total_known = is_plan_complete && planned > 0;
         Row {
-            fraction: is_whole_known.then(|| files / planned as f64),
+            fraction: is_total_known.then(|| files / planned as f64),
             amount: received(self.counters.bytes(), None),
             rate: per_second(&self.bytes),
-            time_left: self.files.time_for(planned as f64 - files).filter(|_| is_whole_known),
+            time_left: self.files.time_for(planned as f64 - files).filter(|_| is_total_known),
             label: format!("{} of {planned}{more} files", self.counters.ended()),
         }
     }
@@ -126,7 +127,7 @@ impl Display {
     }
 }
 
-fn transfer(active: &ActiveTransfer, rate: &mut Rate, now: Instant) -> Row {
+fn transfer_row(active: &ActiveTransfer, rate: &mut Rate, now: Instant) -> Row {
     let received_bytes = active.received();
     rate.add(now, received_bytes as f64);
     let missing = active.total().map(|total| total.saturating_sub(received_bytes));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::get_arguments::GetArguments;
-use super::output::say;
+use super::output::print_message;
 use super::progress::Bytes;
 use crate::download::{RunSummary, SuccessKind, escaped_line};
 
@@ -23,13 +23,17 @@ impl PrintedSummary<'_> {
     /// Prints the summary. `is_stream`: the file went to standard output, a pipe or a device.
     pub(super) fn print(&self, arguments: &GetArguments, is_stream: bool, is_interrupted: bool) {
         if !arguments.is_quiet() {
-            say(escaped_line(self.counts(is_interrupted)));
+            print_message(escaped_line(self.counts(is_interrupted)));
         }
         if self.lost > 0 {
-            say(format_args!("glassloop: {} file{} not finished", self.lost, if self.lost == 1 { "" } else { "s" }));
+            print_message(format_args!(
+                "glassloop: {} file{} not finished",
+                self.lost,
+                if self.lost == 1 { "" } else { "s" }
+            ));
         }
         if is_interrupted && !is_stream && !arguments.quiet {
-            say("glassloop: interrupted; run the same command again to continue");
+            print_message("glassloop: interrupted; run the same command again to continue");
         }
         // For `get URL > file` and `get URL | tar x`. The URL is not repeated, because it may contain a password.
         if let Some(path) = &self.last_path
@@ -38,17 +42,17 @@ impl PrintedSummary<'_> {
             && !arguments.quiet
             && !arguments.json
             && !is_stream
-            && stdout_takes_bytes()
+            && is_stdout_redirected()
         {
             let advice = format!(
                 "glassloop: nothing was written to standard output: the file is {}; use -o - for standard output",
                 path.display()
             );
-            say(escaped_line(advice));
+            print_message(escaped_line(advice));
         }
     }
 
-    /// Returns how many files ended in which way. A single file is named.
+    /// Formats the number of files with each outcome. If there is only one file, its path is included.
     fn counts(&self, is_interrupted: bool) -> String {
         let tally = self.tally;
         let parts = [
@@ -73,9 +77,8 @@ impl PrintedSummary<'_> {
     }
 }
 
-/// Returns whether standard output is a regular file or a pipe, so that its content was probably meant to be the
-/// download.
-fn stdout_takes_bytes() -> bool {
+/// Returns whether standard output is a regular file or a pipe. Then the user probably expects the download there.
+fn is_stdout_redirected() -> bool {
     #[cfg(unix)]
     {
         use rustix::fs::{FileType, fstat};

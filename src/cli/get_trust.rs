@@ -5,7 +5,7 @@ use clap::Args;
 use crate::http::client::Builder;
 use crate::net::tls::{Roots, Trust};
 
-/// The parsed arguments.
+/// The TLS options of `glassloop get`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "TLS")]
 pub(super) struct TrustArguments {

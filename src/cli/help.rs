@@ -1,8 +1,8 @@
 //! Help texts and the version.
 //!
-//! `-h` shows the most important options and fits on one screen: clap prints it, without the options that are marked with
-//! `hide_short_help`. `--help` and `glassloop help COMMAND` show all options, one line for each. clap's own long help
-//! would use three lines for each, so these are printed here, before the arguments are parsed.
+//! `-h` shows the most important options and fits on one screen: clap prints it, without the options that are marked
+//! with `hide_short_help`. `--help` and `glassloop help COMMAND` show all options, one line for each. clap's own long
+//! help would use three lines for each, so these are printed here, before the arguments are parsed.
 
 use std::ffi::OsString;
 use std::sync::LazyLock;
@@ -11,18 +11,18 @@ use clap::builder::StyledStr;
 use clap::{ArgAction, Args, Command};
 
 /// Returns the text that `--help` or `help COMMAND` requests, if the arguments contain one of them.
-pub(super) fn requested(command: Command, arguments: &[OsString]) -> Option<StyledStr> {
+pub(super) fn requested_help(command: Command, arguments: &[OsString]) -> Option<StyledStr> {
     let mut arguments: Vec<&str> = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or("")).collect();
     if arguments.first() == Some(&"help") {
         arguments.remove(0);
     } else if !arguments.iter().take_while(|argument| **argument != "--").any(|argument| *argument == "--help") {
         return None;
     }
-    Some(full_help(selected(command, &arguments)))
+    Some(full_help(selected_command(command, &arguments)))
 }
 
 /// Returns the command that the arguments select, such as `glassloop trace explain`.
-pub(super) fn selected(mut command: Command, arguments: &[&str]) -> Command {
+pub(super) fn selected_command(mut command: Command, arguments: &[&str]) -> Command {
     // This sets the full names of the subcommands.
     command.build();
     for argument in arguments {
@@ -39,7 +39,7 @@ fn full_help(command: Command) -> StyledStr {
     command.mut_args(|argument| argument.hide_short_help(false)).render_help()
 }
 
-/// The help option of a command with many options. clap would list its own one in a group of its own.
+/// The help option of a command with many options. clap would list its own help option in a separate group.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Reporting")]
 pub(super) struct HelpArguments {
@@ -54,7 +54,7 @@ pub(super) static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}\nfeatures: {features}\ntarget: {}", env!("CARGO_PKG_VERSION"), target())
 });
 
-/// Returns the target triple, assembled without a build script.
+/// Returns the target triple. It is assembled from `cfg` values, since cargo passes it only to build scripts.
 fn target() -> String {
     let os = match std::env::consts::OS {
         "macos" => "darwin",

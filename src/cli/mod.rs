@@ -5,7 +5,7 @@
 //! | `help.rs`, `usage_error.rs` | help texts, the version, and messages about invalid arguments |
 //! | `flags.rs`, `flags_progress.rs` | `glassloop flags` |
 //! | `get.rs`, `get_arguments.rs`, `get_destination.rs`, `get_network.rs`, `get_trust.rs` | `glassloop get` |
-//! | `get_habits.rs` | what users of curl, wget and aria2c type out of habit |
+//! | `get_compatibility.rs` | options of curl, wget and aria2c: those that are accepted, and advice about the others |
 //! | `get_json.rs`, `get_progress.rs`, `get_summary.rs` | the output of `glassloop get` |
 //! | `serve.rs`, `serve_arguments.rs` | `glassloop serve` |
 //! | `trace.rs` | `glassloop trace` |
@@ -21,8 +21,8 @@ mod flags;
 mod flags_progress;
 mod get;
 mod get_arguments;
+mod get_compatibility;
 mod get_destination;
-mod get_habits;
 mod get_json;
 mod get_network;
 mod get_progress;
@@ -85,7 +85,7 @@ const EXIT_USAGE: u8 = 2;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
-    if let Some(help) = help::requested(command(), &typed) {
+    if let Some(help) = help::requested_help(command(), &typed) {
         return output::finish(print(&help));
     }
     let arguments = match Arguments::try_parse_from(&typed) {
@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
         Command::Trace(arguments) => arguments.verbose,
         _ => 0,
     });
-    signals::report_large_files();
+    signals::handle_sigxfsz();
     let code = match arguments.command {
         Command::Flags(arguments) => flags::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
@@ -109,7 +109,7 @@ pub fn main() -> ExitCode {
     output::finish(code)
 }
 
-/// Returns the definition of the arguments.
+/// Returns clap's definition of the command line.
 fn command() -> clap::Command {
     Arguments::command()
 }
@@ -121,12 +121,12 @@ fn print_help_or_usage_error(error: &clap::Error, typed: &[OsString]) -> ExitCod
     match error.kind() {
         DisplayHelp | DisplayVersion => print(&error.render()),
         DisplayHelpOnMissingArgumentOrSubcommand => {
-            output::say(error.render().to_string().trim_end());
+            output::print_message(error.render().to_string().trim_end());
             ExitCode::from(EXIT_USAGE)
         }
         _ => {
             let typed: Vec<&str> = typed.iter().skip(1).filter_map(|argument| argument.to_str()).collect();
-            let selected = help::selected(command(), &typed);
+            let selected = help::selected_command(command(), &typed);
             let name = selected.get_bin_name().unwrap_or("glassloop");
             fail(EXIT_USAGE, usage_error::message(error, name))
         }
@@ -144,8 +144,8 @@ fn print(text: &clap::builder::StyledStr) -> ExitCode {
     written.map_or_else(|error| output::stdout_failed(&error), |()| ExitCode::SUCCESS)
 }
 
-/// Starts the log, with one level more for each `-v`. It is written like all messages, because standard error may be full
-/// or not read.
+/// Starts the log; each `-v` raises its level. Like all messages, it is written through `output.rs`, because standard
+/// error may be full or not read.
 fn start_log(verbosity: u8) {
     let level = ["warn", "info", "debug", "trace"][usize::from(verbosity.min(3))];
     let mut log = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level));
@@ -164,7 +164,7 @@ fn is_set(name: &str) -> bool {
 
 /// Prints an error message and returns the exit code.
 fn fail(exit_code: u8, message: impl std::fmt::Display) -> ExitCode {
-    output::say(format_args!("glassloop: {message}"));
+    output::print_message(format_args!("glassloop: {message}"));
     ExitCode::from(exit_code)
 }
 

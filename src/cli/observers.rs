@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::output::{Paced, say};
+use super::output::{Paced, print_message};
 use super::step::{Signals, step};
 use crate::download::escaped_line;
 use crate::event_loop::{Builder, ClockPause};
 use crate::observe::{ClockKind, Event, Observer};
 use crate::trace::{Explain, Findings, OutputFormat, Recording, RecordingReport, Summary, Tee, from_env};
 
-/// The parsed arguments.
+/// The tracing options.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Tracing")]
 pub(super) struct ObserveArguments {
@@ -34,8 +34,8 @@ pub(super) struct ObserveArguments {
     /// Print statistics of the loop at the end
     #[arg(long, hide_short_help = true)]
     summary: bool,
-    /// Warn about polls above MS ms (default 10)
-    // The default applies if the loop is observed in any other way.
+    /// Warn about polls longer than MS ms (default 10)
+    // The default also applies without this option, if another option here observes the loop.
     #[arg(long, value_name = "MS", hide_short_help = true)]
     slow_poll: Option<u64>,
 }
@@ -141,11 +141,11 @@ fn report_recording(report: &RecordingReport<'_>) {
         (_, Some(jsonl)) => format!("recorded {events} to {jsonl}; open {path} at https://ui.perfetto.dev"),
         (_, None) => format!("recorded {events} to {path}; `glassloop trace explain {path}` narrates them"),
     };
-    say(format_args!("glassloop: {}", escaped_line(message)));
+    print_message(format_args!("glassloop: {}", escaped_line(message)));
 }
 
-/// Returns an observer that logs what the loop detects. A deadlock ends the run and is reported by it; a task that waits
-/// long for its poll may only mean that the machine is busy.
+/// Returns an observer that logs the findings of the loop, except two: a deadlock, which the command reports itself,
+/// and loop lag, which may only mean that the machine is busy.
 fn warn_of_findings() -> impl Observer {
     Findings::new(|sentence| log::warn!("{sentence}")).without(&["deadlock", "loop_lag"])
 }
@@ -192,7 +192,11 @@ impl<O> Drop for OverheadMeter<O> {
         if self.sampled > 0 {
             let each = self.spent.as_secs_f64() / self.sampled as f64;
             let share = each * self.events as f64 / self.run.get().as_secs_f64().max(f64::MIN_POSITIVE);
-            say(format_args!("overhead    {:.0} ns per event, {:.1} % of the run", each * 1e9, share * 100.0));
+            print_message(format_args!(
+                "overhead    {:.0} ns per event, {:.1} % of the run",
+                each * 1e9,
+                share * 100.0
+            ));
         }
     }
 }

@@ -3,12 +3,12 @@
 //! A write to a pipe or a terminal blocks until there is space. If it blocked the thread that runs the loop, no signal
 //! would be handled any more (I7). So each of the two has a queue and a thread that writes its content:
 //!
-//! * [`say`] and [`Output::push`] never block.
+//! * [`print_message`] and [`Output::push`] never block.
 //! * [`Paced`] blocks while much is queued, until a signal arrives.
 //! * [`Output::flush`] waits until the queue is written. After a signal, it gives up if the reader makes no progress.
 //!
-//! Output that cannot be written to standard error is dropped: there is no place to report it, and no requested output is
-//! lost. If standard output cannot be written, the command fails with exit code 3.
+//! Output that cannot be written to standard error is dropped: there is no place to report it, and no requested output
+//! is lost. If standard output cannot be written, the command fails with exit code 3.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use super::signals;
 use super::terminal::{ProgressFrame, Size, size};
 use crate::download::ErrorClass;
 
-/// The number of queued bytes above which [`Paced`] and [`Output::wait_until_few`] block.
+/// The number of queued bytes above which [`Paced`] and [`Output::wait_for_capacity`] block.
 const MANY_BYTES: usize = 1 << 20;
 
 /// The number of queued bytes above which `push` drops its argument. Paced output does not reach it.
@@ -64,7 +64,7 @@ pub(super) fn stderr() -> &'static Output {
 }
 
 /// Writes a line to standard error, above the progress. This never blocks and never fails.
-pub(super) fn say(line: impl Display) {
+pub(super) fn print_message(line: impl Display) {
     push_message(&format!("{line}\n"));
 }
 
@@ -111,11 +111,11 @@ pub(super) fn stdout_failed(error: &io::Error) -> ExitCode {
     super::fail(ErrorClass::File.exit_code(), format_args!("writing to standard output: {error}"))
 }
 
-/// Writes the rest of the queue of standard error. If a signal arrives during this, after the loop has ended, it determines
-/// the exit code.
+/// Writes the rest of the queue of standard error. If a signal arrives during this, after the loop has ended, it
+/// determines the exit code.
 pub(super) fn finish(code: ExitCode) -> ExitCode {
     let _dropped = stderr().flush();
-    signals::not_received().map_or(code, |interruption| ExitCode::from(interruption.exit_code()))
+    signals::unhandled().map_or(code, |interruption| ExitCode::from(interruption.exit_code()))
 }
 
 impl Output {
@@ -126,8 +126,8 @@ impl Output {
         Output { shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() }) }
     }
 
-    /// Queues one or more complete lines. This never blocks: after an error, and while more than `MAX_BYTES` are queued, they
-    /// are dropped.
+    /// Queues one or more complete lines. This never blocks: after an error, and while more than `MAX_BYTES` are
+    /// queued, they are dropped.
     pub(super) fn push(&self, bytes: &[u8]) {
         let mut queue = self.shared.lock();
         if queue.error.is_some() {
@@ -149,7 +149,7 @@ impl Output {
     }
 
     /// Blocks while much is queued, unless a signal arrives.
-    pub(super) fn wait_until_few(&self) {
+    pub(super) fn wait_for_capacity(&self) {
         let mut queue = self.shared.lock();
         while queue.bytes.len() > MANY_BYTES && signals::arrived().is_none() {
             queue = self.shared.wait(queue);
@@ -235,14 +235,14 @@ impl Queue {
     }
 }
 
-/// A writer to standard error that blocks while much is queued, unless a signal has arrived. It is for output that is
-/// produced faster than it can be written.
+/// A writer to standard error with backpressure: it blocks while much is queued, unless a signal has arrived. It is for
+/// output that is produced faster than it can be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paced;
 
 impl Write for Paced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        stderr().wait_until_few();
+        stderr().wait_for_capacity();
         push_message(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
@@ -274,7 +274,7 @@ mod tests {
         output.push(b"one\n");
         assert_eq!(output.flush().expect_err("it is full").kind(), io::ErrorKind::StorageFull);
         output.push(b"two\n");
-        output.wait_until_few();
+        output.wait_for_capacity();
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The style of progress displays, which `flags` and `get` share: rows with aligned columns on a terminal, and one line
-//! per second elsewhere.
+//! The layout of progress displays, which `flags` and `get` share: rows with aligned columns on a terminal, and one
+//! line per second elsewhere.
 //!
 //! ```text
 //!  45%    61.2 MiB                 10.2 MiB/s  eta 00:07    12 of 60 files [==========            ]
@@ -27,7 +27,7 @@ pub(super) struct Row {
 /// Columns in front of the label, with the spaces between them.
 const COLUMNS_BEFORE_LABEL: usize = 4 + 2 + 24 + 1 + 12 + 2 + 11 + 2;
 
-/// The least number of columns for a label. Narrower terminals show the percentage and the label only.
+/// The minimum number of columns for a label. Narrower terminals show the percentage and the label only.
 const LABEL_COLUMNS: usize = 15;
 
 /// The number of columns that a bar may have, with its brackets.
@@ -77,7 +77,7 @@ fn percent(fraction: f64) -> u32 {
     (fraction.clamp(0.0, 1.0) * 100.0) as u32
 }
 
-/// Formats a duration as `03:25` or `7:03:25`, and as `3 days` if it is longer than a day.
+/// Formats a duration as `03:25` or `7:03:25`, from 10 hours as `12 h`, and from 100 hours as `4 d`.
 fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -118,7 +118,7 @@ pub(super) fn received(bytes: u64, total: Option<u64>) -> String {
 /// Measures how fast a number grows, over the last few seconds.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// When the number had which value.
+    /// The samples: the time and the value.
     samples: VecDeque<(Instant, f64)>,
 }
 

@@ -1,7 +1,7 @@
 //! The proxies that the environment variables and the command line specify.
 //!
-//! Programs differ in which variables they read; this follows curl: names in lower case, and also in upper case except for
-//! `HTTP_PROXY`, which in a CGI program contains a field of the client's request (<https://httpoxy.org>).
+//! Programs differ in which variables they read; this follows curl: names in lower case, and also in upper case except
+//! for `HTTP_PROXY`, which in a CGI program contains a header of the client's request (<https://httpoxy.org>).
 
 use clap::Args;
 
@@ -11,7 +11,7 @@ use crate::http::client::{Proxy, ProxyConfig};
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Network")]
 pub(super) struct ProxyArguments {
-    /// Proxy for all requests; "" for none.
+    /// Proxy for all requests; "" for none
     // It is parsed later, because clap's error message would contain the password in it.
     #[arg(short = 'x', long, value_name = "URL")]
     proxy: Option<String>,
@@ -24,7 +24,7 @@ impl ProxyArguments {
     /// Returns the proxies that the arguments and the environment specify.
     ///
     /// # Errors
-    /// If the URL that `--proxy` gives cannot be used.
+    /// If the URL in `--proxy` is invalid.
     pub(super) fn proxies(&self) -> Result<ProxyConfig, String> {
         self.proxies_with(|name| std::env::var(name).ok())
     }

@@ -1,4 +1,4 @@
-//! `glassloop serve`: serves the files of a directory, or the three servers of the chapter.
+//! `glassloop serve`: serves the files of a directory, or runs the three servers of the *Fluent Python* chapter.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use super::open_files;
-use super::output::{say, stdout_failed};
+use super::output::{print_message, stdout_failed};
 use super::serve_arguments::ServeArguments;
 use super::signals::{SignalHandlers, interruption};
 use super::{EXIT_USAGE, fail, random_seed};
@@ -61,7 +61,7 @@ enum ServedContent {
     Flags(Site),
 }
 
-/// An error that prevents the start.
+/// An error that is reported before any server starts.
 struct ListenError {
     exit_code: u8,
     message: String,
@@ -192,10 +192,10 @@ impl ServerSpec {
 /// Prints the label of a server with a URL to try, and the seed of its faults.
 fn describe(label: Option<&str>, server: &Server, faults: &Faults) {
     if let Some(label) = label {
-        say(format_args!("{label}: http://{}/flags/br/br.gif", server.local_addr()));
+        print_message(format_args!("{label}: http://{}/flags/br/br.gif", server.local_addr()));
     }
     if faults.depend_on_seed() {
-        say(format_args!("its faults can be repeated with --seed {}", faults.seed));
+        print_message(format_args!("the faults are random; --seed {} repeats them", faults.seed));
     }
 }
 
@@ -207,5 +207,5 @@ fn log_response(completed: &CompletedResponse<'_>) {
     };
     let CompletedResponse { peer, status, body_bytes, .. } = completed;
     let cut = if completed.is_complete { "" } else { ", cut off" };
-    say(format_args!("{peer} {request} {} {body_bytes} bytes{cut}", status.as_u16()));
+    print_message(format_args!("{peer} {request} {} {body_bytes} bytes{cut}", status.as_u16()));
 }

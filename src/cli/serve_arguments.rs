@@ -22,12 +22,12 @@ use crate::http::server::Delay;
 Examples:
   glassloop serve public/             its files at http://127.0.0.1:8000/
   glassloop serve . -p 0 --index      a free port, with directory listings
-  glassloop serve . --error-rate 0.1  every tenth response is a 503
+  glassloop serve . --error-rate 0.1  10 % of the responses are 503
   glassloop serve                     flags: LOCAL 8001, DELAY 8002, ERROR 8003
 
-A request can select a fault in its query: gl-delay=MS, gl-status=503,
-gl-retry-after=S, gl-rate=BYTES, or after N bytes of the body gl-cut=N,
-gl-reset=N or gl-stall=N.
+The query of a request can select a fault: gl-delay=MS, gl-status=503,
+gl-retry-after=S or gl-rate=BYTES; gl-cut=N, gl-reset=N or gl-stall=N take
+effect after N bytes of the body.
 
 Exit codes:
   0    stopped by Ctrl-C or SIGTERM
@@ -51,7 +51,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "A,B,C", value_parser = parse_ports, default_value = "8001,8002,8003",
           conflicts_with = "folder", help_heading = "Network", hide_default_value = true)]
     pub(super) ports: Ports,
-    /// Address to listen on; others than 127.0.0.1 may be public
+    /// Address to listen on; default 127.0.0.1 (local only)
     #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "Network",
           hide_default_value = true)]
     pub(super) bind: IpAddr,
@@ -65,7 +65,7 @@ pub(super) struct ServeArguments {
     /// Probability that a response is an error
     #[arg(long, value_name = "P", value_parser = parse_probability, help_heading = "Faults", hide_short_help = true)]
     pub(super) error_rate: Option<f64>,
-    /// Status of these errors
+    /// Status of the error responses
     #[arg(long, value_name = "N", default_value = "503", value_parser = parse_error_status, help_heading = "Faults",
           hide_short_help = true)]
     pub(super) error_status: StatusCode,

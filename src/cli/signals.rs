@@ -39,17 +39,17 @@ pub(super) fn arrived() -> Option<Interruption> {
     [Interruption::Interrupt, Interruption::Terminate].into_iter().find(|which| usize::from(which.exit_code()) == code)
 }
 
-/// Whether the loop has received a signal, so that the outcome of the command takes account of it.
-static RECEIVED: AtomicBool = AtomicBool::new(false);
+/// Whether the loop has handled a signal, so that the exit code of the command reflects it.
+static HANDLED: AtomicBool = AtomicBool::new(false);
 
-/// Returns the last signal that has arrived, unless the loop has received one before.
-pub(super) fn not_received() -> Option<Interruption> {
-    if RECEIVED.load(Ordering::Acquire) { None } else { arrived() }
+/// Returns the last signal that has arrived, unless the loop has handled one.
+pub(super) fn unhandled() -> Option<Interruption> {
+    if HANDLED.load(Ordering::Acquire) { None } else { arrived() }
 }
 
-/// Makes a write beyond the limit on file sizes (`ulimit -f`) an error that is reported: by default the system ends the
-/// process without a message.
-pub(super) fn report_large_files() {
+/// Handles SIGXFSZ, so that a write beyond the limit on file sizes (`ulimit -f`) returns an error. By default, the
+/// signal ends the process without a message.
+pub(super) fn handle_sigxfsz() {
     #[cfg(unix)]
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()) {
         log::debug!("handling SIGXFSZ: {error}");
@@ -59,10 +59,10 @@ pub(super) fn report_large_files() {
 /// The flags that the signal handlers of the process set.
 #[derive(Clone, Debug)]
 pub(super) struct SignalHandlers {
-    /// Whether the next signal ends the process.
-    ends_at_once: Arc<AtomicBool>,
-    /// Whether a signal has arrived, so that a shutdown stops waiting.
-    has_come: Arc<AtomicBool>,
+    /// Whether the next signal ends the process immediately.
+    exit_on_signal: Arc<AtomicBool>,
+    /// Whether a signal has arrived that makes a shutdown abandon the jobs in progress.
+    forced_shutdown: Arc<AtomicBool>,
 }
 
 impl SignalHandlers {
@@ -71,29 +71,29 @@ impl SignalHandlers {
     /// # Errors
     /// If the system call fails.
     pub(super) fn install() -> io::Result<SignalHandlers> {
-        let second = SignalHandlers { ends_at_once: Arc::default(), has_come: Arc::default() };
+        let handlers = SignalHandlers { exit_on_signal: Arc::default(), forced_shutdown: Arc::default() };
         for (signal, exit) in [(SIGINT, Interruption::Interrupt), (SIGTERM, Interruption::Terminate)] {
             // This comes first, so that a signal that arrives from here on is recorded.
             signal_hook::flag::register_usize(signal, ARRIVED.clone(), exit.exit_code().into())?;
             // In this order: the first signal finds the flag unset, and sets it for the second.
             let code = i32::from(exit.exit_code());
-            signal_hook::flag::register_conditional_shutdown(signal, code, second.ends_at_once.clone())?;
-            signal_hook::flag::register(signal, second.ends_at_once.clone())?;
-            signal_hook::flag::register(signal, second.has_come.clone())?;
+            signal_hook::flag::register_conditional_shutdown(signal, code, handlers.exit_on_signal.clone())?;
+            signal_hook::flag::register(signal, handlers.exit_on_signal.clone())?;
+            signal_hook::flag::register(signal, handlers.forced_shutdown.clone())?;
         }
-        Ok(second)
+        Ok(handlers)
     }
 
-    /// The flag for [`Builder::forced_shutdown_flag`](crate::event_loop::Builder::forced_shutdown_flag).
+    /// Returns the flag for [`Builder::forced_shutdown_flag`](crate::event_loop::Builder::forced_shutdown_flag).
     pub(super) fn forced_shutdown_flag(&self) -> Arc<AtomicBool> {
-        self.has_come.clone()
+        self.forced_shutdown.clone()
     }
 
-    /// Prepares for the shutdown of the loop: the next signal abandons the files that are still being written, and the one
-    /// after that ends the process.
+    /// Prepares for the shutdown of the loop: the next signal abandons the files that are still being written, and the
+    /// one after that ends the process.
     pub(super) fn arm_for_shutdown(&self) {
-        self.has_come.store(false, Ordering::Release);
-        self.ends_at_once.store(false, Ordering::Release);
+        self.forced_shutdown.store(false, Ordering::Release);
+        self.exit_on_signal.store(false, Ordering::Release);
     }
 }
 
@@ -105,12 +105,12 @@ pub(super) fn interrupt() -> io::Result<()> {
     signal_hook::low_level::raise(SIGINT)
 }
 
-/// Waits for Ctrl-C or SIGTERM. The source is unref'd: it does not keep the loop running.
+/// Waits for Ctrl-C or SIGTERM. The source is unref'd: deadlock detection ignores it.
 ///
 /// # Errors
 /// If the signals cannot be registered with the loop.
 pub(super) async fn interruption() -> io::Result<Interruption> {
-    wait::for_signal().await.inspect(|_| RECEIVED.store(true, Ordering::Release))
+    wait::for_signal().await.inspect(|_| HANDLED.store(true, Ordering::Release))
 }
 
 /// Waits for a byte in a pipe that the signal handler writes to.
@@ -127,10 +127,10 @@ mod wait {
     use crate::event_loop::{Direction, InitialReadiness, PollEvented, SourceMetadata};
 
     pub(super) async fn for_signal() -> io::Result<Interruption> {
-        let described = SourceMetadata { what: "signals", descriptor: None, peer: None };
-        let mut signals = PollEvented::new(Signals::new([SIGINT, SIGTERM])?, InitialReadiness::NotReady, described)?;
+        let metadata = SourceMetadata { what: "signals", descriptor: None, peer: None };
+        let mut signals = PollEvented::new(Signals::new([SIGINT, SIGTERM])?, InitialReadiness::NotReady, metadata)?;
         signals.set_unref(true);
-        // One may have arrived after the handlers were installed and before this source was.
+        // A signal may have arrived after the handlers were installed, but before this source was registered.
         if let Some(interruption) = arrived() {
             return Ok(interruption);
         }

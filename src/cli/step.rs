@@ -23,20 +23,20 @@ pub(super) fn step(
     signals: Signals,
 ) -> io::Result<impl Observer> {
     let lines = InputLines::read(input)?;
-    let mut stepper = Stepper { lines, out, pause, signals, state: LoopState::default(), is_over: false };
+    let mut stepper = Stepper { lines, out, pause, signals, state: LoopState::default(), is_continuing: false };
     Ok(Follow::new(move |record: &Record| stepper.record(record)))
 }
 
-/// The two operations on signals that the prompt needs: a test replaces them.
+/// The two operations on signals that the prompt needs. Tests replace them.
 pub(super) struct Signals {
-    /// Returns whether the run is to end.
+    /// Returns whether a signal has arrived.
     pub(super) has_arrived: fn() -> bool,
     /// Ends the run as Ctrl-C does.
     pub(super) interrupt: fn() -> io::Result<()>,
 }
 
 impl Signals {
-    /// Returns those of the process.
+    /// Returns the operations on the signals of this process.
     pub(super) fn of_process() -> Signals {
         Signals { has_arrived: || signals::arrived().is_some(), interrupt: signals::interrupt }
     }
@@ -93,17 +93,17 @@ struct Stepper<O> {
     pause: ClockPause,
     signals: Signals,
     state: LoopState,
-    /// Whether the loop runs without stopping from now on.
-    is_over: bool,
+    /// Whether the loop runs to its end without another prompt.
+    is_continuing: bool,
 }
 
 impl<O: Write> Stepper<O> {
     fn record(&mut self, record: &Record) {
         self.state.apply(record);
-        if matches!(record.kind, RecordKind::TurnBegin { .. }) && !self.is_over {
-            // The clocks go on when this is dropped.
-            let _held = self.pause.pause();
-            self.is_over = !matches!(self.prompt(record.turn), Ok(PromptCommand::Step));
+        if matches!(record.kind, RecordKind::TurnBegin { .. }) && !self.is_continuing {
+            // The clocks continue when the guard is dropped.
+            let _pause_guard = self.pause.pause();
+            self.is_continuing = !matches!(self.prompt(record.turn), Ok(PromptCommand::Step));
         }
     }
 
@@ -113,7 +113,7 @@ impl<O: Write> Stepper<O> {
         writeln!(self.out, "\nBefore turn {turn}, at {}.{:03} ms:", now / 1_000_000, now / 1_000 % 1_000)?;
         write!(self.out, "{}", self.state)?;
         loop {
-            write!(self.out, "Enter for the turn, ? for help: ")?;
+            write!(self.out, "Press Enter to run the turn, ? for help: ")?;
             self.out.flush()?;
             match self.lines.next(self.signals.has_arrived).as_deref().map(str::trim) {
                 Some("") => return Ok(PromptCommand::Step),
@@ -175,7 +175,8 @@ mod tests {
         }
     }
 
-    /// Runs a loop with a task that sleeps for 20 ms. Returns the time that it took by the loop's clock, and the screen.
+    /// Runs a loop with a task that sleeps for 20 ms. Returns the time that it took by the loop's clock, and the
+    /// screen.
     fn run(input: impl Read + Send + 'static, signals: Signals) -> (Duration, String) {
         let (screen, pause) = (Screen::default(), ClockPause::new());
         let input = BufReader::with_capacity(1, input);
@@ -201,7 +202,7 @@ mod tests {
         let (elapsed, shown) = run(Slow(b"\n\n\n"), no_signals());
         // Enter was pressed three times; the end of the input took a while, too.
         assert!(elapsed >= Duration::from_millis(20) && began.elapsed() >= elapsed + Duration::from_millis(90));
-        assert_eq!(shown.matches("Enter for the turn").count(), shown.matches("Before turn ").count());
+        assert_eq!(shown.matches("Press Enter to run the turn").count(), shown.matches("Before turn ").count());
         assert!(shown.contains("  ready    the root future\n"), "{shown}");
         assert!(shown.contains("  ready    task `sleeper`\n"), "{shown}");
     }
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn a_question_mark_prints_the_help_and_the_prompt_again() {
         let (_, shown) = run(&b"?\nc\n"[..], no_signals());
-        assert!(shown.contains("  ?      print this help\nEnter for the turn, ? for help: "), "{shown}");
+        assert!(shown.contains("  ?      print this help\nPress Enter to run the turn, ? for help: "), "{shown}");
         assert_eq!(shown.matches("Before turn ").count(), 1, "{shown}");
     }
 

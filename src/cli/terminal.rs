@@ -24,7 +24,7 @@ pub(super) fn size() -> Option<Size> {
     Some(Size { columns: or(columns, 80), rows: or(rows, 24) })
 }
 
-/// The lines that are on the terminal. The cursor is behind the last one.
+/// The lines that are on the terminal. The cursor is at the end of the last one.
 #[derive(Debug, Default)]
 pub(super) struct ProgressFrame {
     lines: Vec<String>,
@@ -41,20 +41,21 @@ impl ProgressFrame {
         self.lines.is_empty()
     }
 
-    /// Replaces the frame by other lines, as many as the terminal has rows for. Returns what has to be written.
+    /// Replaces the frame with other lines. Lines that do not fit into the terminal are left out. Returns what has to
+    /// be written.
     pub(super) fn show(&mut self, lines: &[String], size: Size) -> String {
         let mut output = self.go_to_first_row(size);
         let fitting = &lines[..lines.len().min(size.rows)];
         // A character in the last column would leave the cursor between two rows.
         self.lines = fitting.iter().map(|line| truncated(line, size.columns - 1).to_owned()).collect();
-        output.push_str(&self.redrawn());
+        output.push_str(&self.redraw());
         output
     }
 
     /// Writes a message above the frame. Returns what has to be written.
     pub(super) fn write_above(&mut self, message: &str, size: Size) -> String {
         let erased = self.go_to_first_row(size);
-        format!("{erased}\x1b[J{message}{}", self.redrawn())
+        format!("{erased}\x1b[J{message}{}", self.redraw())
     }
 
     /// Removes the frame. Returns what has to be written.
@@ -76,8 +77,9 @@ impl ProgressFrame {
         }
     }
 
-    /// Each row is erased behind its new content, and not before: that would flicker (ECMA-48 §8.3.41, EL; §8.3.39, ED).
-    fn redrawn(&self) -> String {
+    /// Returns the content of the frame. Each row is erased after its new content: erasing it before would flicker
+    /// (ECMA-48 §8.3.41, EL; §8.3.39, ED).
+    fn redraw(&self) -> String {
         self.lines.join("\x1b[K\n") + "\x1b[K\x1b[J"
     }
 }

@@ -121,7 +121,7 @@ fn write_output<R: BufRead>(
     });
     let error = match command {
         TraceCommand::Explain(_) => explain(reader, &mut out)?,
-        TraceCommand::Stats(_) => count(reader, &mut out)?,
+        TraceCommand::Stats(_) => write_statistics(reader, &mut out)?,
         TraceCommand::Perfetto(_) => write_perfetto(reader, &mut out)?,
         TraceCommand::Html(_) => write_page(reader, &mut out)?.error,
         TraceCommand::Check(_) => match check(reader) {
@@ -140,7 +140,7 @@ fn write_output<R: BufRead>(
     Ok(error)
 }
 
-fn count<R: BufRead>(reader: &mut Reader<R>, out: &mut impl Write) -> io::Result<Option<ReadError>> {
+fn write_statistics<R: BufRead>(reader: &mut Reader<R>, out: &mut impl Write) -> io::Result<Option<ReadError>> {
     let mut statistics = Statistics::default();
     let mut last_error = None;
     for record in reader {

@@ -1,10 +1,10 @@
-//! Usage errors on one line, in the style of all messages: what is wrong, and behind a semicolon what to do.
+//! Usage errors on one line, in the style of all messages: the problem, a semicolon, and the remedy.
 //!
-//! clap finds the errors; its own messages have several lines in another style.
+//! clap detects the errors. Its own messages are not used, because they have several lines and another style.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::get_habits::instead_of;
+use super::get_compatibility::instead_of;
 use crate::download::escaped_line;
 
 /// Formats an error of clap. `command` is the command that was typed, such as `glassloop get`.
@@ -24,8 +24,8 @@ pub(super) fn message(error: &clap::Error, command: &str) -> String {
             // These may contain a password.
             let is_secret = ["--user ", "--header "].iter().any(|option| argument.contains(option));
             let value = if is_secret { String::new() } else { format!(" `{value}`") };
-            let says_what_to_do = cause.contains("expected ") || cause.contains("; ");
-            let help = if says_what_to_do { String::new() } else { format!("; {help}") };
+            let has_remedy = cause.contains("expected ") || cause.contains("; ");
+            let help = if has_remedy { String::new() } else { format!("; {help}") };
             format!("invalid value{value} for `{argument}`: {cause}{help}")
         }
         ErrorKind::MissingRequiredArgument => missing_argument(&argument, command, &help),
@@ -51,7 +51,7 @@ fn unknown_argument(error: &clap::Error, command: &str, argument: &str, help: &s
     if !argument.starts_with('-') {
         return format!("unexpected argument `{argument}`; {help}");
     }
-    // What clap makes of `-O-`, with which wget writes to standard output.
+    // clap parses wget's `-O-`, which writes to standard output, as `-O` and `--`.
     if command == "glassloop get" && argument == "--" {
         return "-O takes no file name, as in curl; use -o -".to_owned();
     }

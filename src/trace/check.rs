@@ -106,9 +106,9 @@ enum JobPhase {
 /// The ids of sources or timers.
 #[derive(Default)]
 struct IdSet {
-    /// Those that exist now.
+    /// The ids that exist now.
     alive: HashSet<u32>,
-    /// All that have ever existed.
+    /// All ids that have ever existed.
     seen: HashSet<u32>,
 }
 
@@ -144,7 +144,7 @@ impl Checker {
     fn check_end(&self) -> CheckResult {
         ensure!(self.dropped > 0 || self.polled.is_none(), "the recording ends inside a poll");
         ensure!(self.dropped > 0 || !self.is_in_turn, "the recording ends inside turn {}", self.turn);
-        ensure!(self.dropped > 0 || !self.is_running, "the recording ends before the run");
+        ensure!(self.dropped > 0 || !self.is_running, "the recording ends inside a run");
         Ok(())
     }
 
@@ -307,7 +307,8 @@ impl Checker {
                 ensure!(!task.is_queued, "task {id} is queued twice");
                 task.is_queued = true;
             }
-            // There may be no `queued` wake before: the loop also queues tasks to be dropped, and observers can wake tasks.
+            // There may be no `queued` wake before: the loop also queues tasks to be dropped, and observers can wake
+            // tasks.
             WakeOutcome::Coalesced => ensure!(is_alive, "coalesced wake of task {id}, which is not alive"),
             WakeOutcome::Stale => ensure!(!is_alive, "stale wake of task {id}, which is alive"),
         }

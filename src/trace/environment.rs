@@ -28,8 +28,8 @@ static STARTED: Mutex<Option<Started>> = Mutex::new(None);
 
 /// Starts a recording if the variable `GLASSLOOP_TRACE` is set.
 ///
-/// The first recording of a process is written to the file that the variable names. A process that calls this function
-/// again has several loops, and the number of each further recording is added to the name: `run.html`, `run.2.html`,
+/// The first recording of a process is written to the file that the variable names. If a process calls this
+/// function again, for another loop, the number of the recording is added to the name: `run.html`, `run.2.html`,
 /// `run.3.html`. If a process inherits the variable from one that is still recording, its process id is added:
 /// `run.pid4321.html`, `run.pid4321.2.html`.
 ///

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-/// The first error in a recording. What comes before it has been read and is valid.
+/// The first error in a recording. The lines before it are valid and have been read.
 #[derive(Debug)]
 pub struct ReadError {
     /// The number of the line, from 1: the header is line 1.

@@ -2,8 +2,8 @@
 //!
 //! A record writes its fields to a [`FieldWriter`], always all of them and in the same order: into a line of JSON
 //! (`json.rs`), or into a row of the replay page (`page/rows.rs`). JSON leaves out what is absent or false; there is no
-//! `null`. Reading is strict: each field is removed from the parsed object, and a field that is missing or left over is an
-//! error.
+//! `null`. Reading is strict: each field is removed from the parsed object, and a field that is missing or left over is
+//! an error.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ pub(super) trait FieldWriter {
     /// Writes a number that may be negative.
     fn signed(&mut self, name: &'static str, number: i64);
 
-    /// Writes a text.
+    /// Writes a string.
     fn text(&mut self, name: &'static str, text: &str);
 
     /// Writes a flag, which is absent if it is false.
@@ -32,7 +32,7 @@ pub(super) trait FieldWriter {
     /// Writes a word with the number of the object that it refers to, if it refers to one.
     fn reference(&mut self, name: &'static str, word: &'static str, number: Option<u32>);
 
-    /// Notes that an optional field has no value.
+    /// Writes an optional field that has no value.
     fn absent(&mut self, name: &'static str);
 }
 

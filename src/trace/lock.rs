@@ -38,7 +38,7 @@ fn is_locked_by_other(file: &File) -> bool {
     }
 }
 
-/// Windows: locks are not used, and the last recording to be started gets the file.
+/// Returns `false`: on Windows, files are not locked, and a recording truncates the file of an earlier one.
 #[cfg(not(unix))]
 fn is_locked_by_other(_file: &File) -> bool {
     false

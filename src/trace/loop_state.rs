@@ -12,11 +12,9 @@ use crate::observe::WakeOutcome;
 /// ```
 /// use glassloop::trace::{LoopState, Record, RecordKind};
 ///
-/// let mut state = LoopState::default();
-/// let kind = RecordKind::Spawn { task: 1, parent: Some(0), name: "hello".into(), future: "Hello".into(), location: "a.rs:1:1".into() };
-/// state.apply(&Record { seq: 0, time: 5, thread: 0, turn: 1, kind });
-/// assert_eq!(state.task_name(1), "task `hello`");
-/// assert_eq!(state.task_name(0), "the root future");
+/// let mut state = LoopState::default(); let kind = RecordKind::Spawn { task: 1, parent: Some(0), name: "hello".into(),
+/// future: "Hello".into(), location: "a.rs:1:1".into() }; state.apply(&Record { seq: 0, time: 5, thread: 0, turn: 1,
+/// kind }); assert_eq!(state.task_name(1), "task `hello`"); assert_eq!(state.task_name(0), "the root future");
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct LoopState {
@@ -152,7 +150,7 @@ impl LoopState {
     }
 
     fn spawn(&mut self, id: u32, name: &Text) {
-        // A run may give each of a million tasks its own name.
+        // The table is limited, since a run may give each of a million tasks its own name.
         if self.names.len() > RecentlyEnded::<TaskSnapshot>::CAPACITY {
             self.names.clear();
         }
@@ -198,7 +196,7 @@ pub(super) fn readiness_text(readiness: &RecordKind) -> Option<&'static str> {
         return None;
     };
     Some(match (error, read_closed, write_closed, readable, writable) {
-        (true, ..) => "failed",
+        (true, ..) => "reported an error",
         (_, true, true, ..) => "was closed in both directions",
         (_, true, ..) => "was closed for reading by the peer",
         (_, _, true, ..) => "was closed for writing",

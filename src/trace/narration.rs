@@ -114,7 +114,7 @@ impl Narrator {
         task.map_or_else(|| "code outside any task".to_owned(), |task| self.state.task_name(task))
     }
 
-    /// Returns ` of task …` for things that belong to a task.
+    /// Returns ` of task …`, or nothing if there is no task.
     fn of_task(&self, task: Option<u32>) -> String {
         task.map_or_else(String::new, |task| format!(" of {}", self.state.task_name(task)))
     }
@@ -170,7 +170,7 @@ impl Narrator {
 
     fn readiness(&self, source: u32, is_stale: bool, readiness: &RecordKind) -> String {
         if is_stale {
-            return format!("stale readiness event for source {source}, which no longer exists.");
+            return format!("a stale readiness event arrives for source {source}, which is deregistered.");
         }
         let peer = self.state.sources.get(&source).and_then(|source| source.peer);
         let peer = peer.map_or(String::new(), |peer| format!(" ({peer})"));
@@ -269,13 +269,13 @@ impl Narrator {
             RecordedCause::Job(job) => format!("because {} ended", self.state.job_name(job)),
             RecordedCause::Task(by) => format!("by {}", self.state.task_name(by)),
             RecordedCause::SelfWake => "by itself".to_owned(),
-            RecordedCause::Spawn => "because it is new".to_owned(),
+            RecordedCause::Spawn => "because it has been spawned".to_owned(),
             RecordedCause::External => "from outside the loop".to_owned(),
         };
         match outcome {
             WakeOutcome::Queued => format!("{task} is woken {cause}."),
-            WakeOutcome::Coalesced => format!("{task} is woken {cause}: it is already in the ready queue."),
-            WakeOutcome::Stale => format!("{task} is woken {cause}: it has already ended."),
+            WakeOutcome::Coalesced => format!("{task} is woken {cause}, but it is already in the ready queue."),
+            WakeOutcome::Stale => format!("{task} is woken {cause}, but it has already ended."),
         }
     }
 
@@ -304,8 +304,8 @@ impl Narrator {
             HttpStep::Request => format!("{exchange} sends its request."),
             HttpStep::Head(status) => format!("{exchange} receives a response with status {status}."),
             HttpStep::Body(amount) => format!("{exchange} has received {} of the body.", bytes(amount)),
-            HttpStep::Done { reusable: true } => format!("{exchange} is complete: its connection can be reused."),
-            HttpStep::Done { reusable: false } => format!("{exchange} is complete: its connection cannot be reused."),
+            HttpStep::Done { reusable: true } => format!("{exchange} ends: its connection can be reused."),
+            HttpStep::Done { reusable: false } => format!("{exchange} ends: its connection cannot be reused."),
         }
     }
 

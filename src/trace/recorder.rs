@@ -1,7 +1,7 @@
 //! The recorder: copies each event into a buffer on the loop's thread and sends full buffers to the writer thread.
 //!
-//! Nothing here blocks (I7). The writer returns the buffers after writing them, and the number of buffers is limited: if
-//! none is free, events are dropped, and a `dropped` record states how many.
+//! Nothing here blocks (I7). The writer returns the buffers after writing them, and the number of buffers is limited:
+//! if none is free, events are dropped, and a `dropped` record states how many.
 
 use std::fs::File;
 use std::io;
@@ -127,7 +127,7 @@ impl Recorder {
         }
     }
 
-    /// Sends the buffer to the writer. Returns whether it did: it needs another buffer to continue with.
+    /// Sends the buffer to the writer. Returns `false` if there is no free buffer to replace it.
     fn flush(&mut self) -> bool {
         let next = match self.written.try_recv() {
             Ok(empty) => empty,
@@ -144,9 +144,9 @@ impl Recorder {
 
     /// Returns whether a buffer that is not full may be flushed now.
     ///
-    /// The recorder flushes when the loop starts to wait, so that the file is up to date if the process is killed during
-    /// the wait. A token bucket limits these flushes to one per [`FLUSH_COST`] on average: a loop that waits after every
-    /// event would otherwise wake the writer thread each time.
+    /// The recorder flushes when the loop starts to wait, so that the file is up to date if the process is killed
+    /// during the wait. A token bucket limits these flushes to one per [`FLUSH_COST`] on average: a loop that waits
+    /// after every event would otherwise wake the writer thread each time.
     fn may_flush(&mut self, now: u64) -> bool {
         let earned = now.saturating_sub(self.budget_updated);
         self.budget_updated = now;

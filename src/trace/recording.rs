@@ -1,4 +1,4 @@
-//! An observer that records a run in the format which the name of the file selects.
+//! An observer that records a run in the format that the extension of the file name selects.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -47,13 +47,13 @@ type OnFinish = Box<dyn FnOnce(&RecordingReport<'_>)>;
 /// The result of a complete recording.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordingReport<'a> {
-    /// The file that was asked for.
+    /// The requested file.
     pub path: &'a Path,
-    /// The `.jsonl` file, if the one that was asked for has been made from it.
+    /// The `.jsonl` file, if the requested file has been made from it.
     pub jsonl: Option<&'a Path>,
     /// The number of events in the recording.
     pub events: u64,
-    /// The number of events that are missing, because the disk was too slow.
+    /// The number of events that are missing, because the writer could not keep up with the loop.
     pub dropped: u64,
 }
 
@@ -61,7 +61,8 @@ impl Recording {
     /// Creates the file and starts to record.
     ///
     /// # Errors
-    /// If the extension selects no format, if the file cannot be created, or if another recording is being written to it.
+    /// If the extension selects no format, if the file cannot be created, or if another recording is being written to
+    /// it.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Recording> {
         let path = path.as_ref();
         let (jsonl, converted) = match OutputFormat::of(path)? {
@@ -92,7 +93,7 @@ impl Recording {
         self
     }
 
-    /// Returns the path of the file that was asked for.
+    /// Returns the path of the requested file.
     pub fn path(&self) -> &Path {
         self.converted.as_ref().map_or(&self.jsonl, |(path, _)| path)
     }
@@ -102,7 +103,7 @@ impl Recording {
         self.locked.try_clone()
     }
 
-    /// Converts the recording, if another format was asked for. Returns whether the conversion is complete.
+    /// Converts the recording, if another format was requested. Returns whether the conversion is complete.
     fn convert(&self) -> bool {
         let Some((path, format)) = &self.converted else { return true };
         let (out, jsonl) = (path.display(), self.jsonl.display());

@@ -1,7 +1,7 @@
-//! Removes secrets from the command line in the header of a recording, since recordings are given to others.
+//! Removes secrets from the command line in the header of a recording, since recordings are shared.
 //!
-//! The values of `-u`, `--user`, `-H` and `--header` are removed, which many programs use for credentials, and so is the
-//! userinfo of URLs. If in doubt, a value is removed.
+//! The values of `-u`, `--user`, `-H` and `--header` are removed, which many programs use for credentials, and so is
+//! the userinfo of URLs. If in doubt, a value is removed.
 
 /// The replacement for a secret.
 const REDACTED: &str = "…";

@@ -11,17 +11,16 @@ use crate::observe::{Operation, WakeOutcome};
 
 /// The statistics of a run, computed from its records.
 ///
-/// A wake is *coalesced* if the task was already in the ready queue, and *stale* if the task had ended. A wake by a source
-/// is *spurious* if the poll that it led to returned `Pending` and every operation on that source returned `WouldBlock`.
-/// For other causes, and for sources whose operations are not recorded (such as signals), a recording does not show
-/// whether a wake was spurious.
+/// A wake is *coalesced* if the task was already in the ready queue, and *stale* if the task had ended. A wake by a
+/// source is *spurious* if the poll that it led to returned `Pending` and every operation on that source returned
+/// `WouldBlock`. For other causes, and for sources whose operations are not recorded (such as signals), a recording
+/// does not show whether a wake was spurious.
 ///
 /// ```
 /// use glassloop::trace::{RecordKind, Record, Statistics};
 ///
-/// let mut statistics = Statistics::default();
-/// statistics.add(&Record { seq: 0, time: 0, thread: 0, turn: 0, kind: RecordKind::RunBegin { pool_threads: 4, seed: 0 } });
-/// assert_eq!(statistics.polls(), 0);
+/// let mut statistics = Statistics::default(); statistics.add(&Record { seq: 0, time: 0, thread: 0, turn: 0, kind:
+/// RecordKind::RunBegin { pool_threads: 4, seed: 0 } }); assert_eq!(statistics.polls(), 0);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
@@ -33,13 +32,13 @@ pub struct Statistics {
     pub waits: u64,
     /// The number of tasks that were spawned.
     pub tasks: u64,
-    /// WakeList by cause, in one word.
+    /// The number of wakes by cause. The key is one word, for example `timer`.
     pub wakes: BTreeMap<&'static str, u64>,
-    /// WakeList of tasks that were on the ready queue.
+    /// The number of wakes of tasks that were already in the ready queue.
     pub coalesced: u64,
-    /// WakeList of tasks that had ended.
+    /// The number of wakes of tasks that had ended.
     pub stale: u64,
-    /// WakeList by a source that had nothing for the task.
+    /// The number of wakes by a source on which every operation returned `WouldBlock`.
     pub spurious: u64,
     /// The durations of polls.
     pub poll_time: Histogram,

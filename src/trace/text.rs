@@ -1,4 +1,4 @@
-//! Texts of a recording, which are cheap to clone.
+//! Strings of a recording, which are cheap to clone.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// A text that several records may share.
+/// A string that several records may share.
 ///
 /// ```
 /// use glassloop::trace::Text;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub enum Text {
-    /// A text that is compiled into the program.
+    /// A string that is compiled into the program.
     Static(&'static str),
-    /// A text that was made at run time or read from a file.
+    /// A string that was created at run time or read from a file.
     Shared(Arc<str>),
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Stores equal texts once.
+/// Stores equal strings once.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     texts: HashSet<Text>,
@@ -89,11 +89,11 @@ pub(super) struct Interner {
 }
 
 impl Interner {
-    /// The maximum number of stored texts, since a run may give each of a million tasks its own name. When it is reached,
-    /// all are forgotten.
+    /// The maximum number of stored strings, since a run may give each of a million tasks its own name. When it is
+    /// reached, the table is cleared.
     const CAPACITY: usize = 4096;
 
-    /// Returns the text, which shares the allocation of an equal one.
+    /// Returns the string. It shares the allocation of an equal one that is stored.
     pub(super) fn text(&mut self, text: &str) -> Text {
         if let Some(known) = self.texts.get(text) {
             return known.clone();

@@ -61,7 +61,7 @@ impl<W: Write> TraceEventWriter<W> {
         self.end()
     }
 
-    /// Writes a slice: something with a duration.
+    /// Writes a slice, which is an event with a duration.
     pub(super) fn slice(
         &mut self,
         track: TrackId,
@@ -77,7 +77,7 @@ impl<W: Write> TraceEventWriter<W> {
         self.end_without_arguments()
     }
 
-    /// Writes an instant: something without a duration.
+    /// Writes an instant, which is an event without a duration.
     pub(super) fn instant(&mut self, track: TrackId, category: &str, name: &str, at: u64) -> io::Result<()> {
         self.begin("i", track, name);
         self.category(category);
@@ -166,7 +166,7 @@ impl<W: Write> TraceEventWriter<W> {
         put_number(number, &mut self.line);
     }
 
-    /// Ends an event kind last field is its arguments.
+    /// Ends an event whose last field is its arguments.
     fn end(&mut self) -> io::Result<()> {
         self.line.push(b'}');
         self.end_without_arguments()

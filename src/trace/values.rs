@@ -1,6 +1,6 @@
 //! Types of fields that are particular to recordings: the cause of a wake, the outcome of a system call, and so on.
 //!
-//! Some of them, as the last half of this file, take up several fields of a record.
+//! The types in the second half of this file take up several fields of a record.
 
 use serde_json::Value;
 
@@ -203,11 +203,11 @@ impl Field for LoopMetrics {
 /// The outcome of a system call on a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordedIoOutcome {
-    /// The number of bytes that were transferred; 1 for an accepted connection, 0 for an established one.
+    /// The number of bytes that were transferred; 1 for an accepted connection, 0 for an outgoing connection.
     Bytes(u64),
     /// Nothing to read, or no space to write.
     WouldBlock,
-    /// The peer has ended its stream.
+    /// The peer has closed its side of the connection.
     EndOfFile,
     /// The call failed with an error of this kind.
     Failed(Text),
@@ -292,7 +292,7 @@ pub struct Finding {
     pub state: Text,
     /// The evidence for the finding.
     pub evidence: Text,
-    /// What to look at.
+    /// What to check or to change in the program.
     pub advice: Text,
 }
 

@@ -1,7 +1,7 @@
-//! Tests of the command line as its users see it: help texts, messages, habits from other programs, and terminals.
+//! Tests of the command line as its users see it: help texts, messages, options of other programs, and terminals.
 #![cfg(unix)]
 
-mod habits;
+mod compatibility;
 mod help;
 mod messages;
 #[path = "../support/server.rs"]

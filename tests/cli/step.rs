@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::terminal::Terminal;
 
-const PROMPT: &str = "Enter for the turn, ? for help:";
+const PROMPT: &str = "Press Enter to run the turn, ? for help:";
 
 fn start(directory: &std::path::Path) -> Terminal {
     let terminal = Terminal::start(directory, &["flags", "BR", "IN", "--step"], 80, 24);

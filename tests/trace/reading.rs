@@ -156,7 +156,7 @@ fn a_recording_truncated_anywhere_is_read_up_to_the_last_complete_line() {
 fn a_recording_of_a_killed_run_does_not_pass_the_check() {
     let recording = record(everything);
     let last_poll = recording.lines().position(|line| line.contains(r#""number":1"#)).expect("there are polls");
-    for (lines, expected) in [(last_poll + 1, "inside a poll"), (3, "inside turn 1"), (2, "before the run")] {
+    for (lines, expected) in [(last_poll + 1, "inside a poll"), (3, "inside turn 1"), (2, "inside a run")] {
         let text: String = recording.lines().take(lines).flat_map(|line| [line, "\n"]).collect();
         let error = check_text(&text).expect_err("an incomplete recording");
         assert!(error.to_string().contains(expected), "{error}");

@@ -104,7 +104,7 @@ function causeWords({ cause, by }, nameOf) {
     case "source": case "timer": case "job": return `${cause} ${by}`;
     case "task": return nameOf(by);
     case "self": return "itself";
-    case "spawn": return "spawn";
+    case "spawn": return "its spawn";
     default: return "outside the loop";
   }
 }

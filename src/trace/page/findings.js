@@ -1,5 +1,5 @@
 "use strict";
-// Panel 7, findings: bugs that the loop has detected in the program, each with its evidence and a button "Show me".
+// Panel 7, findings: bugs that the loop has detected in the program, each with its evidence and a button "Show".
 
 class Findings {
   constructor(player, timeline) {
@@ -11,7 +11,7 @@ class Findings {
     setText(badge, findings.length === 0 ? "no findings" : count(findings.length, "finding"));
     setAttribute(badge, "data-some", findings.length > 0 ? "" : null);
     if (findings.length === 0) {
-      this.list.append(make("p.quiet", {}, "No problems found (only certain problems are reported)."));
+      this.list.append(make("p.quiet", {}, "No findings. Only certain kinds of bugs are detected."));
     }
     this.cards = findings.map((seq) => this.card(seq));
     this.list.append(...this.cards);
@@ -20,7 +20,7 @@ class Findings {
   card(seq) {
     const finding = this.player.recording.event(seq);
     const about = finding.task === null ? "the loop" : this.player.nameOf(finding.task);
-    const button = make("button.show", { type: "button", click: () => this.show(finding), "aria-label": `Show me: ${finding.what}, ${about}` }, "Show me");
+    const button = make("button.show", { type: "button", click: () => this.show(finding), "aria-label": `Show: ${finding.what}, ${about}` }, "Show");
     const card = make("article.finding", {},
       make("h3", {}, make("code", {}, finding.what), " ", make("span", {}, about)),
       finding.state ? make("p.quiet", {}, "in state ", make("code", {}, finding.state), `, at ${timestamp(finding.t)}`) : make("p.quiet", {}, `at ${timestamp(finding.t)}`),

@@ -5,7 +5,7 @@
 //
 //     [kind, nanoseconds since the previous row, turns since the previous row, thread, field, field, ...]
 //
-// The header lists the kinds and the names of their fields. A field whose name begins with `$` is a text: its number is an
+// The header lists the kinds and the names of their fields. A field whose name begins with `$` is a string: its number is an
 // index into the table of strings. A field with `*` is a list, which takes up the rest of the row. Absent fields are null,
 // or missing at the end of the row.
 //

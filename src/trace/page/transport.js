@@ -125,7 +125,7 @@ class Transport {
     const at = (part) => duration(sorted[Math.floor(part * (sorted.length - 1))]);
     const words = sorted.length === 0
       ? "No task was polled."
-      : `Scheduling delay (wake to poll): p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}. The scale is logarithmic.`;
-    setText(document.getElementById("lag"), findings.length === 0 ? words : `${words} Red: ${count(findings.length, "finding")}.`);
+      : `Loop lag (from wake to poll): p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}. The scale is logarithmic.`;
+    setText(document.getElementById("lag"), findings.length === 0 ? words : `${words} Red marks: ${count(findings.length, "finding")}.`);
   }
 }

@@ -1,10 +1,10 @@
-//! What users of curl, wget and aria2c type out of habit: options that are accepted, and advice for those that are not.
+//! Compatibility with curl, wget and aria2c: options that are accepted, and advice about those that are not.
 
 use clap::Args;
 
 /// Options that are accepted for users of other programs. They are mentioned at the end of `--help`.
 #[derive(Args, Debug)]
-pub(super) struct HabitArguments {
+pub(super) struct CompatibilityArguments {
     /// Print errors only
     #[arg(short, long, hide = true)]
     pub(super) silent: bool,
@@ -50,11 +50,11 @@ pub(super) fn instead_of(option: &str) -> Option<&'static str> {
     INSTEAD.iter().find(|(options, _)| options.contains(&option)).map(|(_, advice)| *advice)
 }
 
-/// Completes a URL from the command line like other programs do: without a scheme, it is an http URL. The result need not
-/// be valid.
+/// Completes a URL from the command line like other programs do: without a scheme, it is an http URL. The result need
+/// not be valid.
 ///
 /// # Errors
-/// If the text is not a URL but has a meaning in other programs. The error says what to use instead.
+/// If the text is not a URL but has a meaning in other programs. The message names the option to use instead.
 pub(super) fn complete_url(text: &str, is_file: impl FnOnce(&str) -> bool) -> Result<String, String> {
     if text == "-" {
         return Err(
@@ -67,7 +67,7 @@ pub(super) fn complete_url(text: &str, is_file: impl FnOnce(&str) -> bool) -> Re
     if !is_host_first(text) {
         return Ok(text.to_owned());
     }
-    // With `--tree`, a file has the name of its URL, but with a slash in it.
+    // A file that `--tree` has written is named like its URL, but its path contains a slash.
     if !text.contains('/') && is_file(text) {
         return Err(format!("`{text}` is a file; use -i {text} to read URLs from it, or http://{text} for a host"));
     }

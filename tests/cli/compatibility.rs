@@ -1,4 +1,4 @@
-//! What users of curl, wget and aria2c type out of habit works, or the message says what to use instead.
+//! Options of curl, wget and aria2c are accepted, or the message names the option to use instead.
 
 use std::fs::{self, File};
 use std::path::Path;
