@@ -104,7 +104,7 @@ pub(super) struct FlagsArguments {
     #[arg(long, value_name = "URL", conflicts_with_all = ["server", "external"], value_parser = parse_base_url,
           help_heading = "Network", hide_short_help = true)]
     base_url: Option<String>,
-    /// Use the running servers on ports 8001 to 8003
+    /// Use servers already running on ports 8001 to 8003
     #[arg(long, help_heading = "Network", hide_short_help = true)]
     external: bool,
     /// Seed for the faults of ERROR, to repeat a run

@@ -295,7 +295,7 @@ impl GetArguments {
     /// Builds the HTTP client.
     ///
     /// # Errors
-    /// If the proxy cannot be used.
+    /// If the URL in `--proxy` is invalid.
     pub(super) fn client(&self, capacity: Capacity) -> Result<Client, String> {
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)

@@ -11,7 +11,7 @@ pub(super) struct CompatibilityArguments {
     /// No effect: redirects are always followed
     #[arg(short = 'L', long, hide = true)]
     location: bool,
-    /// No effect: files are always named after the URL
+    /// No effect: files are named after the URL by default
     #[arg(short = 'O', hide = true)]
     pub(super) named_after_url: bool,
     /// No effect: an HTTP status of 400 or above is always an error

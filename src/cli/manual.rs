@@ -30,7 +30,7 @@ Examples:
   glassloop man get | man -l -
   glassloop man > glassloop.1")]
 pub(super) struct ManArguments {
-    /// The command; without it, the page of glassloop itself
+    /// Command to describe [default: glassloop itself]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }

@@ -15,7 +15,7 @@
 //! | `proxies.rs` | proxies from the environment and the command line |
 //! | `open_files.rs` | the limit on open files |
 //! | `output.rs` | standard output and standard error, which can fail or block |
-//! | `progress.rs`, `terminal.rs` | the style of progress displays, and how they are drawn on a terminal |
+//! | `progress.rs`, `terminal.rs` | the layout of progress displays, and how they are drawn on a terminal |
 
 mod flags;
 mod flags_progress;

@@ -1,4 +1,4 @@
-//! The options of every command that runs a loop, which observe it: record, narrate, measure or step through the run.
+//! The options that observe the loop of a command: they record, narrate, measure or step through the run.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, LineWriter, stdin};

@@ -173,7 +173,7 @@ impl Output {
                 idle_checks = if queue.progress == progress { idle_checks + 1 } else { 0 };
                 progress = queue.progress;
                 if idle_checks > CHECKS_AFTER_A_SIGNAL {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it is not read"));
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out, because the reader does not read"));
                 }
             }
             queue = self.shared.wait(queue);

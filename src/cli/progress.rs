@@ -15,9 +15,9 @@ use super::terminal::{Size, truncated};
 /// A row of the display: a transfer, or all of them together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Row {
-    /// The completed part, from 0 to 1, if the whole is known.
+    /// The completed fraction, from 0 to 1, if the total is known.
     pub(super) fraction: Option<f64>,
-    /// What is complete, such as `1.2 MiB of 10.0 MiB`.
+    /// The completed amount, such as `1.2 MiB of 10.0 MiB`.
     pub(super) amount: String,
     pub(super) rate: String,
     pub(super) time_left: Option<Duration>,

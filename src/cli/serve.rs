@@ -62,18 +62,18 @@ enum ServedContent {
 }
 
 /// An error that is reported before any server starts.
-struct ListenError {
+struct ServeStartupError {
     exit_code: u8,
     message: String,
 }
 
 /// Opens directories and sockets, so that errors are reported before any server starts.
-fn server_specs(arguments: &ServeArguments) -> Result<Vec<ServerSpec>, ListenError> {
+fn server_specs(arguments: &ServeArguments) -> Result<Vec<ServerSpec>, ServeStartupError> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
     if let Some(folder) = &arguments.folder {
         let opened = if arguments.index { StaticFiles::open_with_listings(folder) } else { StaticFiles::open(folder) };
-        let files =
-            opened.map_err(|error| ListenError { exit_code: EXIT_USAGE, message: cannot_serve(folder, &error) })?;
+        let files = opened
+            .map_err(|error| ServeStartupError { exit_code: EXIT_USAGE, message: cannot_serve(folder, &error) })?;
         let listener = listen_at(arguments, arguments.port, "-p")?;
         let faults = faults(arguments, Faults { seed, ..Faults::default() });
         return Ok(vec![ServerSpec { label: None, listener, content: ServedContent::Files(files), faults }]);
@@ -104,7 +104,7 @@ fn cannot_serve(directory: &Path, error: &io::Error) -> String {
     format!("cannot serve {name}: {error}; {advice}")
 }
 
-fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpListener, ListenError> {
+fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpListener, ServeStartupError> {
     let address = SocketAddr::new(arguments.bind, port);
     listen(address).map_err(|error| {
         let advice = match error.kind() {
@@ -114,7 +114,7 @@ fn listen_at(arguments: &ServeArguments, port: u16, option: &str) -> Result<TcpL
             io::ErrorKind::PermissionDenied => format!("choose a port above 1023 with {option}"),
             _ => "choose an address of this computer with --bind".to_owned(),
         };
-        ListenError { exit_code: 1, message: format!("cannot listen on {address}: {error}; {advice}") }
+        ServeStartupError { exit_code: 1, message: format!("cannot listen on {address}: {error}; {advice}") }
     })
 }
 

@@ -59,7 +59,7 @@ pub(super) struct ServeArguments {
     #[arg(long, help_heading = "Network", hide_short_help = true)]
     pub(super) no_keepalive: bool,
 
-    /// Wait before responses: seconds, or a random range
+    /// Delay before responses in seconds, or a random range
     #[arg(long, value_name = "S|MIN..MAX", value_parser = parse_delay, help_heading = "Faults", hide_short_help = true)]
     pub(super) delay: Option<Delay>,
     /// Probability that a response is an error
@@ -82,7 +82,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", help_heading = "Faults", hide_short_help = true)]
     pub(super) seed: Option<u64>,
 
-    /// Bytes per second for each response; may end in k, m, g
+    /// Bytes per second for each response, such as 64k
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits", hide_short_help = true)]
     pub(super) rate: Option<NonZeroU64>,
     /// Maximum connections per port

@@ -97,7 +97,7 @@ impl SignalHandlers {
     }
 }
 
-/// Sends this process the signal of Ctrl-C.
+/// Sends SIGINT to this process, as Ctrl-C does.
 ///
 /// # Errors
 /// If the system call fails.
@@ -179,6 +179,6 @@ pub(super) async fn watch_signals(stop: OnceEvent, interrupted: oneshot::Sender<
             let _run_is_over = interrupted.send(interruption);
             stop.set();
         }
-        Err(error) => log::warn!("Ctrl-C will end the run at once: {error}"),
+        Err(error) => log::warn!("cannot wait for signals, so Ctrl-C will end the run immediately: {error}"),
     }
 }

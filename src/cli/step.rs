@@ -133,11 +133,11 @@ impl<O: Write> Stepper<O> {
     }
 }
 
-/// What happens after the prompt.
+/// The command that was entered at the prompt.
 enum PromptCommand {
-    /// One turn runs, and then there is another prompt.
+    /// Run one turn, then show the prompt again.
     Step,
-    /// The loop runs to its end.
+    /// Run to the end without another prompt.
     Continue,
 }
 

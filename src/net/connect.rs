@@ -144,7 +144,7 @@ impl Connect {
         self.last_error = Some((self.addresses[number], error));
     }
 
-    /// Creates the error for the case that no attempt has succeeded.
+    /// Returns the error after all attempts have failed, or at the time limit.
     fn error(&mut self) -> ConnectError {
         let tried = self.policy.started();
         match (self.attempts.latest(), self.last_error.take()) {
@@ -250,7 +250,7 @@ pub enum ConnectError {
         /// The error of the attempt to connect to `address`.
         error: io::Error,
     },
-    /// No address had accepted a connection within the time limit.
+    /// No address accepted a connection within the time limit.
     TimedOut {
         /// The address that was tried last, among those that had not failed.
         address: SocketAddr,

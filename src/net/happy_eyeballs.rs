@@ -4,7 +4,7 @@
 //! A name often has several addresses of two families, and any of them may be unreachable without an error. Waiting for
 //! each one to time out takes too long, and connecting to all at once would burden the server, which would have to
 //! accept connections that are then closed. So the attempts start a quarter of a second apart and run concurrently: a
-//! broken address family costs only that quarter of a second, hence the name. The first connection wins.
+//! user ("eyeballs") hardly notices a broken address family. The first connection wins.
 //!
 //! ```text
 //!                 ┌──▶ Start(i)    start an attempt with address i, then call `next` again
@@ -23,8 +23,9 @@ pub(super) const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250)
 /// The state of a race between several addresses.
 #[derive(Debug)]
 pub(super) struct HappyEyeballs {
+    /// The number of addresses.
     addresses: usize,
-    /// The number of addresses tried so far, in order.
+    /// The number of addresses tried so far. They are tried in order.
     started: usize,
     /// The number of attempts that have not failed yet.
     running: usize,

@@ -81,7 +81,7 @@ impl TimedNarrator {
         TimedNarrator { narrator: Narrator::default(), turns, turn: 0 }
     }
 
-    /// Returns the text for a record, unless its turn is not among those to be shown.
+    /// Returns the text for a record, or `None` if its turn is not selected.
     fn sentence(&mut self, record: &Record) -> Option<String> {
         let sentence = self.narrator.sentence(record);
         if !self.turns.contains(&record.turn) {

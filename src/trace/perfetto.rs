@@ -1,11 +1,11 @@
 //! Converts a recording to a timeline for [Perfetto](https://ui.perfetto.dev), in Chrome's trace event format.
 //!
-//! Process 1 contains the loop and its workers: turns, and inside them waits, dispatches, timers and polls. Process 2 has a
-//! track for each task: the task, the states of its futures, and its waits. A flow, drawn as an arrow, leads from the slice
-//! in which a waker was called to the poll that followed.
+//! Process 1 contains the loop and its workers: turns, and inside them waits, dispatches, timers and polls. Process 2
+//! has a track for each task: the task, the states of its futures, and its waits. A flow, drawn as an arrow, leads from
+//! the slice in which a waker was called to the poll that followed.
 //!
-//! The slices of a track must nest, and a flow must start and end strictly inside slices. The resolution of the clock is too
-//! low for this, so events with the same timestamp are drawn one nanosecond apart.
+//! The slices of a track must nest, and a flow must start and end strictly inside slices. The resolution of the clock
+//! is too low for this, so events with the same timestamp are drawn one nanosecond apart.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
@@ -259,7 +259,7 @@ impl<W: Write> Timeline<W> {
         let track = worker_track(record.thread);
         let worker = self.workers.entry(record.thread).or_default();
         let Some((_, began)) = worker.job.take() else { return Ok(()) };
-        // Long enough for a flow that starts strictly inside.
+        // A slice must be long enough for a flow to start strictly inside it.
         worker.now = record.time.max(began + 2);
         self.ended_job = Some((job, FlowStart { wake: 0, track, at: worker.now - 1 }));
         self.out.slice(track, "job", &self.state.job_name(job), began, worker.now)

@@ -1,5 +1,5 @@
-//! The tracks of the tasks in a timeline: a slice for the task, in it slices for the states of its futures, and in those a
-//! slice for each wait.
+//! The tracks of the tasks in a timeline: a slice for the task, in it slices for the states of its futures, and in
+//! those a slice for each wait.
 //!
 //! The futures of a task change their states independently, but the slices of a track must nest. So when a slice ends
 //! while there are slices inside it, those are ended too, and continue as new slices.
@@ -109,7 +109,7 @@ impl TaskTracks {
         }
     }
 
-    /// Ends the slice for the state of a future and, unless the next state is the last one, begins another.
+    /// Ends the slice for the state of a future and, unless the next state is final, begins another.
     pub(super) fn change_state<W: Write>(
         &mut self,
         out: &mut TraceEventWriter<W>,

@@ -1,4 +1,5 @@
-//! The writer thread of a recorder: writes records to the file, and ends the recording properly when the disk is full.
+//! The writer thread of a recorder: writes records to the file. When the disk is full, it ends the recording with a
+//! `dropped` record.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -25,7 +26,7 @@ pub(super) enum WriterCommand {
     Write(Vec<Record>),
 }
 
-/// What is in a complete recording.
+/// The numbers of events in a complete recording, and of those missing from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteReport {
     /// The number of records in the file.

@@ -70,7 +70,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the time limit for DNS resolution, connecting and the TLS handshake together. Default: 10 s.
+    /// Sets the time limit for DNS resolution, connecting, a tunnel through a proxy, and the TLS handshake, all
+    /// together. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Builder {
         self.timeouts.connect = limit;
         self
@@ -96,8 +97,8 @@ impl Builder {
         self
     }
 
-    /// Sets the limit on the total number of idle connections. If it is exceeded, the oldest is closed. Default: 256,
-    /// or the limit per host if that is larger.
+    /// Sets the limit on the total number of idle connections. If it is exceeded, the one that has been idle longest is
+    /// closed. Default: 256, or the limit per host if that is larger.
     pub fn pool_max_idle(mut self, limit: usize) -> Builder {
         self.pool_max_idle = Some(limit);
         self

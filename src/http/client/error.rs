@@ -41,7 +41,8 @@ pub enum ClientErrorKind {
     UnsupportedScheme,
     /// `CONNECT` is not supported as a request method, since it opens a tunnel instead of returning a resource.
     UnsupportedMethod,
-    /// A header of the request is not allowed, because requests have no body, or it is `Host` with an invalid value.
+    /// This header of the request is rejected: `Content-Length` or `Transfer-Encoding`, since requests have no body, or
+    /// `Host`, since its value is invalid.
     InvalidHeader(HeaderName),
     /// The proxy setting for the request is invalid, for this reason.
     UnusableProxy(String),

@@ -19,9 +19,8 @@ use crate::observe::{NamedState, TracedState};
 #[derive(Debug)]
 pub(super) struct IdleReaper {
     client: Weak<ClientContext>,
-    /// The timer, set for the first expiry among the connections that were idle when it was set. A connection that
-    /// becomes idle later can expire earlier, because of its maximum age: it is closed when the timer expires, and not
-    /// reused.
+    /// The timer: first for the idle timeout, then for the next expiry among the idle connections. A connection that
+    /// expires earlier, because of its maximum age, is closed when the timer expires, and not reused.
     expiry: Sleep,
     state: TracedState<ReaperState>,
 }

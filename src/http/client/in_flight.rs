@@ -93,8 +93,8 @@ impl InFlight {
         self.is_reused
     }
 
-    /// Returns whether the request has been written completely, and it and the response head (once it is complete)
-    /// allow the connection to be reused.
+    /// Returns whether the connection may be reused: the request has been written completely, and neither it nor the
+    /// response head, if already received, forbids it.
     pub(super) fn is_persistent(&self) -> bool {
         self.is_persistent && self.progress.is_written
     }

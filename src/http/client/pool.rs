@@ -32,8 +32,8 @@ use crate::sync::WakerSlot;
 /// server avoids the race with its close.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The maximum age of a connection, so that new connections use changed DNS records and other servers behind a load
-/// balancer.
+/// The maximum age of a connection. Without it, a busy client would never use changed DNS records, or new servers
+/// behind a load balancer.
 const MAX_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// The idle connections, grouped by pool key. Reuse is LIFO: the connection that was used most recently is taken first,
@@ -89,8 +89,8 @@ impl Pool {
         }
     }
 
-    /// Adds a connection whose exchange has ended. If a limit is exceeded, per host or in total, the oldest connection
-    /// is closed.
+    /// Adds a connection whose exchange has ended. If a limit is exceeded, per host or in total, the connection that
+    /// has been idle longest is closed.
     pub(super) fn put(&self, mut connection: Connection, now: Instant) {
         if self.limit == 0 || self.limit_per_host == 0 {
             return;

@@ -155,15 +155,15 @@ impl ProxyConfig {
         self
     }
 
-    /// Sets an invalid proxy for `http` URLs, for example from an environment variable: requests that would use it fail
-    /// with this reason.
+    /// Marks the proxy for `http` URLs as invalid, for example after parsing an environment variable: requests that
+    /// would use it fail with this reason.
     pub fn unusable_http(mut self, reason: String) -> ProxyConfig {
         self.http = Some(ProxySetting::Unusable(reason));
         self
     }
 
-    /// Sets an invalid proxy for `https` URLs, for example from an environment variable: requests that would use it
-    /// fail with this reason.
+    /// Marks the proxy for `https` URLs as invalid, for example after parsing an environment variable: requests that
+    /// would use it fail with this reason.
     pub fn unusable_https(mut self, reason: String) -> ProxyConfig {
         self.https = Some(ProxySetting::Unusable(reason));
         self
@@ -171,8 +171,8 @@ impl ProxyConfig {
 
     /// Sets the exceptions: servers that are reached without a proxy, in the format of `no_proxy`, separated by commas
     /// or spaces. As in curl, a name matches itself and its subdomains, with or without a leading dot; `*` matches
-    /// everything; an IP address, or a network such as `10.0.0.0/8`, matches URLs whose host is an IP address in it. A
-    /// port after a name or an address restricts the entry to that port.
+    /// everything; an IP address, or a network such as `10.0.0.0/8`, matches hosts that are IP addresses, but no names.
+    /// A port after a name or an address restricts the entry to that port.
     pub fn no_proxy(mut self, list: &str) -> ProxyConfig {
         self.no_proxy = NoProxy::parse(list);
         self

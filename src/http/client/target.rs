@@ -15,7 +15,7 @@ use crate::http::proto::{RequestTarget, encode_target};
 pub(super) struct PoolKey {
     /// The peer of the HTTP exchange: the server, or the proxy if it forwards the request.
     pub(super) origin: Origin,
-    /// The proxy through whose tunnel the server is reached, if any.
+    /// The proxy that provides a tunnel to the server, if any.
     pub(super) tunnel: Option<Rc<Proxy>>,
 }
 

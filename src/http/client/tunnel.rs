@@ -170,5 +170,5 @@ impl Future for Tunnel {
     }
 }
 
-/// The reason, for `expect`, that there is a stream in `WriteHead` and `ReadHead`.
+/// The message of `expect` for the stream in `WriteHead` and `ReadHead`: the invariant that it relies on.
 const HAS_STREAM: &str = "the stream is taken only when the tunnel is established";

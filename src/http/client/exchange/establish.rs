@@ -133,7 +133,7 @@ impl ExchangeParts {
         self.start(connection, false)
     }
 
-    /// Polls the connect timeout, which started with the DNS lookup. (`Connect` has a timer of its own.)
+    /// Polls the connect timeout, which started with the DNS lookup. (`Connect` has its own timer.)
     fn poll_connect_timeout(&mut self, cx: &mut Context<'_>, requested_at: Instant) -> Poll<()> {
         self.deadline.poll_until(cx, requested_at + self.client.timeouts.connect)
     }

@@ -240,7 +240,7 @@ fn respond(end: ExchangeEnd) -> Result<Response<Body>, ClientError> {
     }
 }
 
-/// The reason, for `expect`, that there is a connection in `WriteHead` and `ReadHead`.
+/// The message of `expect` for the connection in `WriteHead` and `ReadHead`: the invariant that it relies on.
 const HAS_CONNECTION: &str = "both states are entered with a connection";
 
 impl fmt::Debug for Exchange {
