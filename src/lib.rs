@@ -58,7 +58,7 @@
 //! | [`observe`] | the events that a loop emits, and the `Observer` trait | |
 //! | [`sync`] | synchronization of tasks on one loop: oneshot, channel, semaphore, event | what a `Waker` is |
 //! | [`wheel`] | a hierarchical timer wheel: which timers are set, and which are due | |
-//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | `observe`, `sync` |
+//! | [`event_loop`] | the loop itself: turns, tasks, I/O readiness, timers, the thread pool | `observe`, `sync`, `wheel` |
 //! | [`mod@futures`] | combinators: join, race, as_completed, timeout | `event_loop` |
 //! | [`net`] | TCP streams and listeners, connecting, DNS resolution, TLS | `event_loop` |
 //! | [`http::proto`] | an HTTP/1.1 codec, sans-I/O | |

@@ -1,9 +1,9 @@
 //! Deadlock detection: the loop detects that no task can ever be woken again (I16).
 //!
-//! Most event loops block for ever if the last waker is lost. This one keeps track of everything that can wake it: timers,
-//! sources that tasks wait for, jobs, and wakers. A waker is either in a waker slot, where only code of this thread can call it, or it is
-//! external: held by another thread, or in a struct of the program. If there are no timers, waits, jobs or external
-//! wakers, blocking would never end.
+//! Most event loops block for ever if the last waker is lost. This one keeps track of everything that can wake it:
+//! timers, sources that tasks wait for, jobs, and wakers. A waker is either in a waker slot, where only code of this
+//! thread can call it, or it is external: held by another thread, or in a struct of the program. If there are no
+//! timers, waits, jobs or external wakers, blocking would never end.
 //!
 //! There are no false positives. While an external waker exists, the loop blocks like any other, but checks again at
 //! intervals, since a waker can be dropped without being called. The wakers are counted before the notifier is checked: a

@@ -29,8 +29,11 @@ impl EventLoop {
     }
 
     pub(super) fn emit_wait_end(&self) {
-        let is_of_source = |event: &&mio::event::Event| event.token() != super::token::WAKER_TOKEN;
-        emit!(EventKind::WaitEnd { events: self.events.iter().filter(is_of_source).count(), woken: self.is_notified });
+        let is_from_source = |event: &&mio::event::Event| event.token() != super::token::WAKER_TOKEN;
+        emit!(EventKind::WaitEnd {
+            events: self.events.iter().filter(is_from_source).count(),
+            woken: self.is_notified
+        });
     }
 }
 
@@ -159,7 +162,7 @@ impl TaskInspector for Core {
     fn aborter(&self, task: TaskId) -> Aborter {
         let tasks = self.tasks.borrow();
         let status = match tasks.get(task).map(|task| &task.future) {
-            None | Some(TaskFuture::Polling) => return Aborter::Unknown, // it is being polled, and may end
+            None | Some(TaskFuture::Polling) => return Aborter::Unknown, // it has ended, or is being polled and may end
             Some(TaskFuture::OnCallersStack) => return Aborter::None,
             Some(TaskFuture::Stored(future)) => future.handle_status(),
         };

@@ -173,7 +173,8 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-/// A handle to a job: a future that resolves to its result. Dropping it cancels the job only if it is cancellable and has not started.
+/// A handle to a job: a future that resolves to its result. Dropping it cancels the job only if it is cancellable and has
+/// not started.
 pub struct JobHandle<T> {
     jobs: Rc<Jobs>,
     id: JobId,

@@ -82,7 +82,7 @@ impl JobTable {
     }
 }
 
-// I4: what the methods of the table return is dropped when the table is not borrowed.
+// I4: values that the methods of the table return are dropped only after the borrow of the table has ended.
 impl Jobs {
     /// Adds a job.
     pub(super) fn insert(&self, label: &'static str, is_mandatory: bool, bytes: u64, state: Arc<JobState>) -> JobId {
@@ -99,10 +99,10 @@ impl Jobs {
             return self.queue(id, pool, work, permit);
         }
         // The loop queues the job later, and not the handle: a handle that is not polled would keep its permit unused.
-        let (jobs, to) = (Rc::downgrade(self), pool.clone());
+        let (jobs, target) = (Rc::downgrade(self), pool.clone());
         let request = pool.capacity().acquire_then(move |permit| {
             if let Some(jobs) = jobs.upgrade() {
-                jobs.queue(id, &to, work, permit);
+                jobs.queue(id, &target, work, permit);
             }
         });
         let is_waiting = self.table.borrow().entries.get(id).is_some_and(|entry| matches!(entry.stage, JobStage::New));

@@ -18,17 +18,18 @@
 //! | `source.rs`, `io_budget.rs` | I/O on a source, and how much of it one poll may do |
 //! | `waiting.rs` | which tasks wait for a source |
 //! | `clock.rs`, `pause.rs` | the clock, which may be virtual or paused |
-//! | `timers.rs`, `sleep.rs` | timers (on the data structure in [`wheel`](crate::wheel)), and the future of a timer |
+//! | `timers.rs`, `sleep.rs` | timers (on the data structure in [`wheel`](crate::wheel)), and the future that waits for one |
 //! | `pool.rs` | the threads for blocking operations |
 //! | `jobs.rs`, `job_state.rs` | the jobs for these threads |
 //! | `executor.rs` | `run_in_executor` |
 //! | `spawn.rs`, `join_error.rs`, `completion.rs`, `join_set.rs` | `spawn`, and awaiting tasks |
 //! | `deadlock.rs`, `error.rs` | deadlock detection, and the errors of a loop |
-//! | `emit.rs` | the events about tasks and turns, and what findings (`observe/findings.rs`) need to know |
+//! | `emit.rs` | the events about tasks and turns, and the state from which findings are detected (`observe/findings.rs`) |
 //! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
 //!
-//! DESIGN.md lists the invariants that comments refer to (`I3`). Three files depend on each other in a cycle, because a waker
-//! schedules its task through the current loop: `task.rs` (the waker), `current.rs` (the current loop) and `core.rs` (its tasks).
+//! DESIGN.md lists the invariants that comments refer to (`I3`). Three files depend on each other in a cycle, because a
+//! waker schedules its task through the current loop: `task.rs` (the waker), `current.rs` (the current loop) and
+//! `core.rs` (its tasks).
 
 mod builder;
 mod clock;

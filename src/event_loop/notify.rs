@@ -33,8 +33,8 @@ pub(crate) trait OsWaker {
 
 /// A queue of messages from other threads, which wakes the loop if it is parked.
 ///
-/// Invariant: while the queue contains a message that was pushed by `notify`, the loop is not blocked, or the thread that
-/// pushed it calls the operating system's waker next (I8).
+/// Invariant: while the queue contains a message that was pushed by `notify`, the loop is not blocked, or the operating
+/// system's waker has been called or is about to be called (I8).
 pub(crate) struct Notifier<T, W> {
     state: AtomicU8,
     /// `None` after the loop has ended.

@@ -27,17 +27,17 @@ pub(super) struct Budget {
 /// How long the loop blocks. Times are those of the loop's clock.
 #[derive(Clone, Copy)]
 pub(super) enum ParkTimeout {
-    /// It does not block: a task is ready.
+    /// Does not block: a task is ready.
     Zero,
-    /// Until a timer is due.
+    /// Blocks until this time, at which the next timer is due, or the wheel has to move timers.
     Until(Duration),
-    /// Until it has to check again whether it can ever be woken.
+    /// Blocks until this time, at which the loop checks again whether it can ever be woken.
     Recheck(Duration),
-    /// It does not block: virtual time jumps to a deadline.
+    /// Does not block: virtual time jumps to this deadline.
     Jump(Duration),
-    /// Until an event happens.
+    /// Blocks until there is an event.
     Forever,
-    /// It does not block: no event can happen.
+    /// Does not block: no event can happen.
     Deadlocked,
 }
 
@@ -67,13 +67,13 @@ impl EventLoop {
         if core.reactor.is_probing() || self.budget.polls_done > 0 {
             core.reactor.settle_probe();
         }
-        let has_no_timer = core.timers.are_all_unref();
-        if !core.clock.is_virtual() && !has_no_timer {
+        let has_only_unref_timers = core.timers.are_all_unref();
+        if !core.clock.is_virtual() && !has_only_unref_timers {
             return core.timers.next_expiry().map_or(ParkTimeout::Forever, ParkTimeout::Until);
         }
         let next = core.timers.next_deadline();
         match (core.pending_wake(), next) {
-            (PendingWake::None, _) if has_no_timer => ParkTimeout::Deadlocked,
+            (PendingWake::None, _) if has_only_unref_timers => ParkTimeout::Deadlocked,
             (PendingWake::None, Some(deadline)) => ParkTimeout::Jump(deadline),
             (PendingWake::UnverifiedWait, _) if core.clock.is_virtual() || self.is_quiet => {
                 core.reactor.probe();

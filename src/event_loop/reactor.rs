@@ -65,7 +65,7 @@ impl Reactor {
         self.probed.borrow().is_some()
     }
 
-    /// Ends a probe, when the tasks have been polled.
+    /// Ends the probe in progress, after the tasks have been polled. If there is none, discards the result of the last one.
     pub(super) fn settle_probe(&self) {
         let probed = self.probed.take();
         match probed {

@@ -55,7 +55,8 @@ impl Direction {
 /// The readiness of a source before its first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitialReadiness {
-    /// Ready: the first operation is tried without waiting for an event. An accepted socket can be written immediately, and often read.
+    /// Ready: the first operation is tried without waiting for an event. An accepted socket can be written immediately, and
+    /// often read.
     Ready,
     /// Not ready: a connecting socket.
     NotReady,

@@ -178,7 +178,7 @@ impl Core {
     }
 }
 
-/// Runs a function when it is dropped. It is for panics: without one, it is passed to `mem::forget`.
+/// Runs a function if a panic unwinds through its scope. Without a panic, it must be passed to `mem::forget`.
 pub(crate) struct OnUnwind<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnUnwind<F> {

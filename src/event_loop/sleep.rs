@@ -1,4 +1,4 @@
-//! `sleep` and `sleep_until`: the future of a timer.
+//! `sleep` and `sleep_until`: the future that waits for a timer.
 
 use std::fmt;
 use std::future::Future;
@@ -11,8 +11,8 @@ use super::core::Core;
 use super::current;
 use crate::observe::{TimerId, set_wait_reason};
 
-/// Waits for a duration, which is measured from this call, not from the first poll. The future never completes early, and on an idle machine at most a
-/// millisecond and one turn late (I9).
+/// Waits for a duration, which is measured from this call, not from the first poll. The future never completes early, and
+/// on an idle machine at most a millisecond and one turn late (I9).
 ///
 /// The timer is set when the future is first polled.
 ///

@@ -155,9 +155,9 @@ impl<S: mio::event::Source> PollEvented<S> {
     ///
     /// `call` makes one system call and returns the number of bytes transferred. `wanted` is the maximum for this call, such
     /// as the size of the buffer, or 0 for operations that do not transfer bytes. A call that would block clears the cached
-    /// readiness, so that the next one waits for the kernel's next event (I5). No other result does so (except on
-    /// the TCP streams of `net`): a short read proves nothing about a datagram socket, a pipe, or a socket through which
-    /// descriptors are sent.
+    /// readiness, so that the next one waits for the kernel's next event (I5). No other result does so, except on the TCP
+    /// streams of `net`: a short read proves nothing about a datagram socket, a pipe, or a socket through which descriptors
+    /// are sent.
     ///
     /// # Errors
     /// The errors of `call`, except `WouldBlock` and `Interrupted`.

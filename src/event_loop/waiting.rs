@@ -66,7 +66,8 @@ impl DirectionWaiter {
         if self.with_waker(|stored| stored.will_wake(waker)) {
             return;
         }
-        // I4: cloning and dropping a waker may run user code. Meanwhile the cell contains a slot.
+        // I4: cloning and dropping a waker may run user code. The cell contains the old slot during the clone, and the new
+        // one during the drop.
         let replaced = self.waker.replace(WakerSlot::containing(waker));
         drop(replaced);
     }

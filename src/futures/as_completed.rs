@@ -35,7 +35,7 @@ pub fn as_completed<F: Future>(futures: impl IntoIterator<Item = F>) -> AsComple
     AsCompleted { children: Children::new(futures) }
 }
 
-/// The futures of [`as_completed`] that are still pending.
+/// A set of futures whose outputs are returned in completion order. Returned by [`as_completed`].
 pub struct AsCompleted<F> {
     children: Children<F>,
 }

@@ -19,8 +19,8 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Limits the time for a future to complete: if it takes longer than `limit`, the output is [`Elapsed`]. The future is
-/// dropped with the `Timeout`.
+/// Limits the time for a future to complete, from this call on: if it takes longer than `limit`, the output is the error
+/// [`Elapsed`]. The future is dropped with the `Timeout`.
 ///
 /// ```
 /// use std::{future::pending, time::Duration};

@@ -77,7 +77,7 @@ pub enum EventKind<'a> {
     },
     /// A source is registered.
     SourceAdd {
-        /// The id of the source, which is also its token.
+        /// The id of the source, from which its token is computed.
         source: SourceId,
         /// The task that registered it.
         task: Option<TaskId>,
@@ -265,19 +265,19 @@ pub enum EventKind<'a> {
         what: &'static str,
         /// The task that the finding is about.
         task: Option<TaskId>,
-        /// The state of the task.
+        /// What the task waits for.
         state: &'a str,
         /// The evidence for the finding.
         evidence: &'a str,
         /// What to look at, or how to fix it.
         advice: &'a str,
     },
-    /// A line of text from the program.
+    /// A line of text. The loop does not emit it; an observer may add it to a recording.
     Mark {
         /// The text.
         text: &'a str,
     },
-    /// Events were dropped.
+    /// Events are missing from a recording, because they could not be written fast enough. The loop does not emit it.
     Dropped {
         /// The number of events.
         number: u64,

@@ -154,7 +154,7 @@ impl FindingDetector {
         if let Some(awaited) = notes::last_awaited() {
             // The awaited task may have lost its waker after its own poll: another task has replaced it, or a source that
             // contained it was dropped.
-            if has_no_wakers(tasks, awaited) {
+            if is_lost_between_polls(tasks, awaited) {
                 self.undecided.borrow_mut().insert(awaited);
             }
             self.check_undecided(tasks);
@@ -211,7 +211,7 @@ impl FindingDetector {
             return;
         }
         for task in undecided {
-            let is_still_lost = has_no_wakers(tasks, task);
+            let is_still_lost = is_lost_between_polls(tasks, task);
             if !is_still_lost || !can_be_aborted(tasks, task) {
                 self.undecided.borrow_mut().remove(&task);
                 if is_still_lost {
@@ -238,15 +238,16 @@ impl FindingDetector {
     }
 }
 
-/// Returns whether a task is lost. If a waker was stored since the last poll began, it may be this task's: then it is not.
+/// Returns whether a task is certainly lost. If it has wakers, and a waker was stored since the last poll began, that may be
+/// one of them: then the result is `false`.
 fn is_lost(tasks: &dyn TaskInspector, task: TaskId) -> bool {
     let Some(status) = tasks.status(task).filter(|status| !status.is_about_to_be_polled) else { return false };
-    // Without a waker that was stored in this poll, the clones may all be stored in sources that no longer call them.
+    // Clones from before the poll cannot be called if all of them are left in sources from earlier waits.
     status.wakers == 0 || (!notes::stored_waker() && status.wakers == tasks.disarmed_wakers(task))
 }
 
 /// Returns whether a task is lost. Unlike [`is_lost`], it does not depend on the last poll of any task.
-fn has_no_wakers(tasks: &dyn TaskInspector, task: TaskId) -> bool {
+fn is_lost_between_polls(tasks: &dyn TaskInspector, task: TaskId) -> bool {
     let status = tasks.status(task).filter(|status| !status.is_about_to_be_polled);
     status.is_some_and(|status| status.wakers == tasks.disarmed_wakers(task))
 }

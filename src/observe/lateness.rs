@@ -149,18 +149,18 @@ impl Lateness {
     fn finding(
         &self,
         what: &'static str,
-        span: &str,
+        prefix: &str,
         took: Duration,
         now: Duration,
         advice: &'static str,
     ) -> Option<TimeFinding> {
-        let times = self.span_times(took, now);
-        let mut evidence = format!("{span} {}; the limit is {}", milliseconds(took), milliseconds(self.limit));
-        if let Some(times) = times {
-            let cpu_time = milliseconds(times.times.cpu_time);
+        let span = self.span_times(took, now);
+        let mut evidence = format!("{prefix} {}; the limit is {}", milliseconds(took), milliseconds(self.limit));
+        if let Some(span) = span {
+            let cpu_time = milliseconds(span.times.cpu_time);
             evidence += &format!("; the loop's thread used at most {cpu_time} of CPU time");
         }
-        if !times.is_some_and(|times| times.is_machine_at_fault(self.limit)) {
+        if !span.is_some_and(|span| span.is_machine_at_fault(self.limit)) {
             return Some(TimeFinding { what, is_task_at_fault: true, evidence, advice });
         }
         evidence += "; if a processor had always been available, the limit would not have been exceeded";

@@ -47,7 +47,7 @@ struct SemaphoreState {
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
     /// The number of cancelled waiters in the queue.
     cancelled: Cell<usize>,
-    /// Whether `serve` is running. Permits that are released meanwhile are handed out by that call.
+    /// Whether `serve` is running. Permits that are released during the call are granted by it.
     is_serving: Cell<bool>,
 }
 
@@ -125,7 +125,7 @@ impl Semaphore {
     /// The function uses the permit immediately. A task, in contrast, keeps a granted permit unused until it is polled.
     pub(crate) fn acquire_then(&self, call: impl FnOnce(Permit) + 'static) -> PermitRequest {
         let notify = Notify::Call(Cell::new(Some(Box::new(call))));
-        let waiter = self.semaphore.wait(1, notify);
+        let waiter = self.semaphore.enqueue(1, notify);
         self.semaphore.serve();
         PermitRequest { semaphore: self.semaphore.clone(), waiter }
     }
@@ -149,7 +149,7 @@ impl SemaphoreState {
     }
 
     /// Appends a waiter to the queue.
-    fn wait(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
+    fn enqueue(&self, wanted: usize, notify: Notify) -> Rc<Waiter> {
         let waiter = Rc::new(Waiter { wanted, state: Cell::new(WaiterState::Waiting), notify });
         self.waiting.borrow_mut().push_back(waiter.clone());
         emit!(EventKind::SemaphoreWait { semaphore: self.id, task: current_task(), free: self.free.get() });
@@ -277,7 +277,7 @@ impl Future for Acquire {
                     self.state = AcquireState::Done;
                     return Poll::Ready(Permit { semaphore: self.semaphore.clone(), permits: wanted });
                 }
-                let waiter = self.semaphore.wait(wanted, Notify::Waker(slot));
+                let waiter = self.semaphore.enqueue(wanted, Notify::Waker(slot));
                 self.state = AcquireState::Waiting(waiter);
                 set_wait_reason("a permit");
                 Poll::Pending

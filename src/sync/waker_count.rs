@@ -2,7 +2,7 @@
 //!
 //! For every pending task, deadlock detection (I16) needs to know whether there is an *external* clone of its waker:
 //! one outside the waker slots of this thread, for example in another thread, a library, or a user-defined struct. An
-//! external clone may be woken at any time, so while one exists, no deadlock can be reported. The reference count of
+//! external clone may be called at any time, so while one exists, no deadlock can be reported. The reference count of
 //! the `Arc` behind the waker is the total number of clones. Without those that the loop or the combinator itself keeps,
 //! and those in a [`WakerSlot`](super::WakerSlot), which are counted here, this is the number of external clones.
 //!

@@ -29,7 +29,7 @@ impl List {
     const EMPTY: List = List { first: NIL, last: NIL };
 }
 
-/// Timers in lists.
+/// The table of timers, and the lists in which they are linked.
 ///
 /// Invariant: between two calls of the wheel's methods, each timer is in exactly one list, and a bit of `occupied`
 /// is set exactly if its list is not empty.

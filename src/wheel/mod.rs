@@ -215,8 +215,8 @@ impl<T> Wheel<T> {
     ///
     /// It returns one at a time, so that the caller can end its borrow of the wheel before it calls a waker (I4). Timers
     /// are returned in the order of their deadlines, and those with equal deadlines in the order in which they were set
-    /// or last reset. A timer whose deadline is in the past is ordered as if its deadline were the tick at which it was set. If the caller
-    /// sets such timers between two calls, they are returned as well.
+    /// or last reset. A timer whose deadline is in the past is ordered as if its deadline were the tick at which it was
+    /// set. If the caller sets such timers between two calls, they are returned as well.
     pub fn pop_expired(&mut self) -> Option<(TimerId, u64, T)> {
         let (id, deadline_tick) = self.lists.first(DUE)?;
         self.lists.unlink(DUE, id.index);
@@ -268,7 +268,7 @@ impl<T> Wheel<T> {
                 return Some((tick, level * SLOTS + slot as usize));
             }
         }
-        // Far timers are in a later span, so there is one, and the addition cannot overflow.
+        // If there is a far timer, there is a later span, so the addition cannot overflow.
         self.lists.first(FAR).map(|_| (((self.now >> SPAN_BITS) + 1) << SPAN_BITS, FAR))
     }
 
