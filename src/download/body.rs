@@ -4,11 +4,11 @@
 //! is filled. A body never has more than two chunks, so a disk that is slower than the network slows the transfer down:
 //! the socket is not read, its receive window closes, and the server is throttled.
 //!
-//! All bodies share [`WRITE_BACKLOG_BYTES`], the backlog limit. A socket is read only if the backlog has capacity for one read.
-//! When the capacity is used up, a transfer that holds bytes writes them, and a transfer that holds none waits for
-//! capacity. No transfer waits while it holds some of the capacity, so there is no deadlock. A socket that delivers
-//! nothing takes no capacity, however long the transfer waits for it. Memory therefore depends on the number of
-//! transfers, not on the size of the files or the speed of the disk.
+//! All bodies share [`WRITE_BACKLOG_BYTES`], the backlog limit. A socket is read only if the backlog has capacity for
+//! one read. When the capacity is used up, a transfer that holds bytes writes them, and a transfer that holds none
+//! waits for capacity. No transfer waits for capacity while it holds some, so there is no deadlock. A socket that
+//! delivers nothing takes no capacity, however long the transfer waits for it. Memory therefore depends on the number
+//! of transfers, not on the size of the files or the speed of the disk.
 //!
 //! A body that ends within its first chunk is returned in memory as one buffer, before any file is created.
 
@@ -113,16 +113,16 @@ enum ReceiveEvent {
     NoCapacity,
 }
 
-/// Returns `None` if the backlog has no capacity for one read. Otherwise returns `Some(Some(permit))` if the capacity
-/// had to be waited for, and `Some(None)` if it is available and still has to be acquired. Only a body that holds no
-/// bytes waits for capacity.
+/// Returns `None` if the backlog has no capacity for one read. Returns `Some(Some(permit))` if this body has waited for
+/// the capacity and has now acquired it, and `Some(None)` if the capacity is available but not yet acquired: the caller
+/// then acquires a permit for the bytes that it reads. Only a body that holds no bytes waits for capacity.
 fn poll_capacity(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) -> Option<Option<Permit>> {
     if let Some(waiting) = &mut chunks.waiting {
         let Poll::Ready(permit) = Pin::new(waiting).poll(cx) else { return None };
         chunks.waiting = None;
         return Some(Some(permit));
     }
-    // All waiters request the same amount. So if that much is available, there are no waiters to overtake.
+    // All waiters request `READ_BYTES`, so if that much is available, there are no waiters, and none is overtaken.
     if disk.available() >= READ_BYTES {
         return Some(None);
     }
@@ -133,9 +133,9 @@ fn poll_capacity(disk: &Semaphore, chunks: &mut Chunks, cx: &mut Context<'_>) ->
     None
 }
 
-/// Grows the chunk if it has no capacity for `bytes` more, where `left` bytes of the body are still to come: to the
-/// size that a small body needs, or to twice its current size. Allocated memory that is not yet filled does not count
-/// towards the backlog limit, so there must be little of it.
+/// Makes space for `bytes` more bytes in the chunk. If it has to grow, it grows by `left`, the number of bytes that the
+/// body still has, but at most to twice its size (or by [`READ_BYTES`], if that is more). Allocated memory that is not
+/// yet filled does not count towards the backlog limit, so there must be little of it.
 fn grow(chunk: &mut Vec<u8>, bytes: usize, left: u64) {
     if chunk.capacity() - chunk.len() < bytes {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len().max(READ_BYTES));
@@ -274,7 +274,7 @@ impl BodyReceiver<'_> {
         };
         let mut job = Job::new(write).label("write").bytes(bytes);
         if self.pool.is_some() {
-            // The reader of the stream may have stopped progress; that must not keep the run from ending.
+            // The process that reads the stream may have stopped reading; that must not keep the run from ending.
             job = job.cancellable();
         }
         let job = run_in_executor(self.pool, job);

@@ -25,8 +25,8 @@ pub(super) struct RunContext {
     pub(super) scheduler: HostScheduler,
     /// Capacity for bytes that have been received and not yet written to disk, shared by all transfers.
     pub(super) disk: sync::Semaphore,
-    /// The thread that writes to the output stream (standard output or a pipe). It has a thread of its own (I7), since
-    /// the reader of the stream may block it for any length of time.
+    /// The pool of one thread that writes to the output stream (standard output or a pipe). Neither the loop (I7) nor
+    /// the default pool may do this, since a slow reader of the stream can block a write for any length of time.
     pub(super) stream: ThreadPool,
     pub(super) limit: Option<RateLimit>,
     pub(super) counters: ProgressCounters,

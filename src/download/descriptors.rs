@@ -1,8 +1,8 @@
 //! Shortages of file descriptors: a transfer that finds none left waits until another one has released some.
 //!
 //! A connection and a file take a descriptor each, and other parts of the process may take more. A shortage is not the
-//! fault of a transfer, so waiting uses up none of its retries. But it must end: if no transfer of the run has made any
-//! progress for [`DescriptorShortage::LIMIT`], the wait has failed.
+//! fault of a transfer, so waiting uses up none of its retries. But the wait is limited: if no transfer of the run
+//! makes any progress for [`DescriptorShortage::LIMIT`], the waiting transfers fail.
 
 use std::cell::Cell;
 use std::io;
@@ -12,7 +12,7 @@ use super::progress::ProgressCounters;
 use crate::event_loop::{now, sleep};
 use crate::platform::Errno;
 
-/// The advice that is appended to the message of such an error.
+/// The advice that is appended to the message of an `EMFILE` or `ENFILE` error.
 pub(super) const ADVICE: &str = "; raise the limit on open files (`ulimit -n`)";
 
 /// Returns whether the process or the system has run out of file descriptors.
@@ -25,8 +25,8 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 pub(super) struct DescriptorShortage {
     /// The time since which no transfer has made progress; `None` if there is no shortage.
     since: Cell<Option<Instant>>,
-    /// The largest number of bytes that the run had received at any check. Attempts that fail because of the shortage
-    /// receive bytes too, but these are discarded and do not add up.
+    /// The largest number of bytes that the run had received at any check. Only a new maximum counts as progress:
+    /// attempts that fail because of the shortage also receive bytes, but these are discarded and subtracted again.
     most_bytes: Cell<u64>,
 }
 
@@ -37,7 +37,8 @@ impl DescriptorShortage {
     /// The time without progress after which a shortage is an error.
     const LIMIT: Duration = Duration::from_secs(10);
 
-    /// Waits before another attempt to get a descriptor. Returns `false` if that has become pointless.
+    /// Waits before another attempt to get a descriptor. Returns `false` if no transfer has made progress for
+    /// [`LIMIT`](Self::LIMIT).
     pub(super) async fn wait(&self, counters: &ProgressCounters) -> bool {
         let bytes = counters.bytes();
         if bytes > self.most_bytes.get() {

@@ -27,7 +27,7 @@ use super::used_names::numbered;
 use crate::event_loop::{Job, run_in_executor};
 use crate::platform::{Mode, OFlags, openat};
 
-/// The parameters of publishing a file, for a job on the pool.
+/// An owned [`PublishTarget`], which can be moved to a job on the pool.
 pub(super) struct Publication {
     name: String,
     existing: OnExisting,
@@ -73,7 +73,8 @@ impl Transfer {
         Ok(None)
     }
 
-    /// Determines the file name after the response. Returns `Some` if an existing file of that name is kept.
+    /// Determines the file name from the response, if the server chooses it (`remote_name`), and applies the overwrite
+    /// policy to an existing file of that name. Returns `Some` if the existing file is kept.
     pub(super) async fn determine_name(
         &mut self,
         response: &FinalResponse,
@@ -108,8 +109,9 @@ impl Transfer {
         Ok(stays.then(|| self.done(SuccessKind::Exists, Some(target_path.path()), response, file.bytes)))
     }
 
-    /// Determines the path with the name from `Content-Disposition`, or else with that of the URL, and looks it up.
-    /// Numbers the name if it is used by another file of this run, or by an existing file of another URL.
+    /// Returns the path with the name from `Content-Disposition` (or from the URL, if there is none), and the existing
+    /// entry at that path. Adds a numeric suffix to the name if it is used by another file of this run, or by an
+    /// existing file that came from another URL.
     async fn take_remote_name(&mut self, headers: &HeaderMap) -> Result<(TargetPath, Option<TargetEntry>), FetchError> {
         if self.remote_name.is_some() {
             let (directory, target_path) = (self.run.options.directory.clone(), self.final_path());
@@ -184,15 +186,15 @@ pub(super) fn kept_report(options: &DownloadOptions, target_path: &TargetPath, f
     }
 }
 
-/// Returns the existing file of an item if it is kept without a request, and nothing else has to be checked.
+/// Returns the existing file of an item if it can be kept without a request and without a checksum verification.
 pub(super) fn file_to_keep(options: &DownloadOptions, item: &DownloadItem) -> Option<ExistingFile> {
     let needs_request = options.spider || options.conditional || options.stream.is_some() || options.remote_name;
     let is_kept = options.overwrite == Overwrite::Never && item.sha256.is_none() && !needs_request;
     item.on_disk.file.filter(|_| is_kept)
 }
 
-/// Returns the first numbered name, from `number` on, that is not used by an existing file of another URL, with what
-/// exists there. Blocking.
+/// Returns the first number, from `number` on, whose name is not used by an existing file that came from another URL,
+/// and the existing entry of that name. Blocking.
 fn look_up_from(
     mut number: u64,
     directory: &Directory,
@@ -208,8 +210,8 @@ fn look_up_from(
     }
 }
 
-/// Returns whether the server's version is newer than the existing file. Without a valid `Last-Modified`, it counts as
-/// newer. So does a version of the same second with another length.
+/// Returns whether the server's version is newer than the existing file. A version without a valid `Last-Modified`
+/// counts as newer, and so does a version with the same date and a different length.
 fn is_newer(headers: &HeaderMap, file: &ExistingFile) -> bool {
     let date = text(headers, &LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(&date).ok());
     date.is_none_or(|date| {

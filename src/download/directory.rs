@@ -9,8 +9,8 @@ use super::save_error::SaveError;
 use super::staging::{remove_staging, sweep};
 use crate::platform::{Access, AtFlags, CWD, Errno, Mode, OFlags, OwnedFd, accessat, mkdirat, openat};
 
-/// A directory to save files in. It is a handle: clones refer to the same directory, on any thread, even after it is
-/// renamed.
+/// A directory to save files in. It is a handle: clones refer to the same directory, on any thread. Files are accessed
+/// relative to its descriptor, so this works even after it is renamed, except for what uses its [`path`](Self::path).
 #[derive(Clone, Debug)]
 pub struct Directory {
     shared: Arc<OpenDirectory>,
@@ -20,7 +20,7 @@ pub struct Directory {
 struct OpenDirectory {
     descriptor: OwnedFd,
     path: PathBuf,
-    /// The directory that was opened, if this is a subdirectory of it.
+    /// The directory that was opened by path, if this is one of its subdirectories; `None` if this is that directory.
     root: Option<Directory>,
     support: FileSystemSupport,
 }
@@ -69,7 +69,8 @@ impl Drop for OpenDirectory {
 pub(super) const MODE: Mode = Mode::from_raw_mode(0o666);
 
 impl Directory {
-    /// Opens a directory, creating it first if it does not exist.
+    /// Opens a directory, creating it first if it does not exist. Removes staged files that killed processes have left
+    /// in it.
     ///
     /// # Errors
     /// If it cannot be created, is not a directory, or is not writable.
@@ -104,7 +105,7 @@ impl Directory {
     /// Symbolic links are not followed, since they could lead outside the directory.
     ///
     /// # Errors
-    /// If another object has one of the names, or the directory cannot be created.
+    /// If one of the names belongs to something other than a directory, or a directory cannot be created or opened.
     pub fn open_subdirectory(&self, path: &str) -> Result<Directory, SaveError> {
         let mut directory = self.clone();
         for segment in path.split('/') {
@@ -125,7 +126,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Returns whether the directory is empty.
+    /// Returns whether the directory at [`path`](Self::path) can be read and is empty.
     pub fn is_empty(&self) -> bool {
         std::fs::read_dir(self.path()).is_ok_and(|mut entries| entries.next().is_none())
     }

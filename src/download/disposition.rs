@@ -1,10 +1,10 @@
 //! Extracts the file name from a `Content-Disposition` header (RFC 6266, RFC 8187), in the way browsers do.
 //!
 //! Servers send many values that the grammar does not allow, and browsers mostly agree on how to interpret them: a
-//! malformed parameter does not affect the others, the first of two parameters with the same name counts, a quoted
-//! string may lack its closing quote, and bytes above ASCII are UTF-8 or else Latin-1. Neither percent-encoding nor RFC
-//! 2047 encoded words are decoded in `filename` (RFC 6266 Appendix C.1, D): browsers disagree about them, and a name
-//! that contains a `%` is legal.
+//! malformed parameter does not affect the others, the first valid one of several parameters with the same name is
+//! used, a quoted string may lack its closing quote, and bytes above ASCII are UTF-8 or else Latin-1. Neither
+//! percent-encoding nor RFC 2047 encoded words are decoded in `filename` (RFC 6266 Appendix C.1, D): browsers disagree
+//! about them, and a name that contains a `%` is legal.
 
 use super::file_name::sanitize_file_name;
 use crate::http::credentials::percent_decoded;
@@ -24,7 +24,8 @@ pub(super) fn name_from_disposition(value: &[u8]) -> Option<String> {
     extended.or(plain)
 }
 
-/// Splits at the semicolons that are not in a quoted string. A quoted string can start only where a value starts.
+/// Splits at the semicolons that are not in a quoted string. A quoted string can start only at the start of a parameter
+/// or of its value.
 fn split_outside_quotes(value: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -74,8 +75,8 @@ fn unquoted(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Decodes `charset'language'value` (RFC 8187 §3.2). Returns `None` if it is malformed or has a charset other than the
-/// two that RFC 8187 names, in which case `filename` is used.
+/// Decodes `charset'language'value` (RFC 8187 §3.2). Returns `None`, so that `filename` is used, if it is malformed or
+/// if its charset is neither UTF-8 nor ISO-8859-1, which RFC 5987, the predecessor of RFC 8187, also required.
 fn extended_value(value: &[u8]) -> Option<String> {
     // The grammar does not allow quotes here, but servers send them.
     let value = String::from_utf8(unquoted(value)).ok()?;

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::http::credentials::{basic, percent_decoded};
 
-/// An absolute `http` or `https` URL in normalized form. Userinfo is split off and stored as the `Authorization` header
-/// that it becomes, so that no displayed, logged or saved URL contains a password. A fragment is dropped.
+/// An absolute `http` or `https` URL in normalized form. Userinfo is removed and stored as an `Authorization` header,
+/// so that no displayed, logged or saved URL contains a password. A fragment is dropped.
 ///
 /// ```
 /// use glassloop::download::DownloadUrl;
@@ -94,7 +94,7 @@ impl DownloadUrl {
         Ok(DownloadUrl { url, as_sent, authorization })
     }
 
-    /// Returns the URL in a form that is safe to display.
+    /// Returns the URL as it is sent, without userinfo and fragment. It is safe to display.
     pub fn as_str(&self) -> &str {
         self.as_sent.as_deref().unwrap_or(self.url.as_str())
     }
@@ -114,7 +114,8 @@ impl DownloadUrl {
         self.url.path()
     }
 
-    /// Returns scheme, host and port: the scope of credentials (RFC 6454), and the unit of per-host limits.
+    /// Returns scheme, host and port: the origin (RFC 6454). It is the scope of credentials, and of the limits that are
+    /// called "per host".
     pub fn origin(&self) -> &str {
         &self.url[..url::Position::BeforePath]
     }

@@ -95,7 +95,7 @@ pub enum FetchError {
     Redirect {
         /// The reason.
         reason: &'static str,
-        /// The redirect target, as far as it could be parsed.
+        /// The redirect target, or a description of it if it is missing or invalid.
         to: String,
     },
     /// The response does not match the request.
@@ -116,7 +116,7 @@ pub enum FetchError {
         expected: Sha256,
         /// The SHA-256 of the content.
         found: Sha256,
-        /// Whether the content was kept as `NAME.part`. That of a stream is not.
+        /// Whether the content was kept as `NAME.part`. It is never kept if the output is a stream.
         is_kept: bool,
     },
     /// The transfer can neither resume nor restart: part of the file has already been written to a stream such as
@@ -124,9 +124,9 @@ pub enum FetchError {
     CannotRestart,
     /// No process opened the pipe for reading.
     NoReader,
-    /// The file could not be written.
+    /// A file system operation failed: the file could not be opened, read, written or published.
     Save(SaveError),
-    /// The job that writes the file failed.
+    /// A blocking job of the transfer ended without a result, for example because it panicked.
     Job(JobError),
 }
 

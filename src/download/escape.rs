@@ -6,8 +6,8 @@
 
 use std::fmt::{self, Write};
 
-/// Returns text with control characters escaped as `\u{…}`: C0 and C1 controls, DEL, and the bidirectional formatting
-/// characters (Unicode Standard Annex 9).
+/// Returns text with control characters escaped as `\u{…}`: C0 and C1 controls, DEL, the line and paragraph separators,
+/// and the bidirectional formatting characters (Unicode Standard Annex 9).
 ///
 /// ```
 /// use glassloop::download::escaped;

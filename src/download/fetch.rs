@@ -6,9 +6,9 @@
 //!    └── Wait ◀─┴──────────┘   retryable error (or Pause: the host is paused, and its pause decides when to retry)
 //! ```
 //!
-//! Each attempt starts at the URL, follows redirects, and resumes the partial download that the attempt before it has
-//! left. In state `Permit` the transfer waits for a permit to send requests to the host. It gives up its permit during
-//! backoff, so that other transfers can use it.
+//! Each attempt starts at the URL, follows redirects, and resumes the partial download that the previous attempt left.
+//! In state `Permit`, the transfer waits for a permit to send requests to the host. In state `Wait` (backoff), it holds
+//! no permit, so that other transfers can use it. In state `Pause`, it waits until the host is no longer paused.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ impl Transfer {
             self.run.report(&self.item, DownloadEventKind::Retry { attempts: self.attempts, error: &error, wait });
             self.progress.reset_to(self.resumable_bytes());
             match next {
-                // No wait here: the transfer queues again, and the end of the host's pause decides when it continues.
+                // No sleep here: `acquire_permit` waits until the host is no longer paused.
                 RetryDecision::AfterPause => self.transition_to(TransferState::Pause),
                 RetryDecision::Backoff(_) => {
                     self.permit = None;
@@ -106,7 +106,8 @@ impl Transfer {
         }
     }
 
-    /// Prepares the next attempt, and returns how long to wait before it; `None` if there is no retry.
+    /// Prepares the next attempt, and returns how long to wait before it; `None` if there is no retry. The wait for
+    /// file descriptors takes place in this function, so zero is returned for it.
     async fn wait_before_retry(&mut self, next: &RetryDecision, backoff: &mut Backoff) -> Option<Duration> {
         match *next {
             RetryDecision::AfterShortage => self.wait_for_descriptors().await.then_some(Duration::ZERO),

@@ -61,7 +61,7 @@ pub(super) fn sanitize_file_name(text: &str) -> String {
     if name.starts_with(['-', '~', '.']) {
         name.replace_range(..1, "_");
     }
-    // The names of partial downloads and their state files are reserved.
+    // A download must not get the name of a partial download or of its state file.
     if name.ends_with(".part") || name.ends_with(".part.json") {
         name.truncate(name.len().min(MAX_BYTES - 1));
         name.push('_');

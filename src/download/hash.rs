@@ -1,4 +1,5 @@
-//! A stable hash, the same on all machines and in all versions, for sharding lists and for the set of used names.
+//! A stable hash, the same on all machines and in all versions, for sharding lists and as a short key for names, paths
+//! and host names.
 //!
 //! The standard library does not guarantee a stable hash. This is FNV-1a (Fowler, Noll and Vo, with the 64-bit
 //! constants), followed by the finalizer of MurmurHash3 (Austin Appleby). FNV alone distributes similar texts poorly
@@ -19,7 +20,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// One shard of a list that is split among several machines: shard `number`, starting at 1, of `of`.
+/// One of `of` shards of a list that is split among several machines. `number` is from 1 to `of`.
 ///
 /// ```
 /// use glassloop::download::Shard;
@@ -46,7 +47,7 @@ impl Shard {
         self.of
     }
 
-    /// Returns whether this text belongs to the shard. Each text belongs to exactly one of the shards.
+    /// Returns whether this text, such as a URL, belongs to the shard. Each text belongs to exactly one shard.
     pub fn holds(self, text: &str) -> bool {
         stable_hash(text.as_bytes()) % self.of == self.number - 1
     }

@@ -1,4 +1,5 @@
-//! The scheduling state of one host: its queues and its circuit breaker, as a sans-I/O state machine without a clock.
+//! The scheduling state of one host: its queues and its circuit breaker, as a sans-I/O state machine. The caller passes
+//! the current time to it.
 //!
 //! ```text
 //!             rejected                  the pause is over
@@ -9,16 +10,17 @@
 //!              unavailable for too long ──▶ GivenUp
 //! ```
 //!
-//! These are the states of the circuit breaker pattern. A request is *rejected* if the response is a 429 or 503. After
-//! that the circuit opens: the host is paused. When the pause is over, the circuit is half-open: a single ticket, the
-//! probe, may send a request, and if it succeeds, all others may continue. A request that is rejected while the host is
-//! paused does not use up a retry of its transfer.
+//! These are the states of the circuit breaker pattern. A request is *rejected* if the response is a 429 or 503. The
+//! circuit opens, which pauses the host, after a 429, after a 503 with `Retry-After`, or when more than half of the
+//! last eight requests were rejected. When the pause is over, the circuit is half-open: a single ticket, the probe, may
+//! send a request, and if it succeeds, all others may continue. A rejection that opens the circuit, or that arrives
+//! while the circuit is not closed, does not use up a retry of its transfer, with the exception below.
 //!
-//! A rejection may also concern a single URL. So probes alternate between tickets that were rejected before, and
-//! *controls*, which are tickets that were not. The controls show how long a pause has to be before the host accepts a
-//! request. If the host then rejects a ticket again that it has rejected before, the rejection is attributed to the
-//! URL, and uses up one of the transfer's retries. Such a rejection does not make the pause longer, so that many URLs
-//! that are always rejected do not hold up a run.
+//! A rejection may also concern a single URL. So probes alternate between tickets whose last request was rejected, and
+//! *controls*, which are all other tickets. The controls show how long a pause has to be before the host accepts a
+//! request. If a probe that is not a control is rejected after a pause of that length, the rejection is attributed to
+//! its URL, and uses up one of the transfer's retries. The next probe then follows after a short, constant wait
+//! ([`WAIT_AFTER_URL`]), so that many URLs that are always rejected do not delay a run.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -28,22 +30,23 @@ use super::retry::{INITIAL_BACKOFF, MAX_BACKOFF, RetryBudget};
 /// The result of a request, as far as it matters for scheduling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostSignal {
-    /// Any other response, including errors such as 404 or 500.
+    /// A response other than 429 and 503, including errors such as 404 or 500; or a permanent error, such as an
+    /// untrusted certificate, which is no reason to pause the host.
     Accepted,
     /// 503 without `Retry-After`.
     Unavailable,
     /// 429, or 503 with `Retry-After`; the duration is that of `Retry-After`.
     Throttled(Option<Duration>),
-    /// No complete response: the connection failed.
+    /// A transient error before the head of a response: for example, a failed connection or a timeout.
     ConnectionFailed,
 }
 
-/// The retry budget that a rejected request is charged to.
+/// Whether a failed request uses up one of its transfer's retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryCost {
-    /// The transfer: the request uses up one of its retries.
+    /// The error is attributed to the transfer, so a retry uses up one of its retries.
     Transfer,
-    /// The host: the transfer is queued again, without using up a retry.
+    /// The error is attributed to the host, so the transfer is queued again without using up a retry.
     Host,
 }
 
@@ -52,11 +55,11 @@ pub enum RetryCost {
 pub(super) struct Pauses {
     /// The longest time for which a host may stay paused, and the longest `Retry-After` that is honoured.
     pub(super) longest: Duration,
-    /// A random number from 0 to 1, which places the end of the pause between half of its bound and all of it (jitter).
+    /// The jitter: a random number from 0 to 1, which selects a length between half of the bound and the full bound.
     pub(super) random: f64,
 }
 
-/// The wait after a rejection that is due to its URL.
+/// The wait before the next probe after a rejection that is attributed to its URL.
 const WAIT_AFTER_URL: Duration = Duration::from_millis(125);
 
 /// A host with its queues of tickets.
@@ -90,12 +93,12 @@ pub(super) enum Circuit {
     GivenUp,
 }
 
-/// The history of a pause. It lasts over all probes that fail.
+/// The history of a pause. A failed probe extends the pause and keeps this history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PauseHistory {
     since: Instant,
-    /// The start of the pause, or the last time that a rejection was attributed to its URL. The host is given up if
-    /// there has been no such sign of its availability for too long.
+    /// The time from which the maximum length of a pause is measured: the start of the pause, or later the last time
+    /// that a rejection was attributed to its URL, since that suggests that the host is available.
     unavailable_since: Instant,
     /// The number of failed probes, which determines the length of the next wait.
     failed_probes: u32,
@@ -114,7 +117,7 @@ pub(super) struct Probe {
     number: u64,
     /// The time from the start of the pause to the start of the probe.
     after: Duration,
-    /// Whether this is a control: the host has not rejected the last request for the same URL.
+    /// Whether this is a control: the last request of its ticket, if any, was not rejected.
     is_control: bool,
 }
 
@@ -152,7 +155,7 @@ impl<T> Queues<T> {
     }
 
     /// Takes the next ticket. Tickets whose last request was rejected come last: if the rejections are due to their
-    /// URLs, another one would only pause the host again, and with it all other tickets.
+    /// URLs, another one would pause the host again, which delays all other tickets.
     pub(super) fn take(&mut self) -> Option<T> {
         let other = self.returning.pop_front().or_else(|| self.new.pop_front());
         other.or_else(|| self.rejected.pop_front())
@@ -163,7 +166,8 @@ impl<T> Queues<T> {
         self.probe_was_rejected = !self.rejected.is_empty() && (self.has_no_control() || !self.probe_was_rejected);
         let ticket = match self.probe_was_rejected {
             true => self.rejected.pop_front(),
-            // Choose from anywhere in the queue: many consecutive URLs may be of the kind that is rejected.
+            // Choose pseudo-randomly from the whole queue, since many consecutive URLs may be of the kind that is
+            // rejected.
             false => self.returning.pop_front().or_else(|| {
                 let at = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
                 self.new.remove(at as usize % self.new.len().max(1))
@@ -270,8 +274,8 @@ impl<T> Host<T> {
     fn accepted(&mut self, probe: Option<Probe>) {
         match (probe, self.state) {
             (Some(Probe { after, is_control: true, .. }), _) => {
-                // Reduce the estimate only gradually. The probe may have been lucky: a host with a rate limit per time
-                // window may just have started a new window.
+                // Reduce the estimate only gradually. The probe may have succeeded by chance: if the host limits the
+                // rate per time window, a new window may just have started.
                 let known = self.accepts_after.unwrap_or(after);
                 self.accepts_after = Some(known - known.saturating_sub(after) / 4);
             }
@@ -296,8 +300,8 @@ impl<T> Host<T> {
                     self.pause_after_url(now);
                     return RetryCost::Transfer;
                 }
-                // If the host has accepted others, the URL may be the reason after all. Only a control can show that
-                // the host needs a longer pause, as long as there are any.
+                // A rejected control shows that the host needs a longer pause. Another ticket shows this only if the
+                // host has never accepted a request or no controls are left; otherwise its URL may be the reason.
                 let has_failed = probe.is_control || !self.has_accepted || self.queues.has_no_control();
                 self.extend_pause(requested, has_failed, now, pauses);
                 RetryCost::Host
@@ -326,8 +330,9 @@ impl<T> Host<T> {
         }
     }
 
-    /// Waits a little before the next probe, after a rejection that is due to its URL. It is no evidence about the host,
-    /// so the wait is short, and always the same. But another probe is needed: the next URL may be rejected as well.
+    /// Starts a short, constant wait before the next probe, after a rejection that is attributed to its URL. The
+    /// rejection is not evidence that the host is overloaded. But the circuit stays open until a probe succeeds, since
+    /// the next URL may be rejected as well.
     fn pause_after_url(&mut self, now: Instant) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
             let pause = PauseHistory { unavailable_since: now, failed_probes: 0, ..pause };
@@ -335,7 +340,8 @@ impl<T> Host<T> {
         }
     }
 
-    /// Pauses the host again after a probe without success. If it has failed, the wait is longer than before.
+    /// Pauses the host again after an unsuccessful probe. `has_failed` states whether the bound of the wait doubles,
+    /// because the probe shows that the host needs a longer pause.
     fn extend_pause(&mut self, requested: Duration, has_failed: bool, now: Instant, pauses: Pauses) {
         if let Circuit::HalfOpen { pause, .. } = self.state {
             let failed_probes = pause.failed_probes + u32::from(has_failed);

@@ -1,10 +1,11 @@
-//! The per-host scheduler: concurrency limits and fairness between hosts, as a sans-I/O state machine without a clock.
+//! The per-host scheduler: concurrency limits and fairness between hosts, as a sans-I/O state machine. The caller
+//! passes the current time to it.
 //!
-//! A *ticket* stands for a transfer that waits, and a *slot* is the right to send requests to one host. [`HostTable::next`]
-//! hands out slots to the tickets, round-robin over the hosts, so that a long run of URLs of one host does not delay
-//! the other hosts. At most `jobs` slots are in use in total, and at most `per_host` for one host. Tickets that had a
-//! slot before come before those that did not, so that transfers that have started are completed first.
-//! [`host`](super::host) decides when a host is paused.
+//! A *ticket* is the queue entry of a transfer that waits, and a *slot* is the right to send requests to one host.
+//! [`HostTable::next`] hands out slots to the tickets, round-robin over the hosts, so that a long sequence of URLs of
+//! one host does not delay the other hosts. At most `jobs` slots are in use in total, and at most `per_host` for one
+//! host. Among the tickets of a host, those that had a slot before take precedence, so that transfers that have started
+//! are completed first. [`host`](super::host) decides when a host is paused.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -42,16 +43,17 @@ pub enum NextTicket<T> {
     Start(T, HostSlot),
     /// The ticket will never get a slot: its host has been paused for too long.
     Refuse(T),
-    /// No ticket may start before this time; `None` if that depends on a released slot, a result or a new ticket.
+    /// No ticket may start now. Call again after a slot was released, a result was recorded or a ticket was queued, and
+    /// at this time, when the next pause ends; `None` if no host is paused.
     Idle(Option<Instant>),
 }
 
 /// The effects of a result on the transfer and on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResultEffects {
-    /// The retry budget that the request is charged to, if it was rejected.
+    /// Whether the request, if it failed, uses up one of its transfer's retries.
     pub cost: RetryCost,
-    /// Whether the state of the host has changed, so that [`HostTable::next`] may return something else than before.
+    /// Whether the state of the host has changed, so that [`HostTable::next`] may return a different result.
     pub has_changed: bool,
 }
 
@@ -71,7 +73,7 @@ pub struct HostTable<T> {
     jobs: usize,
     /// The number of slots that have to be released before the current limit grows by one.
     until_growth: u32,
-    /// The number of transfers that wait for a file descriptor for a complete file. As long as there are any, no slot is
+    /// The number of transfers that wait for a file descriptor for a complete file. As long as there is one, no slot is
     /// handed out, since another connection would take the descriptor.
     saves_waiting: usize,
     next_number: u64,
@@ -166,7 +168,7 @@ impl<T> HostTable<T> {
 
     // -- Slots -----------------------------------------------------------------------------------------------------
 
-    /// Returns the next ticket that may start or must fail, or else the time before which there is none.
+    /// Returns the next ticket that may start or must fail, or else [`NextTicket::Idle`].
     pub fn next(&mut self, now: Instant) -> NextTicket<T> {
         self.end_due_pauses(now);
         if self.running < self.jobs && self.saves_waiting == 0 {

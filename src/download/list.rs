@@ -1,4 +1,5 @@
-//! Parses a list of URLs. Each line contains a URL, then optionally a tab and a file name, and a tab and `sha256:HEX`.
+//! Parses a list of URLs. Each line contains a URL, optionally followed by a tab and a file name, and by a tab and
+//! `sha256:HEX`.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -137,7 +138,7 @@ impl std::error::Error for LineError {
     }
 }
 
-/// Reads a list line by line, buffering at most one line.
+/// Reads a list line by line, with bounded memory: a read buffer and one line, at most 64 KiB each.
 pub(super) struct Lines {
     source: BufReader<Box<dyn Read + Send>>,
     line: Vec<u8>,
@@ -159,7 +160,7 @@ impl Lines {
         self.number
     }
 
-    /// Returns the next line that is not a comment, valid or not; `None` at the end.
+    /// Returns the next line, valid or not, that is neither empty nor a comment; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Result<ListEntry, LineError>>> {
         loop {
             let Some(line) = self.read_line()? else { return Ok(None) };

@@ -1,7 +1,8 @@
 //! The downloader: scheduling, retries, resumed downloads, file naming and atomic saving, on top of the HTTP client.
 //!
-//! The modules below this one write their futures by hand. From here up, asynchronous code is written as coroutines
-//! (`async fn`), which run on the same event loop. Suggested reading order, with how each file may wait:
+//! The layers that this one builds on (event loop, network, HTTP client) implement `Future` by hand. In this layer and
+//! above, asynchronous code is mostly written as `async fn`; both kinds run on the same event loop. Suggested reading
+//! order, with whether the functions of each file are async or blocking ("neither": they never wait):
 //!
 //! | file | subject | async or blocking |
 //! | --- | --- | --- |
@@ -15,7 +16,7 @@
 //! | `small_file.rs`, `save.rs`, `publish.rs`, `staging.rs` | atomic saves | blocking, on the pool |
 //! | `directory.rs`, `target_entry.rs`, `origin.rs` | directories, existing files and the URLs they came from | blocking |
 //! | `part.rs`, `part_entry.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
-//! | `resume.rs`, `validator_cache.rs` | entity tags and dates: resuming, conditional requests | neither |
+//! | `resume.rs`, `validator_cache.rs` | entity tags and dates: resuming, conditional requests | cache: blocking |
 //! | `descriptors.rs` | shortages of file descriptors | async |
 //! | `report.rs`, `progress.rs`, `error.rs`, `save_error.rs`, `escape.rs` | events, progress counters, errors, escaping | neither |
 

@@ -15,7 +15,7 @@ use super::sink::StreamTarget;
 pub struct DownloadOptions {
     /// The output directory.
     pub directory: Directory,
-    /// The output stream that replaces the file, if any. Only valid with a single URL.
+    /// The output stream to write to instead of a file, if any. Only valid with a single URL.
     pub stream: Option<StreamTarget>,
     /// The maximum number of concurrent transfers.
     pub jobs: usize,
@@ -32,13 +32,14 @@ pub struct DownloadOptions {
     pub max_time: Option<Duration>,
     /// Whether partial downloads of earlier runs are resumed.
     pub resume: bool,
-    /// Whether existing files are replaced.
+    /// The policy for existing files.
     pub overwrite: Overwrite,
     /// Whether requests for existing files are made conditional with the validators that an earlier run saved.
     pub conditional: bool,
     /// The redirect policy.
     pub redirects: RedirectPolicy,
-    /// Additional request headers, sent to the origin of the given URL, and to others only if `redirects` allows it.
+    /// Additional request headers, sent to the origin of the given URL, and to other origins only with
+    /// [`RedirectPolicy::is_location_trusted`].
     pub headers: HeaderMap,
     /// Whether files are named after the server's `Content-Disposition`.
     pub remote_name: bool,
@@ -61,7 +62,8 @@ pub struct DownloadOptions {
 /// The policy for existing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overwrite {
-    /// Existing files are kept, and no request is sent.
+    /// Existing files are kept without a request. Exceptions: `conditional`, `remote_name` and `spider` need a request,
+    /// and a file whose expected checksum differs is replaced.
     Never,
     /// Existing files are replaced if the server's version is newer.
     Newer,

@@ -1,13 +1,14 @@
 //! The URL that a file came from, recorded in an extended attribute of the file.
 //!
-//! With `--remote-name`, servers choose the names, so two URLs may get the same name, and which of them is numbered
-//! depends on which response arrives first. If an earlier run has saved only one of them, the name alone does not show
-//! which URL the existing file came from. So each file that is saved under a name from the server gets an attribute with a
-//! hash of its URL, before it gets its name. (curl and wget record the whole URL in `user.xdg.origin.url` with an option. A
-//! hash reveals nothing that is secret in the URL.)
+//! With `--remote-name`, servers choose the names, so two URLs may get the same name, and which of them gets a numeric
+//! suffix depends on which response arrives first. If an earlier run has saved only one of them, the name alone does
+//! not show which URL the existing file came from. So with `--remote-name`, an attribute with a hash of its URL is
+//! added to each file before the file is published. (curl and wget record the whole URL in `user.xdg.origin.url` with
+//! an option. A hash reveals nothing that is secret in the URL.)
 //!
-//! A file without the attribute counts as that of any URL: it was not saved by this program, or it is on a file system
-//! without extended attributes, or a copy of it has lost them.
+//! A file without the attribute is treated as if it came from the requested URL. The attribute is missing if the file
+//! was saved without `--remote-name` or by another program, if the file system does not support extended attributes, or
+//! if the file is a copy without them.
 
 use std::fmt::Write;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Partial downloads: a large file is downloaded to `NAME.part`, and the state file `NAME.part.json` holds what is
-//! needed to resume it.
+//! Partial downloads: a large file is downloaded to `NAME.part` (called the *part*), and the state file
+//! `NAME.part.json` holds what is needed to resume it.
 //!
 //! ```text
 //!   create: claim the name, write the state file ──▶ write … ──▶ finish: verify, publish, release the name
@@ -15,10 +15,11 @@
 //!   received the head of that version, and is never truncated or restarted: another version gets a new inode, which
 //!   takes over the name.
 //! * **Writes are positioned, and start at or before the end of the file.** So the file has no holes, and processes
-//!   that write to the same inode at the same time write the same bytes to the same offsets: they have the same strong
-//!   `ETag`, the same length and the same URL.
-//! * **A state file belongs to an inode** ([`part_entry`]). It is written before the first byte, by the process that created
-//!   the inode. So a part with content either has a state file that contains its inode number, or is not resumed.
+//!   that write to the same inode at the same time write the same bytes to the same offsets: a process joins another
+//!   one only if both downloads have the same strong `ETag`, length and URL.
+//! * **A state file belongs to an inode** ([`part_entry`]). It is written before the first byte, by the process that
+//!   created the inode. So a part with content is resumed only if its state file contains its inode number, or if both
+//!   files are recognized as copies.
 //! * **The open file is published**, not the file that has the name at that time ([`publish`](super::publish)), and
 //!   only after its length on disk has been compared with the length that the server and the state file give.
 //! * **A file whose name was taken over by another process** is still completed, and copied if it can no longer be
@@ -52,7 +53,7 @@ pub(super) struct PartFile {
     file: File,
     /// The offset of the next byte. All bytes before it have been written to the file.
     written: u64,
-    /// The version that the bytes belong to.
+    /// The version of the remote file that the bytes belong to.
     state: PartState,
     hasher: Option<sha2::Sha256>,
     /// Whether a write has failed. Nothing is written after that, since it would leave a hole in the file.
@@ -103,7 +104,7 @@ impl PartFile {
     /// Creates the part for a version of a file.
     ///
     /// # Errors
-    /// As for [`open`](Self::open), and if the file cannot be created.
+    /// If a file of that name must not be touched, is in use by another process, or cannot be created.
     pub(super) fn create(directory: &Directory, name: &str, new_part: NewPart) -> Result<PartFile, SaveError> {
         let NewPart { state, replaces_part, may_join, hash } = new_part;
         let create_file = || -> io::Result<File> {
@@ -185,8 +186,8 @@ impl PartFile {
         Ok(())
     }
 
-    /// Handles a failed write. Such a write adds nothing to the file, or only the first bytes it was given, so the file
-    /// ends with valid bytes. But on a network file system, the error may mean that earlier bytes were lost; if syncing
+    /// Handles a failed write. A failed write has appended either nothing or a prefix of its bytes, so the content of
+    /// the file is valid. But on a network file system, the error may mean that earlier bytes were lost; if syncing
     /// also fails, the part is marked as not resumable. The file is not truncated, since another process may have
     /// written more of it.
     fn give_up_writing(&mut self) {

@@ -102,8 +102,8 @@ pub(super) fn claim(directory: &Directory, name: &str, state: &PartState, may_jo
         };
         lock(&file)?;
         let inode = fstat(&file)?.st_ino;
-        // Twice, in case another process writes its own state file at the same time. If that process has also replaced
-        // `NAME.part`, its state file stays, and our part remains without one.
+        // Check and write twice, in case another process writes its own state file at the same time. If that process
+        // has also replaced `NAME.part`, its state file stays, and our part remains without one.
         for _ in 0..2 {
             if is_named(directory, &path, inode)? && !is_described(directory, name, inode) {
                 write_state(directory, name, state, inode)?;
@@ -114,7 +114,7 @@ pub(super) fn claim(directory: &Directory, name: &str, state: &PartState, may_jo
     Err(io::Error::other("other processes keep creating and removing it; run the command again when they have ended"))
 }
 
-/// Waits for the first bytes of a part that was created only just now, since its state file is written before them.
+/// If a part was created less than [`CREATION`] ago, waits for its first bytes, before which its state file is written.
 /// Returns whether to examine the part again.
 fn await_bytes(directory: &Directory, name: &str) -> bool {
     let (path, mut has_waited) = (part_name(name), false);
@@ -160,8 +160,8 @@ pub(super) fn remove_validators(directory: &Directory, name: &str, state: &PartS
     write_all_at(&file, text.as_bytes(), 0)
 }
 
-/// Removes what remains if a run was killed while it published a file of this name. `name` may be a relative path.
-/// Returns whether there is a part.
+/// Removes what remains if a run was killed while it published a file of this name. `name` may be a relative path, and
+/// `is_published` states whether a file of that name exists. Returns whether there is a part.
 pub(super) fn remove_leftovers(directory: &Directory, name: &str, is_published: bool) -> bool {
     let _nothing_to_remove = remove(directory.descriptor(), replacing_name(name));
     match statat(directory.descriptor(), part_name(name), AtFlags::SYMLINK_NOFOLLOW) {
@@ -175,7 +175,8 @@ pub(super) fn remove_leftovers(directory: &Directory, name: &str, is_published: 
     }
 }
 
-/// Removes `NAME.part` if the same file also has its final name. The content stays available under that name.
+/// Removes `NAME.part` if the file, which has several links, is known to be published: its content stays available
+/// under the final name.
 fn remove_published(directory: &Directory, name: &str, inode: u64) -> io::Result<()> {
     let is_final =
         statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_ino == inode);
@@ -191,7 +192,7 @@ fn remove_published(directory: &Directory, name: &str, inode: u64) -> io::Result
 enum StateFile {
     /// There is no such file, or it is not a state file.
     None,
-    /// An incomplete state file.
+    /// An empty file: its writer was killed, or has not written the content yet.
     Empty,
     /// A state file, with the inode numbers that it contains. `identity` is `None` if the file was copied or written by
     /// hand.

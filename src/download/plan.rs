@@ -3,9 +3,10 @@
 //!
 //! A plan is deterministic: it assigns the same paths in every run and in every shard of a list. A file's name depends
 //! on the lines before it, so each shard reads all lines and skips those of other shards. A plan keeps at most 16 bytes
-//! per URL, and nothing else that grows with the list.
+//! per file name and per directory name, and nothing else that grows with the list.
 //!
-//! TransferProgress may block for any length of time, on a pipe or on a disk, so a plan belongs on a thread of its own (I7).
+//! Reading a list may block for any length of time, on a pipe or on a disk, so a plan must be read on a thread of its
+//! own, never on that of the loop (I7).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +26,8 @@ use super::used_names::UsedNames;
 /// One file to download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadItem {
-    /// The number of the URL in the list, starting at 1. It is the same in every shard.
+    /// The number of the URL in the plan, starting at 1: first the URLs of the command line, then those of the list. It
+    /// is the same in every shard.
     pub id: u64,
     /// The line number in the list; `None` for a URL of the command line.
     pub line: Option<u64>,
@@ -88,7 +90,7 @@ pub struct OnDisk {
 /// A line that is invalid.
 #[derive(Debug, PartialEq)]
 pub struct InvalidLine {
-    /// The number of the line among the URLs, starting at 1.
+    /// The number of the line in the plan, starting at 1, as for [`DownloadItem::id`].
     pub id: u64,
     /// The line number in the list; `None` for an argument of the command line.
     pub line: Option<u64>,
@@ -117,7 +119,7 @@ pub enum PlannedLine {
 /// A batch of planned lines.
 #[derive(Debug)]
 pub struct Batch {
-    /// The results, one per line.
+    /// The planned lines; those of other shards, comments and empty lines are omitted.
     pub planned: Vec<PlannedLine>,
     /// Whether this batch is the last one.
     pub is_last: bool,
@@ -150,7 +152,7 @@ pub struct Plan {
     last_id: u64,
     shard: Option<Shard>,
     is_tree: bool,
-    /// The output directory, in which existing files are looked up; `None` if it is empty.
+    /// The output directory, in which existing files are looked up; `None` if it was empty or is not to be searched.
     directory: Option<Directory>,
     /// The backpressure hook, called before each batch.
     pace: Option<Throttle>,
@@ -217,7 +219,7 @@ impl Plan {
         self.pace = Some(pace);
     }
 
-    /// Returns the next line; `None` at the end.
+    /// Returns the next planned line; `None` at the end.
     ///
     /// # Errors
     /// If the list cannot be read.
@@ -258,7 +260,8 @@ impl Plan {
         }
     }
 
-    /// Returns the next batch: at least one line and at most `at_most`, but no more than can be read without blocking.
+    /// Returns the next batch. Blocks until there is one line, or the end; then adds lines, up to `at_most` in total,
+    /// as long as they can be read without blocking.
     pub fn next_batch(&mut self, at_most: usize) -> Batch {
         if let Some(Throttle(wait)) = &mut self.pace {
             wait();

@@ -52,12 +52,12 @@ impl ProgressCounters {
         self.shared.bytes.get()
     }
 
-    /// Returns the number of transfers that have ended, successfully or not.
+    /// Returns the number of files whose transfers have ended, successfully or not, or that were kept without one.
     pub fn ended(&self) -> u64 {
         self.shared.ended.get()
     }
 
-    /// Returns the number of transfers that are known so far, and whether the plan has been read completely.
+    /// Returns the number of files that have been planned so far, and whether the plan has been read completely.
     pub fn planned(&self) -> (u64, bool) {
         (self.shared.planned.get(), self.shared.is_plan_complete.get())
     }
@@ -110,7 +110,8 @@ impl TransferProgress {
         all.set(all.get() + bytes);
     }
 
-    /// Rolls progress back to `kept` bytes: the others have to be downloaded again, and would be counted twice.
+    /// Resets the progress to `kept` bytes: the others have to be downloaded again, and would otherwise be counted
+    /// twice.
     pub(super) fn reset_to(&mut self, kept: u64) {
         let lost = self.active.received.get().saturating_sub(kept).min(self.counted);
         self.counted -= lost;

@@ -1,18 +1,18 @@
 //! Publishing: giving a complete file its final name atomically.
 //!
 //! A directory entry can change between two system calls: the file that is called `NAME.part` when it is examined may
-//! have been replaced by another process's incomplete file when it is renamed. So a file is never renamed by a name
-//! that other processes also use.
+//! have been replaced by another process's incomplete file when it is renamed. So a file is never renamed from
+//! `NAME.part` directly to its final name.
 //!
 //! 1. The open file itself is linked to its final name (`linkat` through `/proc/self/fd`). This cannot link a different
 //!    file, and never replaces an existing one.
 //! 2. To replace a file, the open file is linked to `.NAME.new.part`, which is then renamed. Every process that uses
 //!    that name has linked a complete file there, so it does not matter whose file is renamed. A kill between the two
 //!    steps leaves a file that [`remove_leftovers`](super::part_entry::remove_leftovers) removes.
-//! 3. Without hard links or `/proc`, the file is first moved to a name that only this process uses, in the directory
-//!    [`STAGING`], and renamed from there if it is the right file. If the file has lost its name, it is copied there.
-//!    What a killed process leaves there is removed the next time the output directory is opened, without a search of
-//!    the output directory itself.
+//! 3. Without hard links or `/proc`, `NAME.part` is first renamed to a name that only this process uses, in the
+//!    directory [`STAGING`], and from there to the final name if it is the right file. If another file has taken over
+//!    the name `NAME.part`, the content of the open file is copied to [`STAGING`]. What a killed process leaves there
+//!    is removed the next time the output directory is opened, without a search of the output directory itself.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Seek, SeekFrom};
@@ -40,15 +40,15 @@ pub enum OnExisting {
     Replace,
 }
 
-/// The fsync policy: what is synced to disk before a file counts as saved, to survive a power failure.
+/// The fsync policy: what is synced to disk before success is reported, so that it survives a power failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fsync {
     /// No fsync: the operating system decides when it writes the data.
     #[default]
     None,
-    /// The content.
+    /// The content of the file is synced.
     File,
-    /// The content and the directory entry.
+    /// The content of the file and its directory entry are synced.
     Full,
 }
 
@@ -142,7 +142,8 @@ impl Directory {
         }
     }
 
-    /// Links an open file to its final name. Returns `false` if that is not supported here.
+    /// Links an open file to its final name. Returns `false` if that is not supported, or if the last name of the file
+    /// has been removed.
     ///
     /// # Errors
     /// [`Errno::EXIST`] if the name is in use and must not be replaced.
@@ -342,7 +343,8 @@ impl Staged {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::XDEV | Errno::MLINK) => {}
             linked => return linked,
         }
-        // No atomic operation is available here. The only alternative would be not to save the file at all.
+        // There is no atomic operation for this here, so a file that is created between these two calls is replaced.
+        // The only alternative would be not to save the file at all.
         if self.directory.has(target.name) {
             return Err(Errno::EXIST);
         }

@@ -1,4 +1,4 @@
-//! A global rate limit in bytes per second, shared by all transfers: a token bucket on the loop's timers.
+//! A global rate limit in bytes per second, shared by all transfers: equivalent to a token bucket.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use crate::event_loop::{now, sleep_until};
 
 /// A limit on the rate at which bytes are taken.
 ///
-/// The state is a single timestamp: the time at which all bytes taken so far are paid for at the configured rate.
-/// Taking bytes advances it, and the caller then waits until it is at most 100 ms in the future. This is the
-/// "generic cell rate algorithm" (GCRA) of ATM networks, which calls the timestamp the theoretical arrival time. It
-/// needs no timer that refills a bucket.
+/// The state is a single timestamp: the time at which all bytes taken so far would have arrived at the configured rate.
+/// Taking bytes advances it, and the caller then waits until it is at most 100 ms in the future. This is the "generic
+/// cell rate algorithm" (GCRA) of ATM networks, which calls the timestamp the theoretical arrival time. It needs no
+/// timer that refills a bucket.
 #[derive(Debug)]
 pub struct RateLimit {
     bytes_per_second: u64,
-    /// The time at which all bytes taken so far are paid for. `None` before the first bytes are taken.
+    /// The theoretical arrival time of all bytes taken so far. `None` before the first bytes are taken.
     paid_at: Cell<Option<Instant>>,
 }
 
@@ -28,7 +28,7 @@ impl RateLimit {
         RateLimit { bytes_per_second: bytes_per_second.max(1), paid_at: Cell::new(None) }
     }
 
-    /// Takes `bytes` from the bucket, and waits until the rate permits them.
+    /// Counts `bytes` against the rate, and waits until the rate permits them.
     pub async fn take(&self, bytes: usize) {
         let now = now();
         let price = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);

@@ -10,10 +10,10 @@ use super::list::Sha256;
 use super::plan::InvalidLine;
 use crate::http::client::ConnectTimings;
 
-/// An event of a transfer.
+/// An event of a run.
 #[derive(Debug)]
 pub struct DownloadEvent<'a> {
-    /// The number of the transfer's URL in the list, starting at 1.
+    /// The number of the URL in the plan, starting at 1: first the URLs of the command line, then those of the list.
     pub id: u64,
     /// The line number in the list; `None` for a URL of the command line.
     pub line: Option<u64>,
@@ -41,7 +41,8 @@ pub enum DownloadEventKind<'a> {
         attempts: u32,
         /// The error of the last attempt.
         error: &'a FetchError,
-        /// The wait before the next attempt. It may take longer if the host is paused.
+        /// The planned wait before the next attempt. The actual wait is longer if no permit for the host is available
+        /// then.
         wait: Duration,
     },
     /// The transfer has succeeded.
@@ -65,7 +66,7 @@ pub struct TransferReport {
     pub status: Option<StatusCode>,
     /// The size of the file in bytes.
     pub bytes: u64,
-    /// The number of those bytes that an earlier run had downloaded.
+    /// The number of bytes of the file that an earlier run had downloaded.
     pub resumed_from: u64,
     /// The number of attempts.
     pub attempts: u32,

@@ -113,7 +113,8 @@ impl Transfer {
         headers
     }
 
-    /// Returns the headers of a conditional request for a file that exists: `If-None-Match` or `If-Modified-Since`.
+    /// Returns the headers of a conditional request for a file that exists: `If-None-Match`, `If-Modified-Since` or
+    /// both. Returns no headers if the request is not to be conditional.
     async fn conditions(&self) -> Result<HeaderMap, FetchError> {
         let mut headers = HeaderMap::new();
         let options = &self.run.options;
@@ -127,7 +128,8 @@ impl Transfer {
             headers = run_in_executor(None, job).await?;
         }
         if headers.is_empty() && options.overwrite == Overwrite::Newer {
-            // A second earlier, the server also sends a version of the same second, whose length is then compared.
+            // With a date one second earlier, the server also sends a version that was modified in the same second, so
+            // that its length can be compared.
             let tolerance = if file.has_weak_date() { Duration::from_secs(1) } else { Duration::ZERO };
             let modified = (file.modified - tolerance).max(SystemTime::UNIX_EPOCH);
             let date = HeaderValue::try_from(httpdate::fmt_http_date(modified));

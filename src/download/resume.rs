@@ -49,7 +49,7 @@ impl PartState {
         self.etag.as_deref().filter(|etag| is_strong(etag))
     }
 
-    /// Returns whether both states are of the same version, so that their bytes are identical.
+    /// Returns whether both states are known to be of the same version, so that their bytes are identical.
     pub(super) fn is_same_version(&self, other: &PartState) -> bool {
         self.strong_etag().is_some()
             && self.total.is_some()
@@ -57,13 +57,14 @@ impl PartState {
                 == (&other.url, &other.source, &other.etag, other.total)
     }
 
-    /// Returns whether a download of `url` may request the rest of this file. With a strong `ETag`, a URL that differs
-    /// only in its query, such as one with a new signature, counts as the same resource.
+    /// Returns whether a download of `url` may request the rest of this file. With a strong `ETag` and a known length,
+    /// a URL that differs only in its query, such as one with a new signature, counts as the same resource.
     pub(super) fn is_of(&self, url: &str) -> bool {
         self.validator().is_some() && self.is_same_resource(&self.url, url)
     }
 
-    /// Returns whether the bytes came from this URL. An `ETag` has no meaning for a file of another server.
+    /// Returns whether the bytes came from this URL, as in [`is_of`](Self::is_of). A validator must not be sent for
+    /// another resource, where the same `ETag` may mean something else.
     pub(super) fn came_from(&self, here: &str) -> bool {
         self.is_same_resource(self.source.as_ref().unwrap_or(&self.url), here)
     }
@@ -126,7 +127,8 @@ impl PartState {
         if content_length(headers).is_some_and(|length| length != last - first + 1) {
             return Err("Content-Length does not match Content-Range");
         }
-        // The validator that was sent must be in the response: a server that ignores `If-Range` may omit it.
+        // A server that ignores `If-Range` may send a range of another version, so the response must repeat the
+        // validator.
         if !self.is_repeated(headers) {
             return Err("the validator (ETag or Last-Modified) is missing or differs");
         }
@@ -195,9 +197,9 @@ pub(super) fn is_strong(etag: &str) -> bool {
 /// The assumed maximum by which the clock of a server is behind ours, if the server sends no `Date`.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Returns whether the file was modified in the same second as the response. If it is then modified again, its date may
-/// stay the same, so the date is not a strong validator (RFC 9110 §8.8.2.2). Without a valid `Date` in the response,
-/// its time is estimated with our own clock.
+/// Returns whether the file was modified in the same second in which the response was sent, or later. If the file is
+/// modified again in that second, its date stays the same, so the date is not a strong validator (RFC 9110 §8.8.2.2).
+/// Without a valid `Date`, the time of the response is estimated with our own clock, minus [`CLOCK_SKEW`].
 pub(super) fn is_weak_last_modified(last_modified: &str, headers: &HeaderMap) -> bool {
     let date = single(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let date = date.unwrap_or_else(|| SystemTime::now() - CLOCK_SKEW);

@@ -108,20 +108,20 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
 /// Whether a request is retried after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// No: the error is permanent.
+    /// The transfer is not retried: the error is permanent, or `Retry-After` exceeds the limit.
     Never,
-    /// After a backoff of at least this duration.
+    /// The transfer is retried after a backoff, of at least this duration if there is one.
     After(Option<Duration>),
 }
 
 impl Retry {
-    /// Decides after an error of the exchange.
+    /// Decides whether to retry after an error of the HTTP client.
     pub fn after_error(error: &ClientError) -> Retry {
         if is_transient(error) { Retry::After(None) } else { Retry::Never }
     }
 
-    /// Decides after an error status. `requested` is the duration of `Retry-After`; if it exceeds `max_wait`, there is no
-    /// retry.
+    /// Decides whether to retry after an error status. `requested` is the duration of `Retry-After`; if it exceeds
+    /// `max_wait`, there is no retry.
     pub fn after_status(is_retryable: bool, requested: Option<Duration>, max_wait: Duration) -> Retry {
         match requested {
             Some(requested) if requested > max_wait => Retry::Never,
@@ -133,8 +133,8 @@ impl Retry {
 
 /// The backoff of one transfer: how long to wait between attempts, and how many retries are left.
 ///
-/// Retries after attempts that have made progress are free, up to 32 of them. 64 KiB of progress restores all retries,
-/// including the free ones.
+/// Up to 32 retries after attempts with progress are free: they do not reduce the number of retries that are left.
+/// Progress of 64 KiB restores all retries, including the free ones.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     /// The number of retries of a transfer.
@@ -149,7 +149,7 @@ pub struct Backoff {
     milestone: u64,
     /// The number of free retries that are left, for attempts with progress.
     left_after_progress: u32,
-    /// The number of times that are left for an attempt to end with fewer bytes than the one before.
+    /// How many more times an attempt may end with fewer bytes than the previous one.
     left_after_loss: u32,
     has_progressed: bool,
 }
@@ -198,8 +198,8 @@ impl Backoff {
         self.reached = bytes;
     }
 
-    /// Returns the wait before the next attempt, or `None` if there is none: because of the error, or because no retries
-    /// are left.
+    /// Returns the wait before the next attempt; `None` if there is no next attempt, because the error is permanent or
+    /// no retries are left.
     pub fn next_wait(&mut self, retry: Retry) -> Option<Duration> {
         let Retry::After(least) = retry else { return None };
         let bound = INITIAL_BACKOFF.saturating_mul(2u32.saturating_pow(self.failures)).min(MAX_BACKOFF);
@@ -215,7 +215,7 @@ impl Backoff {
     }
 }
 
-/// The retry budget of a host: this many retries without delay, plus one for every `REQUESTS_PER_RETRY` requests.
+/// The number of retries of a host that are not delayed, in addition to one for every [`REQUESTS_PER_RETRY`] requests.
 const FREE_RETRIES: u64 = 10;
 const REQUESTS_PER_RETRY: u64 = 5;
 
@@ -249,7 +249,7 @@ impl RetryBudget {
     }
 }
 
-/// Returns a random number in [0, 1). The randomness is that with which the standard library seeds its hash maps.
+/// Returns a random number in [0, 1). The source is [`RandomState`], which the standard library seeds randomly.
 pub(super) fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0);
     // An `f64` has 53 bits of precision.

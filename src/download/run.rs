@@ -24,8 +24,8 @@ use crate::futures::{Either, race};
 use crate::http::client::Client;
 use crate::sync;
 
-/// The maximum number of list lines that are read ahead of the transfers. Transfers alternate between the hosts that
-/// occur within this window, so it must be large enough to contain several hosts.
+/// The maximum number of files that are planned and have not ended. Transfers alternate between the hosts that occur
+/// within this window, so it must be large enough to contain several hosts.
 const LOOK_AHEAD: usize = 4096;
 
 /// The number of lines in one batch, which is read by one job on the reader thread.
@@ -44,9 +44,10 @@ pub struct RunSummary {
     pub checked: u64,
     /// Transfers that failed.
     pub failed: u64,
-    /// Lines of the list that were invalid.
+    /// Lines of the list, or URLs of the command line, that were invalid.
     pub bad_lines: u64,
-    /// Transfers that were cancelled because the run was stopped.
+    /// Planned transfers that were cancelled, because the run was stopped or, before they were started, because of a
+    /// failure (a full disk, or `fail_fast`).
     pub cancelled: u64,
     /// The most severe error class that occurred; `None` if there was no error.
     pub worst: Option<ErrorClass>,
@@ -147,7 +148,8 @@ struct RunTask<'a> {
     outstanding: usize,
 }
 
-/// The next event of a run. It lives on the stack only briefly, so the size of its largest variant does not matter.
+/// An event that [`RunTask`] handles. It lives on the stack only briefly, so the size of its largest variant does not
+/// matter.
 #[allow(clippy::large_enum_variant)]
 enum RunEvent {
     Stop,

@@ -2,7 +2,7 @@
 //!
 //! A small file is written at once. On Linux, it can be written without a name and linked when it is complete
 //! (`O_TMPFILE`, `linkat`), so a killed process leaves no temporary file. [`publish`](super::publish) explains how
-//! files are published, also on file systems that do not support this. A large file is downloaded to a
+//! files are published, including on file systems that do not support this. A large file is downloaded to a
 //! [`PartFile`](super::part::PartFile).
 //!
 //! All functions here are blocking and belong on a thread pool.
@@ -19,7 +19,8 @@ impl Directory {
     /// Saves a complete file that consists of `times` copies of `bytes`.
     ///
     /// # Errors
-    /// If the disk is full, or the name is in use, for example. Nothing is left behind.
+    /// For example, if the disk is full or the name is in use. Nothing is left behind, except if syncing the directory
+    /// fails: then the complete file has already been published.
     pub fn save(
         &self,
         name: &str,
@@ -38,8 +39,7 @@ impl Directory {
         saved.map_err(|error| self.not_published(target, error))
     }
 
-    // No other process can access the file before it has its final name, so its length need not be checked after
-    // writing.
+    // No other process uses the file before it has its final name, so its length need not be checked after writing.
     fn write_and_publish(&self, bytes: &[u8], times: usize, target: &PublishTarget<'_>) -> Result<(), Errno> {
         let write = |mut file: &File| -> io::Result<()> {
             (0..times).try_for_each(|_| file.write_all(bytes))?;

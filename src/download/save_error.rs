@@ -11,7 +11,7 @@ use super::descriptors;
 pub struct SaveError {
     /// The operation that failed.
     pub action: &'static str,
-    /// The path that it failed on.
+    /// The path that the operation failed on.
     pub path: PathBuf,
     /// The error of the operating system, or a description of what is wrong with the file.
     pub source: io::Error,

@@ -1,5 +1,5 @@
-//! The async front end of the per-host scheduler ([`HostTable`]): tasks that wait for a permit, and the loop's clock and
-//! timers.
+//! The async front end of the per-host scheduler: connects the sans-I/O [`HostTable`] to the tasks that wait for
+//! permits, and to the loop's clock and timers.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -91,7 +91,7 @@ impl HostScheduler {
     }
 
     /// Lowers the limit on concurrent permits to the number in use, because there was no file descriptor for another
-    /// one.
+    /// connection or file.
     pub(super) fn shrink(&self) {
         self.shared.hosts.borrow_mut().shrink();
     }
@@ -108,8 +108,8 @@ impl HostScheduler {
     }
 
     /// Returns a future that resolves to the next new transfer that may start. Polling it also hands out permits to the
-    /// tasks that wait in [`reacquire`](HostScheduler::reacquire), so a task must await it as long as there are any. Cancel-safe:
-    /// dropping it loses no transfer.
+    /// tasks that wait in [`reacquire`](HostScheduler::reacquire), so it must be awaited as long as any task waits
+    /// there. Cancel-safe: dropping it loses no transfer.
     pub(super) fn next_transfer(&self) -> NextTransfer {
         NextTransfer { shared: self.shared.clone(), pause: None }
     }
@@ -130,7 +130,8 @@ impl HostPermit {
         let outcome = self.shared.hosts.borrow_mut().record_result(self.slot, signal, now(), random_fraction());
         if outcome.has_changed {
             log::debug!("{signal:?}; paused for {:?}", self.paused_for());
-            // Tasks that wait for the result of a probe need not wait for its body.
+            // If this was a probe, the tickets that wait for its result can start now, before its body has been
+            // received.
             self.shared.wake();
         }
         outcome.cost

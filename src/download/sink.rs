@@ -33,7 +33,7 @@ pub(super) enum BodySink {
     Stream(Stream),
 }
 
-/// An output stream, and the number and the version of the bytes written to it.
+/// An output stream, with the number of bytes written to it and the version of the remote file that they belong to.
 #[derive(Debug)]
 pub(super) struct Stream {
     target: Arc<OpenStream>,
@@ -86,8 +86,8 @@ impl Stream {
     }
 }
 
-/// Returns standard output as a file: the handle of the standard library is buffered, and reports success even if the
-/// descriptor cannot be written to.
+/// Returns standard output as a file: the standard library's handle is buffered, and ignores the error of a descriptor
+/// that is not open for writing (`EBADF`).
 pub(crate) fn stdout() -> io::Result<File> {
     #[cfg(unix)]
     let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();

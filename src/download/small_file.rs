@@ -1,4 +1,4 @@
-//! A small file: its content is in memory when its body is complete, and it is saved with one job.
+//! Small files: the whole content is received into memory, and then saved by one job.
 
 use sha2::Digest;
 
@@ -28,7 +28,7 @@ impl SmallFile {
     /// Verifies the checksum and saves the file. Blocking.
     ///
     /// # Errors
-    /// If the file cannot be saved. It can be tried again.
+    /// If the file cannot be saved. The call can be repeated.
     pub(super) fn save(&self) -> Result<Finished, SaveError> {
         let directory = self.target_path.directory_in(&self.directory)?;
         let found = self.hash.then(|| Sha256(sha2::Sha256::digest(&self.bytes).into()));

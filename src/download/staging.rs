@@ -1,5 +1,5 @@
-//! The staging directory: it holds complete files that do not have their final name yet, on file systems where that
-//! takes two steps.
+//! The staging directory: it holds files that do not have their final name yet, on file systems on which an open file
+//! cannot be linked to its final name.
 
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,8 @@ use crate::platform::{AsFd, AtFlags, Dir, Errno, Mode, OFlags, OwnedFd, host_nam
 /// The name of the staging directory.
 pub(super) const STAGING: &str = ".glassloop.part";
 
-/// The age at which a staged file of another machine counts as abandoned.
+/// The age at which a staged file counts as abandoned if this machine cannot determine whether its process still runs,
+/// such as a process of another machine.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes what killed processes have left in the staging directory, and the directory itself if it is then empty. If
@@ -47,7 +48,8 @@ fn is_abandoned(staging: &OwnedFd, name: &str) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|age| age > ABANDONED_AFTER)
 }
 
-/// Returns a name that is unique among all processes and calls.
+/// Returns a name for a staged file: host, process and a counter. No running process uses the same name, unless two
+/// machines have the same host name.
 pub(super) fn unique_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}-{}", this_host(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))

@@ -68,7 +68,7 @@ impl Transfer {
         }
     }
 
-    /// Handles a 206, or another response that contains the file.
+    /// Handles a 2xx response: checks that it matches the partial download, if there is one, and saves the content.
     pub(super) async fn save(&mut self, response: &FinalResponse, body: Body) -> Result<TransferReport, AttemptError> {
         self.transition_to(TransferState::Body);
         let is_file = matches!(response.status.as_u16(), 200 | 203 | 206);
@@ -137,7 +137,7 @@ impl Transfer {
         Ok(())
     }
 
-    /// Creates the partial file for a large body, with its state file.
+    /// Creates the partial file, with its state file unless the partial file has no name.
     async fn create_part(&mut self, state: &PartState) -> Result<BodySink, FetchError> {
         let (directory, target_path) = (self.run.options.directory.clone(), self.item.target.clone());
         let new_part = NewPart {
@@ -164,8 +164,8 @@ impl Transfer {
 
     // -- The body --------------------------------------------------------------------------------------------------
 
-    /// Receives the body. A partial file is created if the body has more than one chunk. `expected` is the length of
-    /// the body, if it is known.
+    /// Receives the body. A partial file is created if the body has more than one chunk, or if the backlog has no
+    /// capacity for more of it. `expected` is the length of the body, if it is known.
     async fn receive(
         &mut self,
         body: Body,
@@ -270,7 +270,8 @@ impl Transfer {
             if !saved.as_ref().is_err_and(FetchError::is_out_of_descriptors) {
                 break saved?;
             }
-            // The file is complete, so no request has to be sent again. Connections must not take the descriptor.
+            // The file is complete, so no request has to be sent again. Until it is saved, new connections must not
+            // take the descriptors that are released.
             waiting.get_or_insert_with(|| self.run.scheduler.save_waits());
             self.run.client.close_idle_connections();
             if !self.run.shortage.wait(&self.run.counters).await {
@@ -282,7 +283,7 @@ impl Transfer {
         self.report_finished(finished, response, length)
     }
 
-    /// Publishes a part that is complete.
+    /// Completes the output: verifies it, and publishes the file unless the output is a stream.
     async fn finish(
         &mut self,
         sink: BodySink,

@@ -28,7 +28,7 @@ impl ExistingFile {
     }
 }
 
-/// The resolution of dates, and a second for the difference between the clocks.
+/// The resolution of HTTP dates (one second), plus one second for the difference between the clocks.
 const DATE_RESOLUTION: Duration = Duration::from_secs(2);
 
 /// An existing directory entry.
@@ -68,7 +68,7 @@ impl Obstacle {
 
 impl Directory {
     /// Looks up a name or a path relative to this directory, following symbolic links. Returns `None` if it does not
-    /// exist.
+    /// exist or its metadata cannot be read.
     pub fn entry(&self, path: &str) -> Option<TargetEntry> {
         let other = |what| Some(TargetEntry::Other(Obstacle { what }));
         let stat = match statat(self.descriptor(), path, AtFlags::SYMLINK_NOFOLLOW) {

@@ -1,4 +1,4 @@
-//! A running transfer: its data and states, which the steps in other files share.
+//! A running transfer: its data and states. Its steps are methods in other files (see the table in `mod.rs`).
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -32,14 +32,15 @@ pub(super) enum TransferOutcome {
 pub(super) struct Transfer {
     pub(super) run: Rc<RunContext>,
     pub(super) item: Box<DownloadItem>,
-    /// The permit to send requests to the host; `None` during backoff.
+    /// The permit to send requests to the host; `None` while the transfer waits (for a permit, after an error or for a
+    /// file descriptor), and after the end of the response.
     pub(super) permit: Option<HostPermit>,
     pub(super) progress: TransferProgress,
     /// The partial file or the output stream; `None` if there is none, or if it has not been opened yet.
     pub(super) sink: Option<BodySink>,
-    /// The file name that was derived from `Content-Disposition`, if it has been determined.
+    /// With `remote_name`, the final file name, once it has been determined from the response.
     pub(super) remote_name: Option<String>,
-    /// The output stream that replaces the file, if any.
+    /// The output stream to write to instead of a file, if any.
     pub(super) stream: Option<Arc<OpenStream>>,
     pub(super) attempts: u32,
     /// The number of bytes that were resumed from an earlier run and not discarded since.
@@ -100,9 +101,10 @@ pub(super) struct AttemptError {
 pub(super) enum RetryDecision {
     /// A retry when a file descriptor may be available.
     AfterShortage,
-    /// An immediate retry that requests the whole file, unless that has been tried before.
+    /// An immediate retry that requests the whole file, because the response does not match the partial download. At
+    /// most once per transfer.
     FromZero,
-    /// An immediate retry that requests the whole file: the server rejects range requests.
+    /// An immediate retry that requests the whole file, because the server rejects range requests.
     WithoutRange,
     /// A retry after the host's pause. The error is attributed to the host, so it uses up no retry of the transfer.
     AfterPause,

@@ -35,14 +35,15 @@ impl UsedNames {
     /// and so on.
     ///
     /// All numbers up to the last one reserved are in use, so the first unused one is found by exponential and binary
-    /// search: even among a million URLs that all end in a slash, a name costs about 20 lookups.
+    /// search: even among a million URLs that all end in a slash, a name costs about 40 lookups.
     pub(super) fn reserve_unique(&mut self, directory: Option<&str>, name: String) -> String {
         let unique = numbered(&name, self.first_unused(directory, &name, 0));
         self.insert(hash_of_file(&path_of(directory, &unique)));
         unique
     }
 
-    /// Returns an unused number of a name that is at least `from`, where 0 is the name itself.
+    /// Returns a number, at least `from`, for which the numbered name is unused. The number 0 stands for the name
+    /// without a suffix.
     pub(super) fn first_unused(&self, directory: Option<&str>, name: &str, from: u64) -> u64 {
         first_free(from, |number| self.is_used(&path_of(directory, &numbered(name, number))))
     }

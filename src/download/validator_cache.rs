@@ -2,9 +2,10 @@
 //!
 //! A single file in the output directory contains the validators of all downloaded files, one line of JSON per file. A
 //! run appends to it, and the last line for a path counts. In memory there is only an index, 16 bytes per file: the
-//! hash of the path and the offset of its line. An entry is used only if the size of the downloaded file still matches,
-//! and if the file is not older than the recorded `Last-Modified`. Two runs that download different versions of the same
-//! size at the same time, from a server without `Last-Modified`, can leave a file and an entry that do not match.
+//! hash of the path and the offset of its line. An entry is used only for the same URL, if the size of the downloaded
+//! file still matches, and if the file is not older than the recorded `Last-Modified`. Two runs that download different
+//! versions of the same size at the same time, from a server without `Last-Modified`, can leave a file and an entry
+//! that do not match.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -23,7 +24,7 @@ use super::save_error::SaveError;
 use super::target_entry::ExistingFile;
 use crate::event_loop::{Job, JobHandle, run_in_executor};
 
-/// The name of the file.
+/// The name of the cache file in the output directory.
 pub(super) const FILE: &str = ".glassloop-validators";
 
 /// The number of buffered bytes at which lines are written.
@@ -81,7 +82,8 @@ impl CachedValidators {
         })
     }
 
-    /// Whether the file is older than this version: another run has replaced it with an earlier version.
+    /// Returns whether the file on disk is older than this version, because another run has replaced it with an earlier
+    /// one.
     fn is_later_than(&self, whole: &ExistingFile) -> bool {
         let date = self.last_modified.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
         date.is_some_and(|date| whole.modified + TIME_STEP < date)
@@ -148,7 +150,8 @@ impl ValidatorIndex {
         Some(self.entries[found].1)
     }
 
-    /// Returns the validators of a file, if its size and URL still match and it is not older than they are.
+    /// Returns the validators of a file, if its size and URL still match and the file is not older than the recorded
+    /// `Last-Modified`.
     fn known(&self, path: &str, url: &str, whole: &ExistingFile) -> Option<CachedValidators> {
         let known = CachedValidators::from_line(&self.line_at(self.position(path)?).ok()?)?;
         let is_of = known.path == path && known.url == url && known.bytes == whole.bytes;
@@ -181,7 +184,8 @@ impl ValidatorCache {
         ValidatorCache { directory, index: Arc::new(index), lines, writes: Vec::new() }
     }
 
-    /// Returns a job that reads the conditional headers for a file. Returns `None` if the file is not in the index.
+    /// Returns a job that reads the validators of a file and returns them as conditional headers. Returns `None` if the
+    /// file is not in the index.
     pub(super) fn conditions(&self, path: &str, url: &str, whole: ExistingFile) -> Option<Job<HeaderMap>> {
         self.index.position(path)?;
         let (index, path, url) = (self.index.clone(), path.to_owned(), url.to_owned());
