@@ -4,6 +4,7 @@
 //! For them, `flock` returns 0 and does nothing.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,8 +39,24 @@ impl Dice {
     }
 }
 
-/// The range of a process's first request, and the version that it was served.
-type FirstRequests = Arc<Mutex<HashMap<String, (usize, usize)>>>;
+/// The first request of a process.
+struct FirstRequest {
+    /// The version that it was served.
+    version: usize,
+    /// The number of bytes that it did not request.
+    range: usize,
+    /// The number of bytes of that version that were in the part when it arrived. Another process may have replaced the
+    /// part since this one was started, the sooner the busier the machine is; it cannot keep what is gone.
+    there: usize,
+}
+
+type FirstRequests = Arc<Mutex<HashMap<String, FirstRequest>>>;
+
+/// Returns the length of the part if it is the beginning of this version, otherwise 0.
+fn bytes_in_part(part: &Path, version: &[u8]) -> usize {
+    let part = std::fs::read(part).unwrap_or_default();
+    if version.starts_with(&part) { part.len() } else { 0 }
+}
 
 /// Starts a server whose file has the version in `version`, and which sometimes truncates a response.
 fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_requests: FirstRequests) -> Server {
@@ -50,7 +67,10 @@ fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_reques
         let range = request.field("Range").and_then(|range| range[6..].strip_suffix('-')?.parse().ok()).unwrap_or(0);
         let process = request.field("X-Process").expect("each says who it is").to_owned();
         let mut dice = Dice(process.parse::<u64>().expect("a number") * 2 + 1);
-        first_requests.lock().expect("no panic").entry(process).or_insert((current, range));
+        let part = request.field("X-Part").expect("each names its part");
+        let there = bytes_in_part(Path::new(part), &versions[current % versions.len()]);
+        let first = FirstRequest { version: current, range, there };
+        first_requests.lock().expect("no panic").entry(process).or_insert(first);
         if dice.is_one_in(8) { reply.cut_after(dice.below(LENGTH as u64) as usize) } else { reply }
     })
 }
@@ -59,7 +79,7 @@ fn changing(versions: Arc<Vec<Vec<u8>>>, version: Arc<AtomicUsize>, first_reques
 #[derive(Debug, Default)]
 struct Sum {
     files: usize,
-    /// The bytes of the server's version that were in the part when a process started.
+    /// The bytes of the server's version that were in the part from the start of a process to its first request.
     there: usize,
     /// The number of those bytes that the process did not request again.
     kept: usize,
@@ -84,7 +104,8 @@ impl Round<'_> {
         assert!(self.versions.iter().any(is_prefix), "a part of {} bytes is a mixture", part.len());
         let there = if is_prefix(&self.versions[current % self.versions.len()]) { part.len() } else { 0 };
         self.started.push((id.to_string(), current, there));
-        let mut command: Command = self.place.command(["-q", "-H", &format!("X-Process: {id}"), &self.url]);
+        let (process, part) = (format!("X-Process: {id}"), format!("X-Part: {}", self.place.path("x.part").display()));
+        let mut command: Command = self.place.command(["-q", "-H", &process, "-H", &part, &self.url]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.processes.push(child.expect("the command runs"));
     }
@@ -150,9 +171,10 @@ fn race() {
         }
         let mut first_requests = first_requests.lock().expect("no panic");
         for (id, version, there) in &round.started {
-            if let Some(&(_, range)) = first_requests.get(id).filter(|(served, _)| served == version) {
+            if let Some(first) = first_requests.get(id).filter(|first| first.version == *version) {
+                let there = first.there.min(*there);
                 sum.there += there;
-                sum.kept += range.min(*there);
+                sum.kept += first.range.min(there);
             }
         }
         first_requests.clear();

@@ -125,5 +125,5 @@ fn http_and_https_requests_go_through_tinyproxy_only_with_the_right_password() {
     }
     assert!(plain.requests().iter().all(|head| head.to_lowercase().contains("via:")), "{:?}", plain.requests());
     get("falsch", &urls[..1]).1.assert(1, "1 failed");
-    get("falsch", &urls[1..2]).1.assert(4, "asking the proxy");
+    get("falsch", &urls[1..2]).1.assert(4, "requesting a tunnel");
 }
