@@ -25,6 +25,7 @@
 //! | `spawn.rs`, `join_error.rs`, `completion.rs`, `join_set.rs` | `spawn`, and awaiting tasks |
 //! | `deadlock.rs`, `error.rs` | deadlock detection, and the errors of a loop |
 //! | `emit.rs` | the events about tasks and turns, and the state from which findings are detected (`observe/findings.rs`) |
+//! | `primitive.rs` | the atomics and locks of std, which tests replace by those of loom |
 //! | `builder.rs`, `shutdown.rs` | how a loop is built, and how it ends |
 //!
 //! DESIGN.md lists the invariants that comments refer to (`I3`). Three files depend on each other in a cycle, because a

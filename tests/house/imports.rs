@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::project::{File, Project};
 
-/// The layers, lowest first. A file may use its own layer and those above it in this list; neighbours in one line do not
+/// The layers, lowest first. A file may use its own layer and lower ones, which are listed before it; neighbours in one line do not
 /// use each other unless the list of `FRIENDS` says so.
 const LAYERS: &[&[&str]] = &[
     &["table"],
