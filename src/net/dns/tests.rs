@@ -164,8 +164,10 @@ fn a_lookup_that_hangs_exceeds_its_time_limit_and_can_be_tried_again() {
             assert_eq!(results, [Err(error.clone()), Err(error)]);
             assert_eq!(resolver.context.threads.threads_started(), 1);
             assert_eq!(resolver.context.names.len(), 0, "nothing is left of the lookup");
-            assert_eq!(resolver.resolve("a.example", 80).await, Ok(vec!["192.0.2.1:80".parse().unwrap()]));
-            assert_eq!(LOOKUPS.load(Ordering::SeqCst), 2);
+            // On a busy machine, a lookup that does not hang may exceed the limit as well.
+            let expected = Ok(vec!["192.0.2.1:80".parse().unwrap()]);
+            while resolver.resolve("a.example", 80).await != expected {}
+            assert!(LOOKUPS.load(Ordering::SeqCst) >= 2, "another thread looks up the name");
         };
         EventLoop::new().unwrap().block_on(run).unwrap();
     }
