@@ -71,6 +71,10 @@ pub(super) fn complete_url(text: &str, is_file: impl FnOnce(&str) -> bool) -> Re
     if !text.contains('/') && is_file(text) {
         return Err(format!("`{text}` is a file; use -i {text} to read URLs from it, or http://{text} for a host"));
     }
+    // A single word is more likely a mistake than a host, and so a usage error.
+    if text != "localhost" && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(text.to_owned());
+    }
     Ok(format!("http://{text}"))
 }
 
@@ -94,7 +98,9 @@ mod tests {
         for text in [
             "example.org",
             "example.org/a",
+            "localhost",
             "localhost:8000/a",
+            "intranet/a",
             "127.0.0.1",
             "[::1]:8000/x",
             "me:secret@a.test:80/x",
@@ -107,6 +113,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_left_alone() {
+        assert_eq!(complete_url("nonsense", |_| false).as_deref(), Ok("nonsense"));
         for text in
             ["", "http://a.test/", "HTTPS://a.test/", "http:/a", "ftp:x", "file:///etc", "/a", "./a", "a.test:b"]
         {

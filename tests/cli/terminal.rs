@@ -9,6 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::ioctl_fionread;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -55,20 +57,33 @@ impl Terminal {
         self.master.write_all(text.as_bytes()).expect("typed");
     }
 
-    /// Changes the size. The lines on the screen are wrapped again, as most terminals do.
+    /// Changes the size. The lines on the screen are wrapped again, as most terminals do. The command is stopped
+    /// meanwhile, after a frame, so that no other one that was made for the old size is on its way.
     fn resize(&self, columns: u16, rows: u16) {
-        // Right after a frame, so that no other one that was made for the old size is on its way.
-        let before = self.screen.lock().expect("no panic").received;
-        let mut screen = loop {
-            let screen = self.screen.lock().expect("no panic");
-            if screen.received != before && screen.is_frame_complete {
-                break screen;
+        let signal = |which| kill_process(Pid::from_child(&self.child), which).expect("it runs");
+        let status = format!("/proc/{}/status", self.child.id());
+        let is_stopped = || std::fs::read_to_string(&status).is_ok_and(|status| status.contains("State:\tT"));
+        loop {
+            signal(Signal::STOP);
+            wait_for(is_stopped);
+            // What has been written is received: nothing has come for a while.
+            let mut received = None;
+            wait_for(|| {
+                std::thread::sleep(Duration::from_millis(5));
+                let now = Some(self.screen.lock().expect("no panic").received);
+                std::mem::replace(&mut received, now) == now && ioctl_fionread(&self.master).expect("a number") == 0
+            });
+            let mut screen = self.screen.lock().expect("no panic");
+            if screen.is_frame_complete {
+                screen.resize(columns.into(), rows.into());
+                set_size(&self.master, columns, rows);
+                signal(Signal::CONT);
+                return;
             }
             drop(screen);
+            signal(Signal::CONT);
             std::thread::yield_now();
-        };
-        screen.resize(columns.into(), rows.into());
-        set_size(&self.master, columns, rows);
+        }
     }
 
     /// Waits until the screen satisfies a condition, and returns it.
@@ -98,6 +113,12 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        std::thread::yield_now();
     }
 }
 
@@ -297,11 +318,12 @@ fn the_screen_stays_clean_after_resizes_and_messages() {
 fn flags_show_the_same_columns_and_leave_their_last_line() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let terminal = Terminal::start(directory.path(), &["flags", "-s", "DELAY", "-m", "10"], 80, 24);
-    terminal.wait_until(|screen| screen.iter().any(|row| row.starts_with(" 50%  10 of 20 flags")));
+    let progress = |screen: &[String]| screen.iter().filter(|row| row.contains(" of 20 flags")).count();
+    terminal.wait_until(|screen| progress(screen) == 1);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen:#?}");
     let row = screen.iter().find(|row| row.starts_with("100%  20 of 20 flags")).expect("the last state");
     assert!(row.contains("/s") && row.ends_with("==]"), "{row}");
     assert!(screen.contains(&"20 flags downloaded.".to_owned()), "{screen:#?}");
-    assert!(!screen.iter().any(|row| row.contains("10 of 20")), "{screen:#?}");
+    assert_eq!(progress(&screen), 1, "{screen:#?}");
 }
