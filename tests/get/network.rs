@@ -64,6 +64,12 @@ fn json_has_connect_times_unless_the_connection_was_reused() {
     );
 }
 
+/// Returns a script that runs a command with this limit, and with no other descriptors than the standard streams: those
+/// that the test has inherited would count.
+fn with_descriptors(limit: u32) -> String {
+    format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"")
+}
+
 #[test]
 #[cfg(unix)]
 fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
@@ -79,7 +85,7 @@ fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
         place.write("list", &list);
         let get = place.command(["-i", "-", "-j", "100", "--per-host", "100"]);
         let run: Run = Command::new("sh")
-            .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
+            .args(["-c", &with_descriptors(limit), "sh"])
             .arg(get.get_program())
             .args(get.get_args())
             .stdin(File::open(place.path("list")).expect("it was written"))
@@ -102,7 +108,7 @@ fn complete_files_are_saved_with_the_last_descriptor() {
         place.write("list", &list);
         let get = place.command(["-i", "-"]);
         let run: Run = Command::new("sh")
-            .args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"])
+            .args(["-c", &with_descriptors(limit), "sh"])
             .arg(get.get_program())
             .args(get.get_args())
             .stdin(File::open(place.path("list")).expect("it was written"))
