@@ -13,7 +13,6 @@ use super::disposition::name_from_disposition;
 use super::error::FetchError;
 use super::list::Sha256;
 use super::options::{DownloadOptions, Overwrite};
-use super::origin::UrlHash;
 use super::plan::{DownloadItem, TargetPath};
 use super::publish::PublishTarget;
 use super::publish::{Fsync, OnExisting};
@@ -23,6 +22,7 @@ use super::resume::{PartState, content_length, text};
 use super::save_error::SaveError;
 use super::target_entry::{ExistingFile, TargetEntry};
 use super::transfer::Transfer;
+use super::url_hash::UrlHash;
 use super::used_names::numbered;
 use crate::event_loop::{Job, run_in_executor};
 use crate::platform::{Mode, OFlags, openat};
@@ -33,7 +33,7 @@ pub(super) struct Publication {
     existing: OnExisting,
     fsync: Fsync,
     modified: Option<SystemTime>,
-    origin: Option<UrlHash>,
+    url_hash: Option<UrlHash>,
 }
 
 impl Publication {
@@ -43,7 +43,7 @@ impl Publication {
             existing: self.existing,
             fsync: self.fsync,
             modified: self.modified,
-            origin: self.origin.as_ref(),
+            url_hash: self.url_hash.as_ref(),
         }
     }
 }
@@ -127,8 +127,8 @@ impl Transfer {
         loop {
             number = self.run.remote_names.borrow().first_unused(parent, &wanted.name, number);
             let (directory, path) = (self.run.options.directory.clone(), wanted.clone());
-            let origin = UrlHash::of(self.item.url.as_str());
-            let look_up = move || look_up_from(number, &directory, path, &origin);
+            let url_hash = UrlHash::of(self.item.url.as_str());
+            let look_up = move || look_up_from(number, &directory, path, &url_hash);
             let (found, entry) = run_in_executor(None, Job::new(look_up).label("look up")).await?;
             // Another transfer may have taken the name in the meantime.
             let reserved = self.run.remote_names.borrow_mut().reserve_number(parent, &wanted.name, found);
@@ -156,7 +156,7 @@ impl Transfer {
             existing: if self.item.sha256.is_some() { OnExisting::Replace } else { options.existing() },
             fsync: options.fsync,
             modified: date.filter(|_| options.keeps_modified).and_then(|date| httpdate::parse_http_date(&date).ok()),
-            origin: options.remote_name.then(|| UrlHash::of(self.item.url.as_str())),
+            url_hash: options.remote_name.then(|| UrlHash::of(self.item.url.as_str())),
         }
     }
 
@@ -199,12 +199,12 @@ fn look_up_from(
     mut number: u64,
     directory: &Directory,
     wanted: TargetPath,
-    origin: &UrlHash,
+    url_hash: &UrlHash,
 ) -> (u64, Option<TargetEntry>) {
     loop {
         let path = TargetPath { name: numbered(&wanted.name, number), ..wanted.clone() }.relative();
         match directory.entry(&path) {
-            Some(TargetEntry::File(_)) if origin.differs_from(directory, &path) => number += 1,
+            Some(TargetEntry::File(_)) if url_hash.differs_from(directory, &path) => number += 1,
             entry => return (number, entry),
         }
     }

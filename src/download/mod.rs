@@ -14,7 +14,7 @@
 //! | `request.rs`, `redirect.rs`, `response.rs` | the requests of an attempt, redirects, errors | async |
 //! | `destination.rs`, `store.rs`, `body.rs`, `rate_limit.rs` | from the socket to the disk, with backpressure | async |
 //! | `small_file.rs`, `save.rs`, `publish.rs`, `staging.rs` | atomic saves | blocking, on the pool |
-//! | `directory.rs`, `target_entry.rs`, `origin.rs` | directories, existing files and the URLs they came from | blocking |
+//! | `directory.rs`, `target_entry.rs`, `url_hash.rs` | directories, existing files and the URLs they came from | blocking |
 //! | `part.rs`, `part_entry.rs`, `sink.rs` | partial downloads (`NAME.part`) and output streams | blocking, on the pool |
 //! | `resume.rs`, `validator_cache.rs` | entity tags and dates: resuming, conditional requests | cache: blocking |
 //! | `descriptors.rs` | shortages of file descriptors | async |
@@ -36,7 +36,6 @@ mod host;
 mod host_table;
 mod list;
 mod options;
-mod origin;
 mod part;
 mod part_entry;
 mod plan;
@@ -59,6 +58,7 @@ mod staging;
 mod store;
 mod target_entry;
 mod transfer;
+mod url_hash;
 mod used_names;
 mod validator_cache;
 

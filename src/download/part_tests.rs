@@ -65,7 +65,7 @@ fn other() -> PartState {
 }
 
 fn target(existing: OnExisting) -> PublishTarget<'static> {
-    PublishTarget { name: "x", existing, fsync: Fsync::None, modified: None, origin: None }
+    PublishTarget { name: "x", existing, fsync: Fsync::None, modified: None, url_hash: None }
 }
 
 fn finish(part: PartFile, existing: OnExisting) -> Result<Finished, SaveError> {

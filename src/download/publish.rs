@@ -19,10 +19,10 @@ use std::io::{self, Seek, SeekFrom};
 use std::time::SystemTime;
 
 use super::directory::{Directory, MODE};
-use super::origin::UrlHash;
 use super::save_error::SaveError;
 use super::staging::{STAGING, open_directory, remove, replacing_name, unique_name};
 use super::target_entry::TargetEntry;
+use super::url_hash::UrlHash;
 use crate::platform::{
     AsFd, AtFlags, Errno, Mode, OFlags, OwnedFd, fstat, link_open_file, linkat, mkdirat, openat, rename_noreplace,
     renameat, statat,
@@ -61,15 +61,15 @@ pub(super) struct PublishTarget<'a> {
     /// The modification time that the file is given, if any.
     pub(super) modified: Option<SystemTime>,
     /// The URL that is recorded in the file, if any.
-    pub(super) origin: Option<&'a UrlHash>,
+    pub(super) url_hash: Option<&'a UrlHash>,
 }
 
 impl PublishTarget<'_> {
     /// Prepares a complete file for publishing: records its URL, sets its modification time, and syncs it, each if
     /// required.
     pub(super) fn seal(&self, file: &File) -> io::Result<()> {
-        if let Some(origin) = self.origin {
-            origin.record(file);
+        if let Some(url_hash) = self.url_hash {
+            url_hash.record(file);
         }
         if let Some(modified) = self.modified
             && let Err(error) = file.set_times(FileTimes::new().set_modified(modified))
@@ -295,7 +295,7 @@ impl Directory {
     /// always counts as a failure; if a regular file has it, the caller may accept that ([`SaveError::is_taken`]).
     pub(super) fn not_published(&self, target: &PublishTarget<'_>, error: io::Error) -> SaveError {
         let path = self.path().join(target.name);
-        let is_other = |origin: &UrlHash| origin.differs_from(self, target.name);
+        let is_other = |url_hash: &UrlHash| url_hash.differs_from(self, target.name);
         match self.entry(target.name) {
             Some(TargetEntry::Other(obstacle)) => obstacle.error(path),
             // The file is neither saved nor present, so this must not be reported as an existing file that was kept.
@@ -303,7 +303,7 @@ impl Directory {
                 let error = io::Error::other("another file had this name for a moment; run the command again");
                 SaveError::new("saving", path, error)
             }
-            Some(TargetEntry::File(_)) if target.origin.is_some_and(is_other) => {
+            Some(TargetEntry::File(_)) if target.url_hash.is_some_and(is_other) => {
                 let error = io::Error::other(
                     "the file of another URL was given this name in the meantime; run the command again",
                 );
@@ -383,7 +383,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::open(place.path()).expect("a directory");
         let target =
-            PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, origin: None };
+            PublishTarget { name: "x", existing: OnExisting::Keep, fsync: Fsync::None, modified: None, url_hash: None };
         let error = directory.not_published(&target, Errno::EXIST.into());
         assert!(!error.is_taken() && error.to_string().contains("run the command again"), "{error}");
         std::fs::write(place.path().join("x"), "").expect("written");
@@ -391,8 +391,8 @@ mod tests {
         // It is not the file that was to be saved if it has come from another URL.
         let (one, other) = (UrlHash::of("http://a.test/1"), UrlHash::of("http://a.test/2"));
         one.record(&std::fs::File::open(place.path().join("x")).expect("the file"));
-        for (origin, is_taken) in [(&one, true), (&other, false)] {
-            let target = PublishTarget { origin: Some(origin), ..target };
+        for (url_hash, is_taken) in [(&one, true), (&other, false)] {
+            let target = PublishTarget { url_hash: Some(url_hash), ..target };
             assert_eq!(directory.not_published(&target, Errno::EXIST.into()).is_taken(), is_taken);
         }
     }

@@ -29,7 +29,7 @@ impl Directory {
         existing: OnExisting,
         fsync: Fsync,
     ) -> Result<(), SaveError> {
-        self.save_as(&PublishTarget { name, existing, fsync, modified: None, origin: None }, bytes, times)
+        self.save_as(&PublishTarget { name, existing, fsync, modified: None, url_hash: None }, bytes, times)
     }
 
     /// Saves a complete file with all parameters of publishing.
