@@ -64,14 +64,18 @@ fn json_has_connect_times_unless_the_connection_was_reused() {
     );
 }
 
-/// Returns a script that runs a command with this limit, and with no other descriptors than the standard streams: those
-/// that the test has inherited would count.
-fn with_descriptors(limit: u32) -> String {
-    format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"")
+/// Runs `get` with these arguments and the list of a directory, with this limit on descriptors. It inherits only the
+/// standard streams: other descriptors of the test would count.
+fn get_with_descriptors(limit: u32, place: &TestDirectory, arguments: &[&str]) -> Run {
+    let get = place.command([&["-i", "-"], arguments].concat());
+    let script = format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {limit} && exec \"$@\"");
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", &script, "sh"]).arg(get.get_program()).args(get.get_args());
+    let list = File::open(place.path("list")).expect("it was written");
+    shell.stdin(list).output().expect("there is a shell").into()
 }
 
 #[test]
-#[cfg(unix)]
 fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
     let server = Server::start(|request| {
         let body = request.path.repeat(if request.path.starts_with("/large") { 50_000 } else { 1 });
@@ -83,15 +87,7 @@ fn few_descriptors_mean_fewer_connections_and_no_lost_file() {
     for limit in [8, 12, 16, 24, 40] {
         let place = TestDirectory::new();
         place.write("list", &list);
-        let get = place.command(["-i", "-", "-j", "100", "--per-host", "100"]);
-        let run: Run = Command::new("sh")
-            .args(["-c", &with_descriptors(limit), "sh"])
-            .arg(get.get_program())
-            .args(get.get_args())
-            .stdin(File::open(place.path("list")).expect("it was written"))
-            .output()
-            .expect("there is a shell")
-            .into();
+        let run = get_with_descriptors(limit, &place, &["-j", "100", "--per-host", "100"]);
         match run.code {
             Some(3 | 4) if limit < 16 => assert!(run.stderr.contains("ulimit -n"), "{limit}: {}", run.stderr),
             _ => _ = run.assert(0, "170 saved"),
@@ -106,16 +102,7 @@ fn complete_files_are_saved_with_the_last_descriptor() {
     for limit in [8, 10] {
         let place = TestDirectory::new();
         place.write("list", &list);
-        let get = place.command(["-i", "-"]);
-        let run: Run = Command::new("sh")
-            .args(["-c", &with_descriptors(limit), "sh"])
-            .arg(get.get_program())
-            .args(get.get_args())
-            .stdin(File::open(place.path("list")).expect("it was written"))
-            .output()
-            .expect("there is a shell")
-            .into();
-        run.assert(0, "100 saved");
+        get_with_descriptors(limit, &place, &[]).assert(0, "100 saved");
     }
 }
 
