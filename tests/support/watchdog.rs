@@ -26,7 +26,9 @@ fn start() -> Option<Sender<()>> {
     let seconds = std::env::var("GLASSLOOP_TEST_LIMIT").ok().and_then(|limit| limit.parse().ok());
     let limit = seconds.map_or(LIMIT, Duration::from_secs);
     let (sender, end) = channel();
+    let (ready, started) = channel();
     let wait = move || {
+        let _test_is_waiting = ready.send(());
         if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             // Not `eprintln`: the harness would capture the line and never print it.
             let line = format!("\ntest {test} did not end within {} s; the test binary is aborted\n", limit.as_secs());
@@ -36,6 +38,8 @@ fn start() -> Option<Sender<()>> {
         }
     };
     thread::Builder::new().name("watchdog".to_owned()).spawn(wait).expect("a thread");
+    // The test may lower a limit that a thread needs to start.
+    started.recv().expect("the watchdog has started");
     Some(sender)
 }
 
